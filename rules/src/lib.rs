@@ -1,0 +1,1 @@
+//! The rule language: text → syntax tree → typed tree → program.

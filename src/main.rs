@@ -1,0 +1,3 @@
+//! The command line `weir`.
+
+fn main() {}

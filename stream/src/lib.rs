@@ -1,0 +1,1 @@
+//! Carries events to the engine and decisions away.
