@@ -1,1 +1,7 @@
-//! One event in, one decision out.
+//! One event in, one decision out: pure and synchronous, without a clock, a socket or a file.
+//!
+//! Modules in the order in which a transaction meets them.
+
+pub mod entity;
+pub mod event;
+pub mod position;
