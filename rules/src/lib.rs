@@ -11,6 +11,7 @@ pub mod place;
 pub mod program;
 pub mod schema;
 pub mod span;
+pub mod syntax;
 pub mod time;
 pub mod typed;
 pub mod value;

@@ -1,0 +1,3 @@
+//! Text in, tree out.
+
+pub mod ast;
