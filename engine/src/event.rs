@@ -3,6 +3,7 @@
 use rules::past::{Challenge, Label, Mutable, OperationResult, Outcome};
 use rules::schema::{Currency, EventTypeId, FieldType, Schema};
 use rules::time::Micros;
+use smallvec::SmallVec;
 
 /// Longest event id, in bytes.
 pub const EVENT_ID_BYTES_MAX: usize = 128;
@@ -139,6 +140,71 @@ impl Event {
     }
 }
 
+impl Event {
+    /// The body's digest: 128 bits of BLAKE3 over the fields as received, before stamping and conversion. Two bodies
+    /// are the same body exactly if their digests are equal.
+    pub fn digest(&self) -> [u8; 16] {
+        let mut body = Body::new(b'e');
+        body.text(&self.id);
+        body.number(self.event_type.map_or(-1, |it| i64::from(it.0)));
+        body.option(self.time_given.then_some(self.time), Body::number);
+        body.option(self.recheck_of.as_deref(), Body::text);
+        body.text(&self.extra);
+        // Only what is present counts, each under its place: an optional field that a later schema adds behind the
+        // others leaves the digests of older bodies alone.
+        for at in 0..self.values.len() {
+            match self.value(at) {
+                FieldValue::Missing => continue,
+                FieldValue::Number(number) => body.field(at, b'n').number(number),
+                FieldValue::Money { minor, currency } => {
+                    body.field(at, b'm').number(minor);
+                    body.text(currency.code());
+                }
+                FieldValue::Text(text) => body.field(at, b't').text(text),
+            }
+        }
+        body.digest()
+    }
+}
+
+/// A body as bytes that no other body has: every number is fixed in width, every text stands behind its length.
+struct Body(SmallVec<[u8; 512]>);
+
+impl Body {
+    fn new(kind: u8) -> Self {
+        Self(SmallVec::from_slice(&[kind]))
+    }
+
+    fn field(&mut self, at: usize, kind: u8) -> &mut Self {
+        self.0.extend_from_slice(&offset(at).to_le_bytes());
+        self.0.push(kind);
+        self
+    }
+
+    fn number(&mut self, number: i64) {
+        self.0.extend_from_slice(&number.to_le_bytes());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.0.extend_from_slice(&offset(text.len()).to_le_bytes());
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
+        self.0.push(u8::from(value.is_some()));
+        if let Some(value) = value {
+            write(self, value);
+        }
+    }
+
+    fn digest(&self) -> [u8; 16] {
+        let hash = blake3::hash(&self.0);
+        let mut first = [0; 16];
+        first.iter_mut().zip(hash.as_bytes()).for_each(|(to, from)| *to = *from);
+        first
+    }
+}
+
 /// INVARIANT (event size): intake bounds an event to far less than 4 GiB of text.
 fn offset(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
@@ -184,7 +250,91 @@ impl Change {
     }
 }
 
+impl Amendment {
+    /// The body's digest, as [`Event::digest`].
+    pub fn digest(&self) -> [u8; 16] {
+        let mut body = Body::new(b'a');
+        body.text(&self.id);
+        body.text(&self.event_id);
+        body.option(self.time_given.then_some(self.time), Body::number);
+        let (column, value, kind) = match &self.change {
+            Change::Label(label, kind) => ("label", label.name(), kind.as_deref()),
+            Change::Challenge(challenge) => ("challenge", challenge.name(), None),
+            Change::Result(result) => ("result", result.name(), None),
+            Change::Outcome(outcome) => ("outcome", outcome.name(), None),
+        };
+        body.text(column);
+        body.text(value);
+        body.option(kind, Body::text);
+        body.digest()
+    }
+}
+
 /// Whether a field's values are texts in an event (and hashes in a slot).
 pub fn is_textual(ty: FieldType) -> bool {
     matches!(ty, FieldType::Text { .. } | FieldType::Entity(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(fill: impl FnOnce(&mut Event)) -> Event {
+        let mut event = Event::default();
+        event.begin(EventTypeId(0), 3);
+        event.id.push_str("p-1");
+        fill(&mut event);
+        event
+    }
+
+    #[test]
+    fn bodies_that_differ_have_digests_that_differ() {
+        let [eur, usd] = ["EUR", "USD"].map(|code| Currency::from_code(code).unwrap());
+        let amendment = |change| Amendment {
+            id: "p-1".into(),
+            event_id: "p-2".into(),
+            time: 5,
+            time_given: true,
+            change,
+        };
+        let digests = [
+            event(|_| {}).digest(),
+            event(|it| it.id.push('0')).digest(),
+            event(|it| it.event_type = Some(EventTypeId(1))).digest(),
+            event(|it| it.time_given = true).digest(),
+            event(|it| (it.time, it.time_given) = (5, true)).digest(),
+            event(|it| it.recheck_of = Some(String::new())).digest(),
+            event(|it| it.recheck_of = Some("p-0".into())).digest(),
+            event(|it| it.extra.push_str("{}")).digest(),
+            event(|it| it.set_number(0, 0)).digest(),
+            event(|it| it.set_number(1, 0)).digest(),
+            event(|it| it.set_number(1, 1)).digest(),
+            event(|it| it.set_money(1, 1, eur)).digest(),
+            event(|it| it.set_money(1, 1, usd)).digest(),
+            event(|it| it.set_text(1, "")).digest(),
+            event(|it| (it.set_text(0, "ab"), it.set_text(1, "c")).0).digest(),
+            event(|it| (it.set_text(0, "a"), it.set_text(1, "bc")).0).digest(),
+            amendment(Change::Label(Label::Fraud, None)).digest(),
+            amendment(Change::Label(Label::Fraud, Some(String::new()))).digest(),
+            amendment(Change::Label(Label::Legitimate, None)).digest(),
+            amendment(Change::Challenge(Challenge::None)).digest(),
+            amendment(Change::Result(OperationResult::None)).digest(),
+            amendment(Change::Outcome(Outcome::None)).digest(),
+        ];
+        for (at, digest) in digests.iter().enumerate() {
+            assert!(!digests[..at].contains(digest), "body {at} is told from the others");
+        }
+    }
+
+    #[test]
+    fn what_the_edge_added_and_a_longer_type_leave_the_digest_alone() {
+        let sent = event(|it| it.set_number(0, 7));
+        let stamped = event(|it| (it.set_number(0, 7), it.time = 99).0);
+        assert_eq!(sent.digest(), stamped.digest(), "a stamped time was not received");
+        let mut longer = Event::default();
+        longer.begin(EventTypeId(0), 4);
+        longer.id.push_str("p-1");
+        longer.set_number(0, 7);
+        assert_eq!(sent.digest(), longer.digest(), "nor was a field that was not there");
+    }
 }

@@ -5,3 +5,4 @@
 pub mod entity;
 pub mod event;
 pub mod position;
+pub mod rates;

@@ -1,0 +1,198 @@
+//! The rate table: what money in other currencies is worth in the schema's.
+
+use std::collections::BTreeMap;
+
+use rules::schema::Currency;
+use rust_decimal::Decimal;
+
+use crate::event::AMOUNT_MAX;
+
+/// Digits that a rate may have, so that an amount times a rate times a shift of the minor unit fits 128 bits.
+const RATE_DIGITS_MAX: u32 = 18;
+/// Digits of the largest minor unit there is.
+const EXPONENT_MAX: u32 = 4;
+
+const _: () = assert!(
+    10_i128.pow(RATE_DIGITS_MAX + EXPONENT_MAX).checked_mul(AMOUNT_MAX as i128 * 2).is_some(),
+    "no conversion overflows"
+);
+
+/// What one whole unit of each currency is worth in whole units of the base currency. An immutable value: another
+/// table is another record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rates {
+    base: Currency,
+    rates: BTreeMap<Currency, Decimal>,
+}
+
+/// What is wrong with a rate table.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("rate table, line {line}: {message}")]
+pub struct RatesError {
+    /// Counted from 1.
+    pub line: usize,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+impl Rates {
+    /// A table that knows its base currency only.
+    pub fn new(base: Currency) -> Self {
+        Self { base, rates: BTreeMap::new() }
+    }
+
+    /// Reads a table: the header `currency,rate`, then a line for each currency, such as `USD,7.1043`: one dollar is
+    /// 7.1043 of the base currency.
+    ///
+    /// # Errors
+    /// At the first line that is not a known currency with a positive rate of at most 18 digits, or that names a
+    /// currency again.
+    pub fn parse(text: &str, base: Currency) -> Result<Self, RatesError> {
+        let mut table = Self::new(base);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        for (at, line) in text.lines().enumerate() {
+            let wrong = |message: String| RatesError { line: at + 1, message };
+            match (at, line.trim()) {
+                (0, "currency,rate") => {}
+                (0, other) => {
+                    return Err(wrong(format!("`{other}`, but the header must be `currency,rate`")));
+                }
+                (_, "") => {}
+                (_, row) => table.insert_row(row).map_err(wrong)?,
+            }
+        }
+        Ok(table)
+    }
+
+    fn insert_row(&mut self, row: &str) -> Result<(), String> {
+        let Some((code, rate)) = row.split_once(',') else {
+            return Err(format!("`{row}` is not a currency, a comma and a rate, such as `USD,7.1043`"));
+        };
+        let (code, rate) = (code.trim(), rate.trim());
+        let currency = Currency::from_code(code)
+            .ok_or_else(|| format!("`{code}` is not an ISO 4217 currency with a minor unit"))?;
+        let value = Decimal::from_str_exact(rate)
+            .ok()
+            .filter(|it| it.is_sign_positive() && !it.is_zero())
+            .filter(|it| it.normalize().mantissa() < 10_i128.pow(RATE_DIGITS_MAX))
+            .filter(|it| it.normalize().scale() <= RATE_DIGITS_MAX)
+            .ok_or_else(|| {
+                format!("`{rate}` is not a positive number of at most {RATE_DIGITS_MAX} digits")
+            })?;
+        if currency == self.base && value != Decimal::ONE {
+            return Err(format!("`{code}` is the base currency, whose rate is 1, not `{rate}`"));
+        }
+        if self.rates.insert(currency, value.normalize()).is_some() {
+            return Err(format!("`{code}` has a rate already: leave one line"));
+        }
+        Ok(())
+    }
+
+    /// The currency that the rates lead to.
+    pub fn base(&self) -> Currency {
+        self.base
+    }
+
+    /// The currencies with their rates, in the order of their codes.
+    pub fn iter(&self) -> impl Iterator<Item = (Currency, Decimal)> + '_ {
+        self.rates.iter().map(|(&currency, &rate)| (currency, rate))
+    }
+
+    /// What a currency is worth; none if the table does not say.
+    pub fn rate(&self, currency: Currency) -> Option<Decimal> {
+        if currency == self.base { Some(Decimal::ONE) } else { self.rates.get(&currency).copied() }
+    }
+
+    /// An amount in minor units of `from`, in minor units of `into`: exact, then rounded once, half to even. `into` is
+    /// `from` or the base. None without a rate, and where the result would pass [`AMOUNT_MAX`].
+    pub fn convert(&self, minor: i64, from: Currency, into: Currency) -> Option<i64> {
+        if from == into {
+            return Some(minor);
+        }
+        if into != self.base {
+            return None;
+        }
+        let rate = self.rate(from)?;
+        let up = 10_i128.pow(u32::from(into.exponent()));
+        let down = 10_i128.pow(u32::from(from.exponent())).checked_mul(10_i128.checked_pow(rate.scale())?)?;
+        let scaled = i128::from(minor).checked_mul(rate.mantissa())?.checked_mul(up)?;
+        let converted = i64::try_from(div_half_even(scaled, down)).ok()?;
+        (converted.abs() <= AMOUNT_MAX).then_some(converted)
+    }
+}
+
+/// `numerator / denominator`, rounded half to even; the denominator is positive.
+fn div_half_even(numerator: i128, denominator: i128) -> i128 {
+    let (floor, rest) = (numerator.div_euclid(denominator), numerator.rem_euclid(denominator));
+    match (rest * 2).cmp(&denominator) {
+        std::cmp::Ordering::Less => floor,
+        std::cmp::Ordering::Greater => floor + 1,
+        std::cmp::Ordering::Equal => floor + floor.rem_euclid(2),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn currency(code: &str) -> Currency {
+        Currency::from_code(code).unwrap()
+    }
+
+    fn table() -> Rates {
+        Rates::parse("currency,rate\nUSD,7.1043\nJPY,0.0485\nKWD,23.125\n\nCNY,1\n", currency("CNY")).unwrap()
+    }
+
+    #[test]
+    fn amounts_are_converted_exactly_and_rounded_once_half_to_even() {
+        #[rustfmt::skip]
+        let rows = [
+            // minor, from, minor of CNY
+            (     100, "USD", Some(710)),                  // 7.1043
+            (  10_000, "USD", Some(71_043)),
+            (      -1, "USD", Some(-7)),
+            (     100, "JPY", Some(485)),                  // no minor unit: 100 yen are 4.85
+            (      10, "JPY", Some(48)),                   // 0.485, half to even: down
+            (      30, "JPY", Some(146)),                  // 1.455, half to even: up
+            (     -10, "JPY", Some(-48)),
+            (   1_000, "KWD", Some(2_312)),                // three digits: 23.125, half to even: down
+            (   3_000, "KWD", Some(6_938)),                // 69.375, half to even: up
+            (       7, "CNY", Some(7)),
+            (       7, "EUR", None),
+            (AMOUNT_MAX, "CNY", Some(AMOUNT_MAX)),
+            (AMOUNT_MAX, "JPY", None),                     // passes the greatest amount
+            (AMOUNT_MAX, "USD", None),
+        ];
+        for (minor, from, expected) in rows {
+            assert_eq!(table().convert(minor, currency(from), currency("CNY")), expected, "{minor} {from}");
+        }
+        assert_eq!(
+            table().convert(7, currency("EUR"), currency("EUR")),
+            Some(7),
+            "its own currency needs no rate"
+        );
+        assert_eq!(table().convert(7, currency("CNY"), currency("USD")), None, "rates lead to the base only");
+    }
+
+    #[test]
+    fn a_bad_table_is_refused_with_the_line() {
+        #[rustfmt::skip]
+        let rows = [
+            ("",                                   0, ""),
+            ("USD,7.1",                            1, "`USD,7.1`, but the header must be `currency,rate`"),
+            ("currency,rate\nUSD",                 2, "`USD` is not a currency, a comma and a rate, such as `USD,7.1043`"),
+            ("currency,rate\nUSX,1",               2, "`USX` is not an ISO 4217 currency with a minor unit"),
+            ("currency,rate\nUSD,0",               2, "`0` is not a positive number of at most 18 digits"),
+            ("currency,rate\nUSD,-1",              2, "`-1` is not a positive number of at most 18 digits"),
+            ("currency,rate\nUSD,1e3",             2, "`1e3` is not a positive number of at most 18 digits"),
+            ("currency,rate\nUSD,1.0000000000000000001", 2, "`1.0000000000000000001` is not a positive number of at most 18 digits"),
+            ("currency,rate\nUSD,7\n\nUSD,7",      4, "`USD` has a rate already: leave one line"),
+            ("currency,rate\nCNY,2",               2, "`CNY` is the base currency, whose rate is 1, not `2`"),
+        ];
+        for (text, line, message) in rows {
+            let error = Rates::parse(text, currency("CNY")).err();
+            let expected = (line > 0).then(|| RatesError { line, message: message.to_owned() });
+            assert_eq!(error, expected, "{text:?}");
+        }
+    }
+}
