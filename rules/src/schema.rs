@@ -5,6 +5,7 @@
 
 use jiff::tz::TimeZone;
 
+use crate::past::{Challenge, Label, OperationResult, Outcome};
 use crate::time::Micros;
 
 /// Index of an entity kind in [`Schema::kinds`].
@@ -102,6 +103,48 @@ pub struct EnumType {
     pub name: String,
     /// In declared order.
     pub values: Vec<String>,
+}
+
+/// The enums that every schema has, after its own, in this order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BuiltInEnum {
+    /// [`Outcome`].
+    Outcome,
+    /// [`Challenge`].
+    Challenge,
+    /// [`OperationResult`].
+    Result,
+    /// [`Label`].
+    Label,
+    /// Monday first.
+    Weekday,
+}
+
+impl BuiltInEnum {
+    /// All of them, in the order in which [`Schema::enums`] ends.
+    pub const ALL: [Self; 5] = [Self::Outcome, Self::Challenge, Self::Result, Self::Label, Self::Weekday];
+
+    /// The enum's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Outcome => "outcome",
+            Self::Challenge => "challenge",
+            Self::Result => "result",
+            Self::Label => "label",
+            Self::Weekday => "weekday",
+        }
+    }
+
+    /// Its values, in the order of their numbers.
+    pub fn values(self) -> &'static [&'static str] {
+        match self {
+            Self::Outcome => Outcome::NAMES,
+            Self::Challenge => Challenge::NAMES,
+            Self::Result => OperationResult::NAMES,
+            Self::Label => Label::NAMES,
+            Self::Weekday => &["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+        }
+    }
 }
 
 /// A type of event.
@@ -219,6 +262,18 @@ impl Schema {
     /// The entity kind of a name.
     pub fn kind(&self, name: &str) -> Option<KindId> {
         position(&self.kinds, |kind| kind.name == name).map(KindId)
+    }
+
+    /// A built-in enum.
+    pub fn built_in(&self, which: BuiltInEnum) -> EnumId {
+        let own = self.enums.len().saturating_sub(BuiltInEnum::ALL.len());
+        let place = BuiltInEnum::ALL.iter().position(|it| *it == which).unwrap_or_default();
+        EnumId(u16::try_from(own + place).unwrap_or(u16::MAX))
+    }
+
+    /// An enum by its index.
+    pub fn enum_type(&self, id: EnumId) -> Option<&EnumType> {
+        self.enums.get(id.index())
     }
 
     /// The field of a name as an event type has it.
