@@ -11,7 +11,7 @@ pub enum Value {
     Flag(bool),
     /// An exact integer at the scale that the type states.
     Exact(i128),
-    /// A computed number; never NaN and never infinite.
+    /// A computed number; never NaN, infinite or negative zero.
     Real(f64),
 }
 
@@ -31,9 +31,10 @@ impl Value {
         if let Self::Real(real) = self { Some(real) } else { None }
     }
 
-    /// A computed number, or missing where the computation left the finite numbers.
+    /// A computed number, or missing where the computation left the finite numbers. Negative zero becomes zero, so
+    /// that numbers are equal exactly if their bits are.
     pub fn finite(real: f64) -> Self {
-        if real.is_finite() { Self::Real(real) } else { Self::Missing }
+        if real.is_finite() { Self::Real(real + 0.0) } else { Self::Missing }
     }
 
     /// The same as 64 bits for a history's column: an exact value that fits, a flag as 0 or 1, a real's bits.
