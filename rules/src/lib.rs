@@ -10,6 +10,7 @@ pub mod diagnostic;
 pub mod past;
 pub mod place;
 pub mod program;
+pub mod reference;
 pub mod schema;
 pub mod span;
 pub mod syntax;

@@ -1,0 +1,1 @@
+//! Random well-typed rule sets as text, and random typed trees.
