@@ -4,5 +4,7 @@
 
 pub mod entity;
 pub mod event;
+pub mod history;
+pub mod occurrence;
 pub mod position;
 pub mod rates;

@@ -1,0 +1,79 @@
+//! Features without a window (`first_seen`, `last`, `time_since`, `speed`): the last two occurrences, of an entity or
+//! of each value. Two, so that a recheck can leave its original out.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use rules::time::Micros;
+
+use crate::history::Key;
+
+/// The last two occurrences of an entity, newest first in (time, position) order, each with a value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Last {
+    newest: Option<(Key, i64)>,
+    before: Option<(Key, i64)>,
+}
+
+impl Last {
+    /// Records an occurrence, whenever it was.
+    pub fn record(&mut self, key: Key, value: i64) {
+        let occurrence = Some((key, value));
+        if self.newest.is_none_or(|(newest, _)| newest < key) {
+            self.before = self.newest;
+            self.newest = occurrence;
+        } else if self.before.is_none_or(|(before, _)| before < key) {
+            self.before = occurrence;
+        }
+    }
+
+    /// The newest occurrence with `time > horizon`, as if that at `exclude` had never been recorded.
+    pub fn get(&self, exclude: Option<Key>, horizon: Micros) -> Option<(Key, i64)> {
+        let other = |occurrence: &(Key, i64)| Some(occurrence.0) != exclude;
+        let newest = self.newest.filter(other).or(self.before.filter(other));
+        newest.filter(|(key, _)| key.time > horizon)
+    }
+
+    /// Both, newest first, for snapshots; recording them again in any order gives the same.
+    pub fn occurrences(&self) -> impl Iterator<Item = (Key, i64)> {
+        self.newest.into_iter().chain(self.before)
+    }
+}
+
+/// Per value (its 64-bit hash) the last two occurrences.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    values: HashMap<i64, [Option<Key>; 2], FixedState>,
+}
+
+impl Seen {
+    /// Records that a value occurred.
+    pub fn record(&mut self, value: i64, key: Key) {
+        let [newest, before] = self.values.entry(value).or_default();
+        if newest.is_none_or(|newest| newest < key) {
+            *before = newest.replace(key);
+        } else if before.is_none_or(|before| before < key) {
+            *before = Some(key);
+        }
+    }
+
+    /// Whether a value occurred with `time > horizon`, as if what occurred at `exclude` had never been recorded.
+    pub fn seen(&self, value: i64, exclude: Option<Key>, horizon: Micros) -> bool {
+        let keys = self.values.get(&value).into_iter().flatten().flatten();
+        keys.copied().any(|key| key.time > horizon && Some(key) != exclude)
+    }
+
+    /// Drops the values that have not occurred with `time > horizon`.
+    pub fn trim(&mut self, horizon: Micros) {
+        self.values.retain(|_, [newest, _]| newest.is_some_and(|key| key.time > horizon));
+    }
+
+    /// How many values it holds.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether it holds no value.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+}
