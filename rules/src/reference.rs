@@ -120,3 +120,6 @@ impl std::fmt::Debug for World<'_> {
         f.debug_struct("World").field("past", &self.past.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

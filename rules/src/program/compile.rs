@@ -69,10 +69,11 @@ impl<'a> Compiler<'a> {
 
     /// An expression of flag form.
     pub(super) fn condition(&self, expr: &Expr) -> Condition {
-        if let Some(operand) = self.operand(&expr.kind) {
+        if let Some(operand) = self.operand(expr) {
             return Condition::read(operand);
         }
         match &expr.kind {
+            ExprKind::This(it) => self.condition(it),
             ExprKind::Const(value) => Condition::Const(value.flag()),
             ExprKind::Not(it) => self.condition(it).not(),
             ExprKind::And(a, b) => self.condition(a).and(self.condition(b)),
@@ -108,10 +109,11 @@ impl<'a> Compiler<'a> {
 
     /// An expression of exact form.
     pub(super) fn exact(&self, expr: &Expr) -> Node<i128> {
-        if let Some(operand) = self.operand(&expr.kind) {
+        if let Some(operand) = self.operand(expr) {
             return Node::Read(operand);
         }
         match &expr.kind {
+            ExprKind::This(it) => self.exact(it),
             ExprKind::Const(value) => Node::Const(value.exact()),
             ExprKind::Text(text) | ExprKind::EntityId(_, text) => {
                 Node::Const(Some(i128::from((self.texts)(text))))
@@ -142,10 +144,11 @@ impl<'a> Compiler<'a> {
 
     /// An expression of real form.
     pub(super) fn real(&self, expr: &Expr) -> Node<f64> {
-        if let Some(operand) = self.operand(&expr.kind) {
+        if let Some(operand) = self.operand(expr) {
             return Node::Read(operand);
         }
         match &expr.kind {
+            ExprKind::This(it) => self.real(it),
             ExprKind::Const(value) => Node::Const(value.real()),
             ExprKind::Coalesce(a, b) => self.real(a).or(self.real(b)),
             ExprKind::Arithmetic(operator, a, b) => self.real(a).zip(
@@ -171,8 +174,8 @@ impl<'a> Compiler<'a> {
     }
 
     /// What is read from the frame as it stands.
-    fn operand(&self, kind: &ExprKind) -> Option<Operand> {
-        Some(match (kind, self.scope) {
+    fn operand(&self, expr: &Expr) -> Option<Operand> {
+        Some(match (&expr.kind, self.scope) {
             (&ExprKind::Field(id), _) => Operand::Field(id),
             (ExprKind::EventType, _) => Operand::EventType,
             (ExprKind::Time, _) => Operand::Time,
@@ -183,10 +186,9 @@ impl<'a> Compiler<'a> {
                 place_of(&mut needs.borrow_mut().captured, id);
                 Operand::Captured(id)
             }
-            (ExprKind::This(expr), Scope::Past(needs)) => {
-                Operand::This(place_of(&mut needs.borrow_mut().this, (**expr).clone()))
-            }
-            (ExprKind::This(expr), Scope::Current) => return self.operand(&expr.kind),
+            (ExprKind::This(it), Scope::Past(needs)) => of_this(needs, it),
+            // Entity lists are asked about the event being decided, wherever they stand.
+            (ExprKind::Listed(..) | ExprKind::TableValue(..), Scope::Past(needs)) => of_this(needs, expr),
             _ => return None,
         })
     }
@@ -310,6 +312,11 @@ fn one_of<T: Testable>(operand: Node<T>, items: Box<[Node<T>]>) -> Condition {
 fn fold<T: Testable>(mut nodes: impl Iterator<Item = Node<T>>, f: fn(T, T) -> Option<T>) -> Node<T> {
     let first = nodes.next().unwrap_or(Node::Const(None));
     nodes.fold(first, |all, next| all.zip(next, f))
+}
+
+/// A value of the event being decided, read while a past one is in the frame.
+fn of_this(needs: &RefCell<Needs>, expr: &Expr) -> Operand {
+    Operand::This(place_of(&mut needs.borrow_mut().this, expr.clone()))
 }
 
 /// Where an item stands in a list of different ones; it is put there if it is new.

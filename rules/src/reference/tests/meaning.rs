@@ -1,0 +1,1 @@
+//! The reference itself, on cases small enough to be judged by eye.
