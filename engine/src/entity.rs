@@ -7,12 +7,37 @@ use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 /// Names one entity: its kind, and a 128-bit keyed hash of its id. It appears in no output and decides no order that
 /// anybody can see.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct EntityKey {
     /// The entity's kind.
     pub kind: KindId,
-    /// Of the id's text.
-    pub hash: u128,
+    high: u64,
+    low: u64,
+}
+
+impl EntityKey {
+    /// The key of an entity whose id has this [`HashKey::hash128`].
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of the hash")]
+    pub fn new(kind: KindId, hash: u128) -> Self {
+        Self { kind, high: (hash >> 64) as u64, low: hash as u64 }
+    }
+
+    /// The hash that the key was made of.
+    pub fn hash(self) -> u128 {
+        u128::from(self.high) << 64 | u128::from(self.low)
+    }
+
+    /// The half of the hash that stands in slots and histories.
+    pub fn slot(self) -> i64 {
+        self.low.cast_signed()
+    }
+}
+
+/// The key is a hash already: a map's hasher need only take 64 bits of it.
+impl std::hash::Hash for EntityKey {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write_u64(self.high ^ u64::from(self.kind.0).rotate_right(16));
+    }
 }
 
 /// The secret under which ids and texts are hashed: made once, at the journal's birth, and stored with it, so that
@@ -38,15 +63,10 @@ impl HashKey {
         hasher.finish128().as_u128()
     }
 
-    /// The first 64 bits of [`HashKey::hash128`], as they stand in slots and histories.
-    pub fn slot(self, text: &str) -> i64 {
-        Self::slot_of(self.hash128(text))
-    }
-
-    /// The part of a 128-bit hash that stands in slots and histories.
+    /// The lower 64 bits of [`HashKey::hash128`], as they stand in slots and histories.
     #[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
-    pub fn slot_of(hash: u128) -> i64 {
-        hash as i64
+    pub fn slot(self, text: &str) -> i64 {
+        self.hash128(text) as i64
     }
 }
 

@@ -2,9 +2,20 @@
 //!
 //! Modules in the order in which a transaction meets them.
 
-pub mod entity;
 pub mod event;
+pub mod rates;
+pub mod entity;
+pub mod facts;
 pub mod history;
 pub mod occurrence;
+pub mod lists;
+pub mod state;
+pub mod plan;
+pub mod rule_set;
+mod past;
+mod scan;
+pub mod decide;
+pub mod apply;
+pub mod words;
+pub mod decision;
 pub mod position;
-pub mod rates;

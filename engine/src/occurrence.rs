@@ -67,6 +67,16 @@ impl Seen {
         self.values.retain(|_, [newest, _]| newest.is_some_and(|key| key.time > horizon));
     }
 
+    /// Whether the next new value makes it grow.
+    pub fn is_full(&self) -> bool {
+        self.values.len() == self.values.capacity()
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> usize {
+        self.values.allocation_size()
+    }
+
     /// How many values it holds.
     pub fn len(&self) -> usize {
         self.values.len()

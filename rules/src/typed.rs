@@ -118,7 +118,9 @@ impl Type {
     pub fn form(self) -> Form {
         match self {
             Self::Flag => Form::Flag,
-            Self::Number(Numeric::Real) | Self::Money(_, Numeric::Real) | Self::Duration(Numeric::Real) => Form::Real,
+            Self::Number(Numeric::Real) | Self::Money(_, Numeric::Real) | Self::Duration(Numeric::Real) => {
+                Form::Real
+            }
             Self::Distance | Self::Speed => Form::Real,
             _ => Form::Exact,
         }
@@ -327,6 +329,20 @@ pub struct Aggregate {
     pub reads_mutable: bool,
     /// Whether condition or numerator reads the event being decided: the window's rows are scanned.
     pub reads_this: bool,
+}
+
+impl Aggregate {
+    /// Digits after the point of the argument; 0 where it is real or there is none.
+    pub fn argument_scale(&self) -> u8 {
+        match self.argument.as_ref().map(|it| it.ty) {
+            Some(
+                Type::Number(Numeric::Exact { scale, .. })
+                | Type::Money(_, Numeric::Exact { scale, .. })
+                | Type::Duration(Numeric::Exact { scale, .. }),
+            ) => scale,
+            _ => 0,
+        }
+    }
 }
 
 /// What an aggregate computes.

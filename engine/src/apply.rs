@@ -1,0 +1,227 @@
+//! Writing: an event that was decided or recorded, and what becomes known of it, into one entity's state.
+//!
+//! `apply` reads nothing but the record and the state it writes: recovery and standby only apply.
+
+use rules::past::Mutable;
+use rules::program::Frame;
+use rules::schema::{EventTypeId, FieldId};
+use rules::time::Micros;
+use rules::typed::Effect;
+use rules::value::Value;
+
+use crate::decide::Scratch;
+use crate::event::Change;
+use crate::facts::Facts;
+use crate::history::{ColumnId, ConditionId, Key, NewRow, Row};
+use crate::lists::Membership;
+use crate::plan::{ColumnSource, Condition, KindPlan, Test};
+use crate::rule_set::RuleSet;
+use crate::state::EntityState;
+use crate::words::effect;
+
+/// Where and when a record is applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Applied {
+    /// The record's position.
+    pub position: u64,
+    /// When the event stands in the windows: [`crate::decide::Moment::at`].
+    pub at: Micros,
+    /// The engine clock with this event in it: the greatest event time so far.
+    pub clock: Micros,
+}
+
+/// Writes the event in `scratch.facts`, its captured values and its ruling into the state of the event's entity
+/// number `entity`. A record that the state has already seen changes nothing.
+///
+/// Of a recheck nothing is inserted, but the ruling's effects take place; its original is [`amend`]ed.
+pub fn apply(
+    rules: &RuleSet,
+    applied: Applied,
+    mutable: Mutable,
+    entity: usize,
+    state: &mut EntityState,
+    scratch: &mut Scratch,
+) {
+    if !state.sees(applied.position) {
+        return;
+    }
+    let Some(key) = scratch.facts.roles.entities.get(entity).copied() else { return };
+    let Some(plan) = rules.plan.kinds.get(key.kind.index()) else { return };
+    scratch.facts.frame.mutable = mutable;
+    let at = Key::new(applied.at, applied.position);
+    if plan.has_history {
+        insert_row(rules, plan, entity, at, mutable, state, scratch);
+        state.history.trim(&plan.history, applied.clock.saturating_sub(plan.keep_rows));
+    }
+    record_occurrences(rules, plan, entity, at, applied.clock, state, &mut scratch.facts);
+    state.last_event = state.last_event.max(applied.at);
+    take_effect(rules, applied.at, entity, state, scratch);
+}
+
+/// Writes only the effects of a recheck's ruling: its event stands in no window.
+pub fn apply_recheck(
+    rules: &RuleSet,
+    applied: Applied,
+    entity: usize,
+    state: &mut EntityState,
+    scratch: &Scratch,
+) {
+    if state.sees(applied.position) {
+        take_effect(rules, applied.at, entity, state, scratch);
+    }
+}
+
+/// Sets a mutable column of the event at `original` in the state of one of its entities. If the event has left all
+/// windows, nothing changes. `position` is that of the record that says so; none where the same record has been
+/// seen by this state already (a recheck).
+pub fn amend(
+    rules: &RuleSet,
+    original: Key,
+    change: &Change,
+    position: Option<u64>,
+    plan: &KindPlan,
+    state: &mut EntityState,
+    scratch: &mut Scratch,
+) {
+    if position.is_some_and(|position| !state.sees(position)) {
+        return;
+    }
+    let Some(row) = state.history.row(&plan.history, original) else { return };
+    let mutable = change.applied_to(Mutable::unpack(row.state()));
+    load_row(plan, row, &mut scratch.row);
+    scratch.row.mutable = mutable;
+    scratch.members.clear();
+    scratch.members.resize(plan.conditions.len().div_ceil(64), 0);
+    for (id, condition) in (0u16..).map(ConditionId).zip(&plan.conditions) {
+        let holds = match &condition.test {
+            // Type, role and presence stay: that they hold is in the base's bit.
+            Some(test) if test.mutable => {
+                test.base.is_none_or(|base| row.member(base)) && passes(rules, test, &mut scratch.row)
+            }
+            _ => row.member(id),
+        };
+        set_bit(&mut scratch.members, id, holds);
+    }
+    state.history.amend(&plan.history, original, &scratch.members, mutable.pack());
+}
+
+/// The row of an event in the history of one of its entities.
+fn insert_row(
+    rules: &RuleSet,
+    plan: &KindPlan,
+    entity: usize,
+    key: Key,
+    mutable: Mutable,
+    state: &mut EntityState,
+    scratch: &mut Scratch,
+) {
+    let Scratch { facts, members, values, .. } = scratch;
+    members.clear();
+    members.resize(plan.conditions.len().div_ceil(64), 0);
+    for (id, condition) in (0u16..).map(ConditionId).zip(&plan.conditions) {
+        let holds = holds(rules, condition, entity, facts);
+        set_bit(members, id, holds);
+    }
+    values.clear();
+    values
+        .extend(plan.columns.iter().map(|column| slot(rules, &column.source, &mut facts.frame).unwrap_or(0)));
+    state.history.insert(&plan.history, NewRow { key, members, state: mutable.pack(), values });
+}
+
+fn record_occurrences(
+    rules: &RuleSet,
+    plan: &KindPlan,
+    entity: usize,
+    key: Key,
+    clock: Micros,
+    state: &mut EntityState,
+    facts: &mut Facts,
+) {
+    for (planned, kept) in plan.occurrences.iter().zip(&mut state.occurrences) {
+        if !holds(rules, &planned.condition, entity, facts) {
+            continue;
+        }
+        let second = planned.beside.and_then(|role| facts.frame.field(role)).unwrap_or(0);
+        let value =
+            planned.value.as_ref().and_then(|source| slot(rules, source, &mut facts.frame)).unwrap_or(0);
+        kept.trim_if_full(clock.saturating_sub(planned.keep));
+        kept.record(key, second, value);
+    }
+}
+
+/// Whether the event in `facts` satisfies a condition in the history of its entity number `entity`.
+fn holds(rules: &RuleSet, condition: &Condition, entity: usize, facts: &mut Facts) -> bool {
+    let Facts { frame, roles } = facts;
+    (condition.of.is_empty() || condition.of.contains(&frame.event_type))
+        && condition.via.is_none_or(|via| roles.entity_in(via) == Some(entity))
+        && condition.beside.is_none_or(|role| frame.field(role).is_some())
+        && condition.present.as_ref().is_none_or(|source| slot(rules, source, frame).is_some())
+        && condition.test.as_ref().is_none_or(|test| passes(rules, test, frame))
+}
+
+/// Whether the past event in the frame passes a test.
+fn passes(rules: &RuleSet, test: &Test, frame: &mut Frame) -> bool {
+    rules
+        .program
+        .aggregate(test.feature)
+        .is_some_and(|it| it.matches(frame) && (!test.above || it.above(frame)))
+}
+
+/// What stands in a column for the event in the frame; none = missing.
+fn slot(rules: &RuleSet, source: &ColumnSource, frame: &mut Frame) -> Option<i64> {
+    match *source {
+        ColumnSource::Field(field) => frame.field(field),
+        ColumnSource::Captured(feature, _) => frame.known(feature)?.to_slot(),
+        ColumnSource::EventType => Some(i64::from(frame.event_type.0)),
+        ColumnSource::Argument(feature, _) => rules.program.aggregate(feature)?.argument(frame).to_slot(),
+    }
+}
+
+/// Puts a past event into a frame: its time and the columns that conditions read.
+pub(crate) fn load_row(plan: &KindPlan, row: Row<'_>, frame: &mut Frame) {
+    frame.forget_features();
+    frame.time = row.key().time;
+    frame.mutable = Mutable::unpack(row.state());
+    for (id, column) in (0u16..).map(ColumnId).zip(&plan.columns) {
+        let present = column.present.is_none_or(|it| row.member(it));
+        let slot = present.then(|| row.value(id));
+        match column.source {
+            ColumnSource::Field(field) => frame.set_field(field, slot),
+            ColumnSource::Captured(feature, form) => frame.set_feature(feature, Value::from_slot(slot, form)),
+            ColumnSource::EventType => {
+                frame.event_type =
+                    EventTypeId(slot.and_then(|it| u16::try_from(it).ok()).unwrap_or(u16::MAX));
+            }
+            ColumnSource::Argument(..) => {}
+        }
+    }
+}
+
+/// The effects of a ruling on the state of one entity: lists, and when it was last alerted about.
+fn take_effect(rules: &RuleSet, at: Micros, entity: usize, state: &mut EntityState, scratch: &Scratch) {
+    let Scratch { facts, ruling, .. } = scratch;
+    let is_this = |role: FieldId| facts.roles.entity_in(role) == Some(entity);
+    for action in &ruling.verdict.actions {
+        match effect(rules, *action) {
+            Some(Effect::Add { role, list, span }) if is_this(*role) => {
+                let until = span.map(|span| at.saturating_add(span));
+                state.lists.add(Membership { list: *list, until, value: None });
+            }
+            Some(Effect::Remove { role, list }) if is_this(*role) => state.lists.remove(*list),
+            _ => {}
+        }
+    }
+    for alert in &ruling.verdict.alerts {
+        if let Some(Effect::Alert { once: Some((role, _)), .. }) = effect(rules, alert.effect)
+            && is_this(*role)
+        {
+            state.alerted(alert.effect, at);
+        }
+    }
+}
+
+fn set_bit(words: &mut [u64], id: ConditionId, set: bool) {
+    if let Some(word) = words.get_mut(id.index() / 64) {
+        *word |= u64::from(set) << (id.index() % 64);
+    }
+}

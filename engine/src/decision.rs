@@ -1,0 +1,133 @@
+//! What goes out: the decision, in words.
+
+use rules::past::Outcome;
+use rules::time::Micros;
+use rules::typed::Severity;
+use rules::value::Value;
+
+/// The answer to one event: complete, so that whoever gets it needs nothing else to act on it or to explain it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Decision {
+    /// `dec_` and the first 128 bits of BLAKE3 over tenant and event id: nothing random.
+    pub id: String,
+    /// The event's id.
+    pub event_id: String,
+    /// What to do.
+    pub outcome: Outcome,
+    /// The score in millionths.
+    pub score_e6: i64,
+    /// Rules that hit, in file order.
+    pub hits: Vec<RuleHit>,
+    /// Sets of factors, any of which answers the challenge; empty unless the outcome is challenge.
+    pub factors_any_of: Vec<Vec<String>>,
+    /// What else follows.
+    pub actions: Vec<Action>,
+    /// What a person must see.
+    pub alerts: Vec<Alert>,
+    /// The features that it saw: those recorded always, and those that the rules that hit read.
+    pub features: Vec<(String, Value)>,
+    /// The hash of the rule set, in hexadecimal.
+    pub rule_set: String,
+    /// Until when the answer may be acted on: event time and the policy's `valid for`.
+    pub valid_until: Option<Micros>,
+    /// What was unusual about deciding it.
+    pub flags: Flags,
+    /// Why the outcome is not the rules' own.
+    pub fallback: Option<Fallback>,
+    /// Whether the record is on disk.
+    pub durable: bool,
+}
+
+/// A rule that hit.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RuleHit {
+    /// The rule's name.
+    pub rule: String,
+    /// For analysts.
+    pub reason: String,
+    /// For the customer, where the rule has one.
+    pub customer_reason: Option<String>,
+    /// Of its gravest alert.
+    pub severity: Option<Severity>,
+    /// To the score, in millionths.
+    pub contribution_e6: i64,
+    /// Whether the rule is in shadow mode and so added to nothing.
+    pub shadow: bool,
+}
+
+/// An alert: a decision that a person must see.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Alert {
+    /// How bad.
+    pub severity: Severity,
+    /// The rule that raised it; none = the policy.
+    pub rule: Option<String>,
+}
+
+/// Something to do beside the outcome.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Action {
+    /// What.
+    pub kind: ActionKind,
+    /// To whom or what: an entity's id, a tag's name, a list's name with an id.
+    pub target: String,
+    /// Until when.
+    pub until: Option<Micros>,
+}
+
+/// What an action does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ActionKind {
+    /// Mark the event.
+    Tag,
+    /// Freeze the entity.
+    Freeze,
+    /// Pay out later.
+    Delay,
+    /// Put the entity on a list.
+    Add,
+    /// Take the entity off a list.
+    Remove,
+}
+
+/// What was unusual about a decision.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Flags {
+    /// The event's time lies before the engine clock.
+    pub late: bool,
+    /// By more than the allowed lateness, so it was evaluated at the edge of it.
+    pub too_late: bool,
+    /// Some feature that it saw is not complete yet.
+    pub warming: bool,
+    /// The event had been decided before; this is that decision.
+    pub repeated: bool,
+}
+
+/// Why the outcome is not the rules' own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fallback {
+    /// The deadline passed.
+    Deadline,
+}
+
+impl Flags {
+    /// The names of the flags that are set.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            (self.late, "late"),
+            (self.too_late, "too_late"),
+            (self.warming, "warming"),
+            (self.repeated, "repeated"),
+        ];
+        all.into_iter().filter_map(|(set, name)| set.then_some(name))
+    }
+}
+
+/// The decision id of an event: `dec_` and 32 hexadecimal digits, of BLAKE3 over the tenant (4 bytes, little-endian)
+/// and the event id.
+pub fn decision_id(tenant: u32, event_id: &str) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&tenant.to_le_bytes()).update(event_id.as_bytes());
+    let hex = hasher.finalize().to_hex();
+    format!("dec_{}", hex.get(..32).unwrap_or_default())
+}

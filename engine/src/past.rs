@@ -1,0 +1,310 @@
+//! The past of the entities that one event names, as the program's [`Source`]: where features get their values.
+//!
+//! The event being decided is not in the histories yet. Where an aggregate counts it, its own contribution is merged
+//! with what the window holds, so that the answer is as if it were in.
+
+use std::hash::Hasher as _;
+use std::ops::DerefMut;
+
+use rules::place::Place;
+use rules::program::{AggregateProgram, EffectRef, Frame, Source};
+use rules::schema::{FieldId, KindId};
+use rules::time::{Micros, SECOND};
+use rules::typed::{Aggregate, AggregateFunction, Definition, Effect, FeatureId, ListId, RuleId};
+use rules::value::{Form, Value};
+use siphasher::sip::SipHasher13;
+
+use crate::apply::load_row;
+use crate::event::Event;
+use crate::facts::Roles;
+use crate::history::{Edges, Key, Moment, View};
+use crate::plan::{FeaturePlan, WindowPlan};
+use crate::rule_set::RuleSet;
+use crate::scan::{Matches, form, from_totals, ratio, with_own};
+use crate::state::EntityState;
+use crate::words::{effect, id_in};
+
+/// The states of an event's entities, in the order of [`crate::facts::Facts::entities`].
+pub(crate) struct Past<'a, S> {
+    pub(crate) rules: &'a RuleSet,
+    pub(crate) event: &'a Event,
+    pub(crate) roles: &'a Roles,
+    pub(crate) states: &'a mut [S],
+    /// The time at which the event is evaluated.
+    pub(crate) at: Micros,
+    /// Of a recheck: the row of its original, which is left out.
+    pub(crate) exclude: Option<Key>,
+    /// By entity: where the edges of its windows lie.
+    pub(crate) edges: &'a mut [Edges],
+    /// A frame for past events.
+    pub(crate) row: &'a mut Frame,
+}
+
+impl<S: DerefMut<Target = EntityState>> Source for Past<'_, S> {
+    fn aggregate(&mut self, feature: FeatureId, frame: &mut Frame) -> Value {
+        let rules = self.rules;
+        let Some(Definition::Aggregate(aggregate)) =
+            rules.typed.features.get(feature.index()).map(|it| &it.definition)
+        else {
+            return Value::Missing;
+        };
+        let Some(program) = rules.program.aggregate(feature) else { return Value::Missing };
+        let Some(plan) = rules.plan.features.get(feature.index()) else { return Value::Missing };
+        let Some(whose) = plan.role().and_then(|role| self.whose(role, plan.pair(), frame)) else {
+            return Value::Missing;
+        };
+        match plan {
+            FeaturePlan::Window(window) => self.window(aggregate, program, whose, window, frame),
+            FeaturePlan::Scan(window) => self.scan(aggregate, program, whose, window, frame),
+            FeaturePlan::Occurrence { at, .. } => self.occurrence(aggregate, program, whose, *at, frame),
+            FeaturePlan::Computed => Value::Missing,
+        }
+    }
+
+    fn listed(&mut self, list: ListId, role: FieldId) -> bool {
+        let at = self.at;
+        self.state_in(role).is_some_and(|state| state.lists.contains(list, at))
+    }
+
+    fn listed_value(&mut self, list: ListId, slot: i64) -> bool {
+        self.rules.values.contains(list, slot)
+    }
+
+    fn table_value(&mut self, list: ListId, role: FieldId) -> Option<i64> {
+        let at = self.at;
+        self.state_in(role)?.lists.value(list, at)
+    }
+
+    fn in_share(&mut self, rule: RuleId, role: FieldId, share_e6: u32) -> bool {
+        let name = self.rules.typed.rules.get(rule.index()).map(|it| it.name.as_str());
+        let id = id_in(self.rules, self.event, role);
+        name.zip(id).is_some_and(|(name, id)| share_of(name, id) < u64::from(share_e6))
+    }
+}
+
+impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
+    /// Whether an alert is not held back by its `once per`.
+    pub(crate) fn alert_is_due(&mut self, alert: EffectRef) -> bool {
+        let Some(Effect::Alert { once: Some((role, span)), .. }) = effect(self.rules, alert) else {
+            return true;
+        };
+        let at = self.at;
+        let last = self.state_in(*role).and_then(|state| state.last_alerted(alert));
+        last.is_none_or(|last| at.saturating_sub(last) >= *span)
+    }
+
+    fn state_in(&mut self, role: FieldId) -> Option<&mut EntityState> {
+        let at = self.roles.entity_in(role)?;
+        self.states.get_mut(at).map(|it| &mut **it)
+    }
+
+    /// Which entity an aggregate looks at, and the slot of a pair's second; none if a role is missing.
+    fn whose(&self, role: FieldId, pair: Option<FieldId>, frame: &Frame) -> Option<Whose> {
+        let entity = self.roles.entity_in(role)?;
+        let second = match pair {
+            Some(pair) => Some(frame.field(pair)?),
+            None => None,
+        };
+        let kind = self.roles.entities.get(entity)?.kind;
+        Some(Whose { entity, kind, second })
+    }
+
+    /// Whether the event being decided matches an aggregate over itself: its type, its roles and its `where`.
+    fn counts_itself(&self, aggregate: &Aggregate, program: &AggregateProgram, frame: &mut Frame) -> bool {
+        let same = |(by, via): (&FieldId, &FieldId)| {
+            by == via || (frame.field(*via).is_some() && self.roles.key_in(*by) == self.roles.key_in(*via))
+        };
+        !aggregate.before
+            && aggregate.delay.is_none()
+            && aggregate.of.contains(&frame.event_type)
+            && aggregate.by.iter().zip(&aggregate.via).all(same)
+            && program.matches(frame)
+    }
+
+    /// The windows of an entity at this moment.
+    fn view(&mut self, whose: Whose) -> Option<View<'_>> {
+        let plan = self.rules.plan.kinds.get(whose.kind.index())?;
+        let (state, edges) = (self.states.get_mut(whose.entity)?, self.edges.get_mut(whose.entity)?);
+        let moment = Moment { at: self.at, exclude: self.exclude };
+        let view = state.history.view(&plan.history, edges, moment);
+        Some(match whose.second {
+            Some(second) => view.among(second),
+            None => view,
+        })
+    }
+
+    /// A feature over a window whose rows are told by a bit.
+    fn window(
+        &mut self,
+        aggregate: &Aggregate,
+        program: &AggregateProgram,
+        whose: Whose,
+        plan: &WindowPlan,
+        frame: &mut Frame,
+    ) -> Value {
+        use AggregateFunction as F;
+        let own = self.counts_itself(aggregate, program, frame).then(|| program.argument(frame).to_slot());
+        let own_above = own.is_some() && aggregate.function == F::Ratio && program.above(frame);
+        // An event without the argument is none of those that are summed or told apart.
+        let own_value = own.flatten();
+        let Some(mut view) = self.view(whose) else { return Value::Missing };
+        match aggregate.function {
+            F::Count => Value::Exact(i128::from(view.count(plan.window)) + i128::from(own.is_some())),
+            F::Ratio => {
+                let above = plan.above.map_or(0, |it| view.count(it)) + u64::from(own_above);
+                ratio(above, view.count(plan.window) + u64::from(own.is_some()))
+            }
+            F::Sum if form(aggregate) == Form::Exact => {
+                Value::Exact(view.sum(plan.window) + i128::from(own_value.unwrap_or(0)))
+            }
+            F::Sum | F::Mean | F::Stddev => {
+                let mut totals = view.totals(plan.window);
+                own_value.into_iter().for_each(|value| totals.add(value));
+                from_totals(aggregate, &totals)
+            }
+            F::Min | F::Max => {
+                let extremes = with_own(view.extremes(plan.window), own_value, form(aggregate));
+                let end = extremes.map(|it| if aggregate.function == F::Min { it.min } else { it.max });
+                Value::from_slot(end, form(aggregate))
+            }
+            F::Distinct => Value::Exact(i128::from(view.distinct(plan.window, own_value))),
+            F::First => {
+                let first = view.first(plan.window).map(|(_, value)| value);
+                Value::from_slot(first, form(aggregate))
+            }
+            F::FirstSeen => {
+                let Some(value) = program.argument(frame).to_slot() else { return Value::Missing };
+                // A value that adds one to the number of different ones was not there.
+                let (without, with) =
+                    (view.distinct(plan.window, None), view.distinct(plan.window, Some(value)));
+                Value::Flag(with != without)
+            }
+            F::Last | F::TimeSince | F::Speed => {
+                let last = view.last(plan.window);
+                self.since(aggregate, program, last, frame)
+            }
+        }
+    }
+
+    /// A feature whose condition reads the event being decided: every row of the window is looked at.
+    fn scan(
+        &mut self,
+        aggregate: &Aggregate,
+        program: &AggregateProgram,
+        whose: Whose,
+        plan: &WindowPlan,
+        frame: &mut Frame,
+    ) -> Value {
+        let rules = self.rules;
+        let mut this = std::mem::take(&mut self.row.this);
+        program.prepare(&rules.program, frame, self, &mut this);
+        frame.this.clone_from(&this);
+        self.row.this = this;
+        let own = self.counts_itself(aggregate, program, frame);
+        let Some(kind) = rules.plan.kinds.get(whose.kind.index()) else { return Value::Missing };
+        let Some(state) = self.states.get_mut(whose.entity) else { return Value::Missing };
+        let Some(edges) = self.edges.get_mut(whose.entity) else { return Value::Missing };
+        let moment = Moment { at: self.at, exclude: self.exclude };
+        let mut view = state.history.view(&kind.history, edges, moment);
+        if let Some(second) = whose.second {
+            view = view.among(second);
+        }
+        let mut found = Matches::new(aggregate);
+        let row_frame = &mut *self.row;
+        view.scan(plan.window, |row| {
+            load_row(kind, row, row_frame);
+            if program.matches(row_frame) {
+                let value = program.argument(row_frame).to_slot();
+                found.add(row.key(), value, aggregate.numerator.is_none() || program.above(row_frame));
+            }
+        });
+        let last = found.last;
+        match aggregate.function {
+            AggregateFunction::FirstSeen => {
+                let Some(value) = program.argument(frame).to_slot() else { return Value::Missing };
+                Value::Flag(!found.has(value))
+            }
+            AggregateFunction::Last | AggregateFunction::TimeSince | AggregateFunction::Speed => {
+                self.since(aggregate, program, last, frame)
+            }
+            _ => {
+                if own {
+                    found.add_own(program.argument(frame).to_slot(), program.above(frame));
+                }
+                found.value(aggregate)
+            }
+        }
+    }
+
+    /// A feature that keeps the last two occurrences.
+    fn occurrence(
+        &self,
+        aggregate: &Aggregate,
+        program: &AggregateProgram,
+        whose: Whose,
+        at: usize,
+        frame: &mut Frame,
+    ) -> Value {
+        let kept = self.states.get(whose.entity).and_then(|state| state.occurrences.get(at));
+        let Some(kept) = kept else { return Value::Missing };
+        let horizon = self.at.saturating_sub(self.rules.typed.schema.keep);
+        let second = whose.second.unwrap_or(0);
+        if aggregate.function == AggregateFunction::FirstSeen {
+            let Some(value) = program.argument(frame).to_slot() else { return Value::Missing };
+            return Value::Flag(!kept.seen(second, value, self.exclude, horizon));
+        }
+        let last = kept.last(second, self.exclude, horizon);
+        self.since(aggregate, program, last, frame)
+    }
+
+    /// What `last`, `time_since` and `speed` make of the newest matching event.
+    fn since(
+        &self,
+        aggregate: &Aggregate,
+        program: &AggregateProgram,
+        last: Option<(Key, i64)>,
+        frame: &mut Frame,
+    ) -> Value {
+        let Some((key, value)) = last else { return Value::Missing };
+        let since = self.at.saturating_sub(key.time).max(0);
+        match aggregate.function {
+            AggregateFunction::TimeSince => Value::Exact(i128::from(since)),
+            AggregateFunction::Speed => {
+                let Some(here) = program.argument(frame).to_slot().map(Place::unpack) else {
+                    return Value::Missing;
+                };
+                let km = Place::unpack(value).distance_km(here);
+                Value::finite(km / hours(since.max(SECOND)))
+            }
+            _ => Value::from_slot(Some(value), form(aggregate)),
+        }
+    }
+}
+
+/// Which entity an aggregate looks at.
+#[derive(Clone, Copy, Debug)]
+struct Whose {
+    /// Its place among the event's.
+    entity: usize,
+    kind: KindId,
+    /// The slot of a pair's second entity.
+    second: Option<i64>,
+}
+
+/// A duration in hours.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a duration within 600 years keeps its microseconds up to 285 years"
+)]
+fn hours(span: Micros) -> f64 {
+    span as f64 / 3_600_000_000.0
+}
+
+/// Where an id lies in a rule's rollout, in millionths of all ids: by a hash without a key, so that every node agrees.
+fn share_of(rule: &str, id: &str) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(rule.as_bytes());
+    hasher.write_u8(0);
+    hasher.write(id.as_bytes());
+    hasher.finish() % 1_000_000
+}

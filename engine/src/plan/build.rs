@@ -1,0 +1,304 @@
+//! From the typed rule set to the plan: every aggregate finds its condition, its column and its window, and shares
+//! them with those that ask the same.
+
+use super::{
+    Column, ColumnSource, Condition, FeaturePlan, KindPlan, OccurrencePlan, OccurrenceShape, Plan, Test,
+    WindowPlan,
+};
+use crate::history::{self, ColumnId, ColumnType, ConditionId, Need, PlanError, PlanInput, WindowId};
+use rules::schema::{EventTypeId, FieldId, KindId};
+use rules::time::Micros;
+use rules::typed::{Aggregate, AggregateFunction, Definition, Expr, ExprKind, FeatureId, RuleSet};
+use rules::value::Form;
+
+impl Plan {
+    /// Plans the state of a rule set.
+    ///
+    /// # Errors
+    /// If a kind would need more columns, conditions or windows than a history has numbers for.
+    pub fn of(rules: &RuleSet) -> Result<Self, PlanError> {
+        let mut kinds: Vec<Builder<'_>> =
+            (0u16..).zip(&rules.schema.kinds).map(|(kind, _)| Builder::new(KindId(kind), rules)).collect();
+        let features = (0u16..).zip(&rules.features).map(|(id, feature)| match &feature.definition {
+            Definition::Expr(_) => FeaturePlan::Computed,
+            Definition::Aggregate(aggregate) => plan_aggregate(FeatureId(id), aggregate, rules, &mut kinds),
+        });
+        let features = features.collect();
+        let captured =
+            (0u16..).zip(&rules.features).filter(|(_, it)| it.captured).map(|(id, _)| FeatureId(id));
+        let captured = captured.collect();
+        Ok(Self {
+            captured,
+            features,
+            kinds: kinds.into_iter().map(Builder::finish).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// Plans one aggregate in the state of the entity that it looks at.
+fn plan_aggregate(
+    id: FeatureId,
+    aggregate: &Aggregate,
+    rules: &RuleSet,
+    kinds: &mut [Builder<'_>],
+) -> FeaturePlan {
+    let Some(&role) = aggregate.by.first() else { return FeaturePlan::Computed };
+    let pair = aggregate.by.get(1).copied();
+    let builder = rules.schema.role_kind(role).and_then(|kind: KindId| kinds.get_mut(kind.index()));
+    let Some(builder) = builder else { return FeaturePlan::Computed };
+    match aggregate.over {
+        None => FeaturePlan::Occurrence { role, at: builder.occurrence(id, aggregate), pair },
+        Some(over) if aggregate.reads_this => builder.scan(id, aggregate, role, pair, over),
+        Some(over) => builder.window(id, aggregate, role, pair, over),
+    }
+}
+
+/// The plan of one kind as it grows.
+struct Builder<'a> {
+    kind: KindId,
+    rules: &'a RuleSet,
+    columns: Vec<Column>,
+    conditions: Vec<Condition>,
+    windows: Vec<history::Window>,
+    occurrences: Vec<OccurrencePlan>,
+    keep: Micros,
+    keep_rows: Micros,
+}
+
+impl<'a> Builder<'a> {
+    fn new(kind: KindId, rules: &'a RuleSet) -> Self {
+        Self {
+            kind,
+            rules,
+            columns: Vec::new(),
+            conditions: Vec::new(),
+            windows: Vec::new(),
+            occurrences: Vec::new(),
+            keep: 0,
+            keep_rows: 0,
+        }
+    }
+
+    /// A window whose matching rows are told by one bit.
+    fn window(
+        &mut self,
+        id: FeatureId,
+        aggregate: &Aggregate,
+        role: FieldId,
+        pair: Option<FieldId>,
+        over: Micros,
+    ) -> FeaturePlan {
+        let argument = self.argument(id, aggregate);
+        let pair_column = aggregate.via.get(1).map(|it| self.column(ColumnSource::Field(*it)));
+        let mut base = None;
+        if aggregate.reads_mutable {
+            self.keep_what_conditions_read(aggregate);
+            base = self.condition(condition(id, aggregate, None));
+        }
+        let test = |above: bool| Some(test(id, aggregate, above, base));
+        let all = condition(id, aggregate, test(false).filter(|_| aggregate.condition.is_some()));
+        let all = self.condition(all);
+        let above =
+            aggregate.numerator.is_some().then(|| self.condition(condition(id, aggregate, test(true))));
+        let need = need(aggregate.function);
+        let span = (over, aggregate.delay);
+        FeaturePlan::Window(WindowPlan {
+            role,
+            pair,
+            window: self.add_window(all, argument, need, span, pair_column),
+            above: above.map(|it| self.add_window(it, None, Need::Count, span, pair_column)),
+        })
+    }
+
+    /// A window whose rows are looked at one by one.
+    fn scan(
+        &mut self,
+        id: FeatureId,
+        aggregate: &Aggregate,
+        role: FieldId,
+        pair: Option<FieldId>,
+        over: Micros,
+    ) -> FeaturePlan {
+        let pair_column = aggregate.via.get(1).map(|it| self.column(ColumnSource::Field(*it)));
+        self.keep_what_conditions_read(aggregate);
+        let all = self.condition(condition(id, aggregate, None));
+        let window = self.add_window(all, None, Need::Scan, (over, aggregate.delay), pair_column);
+        FeaturePlan::Scan(WindowPlan { role, pair, window, above: None })
+    }
+
+    fn occurrence(&mut self, id: FeatureId, aggregate: &Aggregate) -> usize {
+        let test = aggregate.condition.is_some().then(|| test(id, aggregate, false, None));
+        let shape = match (aggregate.function, aggregate.by.len()) {
+            (AggregateFunction::FirstSeen, _) => OccurrenceShape::Value,
+            (_, 2) => OccurrenceShape::Pair,
+            _ => OccurrenceShape::Entity,
+        };
+        let value = aggregate.argument.as_ref().map(|argument| source(id, argument));
+        let keep = self.rules.schema.keep + self.rules.schema.lateness;
+        self.keep = self.keep.max(keep);
+        let beside = aggregate.via.get(1).copied();
+        let plan = OccurrencePlan { condition: condition(id, aggregate, test), value, shape, beside, keep };
+        position_or_push(&mut self.occurrences, plan)
+    }
+
+    fn add_window(
+        &mut self,
+        condition: Option<ConditionId>,
+        column: Option<ColumnId>,
+        need: Need,
+        (over, delay): (Micros, Option<Micros>),
+        pair: Option<ColumnId>,
+    ) -> WindowId {
+        let rows = over + delay.unwrap_or(0) + self.rules.schema.lateness;
+        self.keep_rows = self.keep_rows.max(rows);
+        self.keep = self.keep.max(rows);
+        let window = history::Window { condition, column, need, over, delay, pair };
+        WindowId(number(position_or_push(&mut self.windows, window)))
+    }
+
+    /// The column of an aggregate's argument.
+    fn argument(&mut self, id: FeatureId, aggregate: &Aggregate) -> Option<ColumnId> {
+        aggregate.argument.as_ref().map(|argument| self.column(source(id, argument)))
+    }
+
+    /// Keeps the columns from which an aggregate's conditions can be told again, after an amendment or for each
+    /// event being decided, each with the bit that says whether it is present.
+    fn keep_what_conditions_read(&mut self, aggregate: &Aggregate) {
+        let mut sources = Vec::new();
+        // Of a scan the argument is computed for each row too.
+        let argument = aggregate.argument.iter().filter(|_| aggregate.reads_this);
+        for expr in aggregate.condition.iter().chain(&aggregate.numerator).chain(argument) {
+            expr.visit_scope(&mut |it| match it.kind {
+                ExprKind::Field(field) => sources.push((ColumnSource::Field(field), it.optional)),
+                ExprKind::Feature(id) => {
+                    sources.push((ColumnSource::Captured(id, it.ty.form()), it.optional))
+                }
+                ExprKind::EventType => sources.push((ColumnSource::EventType, false)),
+                _ => {}
+            });
+        }
+        for (source, optional) in sources {
+            let column = self.column(source.clone());
+            if !optional {
+                continue;
+            }
+            let present = self.condition(Condition { present: Some(source), ..Condition::default() });
+            if let Some(column) = self.columns.get_mut(column.index()) {
+                column.present = present;
+            }
+        }
+    }
+
+    fn column(&mut self, source: ColumnSource) -> ColumnId {
+        let known = self.columns.iter().position(|it| it.source == source);
+        let at = known.unwrap_or_else(|| {
+            self.columns.push(Column { source, present: None });
+            self.columns.len() - 1
+        });
+        ColumnId(number(at))
+    }
+
+    /// The bit of a condition; none if it holds for every row that this kind can have.
+    fn condition(&mut self, condition: Condition) -> Option<ConditionId> {
+        if self.always_holds(&condition) {
+            return None;
+        }
+        Some(ConditionId(number(position_or_push(&mut self.conditions, condition))))
+    }
+
+    /// Whether every event in which an entity of this kind has a role satisfies the condition.
+    fn always_holds(&self, condition: &Condition) -> bool {
+        let schema = &self.rules.schema;
+        let matches = |event: EventTypeId, role: FieldId| {
+            let typed = condition.of.is_empty() || condition.of.contains(&event);
+            let beside = condition.beside.and_then(|it| schema.event_field(event, it));
+            typed
+                && condition.via.is_none_or(|via| via == role)
+                && (condition.beside.is_none() || beside.is_some_and(|it| !it.optional))
+        };
+        let mut occurrences = (0u16..).zip(&schema.events).flat_map(|(id, event)| {
+            let roles = event.fields.iter().filter(|it| schema.role_kind(it.field) == Some(self.kind));
+            roles.map(move |it| (EventTypeId(id), it.field))
+        });
+        condition.test.is_none()
+            && condition.present.is_none()
+            && occurrences.all(|(event, role)| matches(event, role))
+    }
+
+    fn finish(self) -> Result<KindPlan, PlanError> {
+        let columns = self.columns.iter().map(|it| it.source.column_type()).collect();
+        let mutable = |it: &Condition| it.test.as_ref().is_some_and(|test| test.mutable);
+        let conditions = self.conditions.iter().map(mutable).collect();
+        Ok(KindPlan {
+            has_history: !self.windows.is_empty(),
+            history: history::Plan::new(PlanInput { columns, conditions, windows: self.windows })?,
+            columns: self.columns,
+            conditions: self.conditions,
+            occurrences: self.occurrences,
+            keep: self.keep,
+            keep_rows: self.keep_rows,
+        })
+    }
+}
+
+/// Everything about an aggregate's membership but time and the test given.
+fn condition(id: FeatureId, aggregate: &Aggregate, test: Option<Test>) -> Condition {
+    Condition {
+        of: aggregate.of.clone(),
+        via: aggregate.via.first().copied(),
+        beside: aggregate.via.get(1).copied(),
+        test,
+        present: aggregate.argument.as_ref().filter(|it| it.optional).map(|it| source(id, it)),
+    }
+}
+
+fn test(feature: FeatureId, aggregate: &Aggregate, above: bool, base: Option<ConditionId>) -> Test {
+    let clauses = (aggregate.condition.clone(), aggregate.numerator.clone().filter(|_| above));
+    Test { feature, above, mutable: aggregate.reads_mutable, base, clauses }
+}
+
+/// Where an argument comes from.
+fn source(id: FeatureId, argument: &Expr) -> ColumnSource {
+    match argument.kind {
+        ExprKind::Field(field) => ColumnSource::Field(field),
+        ExprKind::Feature(feature) => ColumnSource::Captured(feature, argument.ty.form()),
+        _ => ColumnSource::Argument(id, argument.ty.form()),
+    }
+}
+
+/// What a window must be able to tell for an aggregate.
+fn need(function: AggregateFunction) -> Need {
+    use AggregateFunction as F;
+    match function {
+        F::Count | F::Ratio => Need::Count,
+        F::Sum => Need::Sum,
+        F::Mean => Need::Mean,
+        F::Stddev => Need::Variance,
+        F::Min | F::Max => Need::Extremes,
+        F::Distinct | F::FirstSeen => Need::Distinct,
+        F::First => Need::First,
+        F::Last | F::Speed | F::TimeSince => Need::Last,
+    }
+}
+
+/// A place as an id's number; the history's plan refuses more than there are numbers for.
+fn number(at: usize) -> u16 {
+    u16::try_from(at).unwrap_or(u16::MAX)
+}
+
+fn position_or_push<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
+    items.iter().position(|it| *it == item).unwrap_or_else(|| {
+        items.push(item);
+        items.len() - 1
+    })
+}
+
+impl ColumnSource {
+    /// How a history reads the column's bits.
+    pub fn column_type(&self) -> ColumnType {
+        match self {
+            Self::Captured(_, Form::Real) | Self::Argument(_, Form::Real) => ColumnType::Real,
+            _ => ColumnType::Integer,
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What state a rule set needs, kind by kind: the columns, membership conditions and windows of histories, and what is
+//! kept without a window.
+//!
+//! A **condition** is everything about a past event's membership but its time: its type, the role in which this
+//! entity stands in it, the `where`, and that the argument is present. It is one bit of the event's row. Features that
+//! ask the same share the bit.
+
+use rules::schema::{EventTypeId, FieldId};
+use rules::time::Micros;
+use rules::typed::{Expr, FeatureId};
+use rules::value::Form;
+
+use crate::history::{self, ConditionId, WindowId};
+
+mod build;
+
+/// The state of a whole rule set.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// By kind.
+    pub kinds: Vec<KindPlan>,
+    /// By feature: how the engine answers it.
+    pub features: Vec<FeaturePlan>,
+    /// Features captured at every event, in the order in which they are computed.
+    pub captured: Vec<FeatureId>,
+}
+
+/// The state of one kind's entities.
+#[derive(Clone, Debug)]
+pub struct KindPlan {
+    /// What stands in each column of a row.
+    pub columns: Vec<Column>,
+    /// What each bit of a row says.
+    pub conditions: Vec<Condition>,
+    /// Whether rows of this kind are kept at all.
+    pub has_history: bool,
+    /// The windows over them.
+    pub history: history::Plan,
+    /// What is kept without rows.
+    pub occurrences: Vec<OccurrencePlan>,
+    /// An entity may leave memory when its last event is older than this.
+    pub keep: Micros,
+    /// Rows older than this behind the engine clock are dropped.
+    pub keep_rows: Micros,
+}
+
+/// What stands in a column.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Column {
+    /// Where it comes from.
+    pub source: ColumnSource,
+    /// The condition that says whether it is present; none = always.
+    pub present: Option<ConditionId>,
+}
+
+/// Where a column comes from.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ColumnSource {
+    /// A field of the event.
+    Field(FieldId),
+    /// A feature as it was at the event's time.
+    Captured(FeatureId, Form),
+    /// The event's type.
+    EventType,
+    /// An aggregate's argument that is more than a field or a feature.
+    Argument(FeatureId, Form),
+}
+
+/// What one bit of a row says: all of these at once.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Condition {
+    /// The types of events that match; empty = any.
+    pub of: Vec<EventTypeId>,
+    /// The role in which this entity stands in them; none = any.
+    pub via: Option<FieldId>,
+    /// Of a pair: the role that must be present beside it.
+    pub beside: Option<FieldId>,
+    /// The test: an aggregate's `where`, with or without its inner one.
+    pub test: Option<Test>,
+    /// What must be present.
+    pub present: Option<ColumnSource>,
+}
+
+/// A test of a past event. Two that say the same are equal, whichever feature asked first.
+#[derive(Clone, Debug)]
+pub struct Test {
+    /// The aggregate whose `where` it is.
+    pub feature: FeatureId,
+    /// Whether a ratio's inner `where` must hold too.
+    pub above: bool,
+    /// Whether an amendment may change its answer.
+    pub mutable: bool,
+    /// If so: the condition that says all but the test; none = it always holds.
+    pub base: Option<ConditionId>,
+    /// The outer and the inner condition.
+    clauses: (Option<Expr>, Option<Expr>),
+}
+
+impl PartialEq for Test {
+    fn eq(&self, other: &Self) -> bool {
+        self.clauses == other.clauses
+    }
+}
+
+/// Something kept per entity or per value: the last two occurrences.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OccurrencePlan {
+    /// Which events count.
+    pub condition: Condition,
+    /// What is kept of each; none = its time only.
+    pub value: Option<ColumnSource>,
+    /// What they are kept for.
+    pub shape: OccurrenceShape,
+    /// Of a pair: the role of the second entity.
+    pub beside: Option<FieldId>,
+    /// Older ones are forgotten.
+    pub keep: Micros,
+}
+
+/// What a pair of last occurrences is kept for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OccurrenceShape {
+    /// The entity.
+    Entity,
+    /// Each value.
+    Value,
+    /// Each second entity of a pair.
+    Pair,
+}
+
+/// How the engine answers a feature.
+#[derive(Clone, PartialEq, Debug)]
+pub enum FeaturePlan {
+    /// It does not: the program computes it.
+    Computed,
+    /// From a window whose rows are told by a bit.
+    Window(WindowPlan),
+    /// By looking at each row of a window of the right type and role: the condition reads the event being decided.
+    Scan(WindowPlan),
+    /// From the last two occurrences of the entity in this role.
+    Occurrence {
+        /// Whose.
+        role: FieldId,
+        /// Index in [`KindPlan::occurrences`].
+        at: usize,
+        /// Of a pair: the other role.
+        pair: Option<FieldId>,
+    },
+}
+
+/// A window over the history of the entity in a role.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WindowPlan {
+    /// Whose history.
+    pub role: FieldId,
+    /// Of a pair: the other role, whose slot picks the rows.
+    pub pair: Option<FieldId>,
+    /// The window of matching events.
+    pub window: WindowId,
+    /// Of a ratio: the window of those above the line.
+    pub above: Option<WindowId>,
+}
+
+impl FeaturePlan {
+    /// The role of the entity whose state answers.
+    pub fn role(&self) -> Option<FieldId> {
+        match self {
+            Self::Computed => None,
+            Self::Window(window) | Self::Scan(window) => Some(window.role),
+            Self::Occurrence { role, .. } => Some(*role),
+        }
+    }
+
+    /// Of a pair: the other role.
+    pub fn pair(&self) -> Option<FieldId> {
+        match self {
+            Self::Computed => None,
+            Self::Window(window) | Self::Scan(window) => window.pair,
+            Self::Occurrence { pair, .. } => *pair,
+        }
+    }
+}

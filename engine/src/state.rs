@@ -1,0 +1,171 @@
+//! What is remembered of one entity.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use rules::program::EffectRef;
+use rules::time::Micros;
+
+use crate::history::{History, Key};
+use crate::lists::Memberships;
+use crate::occurrence::{Last, Seen};
+use crate::plan::{KindPlan, OccurrenceShape};
+
+/// The state of one entity: the fold of the records that named it.
+#[derive(Clone, Debug)]
+pub struct EntityState {
+    /// The position of the last record applied; none before the first.
+    pub(crate) applied: Option<u64>,
+    /// The greatest time of its events.
+    pub(crate) last_event: Micros,
+    pub(crate) history: History,
+    /// By the plan's occurrences.
+    pub(crate) occurrences: Box<[Occurrences]>,
+    pub(crate) lists: Memberships,
+    /// When alerts `once per` this entity were last raised: the effect, and the event's time.
+    alerted: Vec<(EffectRef, Micros)>,
+    dead: bool,
+}
+
+/// What is kept without rows.
+#[derive(Clone, Debug)]
+pub(crate) enum Occurrences {
+    /// Of the entity.
+    Last(Last),
+    /// Of each value.
+    Seen(Seen),
+    /// Of each second entity of a pair.
+    LastOf(HashMap<i64, Last, FixedState>),
+}
+
+impl EntityState {
+    /// Of an entity that no record has named.
+    pub fn new(plan: &KindPlan) -> Self {
+        let occurrences = plan.occurrences.iter().map(|it| match it.shape {
+            OccurrenceShape::Entity => Occurrences::Last(Last::default()),
+            OccurrenceShape::Value => Occurrences::Seen(Seen::default()),
+            OccurrenceShape::Pair => Occurrences::LastOf(HashMap::default()),
+        });
+        Self {
+            applied: None,
+            last_event: Micros::MIN,
+            history: History::new(),
+            occurrences: occurrences.collect(),
+            lists: Memberships::default(),
+            alerted: Vec::new(),
+            dead: false,
+        }
+    }
+
+    /// Whether it was taken out of memory while somebody still held it.
+    pub fn is_dead(&self) -> bool {
+        self.dead
+    }
+
+    /// Marks it as taken out of memory.
+    pub fn mark_dead(&mut self) {
+        self.dead = true;
+    }
+
+    /// Whether nobody could tell if this entity left memory at this engine clock.
+    pub fn may_leave(&self, plan: &KindPlan, clock: Micros) -> bool {
+        clock.saturating_sub(self.last_event) > plan.keep && !self.lists.any_holds(clock)
+    }
+
+    /// Whether a record at this position is new to this state; if so, it has now been seen.
+    pub(crate) fn sees(&mut self, position: u64) -> bool {
+        let new = self.applied.is_none_or(|applied| applied < position);
+        if new {
+            self.applied = Some(position);
+        }
+        new
+    }
+
+    /// When an alert was last raised about this entity.
+    pub(crate) fn last_alerted(&self, effect: EffectRef) -> Option<Micros> {
+        self.alerted.iter().find(|(known, _)| *known == effect).map(|(_, at)| *at)
+    }
+
+    /// Notes that an alert was raised about this entity.
+    pub(crate) fn alerted(&mut self, effect: EffectRef, at: Micros) {
+        match self.alerted.iter_mut().find(|(known, _)| *known == effect) {
+            Some((_, known)) => *known = at.max(*known),
+            None => self.alerted.push((effect, at)),
+        }
+    }
+
+    /// The lists that it is in, and a change of them.
+    pub fn lists_mut(&mut self) -> &mut Memberships {
+        &mut self.lists
+    }
+
+    /// Bytes on the heap, without the state itself.
+    pub fn bytes(&self) -> usize {
+        let occurrences: usize = self.occurrences.iter().map(Occurrences::bytes).sum();
+        self.history.bytes()
+            + self.occurrences.len() * size_of::<Occurrences>()
+            + occurrences
+            + self.lists.bytes()
+            + self.alerted.capacity() * size_of::<(EffectRef, Micros)>()
+    }
+
+    /// How many events its history holds.
+    pub fn rows(&self) -> usize {
+        self.history.len()
+    }
+}
+
+impl Occurrences {
+    /// Records an occurrence. `second` is the slot of a pair's second entity, 0 where there is none.
+    pub(crate) fn record(&mut self, key: Key, second: i64, value: i64) {
+        match self {
+            Self::Last(last) => last.record(key, value),
+            Self::Seen(seen) => seen.record(mixed(second, value), key),
+            Self::LastOf(by_second) => by_second.entry(second).or_default().record(key, value),
+        }
+    }
+
+    /// The newest occurrence newer than the horizon.
+    pub(crate) fn last(&self, second: i64, exclude: Option<Key>, horizon: Micros) -> Option<(Key, i64)> {
+        match self {
+            Self::Last(last) => last.get(exclude, horizon),
+            Self::LastOf(by_second) => by_second.get(&second)?.get(exclude, horizon),
+            Self::Seen(_) => None,
+        }
+    }
+
+    /// Whether a value occurred after the horizon.
+    pub(crate) fn seen(&self, second: i64, value: i64, exclude: Option<Key>, horizon: Micros) -> bool {
+        matches!(self, Self::Seen(seen) if seen.seen(mixed(second, value), exclude, horizon))
+    }
+
+    /// Forgets what is older than the horizon, where that frees memory; amortised, since it runs when a map has
+    /// become as large as it may be.
+    pub(crate) fn trim_if_full(&mut self, horizon: Micros) {
+        match self {
+            Self::Last(_) => {}
+            Self::Seen(seen) if seen.is_full() => seen.trim(horizon),
+            Self::LastOf(by_second) if by_second.len() == by_second.capacity() => {
+                by_second.retain(|_, last| last.get(None, horizon).is_some());
+            }
+            Self::Seen(_) | Self::LastOf(_) => {}
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Last(_) => 0,
+            Self::Seen(seen) => seen.bytes(),
+            Self::LastOf(by_second) => by_second.allocation_size(),
+        }
+    }
+}
+
+/// A value apart for each second entity of a pair: both are keyed hashes or small numbers, so that multiplying one
+/// by an odd constant keeps them apart as well as 64 bits can.
+fn mixed(second: i64, value: i64) -> i64 {
+    if second == 0 {
+        value
+    } else {
+        value ^ second.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64.cast_signed()).rotate_left(29)
+    }
+}

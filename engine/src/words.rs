@@ -1,0 +1,165 @@
+//! From numbers to words: a [`Ruling`] names rules and effects by index; a [`Decision`] says them.
+
+use rules::past::Outcome;
+use rules::program::{EffectRef, Verdict};
+use rules::schema::FieldId;
+use rules::typed::{Effect, FeatureId, Mode, Rule, Severity};
+use rules::value::Value;
+
+use crate::decision::{Action, ActionKind, Alert, Decision, Fallback, Flags, RuleHit, decision_id};
+use crate::event::{Event, FieldValue};
+use crate::rule_set::RuleSet;
+
+/// A decision in numbers, as the engine gives it and a record holds it. Reused from event to event.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Ruling {
+    /// What rules and policy say; alerts already thinned by `once per`.
+    pub verdict: Verdict,
+    /// The features that the decision saw, in order of their ids.
+    pub recorded: Vec<(FeatureId, Value)>,
+    /// What was unusual.
+    pub flags: Flags,
+    /// Why the outcome is not the rules' own.
+    pub fallback: Option<Fallback>,
+}
+
+impl Ruling {
+    /// Empties this for the next event.
+    pub fn clear(&mut self) {
+        self.verdict.clear();
+        self.recorded.clear();
+        self.flags = Flags::default();
+        self.fallback = None;
+    }
+
+    /// The decision in words.
+    pub fn say(&self, rules: &RuleSet, event: &Event, durable: bool) -> Decision {
+        let typed = &rules.typed;
+        let feature_name = |id: FeatureId| typed.features.get(id.index()).map(|it| it.name.clone());
+        let challenged = self.verdict.outcome == Outcome::Challenge;
+        let factors = self.verdict.factors.filter(|_| challenged).and_then(|it| effect(rules, it));
+        let valid_for = policy_of(rules, event).and_then(|policy| policy.valid_for);
+        Decision {
+            id: decision_id(0, &event.id),
+            event_id: event.id.clone(),
+            outcome: self.verdict.outcome,
+            score_e6: self.verdict.score_e6,
+            hits: self.hits(rules).collect(),
+            factors_any_of: match factors {
+                Some(Effect::Challenge { factors, .. }) => factors.clone(),
+                _ => Vec::new(),
+            },
+            actions: self.verdict.actions.iter().filter_map(|it| action(rules, event, *it)).collect(),
+            alerts: self.verdict.alerts.iter().map(|it| alert(rules, it.severity, it.effect)).collect(),
+            features: self
+                .recorded
+                .iter()
+                .filter_map(|(id, value)| Some((feature_name(*id)?, *value)))
+                .collect(),
+            rule_set: hex(&typed.hash),
+            valid_until: valid_for.map(|span| event.time.saturating_add(span)),
+            flags: self.flags,
+            fallback: self.fallback,
+            durable,
+        }
+    }
+
+    fn hits<'a>(&'a self, rules: &'a RuleSet) -> impl Iterator<Item = RuleHit> + 'a {
+        self.verdict.hits.iter().filter_map(|hit| {
+            let rule = rules.typed.rules.get(hit.rule.index())?;
+            Some(RuleHit {
+                rule: rule.name.clone(),
+                reason: rule.reason.clone(),
+                customer_reason: rule.tell.clone(),
+                severity: gravest_alert(rule),
+                contribution_e6: hit.contribution_e6,
+                shadow: rule.mode == Mode::Shadow,
+            })
+        })
+    }
+}
+
+/// The policy for an event's type: its own, else the plain one.
+pub fn policy_of<'a>(rules: &'a RuleSet, event: &Event) -> Option<&'a rules::typed::Policy> {
+    let policies = &rules.typed.policies;
+    let own = policies.iter().find(|it| event.event_type.is_some_and(|of| it.on.contains(&of)));
+    own.or_else(|| policies.iter().find(|it| it.on.is_empty()))
+}
+
+/// The effect at a place of the rule set.
+pub fn effect(rules: &RuleSet, at: EffectRef) -> Option<&Effect> {
+    match at {
+        EffectRef::Rule(rule, at) => rules.typed.rules.get(rule.index())?.effects.get(usize::from(at)),
+        EffectRef::Policy(policy, line, at) => {
+            let line = rules.typed.policies.get(usize::from(policy))?.lines.get(usize::from(line))?;
+            line.effects.get(usize::from(at))
+        }
+    }
+}
+
+fn gravest_alert(rule: &Rule) -> Option<Severity> {
+    let severities = rule.effects.iter().filter_map(|it| match it {
+        Effect::Alert { severity, .. } => Some(*severity),
+        _ => None,
+    });
+    severities.max()
+}
+
+fn alert(rules: &RuleSet, severity: Severity, raised_by: EffectRef) -> Alert {
+    let rule = match raised_by {
+        EffectRef::Rule(rule, _) => rules.typed.rules.get(rule.index()).map(|it| it.name.clone()),
+        EffectRef::Policy(..) => None,
+    };
+    Alert { severity, rule }
+}
+
+/// An effect on a missing role does nothing.
+fn action(rules: &RuleSet, event: &Event, at: EffectRef) -> Option<Action> {
+    let until = |span: i64| Some(event.time.saturating_add(span));
+    let list = |list: rules::typed::ListId| rules.typed.lists.get(list.index()).map(|it| it.name.as_str());
+    Some(match effect(rules, at)? {
+        Effect::Tag(name) => Action { kind: ActionKind::Tag, target: name.clone(), until: None },
+        Effect::Delay(span) => {
+            Action { kind: ActionKind::Delay, target: event.id.clone(), until: until(*span) }
+        }
+        Effect::Freeze { role, span } => Action {
+            kind: ActionKind::Freeze,
+            target: id_in(rules, event, *role)?.to_owned(),
+            until: until(*span),
+        },
+        Effect::Add { role, list: of, span } => {
+            let target = format!("{} {}", list(*of)?, id_in(rules, event, *role)?);
+            Action { kind: ActionKind::Add, target, until: span.and_then(until) }
+        }
+        Effect::Remove { role, list: of } => {
+            let target = format!("{} {}", list(*of)?, id_in(rules, event, *role)?);
+            Action { kind: ActionKind::Remove, target, until: None }
+        }
+        Effect::Block { .. }
+        | Effect::Challenge { .. }
+        | Effect::Allow
+        | Effect::Score(_)
+        | Effect::Alert { .. } => {
+            return None;
+        }
+    })
+}
+
+/// The id of the entity in a role of an event.
+pub(crate) fn id_in<'a>(rules: &RuleSet, event: &'a Event, role: FieldId) -> Option<&'a str> {
+    let fields = &rules.typed.schema.events.get(event.event_type?.index())?.fields;
+    let at = fields.iter().position(|it| it.field == role)?;
+    match event.value(at) {
+        FieldValue::Text(id) => Some(id),
+        _ => None,
+    }
+}
+
+/// Bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
