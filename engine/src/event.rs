@@ -119,6 +119,24 @@ impl Event {
         }
     }
 
+    /// Takes from another event of the same type the fields that this one lacks: what a recheck does not change.
+    pub fn fill_from(&mut self, original: &Self) {
+        if self.event_type != original.event_type {
+            return;
+        }
+        for at in 0..self.values.len() {
+            if self.value(at) != FieldValue::Missing {
+                continue;
+            }
+            match original.value(at) {
+                FieldValue::Missing => {}
+                FieldValue::Number(number) => self.set_number(at, number),
+                FieldValue::Money { minor, currency } => self.set_money(at, minor, currency),
+                FieldValue::Text(text) => self.set_text(at, text),
+            }
+        }
+    }
+
     /// How many fields the event's type has.
     pub fn len(&self) -> usize {
         self.values.len()

@@ -38,9 +38,9 @@ pub(crate) enum Occurrences {
 }
 
 impl EntityState {
-    /// Of an entity that no record has named.
-    pub fn new(plan: &KindPlan) -> Self {
-        let occurrences = plan.occurrences.iter().map(|it| match it.shape {
+    /// Of an entity that no record has named; without a plan it remembers no events.
+    pub fn new(plan: Option<&KindPlan>) -> Self {
+        let occurrences = plan.into_iter().flat_map(|plan| &plan.occurrences).map(|it| match it.shape {
             OccurrenceShape::Entity => Occurrences::Last(Last::default()),
             OccurrenceShape::Value => Occurrences::Seen(Seen::default()),
             OccurrenceShape::Pair => Occurrences::LastOf(HashMap::default()),

@@ -1,0 +1,112 @@
+//! The directory of entities, and the locking of all that one event names.
+//!
+//! The map is a directory only: its guards are dropped before anything is locked (two guards of one shard in one
+//! thread hang for ever), and what is locked are the entities' own states, in the order of their keys.
+
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use engine::entity::EntityKey;
+use engine::state::EntityState;
+use parking_lot::{ArcMutexGuard, Mutex, RawMutex};
+
+/// An entity's state, locked.
+pub(crate) type Guard = ArcMutexGuard<RawMutex, EntityState>;
+type Slot = Arc<Mutex<EntityState>>;
+
+/// All entities in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    slots: DashMap<EntityKey, Slot, BuildHasherDefault<KeyHasher>>,
+}
+
+/// An [`EntityKey`] is a keyed hash already: this passes its 64 bits on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+/// What one thread needs to lock the entities of an event after another.
+#[derive(Default)]
+pub(crate) struct Locks {
+    slots: Vec<Slot>,
+    /// In the order of the keys that were asked for.
+    pub(crate) guards: Vec<Guard>,
+}
+
+impl std::fmt::Debug for Locks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Locks").field("guards", &self.guards.len()).finish_non_exhaustive()
+    }
+}
+
+impl Directory {
+    /// Locks the states of these keys, which are sorted and each there once; creates those that are not in memory.
+    ///
+    /// First all slots are cloned out of the directory, then all are locked: what one look-up waits for in memory
+    /// does not hold up the next. A slot that was evicted in between is dead, and all is begun again.
+    pub(crate) fn lock(&self, keys: &[EntityKey], new: &dyn Fn(EntityKey) -> EntityState, locks: &mut Locks) {
+        loop {
+            locks.guards.clear();
+            locks.slots.clear();
+            locks.slots.extend(keys.iter().map(|key| self.slot(*key, new)));
+            locks.guards.extend(locks.slots.drain(..).map(|slot| Mutex::lock_arc(&slot)));
+            if locks.guards.iter().all(|guard| !guard.is_dead()) {
+                return;
+            }
+            // Who evicts marks the state dead first and then takes it out of the map: let it come to that.
+            std::thread::yield_now();
+        }
+    }
+
+    fn slot(&self, key: EntityKey, new: &dyn Fn(EntityKey) -> EntityState) -> Slot {
+        if let Some(slot) = self.slots.get(&key) {
+            return Arc::clone(&slot);
+        }
+        Arc::clone(&self.slots.entry(key).or_insert_with(|| Arc::new(Mutex::new(new(key)))))
+    }
+
+    /// The state of a key, if it is in memory; not locked.
+    pub(crate) fn get(&self, key: EntityKey) -> Option<Slot> {
+        self.slots.get(&key).map(|slot| Arc::clone(&slot))
+    }
+
+    /// Takes an entity out of memory if `may_leave` says so under its lock.
+    pub(crate) fn evict(&self, key: EntityKey, may_leave: impl FnOnce(&EntityState) -> bool) -> bool {
+        let Some(slot) = self.get(key) else { return false };
+        let mut state = slot.lock();
+        if state.is_dead() || !may_leave(&state) {
+            return false;
+        }
+        state.mark_dead();
+        drop(state);
+        self.slots.remove_if(&key, |_, known| Arc::ptr_eq(known, &slot)).is_some()
+    }
+
+    /// The keys in memory, in no order; those that come or go meanwhile may or may not be among them.
+    pub(crate) fn keys(&self) -> Vec<EntityKey> {
+        self.slots.iter().map(|entry| *entry.key()).collect()
+    }
+
+    /// Looks at every state in memory, one lock at a time.
+    pub(crate) fn for_each(&self, mut look: impl FnMut(EntityKey, &EntityState)) {
+        for key in self.keys() {
+            if let Some(slot) = self.get(key) {
+                look(key, &slot.lock());
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The table of ids and repeats: what was decided in the last `repeat_for`, by event id.
+//!
+//! An id is a repeat exactly if its first record's clock is above `clock − repeat_for`; older, it is a new event.
+//! Of two in flight with one id, the second waits for the first. Entries lie in the order in which they were
+//! finished, which is nearly the order of their clocks, so that old ones leave from the front; one that is a little
+//! out of order stays a little longer and is told by its own clock.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashTable;
+use parking_lot::{Condvar, Mutex};
+use rules::time::Micros;
+
+/// Shards by id, so that threads seldom meet. A power of two.
+const SHARDS: usize = 64;
+
+/// The table.
+#[derive(Debug)]
+pub(crate) struct Recent {
+    shards: Box<[Shard]>,
+    /// How long an id is remembered.
+    repeat_for: Micros,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    entries: Mutex<Entries>,
+    /// Told whenever an entry in flight is finished or given up.
+    finished: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    /// By id: the entry's number, counted from the first ever.
+    numbers: HashTable<(u64, u64)>,
+    /// The entries in order; the first has number `first`.
+    entries: VecDeque<Entry>,
+    first: u64,
+    /// The records of `entries`, one after the other; the first byte has number `first_byte`.
+    records: VecDeque<u8>,
+    first_byte: u64,
+    /// Ids in flight.
+    in_flight: Vec<u128>,
+}
+
+/// What is remembered of an id.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    id: u128,
+    digest: [u8; 16],
+    clock: Micros,
+    position: u64,
+    record_start: u64,
+    record_bytes: u32,
+}
+
+/// What the table says of an id.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    /// Never seen, or too long ago: now in flight, until [`Recent::finish`] or [`Recent::give_up`].
+    New,
+    /// Seen with the same body; its record's position, and its bytes in the buffer that was given.
+    Repeat {
+        /// Of the first record.
+        position: u64,
+    },
+    /// Seen with another body.
+    Reused,
+}
+
+/// Where a record stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    /// Its offset.
+    pub(crate) position: u64,
+    /// The engine clock that it was decided at.
+    pub(crate) clock: Micros,
+}
+
+impl Recent {
+    pub(crate) fn new(repeat_for: Micros) -> Self {
+        Self { shards: (0..SHARDS).map(|_| Shard::default()).collect(), repeat_for }
+    }
+
+    /// Looks an id up at this engine clock and, if it is new, marks it in flight. Waits while it is in flight
+    /// elsewhere. The first record's bytes of a repeat are put into `record`.
+    pub(crate) fn begin(&self, id: u128, digest: &[u8; 16], clock: Micros, record: &mut Vec<u8>) -> Seen {
+        let shard = self.shard(id);
+        let mut entries = shard.entries.lock();
+        while entries.in_flight.contains(&id) {
+            shard.finished.wait(&mut entries);
+        }
+        entries.forget(clock.saturating_sub(self.repeat_for));
+        match entries.find(id) {
+            Some(entry) if clock.saturating_sub(self.repeat_for) < entry.clock => {
+                if entry.digest != *digest {
+                    return Seen::Reused;
+                }
+                entries.record(&entry, record);
+                Seen::Repeat { position: entry.position }
+            }
+            _ => {
+                entries.in_flight.push(id);
+                Seen::New
+            }
+        }
+    }
+
+    /// Remembers the record of an id in flight.
+    pub(crate) fn finish(&self, id: u128, digest: [u8; 16], clock: Micros, position: u64, record: &[u8]) {
+        let shard = self.shard(id);
+        let mut entries = shard.entries.lock();
+        entries.land(id);
+        entries.push(id, digest, clock, position, record);
+        drop(entries);
+        shard.finished.notify_all();
+    }
+
+    /// Forgets an id in flight whose event was not recorded.
+    pub(crate) fn give_up(&self, id: u128) {
+        let shard = self.shard(id);
+        shard.entries.lock().land(id);
+        shard.finished.notify_all();
+    }
+
+    /// The record of an id, if it is remembered and not in flight; its bytes are put into `record`.
+    pub(crate) fn find(&self, id: u128, record: &mut Vec<u8>) -> Option<Found> {
+        let entries = self.shard(id).entries.lock();
+        let entry = entries.find(id)?;
+        entries.record(&entry, record);
+        Some(Found { position: entry.position, clock: entry.clock })
+    }
+
+    /// INVARIANT (shards): there are `SHARDS` shards, and the index is taken modulo that.
+    #[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "INVARIANT (shards)")]
+    fn shard(&self, id: u128) -> &Shard {
+        &self.shards[(id >> 64) as usize % SHARDS]
+    }
+}
+
+impl Entries {
+    fn find(&self, id: u128) -> Option<Entry> {
+        let (_, number) = self.numbers.find(hash_of(id), |(_, number)| self.is(*number, id))?;
+        self.entry(*number).copied()
+    }
+
+    /// The newest entry of an id replaces an older, expired one in the index; the older leaves from the front.
+    fn push(&mut self, id: u128, digest: [u8; 16], clock: Micros, position: u64, record: &[u8]) {
+        let number = self.first + self.entries.len() as u64;
+        let record_start = self.first_byte + self.records.len() as u64;
+        let record_bytes = u32::try_from(record.len()).unwrap_or(u32::MAX);
+        self.entries.push_back(Entry { id, digest, clock, position, record_start, record_bytes });
+        self.records.extend(record);
+        let hash = hash_of(id);
+        let Self { numbers, entries, first, .. } = self;
+        let is = |known: u64| entry_at(entries, *first, known).is_some_and(|it| it.id == id);
+        match numbers.find_mut(hash, |(_, known)| is(*known)) {
+            Some(known) => known.1 = number,
+            None => {
+                numbers.insert_unique(hash, (hash, number), |(hash, _)| *hash);
+            }
+        }
+    }
+
+    /// Drops entries from the front whose clock is at or below this.
+    fn forget(&mut self, until: Micros) {
+        while let Some(entry) = self.entries.front().filter(|it| it.clock <= until).copied() {
+            let number = self.first;
+            if let Ok(known) = self.numbers.find_entry(hash_of(entry.id), |(_, known)| *known == number) {
+                known.remove();
+            }
+            self.entries.pop_front();
+            self.first += 1;
+            self.records.drain(..(entry.record_bytes as usize).min(self.records.len()));
+            self.first_byte += u64::from(entry.record_bytes);
+        }
+    }
+
+    fn record(&self, entry: &Entry, into: &mut Vec<u8>) {
+        into.clear();
+        let start = usize::try_from(entry.record_start - self.first_byte).unwrap_or(usize::MAX);
+        let end = start.saturating_add(entry.record_bytes as usize).min(self.records.len());
+        into.extend(self.records.range(start.min(end)..end));
+    }
+
+    fn land(&mut self, id: u128) {
+        if let Some(at) = self.in_flight.iter().position(|it| *it == id) {
+            self.in_flight.swap_remove(at);
+        }
+    }
+
+    fn is(&self, number: u64, id: u128) -> bool {
+        self.entry(number).is_some_and(|it| it.id == id)
+    }
+
+    fn entry(&self, number: u64) -> Option<&Entry> {
+        entry_at(&self.entries, self.first, number)
+    }
+}
+
+fn entry_at(entries: &VecDeque<Entry>, first: u64, number: u64) -> Option<&Entry> {
+    entries.get(usize::try_from(number.checked_sub(first)?).ok()?)
+}
+
+/// The id is a keyed hash already; the shard took its upper half.
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
+fn hash_of(id: u128) -> u64 {
+    id as u64
+}
