@@ -1,0 +1,106 @@
+//! Checking: syntax trees in, a [`RuleSet`] in which nothing can fail at run time out, or every error at once.
+//!
+//! Reading order: [`schema`] (what there is), [`names`] (what rule files add), [`scope`] (what a name means where it
+//! stands), [`quantity`] and [`expr`] with [`operators`] and [`calls`] (types, units, missing), [`aggregate`]
+//! (looks into the past) and [`features`] (their order and domain), [`rules`], [`policy`] and [`examples`] (tests in
+//! the language), [`warnings`], [`canonical`] (hashes).
+//!
+//! **Errors do not cascade.** What failed has been reported and is `None` from then on: whoever needs it fails in
+//! silence.
+
+mod aggregate;
+mod bounds;
+mod calls;
+mod canonical;
+mod constant;
+mod domain;
+mod effects;
+mod example_event;
+mod examples;
+mod expr;
+mod features;
+mod missing;
+mod names;
+mod operators;
+mod past_of;
+mod policy;
+mod quantity;
+mod reports;
+mod rules;
+mod schema;
+mod scope;
+mod warnings;
+mod words;
+
+use crate::diagnostic::{self, Diagnostic, Source};
+use crate::schema::Schema;
+use crate::syntax::{self, ast};
+use crate::typed::RuleSet;
+use reports::Reports;
+
+/// What checking gave.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The rule set, if there was no error.
+    pub rule_set: Option<RuleSet>,
+    /// Errors and warnings, by file and place. Their `file` is the index of the source.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Checks a schema file and rule files together; which is which is told by content (a `schema` item), not by name.
+pub fn check(sources: &[Source<'_>]) -> Checked {
+    let mut reports = Reports::new(sources.iter().map(|it| it.text).collect());
+    let files = parse(sources, &mut reports);
+    let (rule_set, diagnostics) = match schema::check(&files, &mut reports) {
+        Some(schema) => check_rules(schema, &files, reports),
+        None => (None, reports.sorted()),
+    };
+    Checked { rule_set, diagnostics }
+}
+
+/// Checks a schema file by itself.
+pub fn check_schema(source: Source<'_>) -> (Option<Schema>, Vec<Diagnostic>) {
+    let mut reports = Reports::new(vec![source.text]);
+    let files = parse(&[source], &mut reports);
+    let schema = schema::check(&files, &mut reports);
+    let diagnostics = reports.sorted();
+    (schema.filter(|_| !diagnostic::has_errors(&diagnostics)), diagnostics)
+}
+
+fn parse(sources: &[Source<'_>], reports: &mut Reports<'_>) -> Vec<ast::File> {
+    let mut files = Vec::with_capacity(sources.len());
+    for (index, source) in (0..).zip(sources) {
+        reports.enter(index);
+        let parse = syntax::parse(source.text);
+        for diagnostic in parse.diagnostics {
+            reports.add(diagnostic);
+        }
+        files.push(parse.ast);
+    }
+    files
+}
+
+fn check_rules(
+    schema: Schema,
+    files: &[ast::File],
+    reports: Reports<'_>,
+) -> (Option<RuleSet>, Vec<Diagnostic>) {
+    let mut checker = names::Checker::new(&schema, files, reports);
+    let feature_order = features::check(&mut checker);
+    let record = features::check_record(&mut checker);
+    let rules = rules::check(&mut checker);
+    let policies = policy::check(&mut checker, &rules);
+    let tests = examples::check(&mut checker);
+    if !checker.reports.has_errors() {
+        warnings::check(&mut checker, &record, &rules, &policies);
+    }
+    let (lists, features, reports) = checker.finish();
+    let diagnostics = reports.sorted();
+    if diagnostic::has_errors(&diagnostics) {
+        return (None, diagnostics);
+    }
+    let mut rule_set =
+        RuleSet { schema, lists, features, feature_order, record, rules, policies, tests, hash: [0; 32] };
+    canonical::seal(&mut rule_set);
+    (Some(rule_set), diagnostics)
+}

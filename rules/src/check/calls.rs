@@ -1,0 +1,229 @@
+//! Calls: the functions of plain values. Calls that look into the past are told apart here and refused where they
+//! lack their `by`.
+
+use jiff::tz::TimeZone;
+
+use super::constant;
+use super::quantity::{self, Dimension, dimension};
+use super::scope::Exprs;
+use super::words;
+use crate::diagnostic::Code;
+use crate::schema::BuiltInEnum;
+use crate::syntax::ast;
+use crate::typed::{AggregateFunction, Expr, ExprKind, Function, Numeric, Type};
+
+const FUNCTIONS: &[&str] = &["hour", "weekday", "weekend", "night", "min", "max", "abs", "distance", "place"];
+/// Named in the language's reference, and still to come.
+const LATER: &[&str] = &[
+    "age",
+    "anomaly",
+    "contains",
+    "entropy",
+    "ewma",
+    "hit",
+    "holiday",
+    "linked",
+    "lower",
+    "median",
+    "model",
+    "most_frequent",
+    "nth_last",
+    "original",
+    "percentile",
+    "sequence",
+    "similarity",
+    "streak",
+    "tagged",
+    "upper",
+    "variance",
+];
+
+/// The aggregate of a name.
+pub(super) fn aggregate_function(name: &str) -> Option<AggregateFunction> {
+    use AggregateFunction as F;
+    Some(match name {
+        "count" => F::Count,
+        "sum" => F::Sum,
+        "mean" => F::Mean,
+        "min" => F::Min,
+        "max" => F::Max,
+        "stddev" => F::Stddev,
+        "distinct" => F::Distinct,
+        "ratio" => F::Ratio,
+        "first" => F::First,
+        "last" => F::Last,
+        "first_seen" => F::FirstSeen,
+        "time_since" => F::TimeSince,
+        "speed" => F::Speed,
+        _ => return None,
+    })
+}
+
+/// The names of the aggregates, for suggestions.
+pub(super) const AGGREGATES: &[&str] = &[
+    "count",
+    "sum",
+    "mean",
+    "min",
+    "max",
+    "stddev",
+    "distinct",
+    "ratio",
+    "first",
+    "last",
+    "first_seen",
+    "time_since",
+    "speed",
+];
+
+/// Whether a name is of the language but still to come.
+pub(super) fn is_later(name: &str) -> bool {
+    LATER.contains(&name)
+}
+
+impl Exprs<'_, '_> {
+    pub(super) fn call(&mut self, call: &ast::Call) -> Option<Expr> {
+        let name = call.name.text.as_str();
+        if is_later(name) {
+            self.checker.not_yet(call.name.span, name);
+            return None;
+        }
+        let aggregates = aggregate_function(name).is_some();
+        let alone = matches!(name, "min" | "max") && 1 < call.args.len();
+        if aggregates && !alone {
+            self.checker.reports.error_with_help(
+                Code::ByMissing,
+                call.span,
+                format!("`{name}` looks into the past and does not say whose"),
+                format!("add `by user` or another role: `({name}(…) by user over 1h)`"),
+            );
+            return None;
+        }
+        if !FUNCTIONS.contains(&name) {
+            let candidates = FUNCTIONS.iter().chain(AGGREGATES).copied();
+            self.checker.reports.unknown(Code::UnknownFunction, call.name.span, "function", name, candidates);
+            return None;
+        }
+        if let Some(arg) =
+            call.args.iter().find(|it| it.not.is_some() || it.where_.is_some() || it.within.is_some())
+        {
+            let message = format!("an argument of `{name}` is a plain value");
+            self.checker.reports.error(Code::ClauseUnfit, arg.span, message);
+            return None;
+        }
+        match name {
+            "place" => constant::place(call, &mut self.checker.reports),
+            "hour" | "weekday" | "weekend" | "night" => self.calendar(call),
+            "distance" => self.distance(call),
+            "abs" => self.abs(call),
+            _ => self.extreme(call),
+        }
+    }
+
+    fn arguments(&mut self, call: &ast::Call, min: usize, max: usize) -> Option<Vec<Expr>> {
+        let count = call.args.len();
+        if count < min || max < count {
+            let wanted = match (min, max) {
+                (1, 1) => "1 argument".to_owned(),
+                (min, max) if min == max => format!("{min} arguments"),
+                (min, usize::MAX) => format!("{min} arguments or more"),
+                (min, max) => format!("{min} or {max} arguments"),
+            };
+            let message = format!("`{}` takes {wanted}, and here are {count}", call.name.text);
+            self.checker.reports.error(Code::ArgumentCount, call.span, message);
+            return None;
+        }
+        let checked: Vec<Option<Expr>> = call.args.iter().map(|it| self.check(&it.expr)).collect();
+        checked.into_iter().collect()
+    }
+
+    fn wrong_argument(&mut self, call: &ast::Call, at: usize, found: Type, expected: &str) {
+        let span = call.args.get(at).map_or(call.span, |it| it.span);
+        let found = words::type_name(self.checker.schema, found);
+        let message = format!("`{}` takes {expected}, and this is {found}", call.name.text);
+        self.checker.reports.error(Code::TypeMismatch, span, message);
+    }
+
+    /// `hour(time)`, `weekday(time, "Europe/Paris")`
+    fn calendar(&mut self, call: &ast::Call) -> Option<Expr> {
+        let mut arguments = self.arguments(call, 1, 2)?;
+        let zone = match call.args.get(1).map(|it| (&it.expr.kind, it.span)) {
+            None => self.checker.schema.zone.clone(),
+            Some((ast::ExprKind::Text(text), span)) => {
+                words::zone(&ast::Text { text: text.clone(), span }, &mut self.checker.reports)?
+            }
+            Some((_, span)) => {
+                let message = "the zone is a text written out";
+                self.checker.reports.error_with_help(
+                    Code::NotConstant,
+                    span,
+                    message,
+                    "such as \"Europe/Paris\"",
+                );
+                return None;
+            }
+        };
+        arguments.truncate(1);
+        let time = arguments.pop()?;
+        if time.ty != Type::Time {
+            self.wrong_argument(call, 0, time.ty, "a time");
+            return None;
+        }
+        let (function, ty) = self.calendar_function(&call.name.text, zone);
+        let optional = time.optional;
+        Some(Expr { kind: ExprKind::Call(function, vec![time]), ty, optional })
+    }
+
+    fn calendar_function(&self, name: &str, zone: TimeZone) -> (Function, Type) {
+        match name {
+            "hour" => (Function::Hour(zone), Type::Number(Numeric::Exact { scale: 0, digits: 2 })),
+            "weekday" => {
+                (Function::Weekday(zone), Type::Enum(self.checker.schema.built_in(BuiltInEnum::Weekday)))
+            }
+            "weekend" => (Function::Weekend(zone), Type::Flag),
+            _ => (Function::Night(zone), Type::Flag),
+        }
+    }
+
+    fn distance(&mut self, call: &ast::Call) -> Option<Expr> {
+        let arguments = self.arguments(call, 2, 2)?;
+        if let Some(at) = arguments.iter().position(|it| it.ty != Type::Place) {
+            self.wrong_argument(call, at, arguments.get(at)?.ty, "two places");
+            return None;
+        }
+        let optional = arguments.iter().any(|it| it.optional);
+        Some(Expr { kind: ExprKind::Call(Function::Distance, arguments), ty: Type::Distance, optional })
+    }
+
+    fn abs(&mut self, call: &ast::Call) -> Option<Expr> {
+        let arguments = self.arguments(call, 1, 1)?;
+        let (ty, optional) = arguments.first().map(|it| (it.ty, it.optional))?;
+        if dimension(ty).is_none() {
+            self.wrong_argument(call, 0, ty, "a number or a quantity");
+            return None;
+        }
+        Some(Expr { kind: ExprKind::Call(Function::Abs, arguments), ty, optional })
+    }
+
+    /// `min(a, b)`, `max(a, b, c)` of plain values.
+    fn extreme(&mut self, call: &ast::Call) -> Option<Expr> {
+        let arguments = self.arguments(call, 2, usize::MAX)?;
+        let first = arguments.first()?.ty;
+        if !quantity::is_ordered(first) {
+            self.wrong_argument(call, 0, first, "what has an order");
+            return None;
+        }
+        let types: Vec<Type> = arguments.iter().map(|it| it.ty).collect();
+        let Some(arguments) = quantity::comparable(arguments) else {
+            let of = |ty| dimension(ty).map(|(dimension, _): (Dimension, _)| dimension);
+            let at = types.iter().position(|it| of(*it) != of(first) || dimension(*it).is_none())?;
+            let arg = call.args.get(at)?;
+            self.not_alike(first, call.args.first()?.span, *types.get(at)?, &arg.expr);
+            return None;
+        };
+        let ty = quantity::widest(&arguments)?;
+        let optional = arguments.iter().any(|it| it.optional);
+        let function = if call.name.text == "min" { Function::Min } else { Function::Max };
+        Some(Expr { kind: ExprKind::Call(function, arguments), ty, optional })
+    }
+}

@@ -1,0 +1,229 @@
+//! The events of tests: which fields they have, and what stands in for those left out.
+
+use super::constant;
+use super::examples::{Story, written_time};
+use super::names::Checker;
+use super::past_of::bare_name;
+use super::quantity::{self, dimension};
+use super::words;
+use crate::diagnostic::Code;
+use crate::schema::{Derivation, EventField, EventTypeId, FieldId, FieldType};
+use crate::span::Span;
+use crate::syntax::ast;
+use crate::time::Micros;
+use crate::typed::{ExprKind, Numeric, TestEvent, TestValue, Type};
+use crate::value::Value;
+
+/// Greatest magnitude of an amount at any intake.
+const AMOUNT_MAX: i64 = 10_000_000_000_000;
+/// An entity's id, in bytes.
+const ID_BYTES_MAX: usize = 256;
+
+/// An event as a test gives it.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub(super) event_type: EventTypeId,
+    fields: Vec<(FieldId, TestValue)>,
+    /// Roles that must be there and were left out.
+    left_out: Vec<FieldId>,
+}
+
+impl Given {
+    /// The event at a time; whoever was left out is somebody new.
+    pub(super) fn event(&self, id: String, time: Micros, story: &mut Story) -> TestEvent {
+        let mut fields = self.fields.clone();
+        fields.extend(self.left_out.iter().map(|it| (*it, TestValue::Text(story.make_up()))));
+        fields.sort_by_key(|(field, _)| *field);
+        TestEvent { id, event_type: self.event_type, time, fields }
+    }
+}
+
+impl Checker<'_> {
+    /// Checks an event's type and fields.
+    pub(super) fn given_event(
+        &mut self,
+        event_type: &ast::Name,
+        fields: &[(ast::Name, ast::Expr)],
+    ) -> Option<Given> {
+        let id = self.event_type(event_type)?;
+        let mut given = Given { event_type: id, fields: Vec::new(), left_out: Vec::new() };
+        let mut sound = true;
+        for (name, value) in fields {
+            match self.given_field(id, name, value) {
+                Some((field, _)) if given.fields.iter().any(|(it, _)| *it == field) => {
+                    let message = format!("`{}` is given twice", name.text);
+                    self.reports.error_with_help(
+                        Code::TestField,
+                        name.span,
+                        message,
+                        "leave one of them out",
+                    );
+                    sound = false;
+                }
+                Some(found) => given.fields.push(found),
+                None => sound = false,
+            }
+        }
+        if !sound {
+            return None;
+        }
+        self.stand_in(event_type, &mut given)?;
+        Some(given)
+    }
+
+    fn given_field(
+        &mut self,
+        event: EventTypeId,
+        name: &ast::Name,
+        value: &ast::Expr,
+    ) -> Option<(FieldId, TestValue)> {
+        let schema = self.schema;
+        let Some(field) = schema.field_of(event, &name.text) else {
+            let of = schema.events.get(event.index())?;
+            let fields = of.fields.iter().filter_map(|it| schema.field(it.field)).map(|it| it.name.as_str());
+            self.reports.unknown(Code::TestField, name.span, "field", &name.text, fields);
+            return None;
+        };
+        if field.derived.is_some() {
+            let message = format!("`{}` is computed from another field", name.text);
+            self.reports.error_with_help(Code::TestField, name.span, message, "give that one");
+            return None;
+        }
+        let ty = schema.field(field.field)?.ty;
+        Some((field.field, self.given_value(value, ty)?))
+    }
+
+    fn given_value(&mut self, value: &ast::Expr, ty: FieldType) -> Option<TestValue> {
+        let max = match ty {
+            FieldType::Entity(_) => ID_BYTES_MAX,
+            FieldType::Text { max_bytes } => usize::from(max_bytes),
+            _ => {
+                let ty = quantity::field_type(ty, self.schema.currency);
+                return self.value_of(value, ty)?.to_slot().map(TestValue::Slot);
+            }
+        };
+        let text = self.word(value)?;
+        if text.is_empty() || max < text.len() {
+            let message = format!("this has {} bytes, and 1 to {max} are possible", text.len());
+            self.reports.error(Code::TestValue, value.span, message);
+            return None;
+        }
+        Some(TestValue::Text(text.to_owned()))
+    }
+
+    /// An id, a text or an enum's value: a bare name or a text.
+    fn word<'e>(&mut self, value: &'e ast::Expr) -> Option<&'e str> {
+        if let Some(name) = bare_name(value) {
+            return Some(&name.text);
+        }
+        match &value.kind {
+            ast::ExprKind::Text(text) => return Some(text),
+            ast::ExprKind::Error => {}
+            _ => {
+                let help = "odd ones go in quotes";
+                self.reports.error_with_help(
+                    Code::TestValue,
+                    value.span,
+                    "a name or a text was expected",
+                    help,
+                );
+            }
+        }
+        None
+    }
+
+    /// A value written out, as it stands in a slot of this type.
+    pub(super) fn value_of(&mut self, value: &ast::Expr, ty: Type) -> Option<Value> {
+        match (ty, &value.kind) {
+            (Type::Enum(id), _) => {
+                let word = self.word(value)?;
+                let of = self.schema.enum_type(id)?;
+                let place = of.values.iter().position(|it| it == word);
+                if place.is_none() {
+                    let values = of.values.iter().map(String::as_str);
+                    self.reports.unknown(Code::TestValue, value.span, "value", word, values);
+                }
+                return Some(Value::Exact(i128::try_from(place?).ok()?));
+            }
+            (Type::Time, ast::ExprKind::Text(text)) => {
+                return written_time(self, text, value.span).map(|it| Value::Exact(i128::from(it)));
+            }
+            _ => {}
+        }
+        let constant = constant::check(self.schema, &mut self.reports, value)?;
+        let found = constant.ty;
+        let at_scale = match (dimension(found), dimension(ty)) {
+            (Some((one, Numeric::Exact { scale, .. })), Some((other, Numeric::Exact { scale: to, .. })))
+                if one == other && scale <= to =>
+            {
+                quantity::rescale(constant, to)
+            }
+            _ if found == ty => constant,
+            _ => return self.wrong_value(value.span, found, ty),
+        };
+        let ExprKind::Const(constant) = at_scale.kind else { return self.wrong_value(value.span, found, ty) };
+        let fits = match (constant.to_slot(), ty) {
+            (Some(slot), Type::Number(_) | Type::Money(..)) => {
+                slot.unsigned_abs() <= AMOUNT_MAX.unsigned_abs()
+            }
+            (slot, _) => slot.is_some(),
+        };
+        if !fits {
+            self.reports.error(Code::TestValue, value.span, "this is more than any event may hold");
+            return None;
+        }
+        Some(constant)
+    }
+
+    fn wrong_value<T>(&mut self, span: Span, found: Type, ty: Type) -> Option<T> {
+        let (expected, found) = (words::type_name(self.schema, ty), words::type_name(self.schema, found));
+        let message = if expected == found {
+            format!("this has more digits than {expected} holds here")
+        } else {
+            format!("{expected} was expected, and this is {found}")
+        };
+        self.reports.error(Code::TestValue, span, message);
+        None
+    }
+
+    /// Completes an event: an enum has its first value, a role left out is somebody new, a derived field is computed;
+    /// what else must be there must be given.
+    fn stand_in(&mut self, event_type: &ast::Name, given: &mut Given) -> Option<()> {
+        let schema = self.schema;
+        let mut wanted = Vec::new();
+        for field in &schema.events.get(given.event_type.index())?.fields {
+            let of = schema.field(field.field)?;
+            if let Some(value) = derived(field, given) {
+                given.fields.push((field.field, value));
+            }
+            if field.optional || given.fields.iter().any(|(it, _)| *it == field.field) {
+                continue;
+            }
+            match of.ty {
+                FieldType::Entity(_) => given.left_out.push(field.field),
+                FieldType::Enum(_) => given.fields.push((field.field, TestValue::Slot(0))),
+                _ => wanted.push(of.name.as_str()),
+            }
+        }
+        if !wanted.is_empty() {
+            let message = format!("a `{}` has {}", event_type.text, words::listing(wanted));
+            self.reports.error_with_help(
+                Code::TestField,
+                event_type.span,
+                message,
+                "give it: `amount 5.00 EUR`, say",
+            );
+            return None;
+        }
+        Some(())
+    }
+}
+
+/// What intake would make of another field.
+fn derived(field: &EventField, given: &Given) -> Option<TestValue> {
+    let Derivation::Prefix { of, characters } = field.derived?;
+    let (_, source) = given.fields.iter().find(|(it, _)| *it == of)?;
+    let TestValue::Text(text) = source else { return None };
+    let prefix: String = text.chars().take(usize::from(characters)).collect();
+    (prefix.chars().count() == usize::from(characters)).then_some(TestValue::Text(prefix))
+}

@@ -1,0 +1,281 @@
+//! Tests in the language: what happens when, and what must then be true.
+
+use jiff::civil::{DateTime, date};
+
+use super::example_event::Given;
+use super::names::Checker;
+use super::scope::{Exprs, Scope};
+use crate::diagnostic::Code;
+use crate::past::{Challenge, Label, OperationResult, Outcome};
+use crate::schema::EventTypeId;
+use crate::span::Span;
+use crate::syntax::ast;
+use crate::time::{Micros, TIME_MAX, TIME_MIN};
+use crate::typed::{Expectation, ListKind, MutableColumn, RuleId, Test, TestStep};
+
+/// More would be a load test.
+const TIMES_MAX: u32 = 10_000;
+
+/// Checks all tests.
+pub(super) fn check(checker: &mut Checker<'_>) -> Vec<Test> {
+    let mut tests = Vec::new();
+    for placed in checker.test_items.clone() {
+        checker.reports.enter(placed.file);
+        tests.push(test(checker, placed.item));
+    }
+    tests
+}
+
+/// A test as far as it has been read.
+#[derive(Debug)]
+pub(super) struct Story {
+    /// Time of the last thing that happened.
+    cursor: Micros,
+    /// Events so far, by id.
+    pub(super) events: Vec<(String, EventTypeId)>,
+    /// How many ids have been made up.
+    pub(super) made_up: u32,
+    steps: Vec<TestStep>,
+    /// The type of the event that is looked at.
+    subject: Option<EventTypeId>,
+    /// Whether something could not be read, so that no more can be said about what is missing.
+    failed: bool,
+}
+
+fn test(checker: &mut Checker<'_>, item: &ast::Test) -> Test {
+    let noon = date(2026, 1, 5).at(12, 0, 0, 0);
+    let mut story = Story {
+        cursor: in_zone(checker, noon).unwrap_or_default(),
+        events: Vec::new(),
+        made_up: 0,
+        steps: Vec::new(),
+        subject: None,
+        failed: false,
+    };
+    for step in &item.steps {
+        if self::step(checker, step, &mut story).is_none() {
+            story.failed = true;
+        }
+    }
+    if story.subject.is_none() && !story.failed {
+        checker.reports.error_with_help(
+            Code::TestIncomplete,
+            item.name.span,
+            "the test has no event to look at",
+            "add `when payment …`",
+        );
+    }
+    let expected =
+        item.expectations.iter().filter_map(|it| expectation(checker, it, story.subject)).collect();
+    Test { name: item.name.text.clone(), steps: story.steps, expectations: expected, span: item.name.span }
+}
+
+fn in_zone(checker: &Checker<'_>, time: DateTime) -> Option<Micros> {
+    let timestamp = checker.schema.zone.to_timestamp(time).ok()?;
+    Some(timestamp.as_microsecond()).filter(|it| (TIME_MIN..TIME_MAX).contains(it))
+}
+
+/// A time in the schema's zone, as tests write it.
+pub(super) fn written_time(checker: &mut Checker<'_>, text: &str, span: Span) -> Option<Micros> {
+    let found = text.parse::<DateTime>().ok().and_then(|it| in_zone(checker, it));
+    if found.is_none() {
+        checker.reports.error_with_help(
+            Code::TestTime,
+            span,
+            format!("`{text}` is no time from 1970 until 2200"),
+            "write \"2026-01-06 02:30\", in the schema's zone",
+        );
+    }
+    found
+}
+
+/// None where something failed.
+fn step(checker: &mut Checker<'_>, step: &ast::Step, story: &mut Story) -> Option<()> {
+    match &step.at {
+        None => {}
+        Some(ast::Moment::After(span)) => move_cursor(checker, story, span.micros, span.span)?,
+        Some(ast::Moment::At(text)) => story.cursor = written_time(checker, &text.text, text.span)?,
+    }
+    match (&step.kind, step.role) {
+        (ast::StepKind::Error, _) => None,
+        (ast::StepKind::Event { event_type, id, fields }, role) => {
+            let given = checker.given_event(event_type, fields);
+            let event_type = given.as_ref().map(|it| it.event_type);
+            if role == ast::StepRole::When {
+                story.subject = event_type;
+            }
+            events(checker, step, story, id.as_ref(), &given?)
+        }
+        (_, ast::StepRole::When) => {
+            let message = "what a test looks at is an event";
+            checker.reports.error_with_help(Code::TestIncomplete, step.span, message, "say `given` here");
+            None
+        }
+        (ast::StepKind::Amendment { column, value, event }, _) => {
+            no_repeat(checker, step)?;
+            let number = amended_value(checker, *column, value)?;
+            if !story.events.iter().any(|(id, _)| *id == event.text) {
+                // After a step that failed, it may be that step's event.
+                if !story.failed {
+                    let ids: Vec<&str> = story.events.iter().map(|(id, _)| id.as_str()).collect();
+                    checker.reports.unknown(Code::UnknownEvent, event.span, "event", &event.text, ids);
+                }
+                return None;
+            }
+            story.steps.push(TestStep::Amend {
+                time: story.cursor,
+                event: event.text.clone(),
+                column: *column,
+                value: number,
+            });
+            Some(())
+        }
+        (ast::StepKind::Listed { item, list, value }, _) => {
+            no_repeat(checker, step)?;
+            let step = listed(checker, item, list, value.as_ref(), story.cursor)?;
+            story.steps.push(step);
+            Some(())
+        }
+    }
+}
+
+fn move_cursor(checker: &mut Checker<'_>, story: &mut Story, by: Micros, span: Span) -> Option<()> {
+    let moved = story.cursor.checked_add(by).filter(|it| *it < TIME_MAX);
+    if moved.is_none() {
+        checker.reports.error(Code::TestTime, span, "the test goes on beyond the year 2200");
+    }
+    story.cursor = moved?;
+    Some(())
+}
+
+fn no_repeat(checker: &mut Checker<'_>, step: &ast::Step) -> Option<()> {
+    let Some(repeat) = &step.repeat else { return Some(()) };
+    checker.reports.error(Code::TestTime, repeat.span, "only events are repeated");
+    None
+}
+
+/// One event, or several in a row.
+fn events(
+    checker: &mut Checker<'_>,
+    step: &ast::Step,
+    story: &mut Story,
+    id: Option<&ast::Name>,
+    given: &Given,
+) -> Option<()> {
+    let (times, every) = match &step.repeat {
+        None => (1, None),
+        Some(repeat) => (repeat.count.value, Some(&repeat.every)),
+    };
+    if let Some(repeat) = &step.repeat
+        && !(1..=TIMES_MAX).contains(&times)
+    {
+        let message = format!("an event is repeated at most {TIMES_MAX} times, and at least once");
+        checker.reports.error(Code::TestTime, repeat.count.span, message);
+        return None;
+    }
+    if let Some(id) = id {
+        let taken = story.events.iter().any(|(it, _)| *it == id.text);
+        let message = match (taken, times) {
+            (true, _) => format!("there is an event `{}` already", id.text),
+            (false, 1) => String::new(),
+            (false, _) => format!("`{}` names one event, and this is {times}", id.text),
+        };
+        if !message.is_empty() {
+            checker.reports.error_with_help(Code::TestField, id.span, message, "choose another id");
+            return None;
+        }
+    }
+    for nth in 0..times {
+        if let (Some(every), true) = (every, 0 < nth) {
+            move_cursor(checker, story, every.micros, every.span)?;
+        }
+        let id = id.map_or_else(|| story.make_up(), |it| it.text.clone());
+        story.events.push((id.clone(), given.event_type));
+        let event = given.event(id, story.cursor, story);
+        story.steps.push(TestStep::Event(event));
+    }
+    Some(())
+}
+
+impl Story {
+    /// An id that no author writes.
+    pub(super) fn make_up(&mut self) -> String {
+        self.made_up += 1;
+        format!("#{}", self.made_up)
+    }
+}
+
+fn amended_value(checker: &mut Checker<'_>, column: MutableColumn, value: &ast::Name) -> Option<u8> {
+    let text = value.text.as_str();
+    let (number, names) = match column {
+        MutableColumn::Outcome => (Outcome::from_name(text).map(|it| it as u8), Outcome::NAMES),
+        MutableColumn::Challenge => (Challenge::from_name(text).map(|it| it as u8), Challenge::NAMES),
+        MutableColumn::Result => {
+            (OperationResult::from_name(text).map(|it| it as u8), OperationResult::NAMES)
+        }
+        MutableColumn::Label => (Label::from_name(text).map(|it| it as u8), Label::NAMES),
+        MutableColumn::Accepted => return None,
+    };
+    if number.is_none() {
+        checker.reports.unknown(Code::TestValue, value.span, "value", text, names.iter().copied());
+    }
+    number
+}
+
+fn listed(
+    checker: &mut Checker<'_>,
+    item: &ast::Name,
+    list: &ast::Name,
+    value: Option<&ast::Expr>,
+    time: Micros,
+) -> Option<TestStep> {
+    let id = checker.list_named(list)?;
+    let value = match (checker.lists.get(id.index())?.of, value) {
+        (ListKind::Table(_, ty), Some(value)) => Some(checker.value_of(value, ty)?),
+        (ListKind::Table(..), None) => {
+            let message = format!("`{}` is a table, so there is a value beside each entity", list.text);
+            let help = format!("write `{} in {} = …`", item.text, list.text);
+            checker.reports.error_with_help(Code::TestValue, list.span, message, help);
+            return None;
+        }
+        (_, Some(value)) => {
+            let message = format!("`{}` is a list, which has no values", list.text);
+            checker.reports.error(Code::TestValue, value.span, message);
+            return None;
+        }
+        (_, None) => None,
+    };
+    Some(TestStep::List { time, list: id, item: item.text.clone(), value })
+}
+
+fn expectation(
+    checker: &mut Checker<'_>,
+    item: &ast::Expectation,
+    subject: Option<EventTypeId>,
+) -> Option<Expectation> {
+    match &item.kind {
+        ast::ExpectationKind::Error => None,
+        ast::ExpectationKind::Outcome { outcome, because } => {
+            let rules: Option<Vec<RuleId>> = because.iter().map(|it| rule(checker, it)).collect();
+            Some(Expectation::Outcome(*outcome, rules?, item.span))
+        }
+        ast::ExpectationKind::Hit { negated, rule: name } => {
+            let rule = rule(checker, name)?;
+            Some(Expectation::Hit { rule, hits: !negated, span: item.span })
+        }
+        ast::ExpectationKind::Holds(condition) => {
+            let scope = Scope { score: true, ..Scope::current(vec![subject?]) };
+            let condition = Exprs { checker, scope }.flag(condition)?;
+            Some(Expectation::Holds(condition, item.span))
+        }
+    }
+}
+
+fn rule(checker: &mut Checker<'_>, name: &ast::Name) -> Option<RuleId> {
+    let found = checker.rule_names.get(name.text.as_str()).copied();
+    if found.is_none() {
+        let candidates: Vec<&str> = checker.rule_names.keys().copied().collect();
+        checker.reports.unknown(Code::UnknownRule, name.span, "rule", &name.text, candidates);
+    }
+    found
+}

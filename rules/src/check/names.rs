@@ -1,0 +1,397 @@
+//! What the rule files add to the schema's names, and the checker that every other module works on.
+//!
+//! One name means one thing: features, constants, lists and tables share a space with the schema's fields, so that
+//! a bare name in an expression never has two readings. Rules have a space of their own.
+
+use std::collections::BTreeMap;
+
+use super::reports::Reports;
+use super::schema::{NAMES_MAX, index_of_next};
+use super::words::{self, Resolved};
+use super::{constant, quantity};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::schema::{EventTypeId, FieldId, FieldType, Schema};
+use crate::span::Span;
+use crate::syntax::ast;
+use crate::typed::{Expr, Feature, FeatureId, List, ListId, ListKind, RuleId};
+
+/// An item and the file in which it stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed<'a, T> {
+    pub(super) file: u32,
+    pub(super) item: &'a T,
+}
+
+/// What a name of the rule files stands for. `None` inside: it failed, and has been reported.
+#[derive(Clone, Debug)]
+pub(super) enum Global {
+    /// A list or table.
+    List(ListId),
+    /// A constant's value.
+    Const(Option<Expr>),
+    /// A feature; none too while it has not been checked yet.
+    Feature(Option<FeatureId>),
+}
+
+/// Why a feature may be missing, so that its readers can tell whether it may be where they stand.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Absence {
+    /// Where one of these fields is missing.
+    pub(super) fields: Vec<FieldId>,
+    /// For another reason.
+    pub(super) otherwise: bool,
+}
+
+/// Everything that is known while the items are checked one after another.
+#[derive(Debug)]
+pub(super) struct Checker<'a> {
+    pub(super) schema: &'a Schema,
+    pub(super) reports: Reports<'a>,
+    pub(super) globals: BTreeMap<&'a str, Global>,
+    pub(super) lists: Vec<List>,
+    /// Features checked so far; beside each, why it may be missing.
+    pub(super) features: Vec<Feature>,
+    pub(super) absences: Vec<Absence>,
+    /// How many aggregates without a name stand in what has this name.
+    pub(super) nameless: BTreeMap<String, usize>,
+    pub(super) rule_names: BTreeMap<&'a str, RuleId>,
+    pub(super) feature_items: Vec<Placed<'a, ast::Feature>>,
+    pub(super) record_items: Vec<Placed<'a, Vec<ast::Name>>>,
+    pub(super) rule_items: Vec<Placed<'a, ast::Rule>>,
+    pub(super) policy_items: Vec<Placed<'a, ast::Policy>>,
+    pub(super) test_items: Vec<Placed<'a, ast::Test>>,
+}
+
+impl<'a> Checker<'a> {
+    /// Collects the names of all rule files; constants, lists and tables are checked at once.
+    pub(super) fn new(schema: &'a Schema, files: &'a [ast::File], reports: Reports<'a>) -> Self {
+        let mut checker = Self {
+            schema,
+            reports,
+            globals: BTreeMap::new(),
+            lists: Vec::new(),
+            features: Vec::new(),
+            absences: Vec::new(),
+            nameless: BTreeMap::new(),
+            rule_names: BTreeMap::new(),
+            feature_items: Vec::new(),
+            record_items: Vec::new(),
+            rule_items: Vec::new(),
+            policy_items: Vec::new(),
+            test_items: Vec::new(),
+        };
+        for (file, ast) in (0..).zip(files) {
+            if ast.items.iter().any(|it| matches!(it, ast::Item::Schema(_))) {
+                continue;
+            }
+            checker.reports.enter(file);
+            checker.uses(ast);
+            for item in &ast.items {
+                checker.collect(file, item);
+            }
+        }
+        checker
+    }
+
+    /// What the checker has gathered.
+    pub(super) fn finish(self) -> (Vec<List>, Vec<Feature>, Reports<'a>) {
+        (self.lists, self.features, self.reports)
+    }
+
+    fn uses(&mut self, file: &ast::File) {
+        let mut used = false;
+        for item in &file.items {
+            let ast::Item::Use(name) = item else { continue };
+            used = true;
+            if name.text != self.schema.name {
+                self.reports.error_with_help(
+                    Code::WrongSchema,
+                    name.span,
+                    format!("the schema is called `{}`", self.schema.name),
+                    format!("write `use schema {}`, or give that schema's file", self.schema.name),
+                );
+            }
+        }
+        if let (false, Some(first)) = (used, file.items.first()) {
+            let start = first.span().start;
+            self.reports.error_with_help(
+                Code::WrongSchema,
+                Span { start, end: start },
+                "the file does not say which schema it is for",
+                format!("begin with `use schema {}`", self.schema.name),
+            );
+        }
+    }
+
+    fn collect(&mut self, file: u32, item: &'a ast::Item) {
+        match item {
+            ast::Item::List(it) => self.list(it),
+            ast::Item::Table(it) => self.table(it),
+            ast::Item::Const(it) => {
+                let value = constant::check(self.schema, &mut self.reports, &it.value);
+                self.claim(&it.name, Global::Const(value));
+            }
+            ast::Item::Feature(item) => {
+                if self.has_room(self.feature_items.len(), item.name.span)
+                    && self.claim(&item.name, Global::Feature(None))
+                {
+                    self.feature_items.push(Placed { file, item });
+                }
+            }
+            ast::Item::Record(item) => self.record_items.push(Placed { file, item }),
+            ast::Item::Rule(item) => self.rule(file, item),
+            ast::Item::Policy(item) => self.policy_items.push(Placed { file, item }),
+            ast::Item::Test(item) => self.test_items.push(Placed { file, item }),
+            _ => {}
+        }
+    }
+
+    fn rule(&mut self, file: u32, item: &'a ast::Rule) {
+        let index = match index_of_next(self.rule_items.len()) {
+            Some(index) => RuleId(index),
+            None => return self.reports.error(Code::TooMany, item.name.span, too_many()),
+        };
+        if self.rule_names.insert(&item.name.text, index).is_some() {
+            self.reports.error_with_help(
+                Code::NameTaken,
+                item.name.span,
+                format!("there is a rule `{}` already", item.name.text),
+                "choose another name",
+            );
+        }
+        self.rule_items.push(Placed { file, item });
+    }
+
+    fn has_room(&mut self, len: usize, span: Span) -> bool {
+        let room = index_of_next(len).is_some();
+        if !room {
+            self.reports.error(Code::TooMany, span, too_many());
+        }
+        room
+    }
+
+    fn claim(&mut self, name: &'a ast::Name, global: Global) -> bool {
+        let text = name.text.as_str();
+        let taken = if self.schema.fields.iter().any(|it| it.name == text) {
+            Some(format!("the schema has a field `{text}`"))
+        } else if words::RESERVED_FIELDS.contains(&text) {
+            Some(format!("every event has `{text}`"))
+        } else if self.globals.contains_key(text) {
+            Some(format!("`{text}` is declared twice"))
+        } else {
+            None
+        };
+        if let Some(message) = taken {
+            self.reports.error_with_help(Code::NameTaken, name.span, message, "choose another name");
+            return false;
+        }
+        self.globals.insert(text, global);
+        true
+    }
+
+    fn list(&mut self, item: &'a ast::List) {
+        let Some(ty) = item.of.as_ref().and_then(|it| self.field_type(it)) else { return };
+        let of = match ty {
+            FieldType::Entity(kind) => ListKind::Entities(kind),
+            other => ListKind::Values(quantity::field_type(other, self.schema.currency)),
+        };
+        self.add_list(&item.name, of, item.file.as_ref());
+    }
+
+    fn table(&mut self, item: &'a ast::Table) {
+        let key = item.key.as_ref().and_then(|it| self.field_type(it));
+        let value = item.value.as_ref().and_then(|it| self.field_type(it));
+        let (Some(key), Some(value), Some(key_ref)) = (key, value, &item.key) else { return };
+        let FieldType::Entity(kind) = key else {
+            self.reports.error_with_help(
+                Code::ListContents,
+                key_ref.span,
+                "a table is looked up by an entity",
+                format!("one of {}", words::listing(self.schema.kinds.iter().map(|it| it.name.as_str()))),
+            );
+            return;
+        };
+        let of = ListKind::Table(kind, quantity::field_type(value, self.schema.currency));
+        self.add_list(&item.name, of, item.file.as_ref());
+    }
+
+    fn add_list(&mut self, name: &'a ast::Name, of: ListKind, file: Option<&ast::Text>) {
+        if !self.has_room(self.lists.len(), name.span) {
+            return;
+        }
+        let Some(id) = index_of_next(self.lists.len()).map(ListId) else { return };
+        if self.claim(name, Global::List(id)) {
+            let file = file.map(|it| it.text.clone());
+            self.lists.push(List { name: name.text.clone(), of, file, span: name.span });
+        }
+    }
+
+    /// A type as named in a list or table.
+    fn field_type(&mut self, ty: &ast::TypeRef) -> Option<FieldType> {
+        match words::field_type(ty, &mut self.reports) {
+            Resolved::BuiltIn(it) => Some(it),
+            Resolved::Failed => None,
+            Resolved::Declared => {
+                let found = words::declared_type(self.schema, &ty.name.text);
+                if found.is_none() {
+                    let declared = self.schema.kinds.iter().map(|it| it.name.as_str());
+                    let enums = self.schema.enums.iter().map(|it| it.name.as_str());
+                    let candidates = declared.chain(enums).chain(words::TYPES.iter().copied());
+                    self.reports.unknown(Code::UnknownType, ty.name.span, "type", &ty.name.text, candidates);
+                }
+                found
+            }
+        }
+    }
+
+    /// The event type of a name, or a report.
+    pub(super) fn event_type(&mut self, name: &ast::Name) -> Option<EventTypeId> {
+        let found = self.schema.event_type(&name.text);
+        if found.is_none() {
+            let candidates = self.schema.events.iter().map(|it| it.name.as_str());
+            self.reports.unknown(Code::UnknownEventType, name.span, "event type", &name.text, candidates);
+        }
+        found
+    }
+
+    /// The event types behind `on`, in order and each once; `any` is all of them.
+    pub(super) fn event_types(&mut self, names: &[ast::Name]) -> Vec<EventTypeId> {
+        let mut types = Vec::new();
+        for name in names {
+            if name.text == "any" {
+                types.extend(self.all_types());
+            } else if let Some(it) = self.event_type(name) {
+                types.push(it);
+            }
+        }
+        types.sort_unstable();
+        types.dedup();
+        types
+    }
+
+    /// Every event type.
+    pub(super) fn all_types(&self) -> impl Iterator<Item = EventTypeId> + use<> {
+        (0..u16::try_from(self.schema.events.len()).unwrap_or(u16::MAX)).map(EventTypeId)
+    }
+
+    /// The names of event types in a sentence.
+    pub(super) fn type_names(&self, types: &[EventTypeId]) -> String {
+        words::listing(
+            types.iter().filter_map(|it| self.schema.events.get(it.index())).map(|it| it.name.as_str()),
+        )
+    }
+
+    /// A list or table by name, or a report.
+    pub(super) fn list_named(&mut self, name: &ast::Name) -> Option<ListId> {
+        match self.globals.get(name.text.as_str()) {
+            Some(Global::List(id)) => Some(*id),
+            _ => {
+                let lists: Vec<String> = self.lists.iter().map(|it| it.name.clone()).collect();
+                let candidates = lists.iter().map(String::as_str);
+                self.reports.unknown(Code::UnknownName, name.span, "list", &name.text, candidates);
+                None
+            }
+        }
+    }
+
+    /// The entity field that every one of these types has under a name, or a report.
+    pub(super) fn role(&mut self, name: &ast::Name, types: &[EventTypeId]) -> Option<FieldId> {
+        let field = self.field_on(name, types)?;
+        if self.schema.role_kind(field).is_none() {
+            self.reports.error_with_help(
+                Code::NotARole,
+                name.span,
+                format!("`{}` is not an entity", name.text),
+                "a role is a field whose type is an entity kind",
+            );
+            return None;
+        }
+        Some(field)
+    }
+
+    /// The one field that every one of these types has under a name, or a report.
+    pub(super) fn field_on(&mut self, name: &ast::Name, types: &[EventTypeId]) -> Option<FieldId> {
+        let text = name.text.as_str();
+        let on = |it: &EventTypeId| self.schema.field_of(*it, text).map(|it| it.field);
+        let (having, lacking): (Vec<EventTypeId>, Vec<EventTypeId>) =
+            types.iter().partition(|it| on(it).is_some());
+        let Some(field) = having.first().and_then(on) else {
+            self.unknown_name(name, types);
+            return None;
+        };
+        if !lacking.is_empty() {
+            let message = format!("{} has no field `{text}`", self.type_names(&lacking));
+            let help = format!("{} has one", self.type_names(&having));
+            self.reports.error_with_help(Code::NotOnType, name.span, message, help);
+            return None;
+        }
+        if let Some(other) = having.iter().find(|it| on(it) != Some(field)) {
+            let kind = |it: FieldId| {
+                let field = self.schema.field(it)?;
+                Some(words::type_name(self.schema, quantity::field_type(field.ty, self.schema.currency)))
+            };
+            let one = kind(field).unwrap_or_default();
+            let another = on(other).and_then(kind).unwrap_or_default();
+            let first = having.first().copied().unwrap_or(*other);
+            let message = format!(
+                "`{text}` is {one} on {} and {another} on {}",
+                self.type_names(&[first]),
+                self.type_names(&[*other])
+            );
+            let message = if one == another { format!("{message}, of another size") } else { message };
+            let help = "name one event type, or give the fields one type";
+            self.reports.error_with_help(Code::AmbiguousName, name.span, message, help);
+            return None;
+        }
+        Some(field)
+    }
+
+    /// Reports a name that is neither a field of these types nor anything else.
+    pub(super) fn unknown_name(&mut self, name: &ast::Name, types: &[EventTypeId]) {
+        let text = name.text.as_str();
+        let elsewhere: Vec<EventTypeId> =
+            self.all_types().filter(|it| self.schema.field_of(*it, text).is_some()).collect();
+        if !elsewhere.is_empty() {
+            let message = format!("{} has no field `{text}`", self.type_names(types));
+            let help = format!("{} has one", self.type_names(&elsewhere));
+            self.reports.error_with_help(Code::NotOnType, name.span, message, help);
+            return;
+        }
+        let schema = self.schema;
+        let fields = types
+            .iter()
+            .filter_map(|it| schema.events.get(it.index()))
+            .flat_map(|it| &it.fields)
+            .filter_map(|it| schema.field(it.field))
+            .map(|it| it.name.as_str());
+        let globals: Vec<&str> = self.globals.keys().copied().collect();
+        self.reports.unknown(Code::UnknownName, name.span, "name", text, fields.chain(globals));
+    }
+
+    /// Whether an event of one of these types may lack a field.
+    pub(super) fn is_optional(&self, field: FieldId, types: &[EventTypeId]) -> bool {
+        types.iter().any(|it| self.schema.event_field(*it, field).is_none_or(|it| it.optional))
+    }
+
+    /// Refuses what the grammar has and the language does not yet.
+    pub(super) fn not_yet(&mut self, span: Span, what: &str) {
+        self.reports.add(Diagnostic::new(
+            Code::NotAvailableYet,
+            span,
+            format!("`{what}` is not available yet"),
+        ));
+    }
+
+    /// Refuses a length of time of nothing, where that would make no sense.
+    pub(super) fn positive(&mut self, duration: &ast::Duration, what: &str) -> i64 {
+        if duration.micros == 0 {
+            let message = format!("`{what}` must be longer than nothing");
+            self.reports.error(Code::SpanNeeded, duration.span, message);
+        }
+        duration.micros
+    }
+}
+
+fn too_many() -> String {
+    format!("more than {NAMES_MAX} of these")
+}

@@ -1,0 +1,277 @@
+//! Operators between two expressions, and what is said where their units do not go together.
+
+use super::missing;
+use super::quantity::{self, Dimension, asks_order, dimension, is_ordered, to_real, unify};
+use super::scope::Exprs;
+use super::words;
+use crate::diagnostic::Code;
+use crate::span::Span;
+use crate::syntax::ast::{self, BinaryOp};
+use crate::typed::{Comparison, Expr, ExprKind, Numeric, Operator, Type};
+
+impl Exprs<'_, '_> {
+    pub(super) fn binary(
+        &mut self,
+        span: Span,
+        op: BinaryOp,
+        op_span: Span,
+        left: &ast::Expr,
+        right: &ast::Expr,
+    ) -> Option<Expr> {
+        match op {
+            BinaryOp::Or => self.or(left, right),
+            BinaryOp::And => self.and(left, right),
+            BinaryOp::Compare(comparison) => self.compare(span, comparison, left, right),
+            BinaryOp::Coalesce => {
+                let (left_expr, right_expr) = self.pair(left, right);
+                self.coalesce(left_expr?, left, right_expr?, right)
+            }
+            BinaryOp::Add => self.arithmetic(Operator::Add, span, left, right),
+            BinaryOp::Subtract => self.arithmetic(Operator::Subtract, span, left, right),
+            BinaryOp::Multiply => self.arithmetic(Operator::Multiply, span, left, right),
+            BinaryOp::Divide => self.arithmetic(Operator::Divide, span, left, right),
+            BinaryOp::Contains => self.text_operator(op_span, "contains"),
+            BinaryOp::Starts => self.text_operator(op_span, "starts"),
+            BinaryOp::Matches => self.text_operator(op_span, "matches"),
+        }
+    }
+
+    fn text_operator(&mut self, span: Span, word: &str) -> Option<Expr> {
+        self.checker.not_yet(span, word);
+        None
+    }
+
+    fn and(&mut self, left: &ast::Expr, right: &ast::Expr) -> Option<Expr> {
+        let left = self.flag(left);
+        let known = self.scope.facts.len();
+        if let Some(left) = &left {
+            missing::present_if_true(left, &mut self.scope.facts);
+        }
+        let right = self.flag(right);
+        self.scope.facts.truncate(known);
+        Some(and(left?, right?))
+    }
+
+    fn or(&mut self, left: &ast::Expr, right: &ast::Expr) -> Option<Expr> {
+        let left = self.flag(left);
+        let known = self.scope.facts.len();
+        if let Some(left) = &left {
+            missing::present_if_false(left, &mut self.scope.facts);
+        }
+        let right = self.flag(right);
+        self.scope.facts.truncate(known);
+        let (left, right) = (left?, right?);
+        let optional = left.optional || right.optional;
+        Some(Expr { kind: ExprKind::Or(Box::new(left), Box::new(right)), ty: Type::Flag, optional })
+    }
+
+    /// Both sides, where a bare name on one may be an enum's value beside the other.
+    fn pair(&mut self, left: &ast::Expr, right: &ast::Expr) -> (Option<Expr>, Option<Expr>) {
+        if self.needs_hint(left) && !self.needs_hint(right) {
+            let right = self.check(right);
+            let hint = right.as_ref().map(|it| it.ty);
+            // A name that has a meaning only beside the other side stays silent where that has failed.
+            let left = if right.is_some() { self.hinted(left, hint) } else { None };
+            return (left, right);
+        }
+        let left = self.check(left);
+        let right = match &left {
+            None if self.needs_hint(right) => None,
+            _ => self.hinted(right, left.as_ref().map(|it| it.ty)),
+        };
+        (left, right)
+    }
+
+    /// Whether it is a bare name that means nothing by itself.
+    fn needs_hint(&self, expr: &ast::Expr) -> bool {
+        match &expr.kind {
+            ast::ExprKind::Path(ast::Path { this: None, names }) => match names.as_slice() {
+                [name] => !self.means_something(name),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    fn coalesce(
+        &mut self,
+        left: Expr,
+        left_ast: &ast::Expr,
+        right: Expr,
+        right_ast: &ast::Expr,
+    ) -> Option<Expr> {
+        let (one, other) = (left.ty, right.ty);
+        let Some((left, right)) = unify(left, right) else {
+            self.not_alike(one, left_ast.span, other, right_ast);
+            return None;
+        };
+        let operands = [left, right];
+        let ty = quantity::widest(&operands)?;
+        let [left, right] = operands;
+        let optional = left.optional && right.optional;
+        Some(Expr { kind: ExprKind::Coalesce(Box::new(left), Box::new(right)), ty, optional })
+    }
+
+    fn compare(
+        &mut self,
+        span: Span,
+        comparison: Comparison,
+        left: &ast::Expr,
+        right: &ast::Expr,
+    ) -> Option<Expr> {
+        let (left_expr, right_expr) = match &right.kind {
+            ast::ExprKind::Binary { op: BinaryOp::Coalesce, left: inner, right: stand_in, .. } => {
+                let left_expr = self.check(left);
+                let hint = left_expr.as_ref().map(|it| it.ty);
+                let inner_expr = self.hinted(inner, hint);
+                let stand_in_expr = self.hinted(stand_in, hint);
+                let (inner_expr, stand_in_expr) = (inner_expr?, stand_in_expr?);
+                if stand_in_expr.ty == Type::Flag && inner_expr.ty != Type::Flag {
+                    self.coalesce_binds(span, stand_in);
+                    return None;
+                }
+                (left_expr, self.coalesce(inner_expr, inner, stand_in_expr, stand_in))
+            }
+            _ => self.pair(left, right),
+        };
+        let (left_expr, right_expr) = (left_expr?, right_expr?);
+        let (one, other) = (left_expr.ty, right_expr.ty);
+        let Some((left_expr, right_expr)) = unify(left_expr, right_expr) else {
+            self.not_alike(one, left.span, other, right);
+            return None;
+        };
+        if asks_order(comparison) && !is_ordered(left_expr.ty) {
+            let message = format!("{} has no order", words::type_name(self.checker.schema, left_expr.ty));
+            self.checker.reports.error_with_help(Code::TypeMismatch, span, message, "ask `==` or `!=`");
+            return None;
+        }
+        let optional = left_expr.optional || right_expr.optional;
+        let kind = ExprKind::Compare(comparison, Box::new(left_expr), Box::new(right_expr));
+        Some(Expr { kind, ty: Type::Flag, optional })
+    }
+
+    fn coalesce_binds(&mut self, span: Span, stand_in: &ast::Expr) {
+        let before = Span { start: span.start, end: stand_in.span.start };
+        let condition =
+            self.checker.reports.snippet(before).trim_end().trim_end_matches("??").trim_end().to_owned();
+        let stand_in = self.checker.reports.snippet(stand_in.span).to_owned();
+        self.checker.reports.error_with_help(
+            Code::CoalesceBinds,
+            span,
+            "`??` binds tighter than the comparison, so a flag would stand in for a value",
+            format!("write `({condition}) ?? {stand_in}`"),
+        );
+    }
+
+    fn arithmetic(&mut self, op: Operator, span: Span, left: &ast::Expr, right: &ast::Expr) -> Option<Expr> {
+        let left_expr = self.check(left);
+        let right_expr = self.check(right);
+        let (left_expr, right_expr) = (left_expr?, right_expr?);
+        let (one, other) = (left_expr.ty, right_expr.ty);
+        let computed = quantity::arithmetic(op, left_expr, right_expr);
+        if computed.is_none() {
+            let additive = matches!(op, Operator::Add | Operator::Subtract);
+            if additive && dimension(one).is_some() && dimension(other).is_some() {
+                self.not_alike(one, left.span, other, right);
+            } else {
+                self.cannot_compute(op, span, one, other);
+            }
+        }
+        computed
+    }
+
+    fn cannot_compute(&mut self, op: Operator, span: Span, one: Type, other: Type) {
+        let schema = self.checker.schema;
+        let (one_name, other_name) = (words::type_name(schema, one), words::type_name(schema, other));
+        let message = match op {
+            Operator::Add => format!("{one_name} and {other_name} cannot be added"),
+            Operator::Subtract => format!("{other_name} cannot be taken from {one_name}"),
+            Operator::Multiply => format!("{one_name} cannot be multiplied by {other_name}"),
+            Operator::Divide => format!("{one_name} cannot be divided by {other_name}"),
+        };
+        let code = if dimension(one).is_some() && dimension(other).is_some() {
+            Code::UnitsDiffer
+        } else {
+            Code::TypeMismatch
+        };
+        self.checker.reports.error(code, span, message);
+    }
+
+    /// Reports two operands that are not of one type.
+    pub(super) fn not_alike(&mut self, one: Type, one_span: Span, other: Type, other_ast: &ast::Expr) {
+        let plain = |ty| matches!(dimension(ty), Some((Dimension::Number, _)));
+        let with_unit = |ty| dimension(ty).is_some() && !plain(ty);
+        let schema = self.checker.schema;
+        let (one_name, other_name) = (words::type_name(schema, one), words::type_name(schema, other));
+        let suggestion = if with_unit(one) && plain(other) {
+            Some((other_ast.span, one))
+        } else if plain(one) && with_unit(other) {
+            Some((one_span, other))
+        } else {
+            None
+        };
+        let span = other_ast.span;
+        if let Some((plain_span, unit)) = suggestion {
+            let written = self.checker.reports.snippet(plain_span).to_owned();
+            let help = match written.parse::<rust_decimal::Decimal>() {
+                Ok(number) => format!("write `{}`", with_unit_of(unit, number)),
+                Err(_) => format!("a plain number was found where {} was expected", unit_example(unit)),
+            };
+            let message = format!("{one_name} and {other_name} do not go together");
+            self.checker.reports.error_with_help(Code::UnitMissing, plain_span, message, help);
+            return;
+        }
+        let message = format!("{one_name} and {other_name} do not go together");
+        match (one, other) {
+            (Type::Money(..), Type::Money(..)) => self.checker.reports.error_with_help(
+                Code::UnitsDiffer,
+                span,
+                message,
+                "only a field `money CUR` holds another currency than the schema's; others are converted when they arrive",
+            ),
+            (a, b) if dimension(a).is_some() && dimension(b).is_some() => {
+                self.checker.reports.error(Code::UnitsDiffer, span, message);
+            }
+            _ => self.checker.reports.error(Code::TypeMismatch, span, message),
+        }
+    }
+}
+
+/// Both hold.
+pub(super) fn and(left: Expr, right: Expr) -> Expr {
+    let optional = left.optional || right.optional;
+    Expr { kind: ExprKind::And(Box::new(left), Box::new(right)), ty: Type::Flag, optional }
+}
+
+/// A number as it would be written with the unit that was meant.
+fn with_unit_of(unit: Type, number: rust_decimal::Decimal) -> String {
+    match unit {
+        Type::Money(currency, _) => {
+            let mut number = number;
+            number.rescale(number.scale().max(u32::from(currency.exponent())));
+            format!("{number} {}", currency.code())
+        }
+        Type::Duration(_) => format!("{number}s"),
+        Type::Distance => format!("{number} km"),
+        Type::Speed => format!("{number} km/h"),
+        _ => number.to_string(),
+    }
+}
+
+fn unit_example(unit: Type) -> &'static str {
+    match unit {
+        Type::Money(..) => "money",
+        Type::Duration(_) => "a duration",
+        Type::Distance => "a distance",
+        Type::Speed => "a speed",
+        _ => "a number",
+    }
+}
+
+/// A score's contribution: a number at scale 6, or real.
+pub(super) fn to_score(expr: Expr) -> Expr {
+    match expr.ty {
+        Type::Number(Numeric::Exact { .. }) => quantity::to_scale_or_real(expr, 6),
+        _ => to_real(expr),
+    }
+}

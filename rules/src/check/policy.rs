@@ -1,0 +1,103 @@
+//! Policies: one plain, others `on` event types.
+
+use super::effects::Place;
+use super::names::{Checker, Placed};
+use super::warnings::{score_asked_e6, score_reached_e6};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::schema::EventTypeId;
+use crate::span::Span;
+use crate::syntax::ast;
+use crate::typed::{Expr, Policy, PolicyLine, Rule};
+
+/// Checks all policies: the plain one first, then the others in file order.
+pub(super) fn check(checker: &mut Checker<'_>, rules: &[Rule]) -> Vec<Policy> {
+    let mut items = checker.policy_items.clone();
+    // Stable, so that the others keep their order.
+    items.sort_by_key(|it| !it.item.on.is_empty());
+    let mut taken: Vec<EventTypeId> = Vec::new();
+    let mut policies: Vec<Policy> = Vec::new();
+    let mut plain: Option<Placed<'_, ast::Policy>> = None;
+    let owned = types_with_their_own(checker, &items);
+    for placed in items {
+        checker.reports.enter(placed.file);
+        let item = placed.item;
+        if item.on.is_empty() {
+            if let Some(first) = plain.replace(placed) {
+                repeated(checker, item, first, "there is a plain policy already");
+                continue;
+            }
+            let types = types_of_the_plain(checker, &owned);
+            policies.push(policy(checker, item, &types, Vec::new(), rules));
+            continue;
+        }
+        let on = checker.event_types(&item.on);
+        if let Some(twice) = on.iter().find(|it| taken.contains(it)) {
+            let message = format!("{} has a policy already", checker.type_names(&[*twice]));
+            let help = "one policy for one event type: put the lines together";
+            let span = item.on.first().map_or(item.span, |it| it.span);
+            checker.reports.error_with_help(Code::PolicyRepeated, span, message, help);
+        }
+        taken.extend(&on);
+        if !on.is_empty() {
+            policies.push(policy(checker, item, &on.clone(), on, rules));
+        }
+    }
+    policies
+}
+
+fn repeated(checker: &mut Checker<'_>, item: &ast::Policy, first: Placed<'_, ast::Policy>, message: &str) {
+    let head = Span { start: item.span.start, end: item.span.start };
+    checker.reports.add(
+        Diagnostic::new(Code::PolicyRepeated, head, message)
+            .label_in(first.file, first.item.span, "the first")
+            .help("put the lines together, or say `policy on` which event types"),
+    );
+}
+
+/// The types that the plain policy does not speak of.
+fn types_with_their_own(checker: &Checker<'_>, items: &[Placed<'_, ast::Policy>]) -> Vec<EventTypeId> {
+    let names = items.iter().flat_map(|it| &it.item.on);
+    names.filter_map(|it| checker.schema.event_type(&it.text)).collect()
+}
+
+fn policy(
+    checker: &mut Checker<'_>,
+    item: &ast::Policy,
+    types: &[EventTypeId],
+    on: Vec<EventTypeId>,
+    rules: &[Rule],
+) -> Policy {
+    let mut lines = Vec::new();
+    for line in &item.lines {
+        let when = checker.condition_at(&line.when, types.to_vec(), "policy", true);
+        let effects = checker.effects(&line.effects, types, "policy", Place::Policy);
+        if let Some(when) = when {
+            score_out_of_reach(checker, &when, line.when.span, types, rules);
+            lines.push(PolicyLine { effects, when });
+        }
+    }
+    let deadline = item.deadline.as_ref().map(|it| (checker.positive(&it.after, "deadline"), it.outcome));
+    let valid_for = item.valid_for.as_ref().map(|it| checker.positive(it, "valid for"));
+    Policy { on, lines, deadline, valid_for }
+}
+
+fn types_of_the_plain(checker: &Checker<'_>, owned: &[EventTypeId]) -> Vec<EventTypeId> {
+    let rest: Vec<EventTypeId> = checker.all_types().filter(|it| !owned.contains(it)).collect();
+    // Where every type has its own, it is still checked, on what any event has.
+    if rest.is_empty() { checker.all_types().collect() } else { rest }
+}
+
+fn score_out_of_reach(
+    checker: &mut Checker<'_>,
+    when: &Expr,
+    span: Span,
+    types: &[EventTypeId],
+    rules: &[Rule],
+) {
+    let (Some(asked), Some(reached)) = (score_asked_e6(when), score_reached_e6(rules, types)) else { return };
+    if reached < asked && !checker.reports.has_errors() {
+        let message = format!("no score reaches this: live rules add up to at most {}", reached / 1_000_000);
+        let help = "lower it, or let rules add more";
+        checker.reports.warn(Code::ScoreOutOfReach, span, message, help);
+    }
+}

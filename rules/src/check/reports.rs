@@ -1,0 +1,88 @@
+//! Where errors and warnings gather, each with the file that is being looked at.
+
+use crate::diagnostic::{self, Code, Diagnostic, nearest};
+use crate::span::Span;
+
+/// The diagnostics so far.
+#[derive(Debug)]
+pub(super) struct Reports<'t> {
+    texts: Vec<&'t str>,
+    file: u32,
+    all: Vec<Diagnostic>,
+}
+
+impl<'t> Reports<'t> {
+    /// Nothing yet, about files that say this.
+    pub(super) fn new(texts: Vec<&'t str>) -> Self {
+        Self { texts, file: 0, all: Vec::new() }
+    }
+
+    /// What stands at a place of the file being looked at.
+    pub(super) fn snippet(&self, span: Span) -> &'t str {
+        let (start, end) = (usize::try_from(span.start), usize::try_from(span.end));
+        let text =
+            usize::try_from(self.file).ok().and_then(|it| self.texts.get(it)).copied().unwrap_or_default();
+        start.ok().zip(end.ok()).and_then(|(start, end)| text.get(start..end)).unwrap_or_default()
+    }
+
+    /// From now on diagnostics are about this file.
+    pub(super) fn enter(&mut self, file: u32) {
+        self.file = file;
+    }
+
+    /// Whether there has been an error so far.
+    pub(super) fn has_errors(&self) -> bool {
+        diagnostic::has_errors(&self.all)
+    }
+
+    /// Reports one thing.
+    pub(super) fn add(&mut self, diagnostic: Diagnostic) {
+        self.all.push(diagnostic.in_file(self.file));
+    }
+
+    /// Reports an error that needs no help text.
+    pub(super) fn error(&mut self, code: Code, span: Span, message: impl Into<String>) {
+        self.add(Diagnostic::new(code, span, message));
+    }
+
+    /// Reports an error and what to do about it.
+    pub(super) fn error_with_help(
+        &mut self,
+        code: Code,
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.add(Diagnostic::new(code, span, message).help(help));
+    }
+
+    /// Reports a warning and what to do about it.
+    pub(super) fn warn(
+        &mut self,
+        code: Code,
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.add(Diagnostic::new(code, span, message).help(help));
+    }
+
+    /// Reports a name that means nothing, with the nearest that does.
+    pub(super) fn unknown<'n>(
+        &mut self,
+        code: Code,
+        span: Span,
+        what: &str,
+        name: &str,
+        candidates: impl IntoIterator<Item = &'n str>,
+    ) {
+        let message = format!("unknown {what} `{name}`");
+        self.add(Diagnostic::new(code, span, message).suggest(nearest(name, candidates)));
+    }
+
+    /// All diagnostics by file and place.
+    pub(super) fn sorted(mut self) -> Vec<Diagnostic> {
+        diagnostic::sort(&mut self.all);
+        self.all
+    }
+}

@@ -1,0 +1,440 @@
+//! The schema file: its settings, kinds, enums, event types and fields.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+
+use super::reports::Reports;
+use super::words;
+use crate::diagnostic::Code;
+use crate::schema::{
+    BuiltInEnum, Currency, Derivation, EnumId, EnumType, EventField, EventType, Field, FieldId, FieldType,
+    Kind, KindId, Ownership, Schema,
+};
+use crate::span::Span;
+use crate::syntax::ast;
+use crate::time::{DAY, MINUTE, Micros};
+
+const LATENESS_DEFAULT: Micros = 10 * MINUTE;
+const KEEP_DEFAULT: Micros = 400 * DAY;
+/// An index is a `u16`; so many of one sort leave room for the built-in ones.
+pub(super) const NAMES_MAX: usize = 60_000;
+
+/// Checks the file among `files` that says `schema`. None where there is none, or where it has no name, currency or
+/// partition key to go on with.
+pub(super) fn check(files: &[ast::File], reports: &mut Reports<'_>) -> Option<Schema> {
+    let is_schema = |file: &ast::File| file.items.iter().any(|it| matches!(it, ast::Item::Schema(_)));
+    let mut numbered = (0..).zip(files);
+    let Some((index, file)) = numbered.find(|(_, file)| is_schema(file)) else {
+        reports.enter(0);
+        reports.error_with_help(
+            Code::SettingMissing,
+            Span::default(),
+            "no file says which schema the rules are for",
+            "a schema file begins with `schema NAME 1`",
+        );
+        return None;
+    };
+    for (other, file) in (0..).zip(files) {
+        if other != index {
+            reports.enter(other);
+            refuse_items(file, false, reports);
+        }
+    }
+    reports.enter(index);
+    refuse_items(file, true, reports);
+    let mut builder = Builder::new(reports);
+    builder.settings(file);
+    builder.kinds_and_enums(file);
+    builder.events(file);
+    builder.finish(file)
+}
+
+/// Each sort of item stands in its own file.
+fn refuse_items(file: &ast::File, in_schema: bool, reports: &mut Reports<'_>) {
+    use ast::Item;
+    for item in &file.items {
+        let of_schema = match item {
+            Item::Schema(_) | Item::Zone(_) | Item::Currency(_) | Item::Lateness(_) | Item::Keep(_) => true,
+            Item::Rates(_) | Item::Entity(_) | Item::Enum(_) | Item::Event(_) => true,
+            Item::Error(_) => continue,
+            _ => false,
+        };
+        if of_schema != in_schema {
+            let (message, help) = match (in_schema, item) {
+                (false, Item::Schema(_)) => {
+                    ("a second schema", "one rule set has one schema: leave one of them out")
+                }
+                (true, _) => (
+                    "this does not belong in a schema file",
+                    "move it to a rule file, which says `use schema NAME`",
+                ),
+                (false, _) => ("this does not belong in a rule file", "move it to the schema file"),
+            };
+            reports.error_with_help(Code::ItemMisplaced, item.span(), message, help);
+        }
+    }
+}
+
+struct Builder<'r, 't> {
+    reports: &'r mut Reports<'t>,
+    header: Option<(String, u32)>,
+    zone: Option<(String, TimeZone)>,
+    currency: Option<Currency>,
+    lateness: Option<Micros>,
+    keep: Option<Micros>,
+    rates_file: Option<String>,
+    kinds: Vec<Kind>,
+    enums: Vec<EnumType>,
+    events: Vec<EventType>,
+    fields: Vec<Field>,
+    types: BTreeMap<String, FieldType>,
+}
+
+impl<'r, 't> Builder<'r, 't> {
+    fn new(reports: &'r mut Reports<'t>) -> Self {
+        Self {
+            reports,
+            header: None,
+            zone: None,
+            currency: None,
+            lateness: None,
+            keep: None,
+            rates_file: None,
+            kinds: Vec::new(),
+            enums: Vec::new(),
+            events: Vec::new(),
+            fields: Vec::new(),
+            types: BTreeMap::new(),
+        }
+    }
+
+    fn settings(&mut self, file: &ast::File) {
+        let mut seen: Vec<&str> = Vec::new();
+        for item in &file.items {
+            let (word, span) = match item {
+                ast::Item::Schema(it) => ("schema", it.name.span),
+                ast::Item::Zone(it) => ("zone", it.span),
+                ast::Item::Currency(it) => ("currency", it.span),
+                ast::Item::Lateness(it) => ("lateness", it.span),
+                ast::Item::Keep(it) => ("keep", it.span),
+                ast::Item::Rates(it) => ("rates", it.span),
+                _ => continue,
+            };
+            if seen.contains(&word) {
+                self.reports.error_with_help(
+                    Code::SettingRepeated,
+                    span,
+                    format!("`{word}` is said twice"),
+                    "leave one of them out",
+                );
+                continue;
+            }
+            seen.push(word);
+            self.setting(item);
+        }
+    }
+
+    fn setting(&mut self, item: &ast::Item) {
+        match item {
+            ast::Item::Schema(it) => {
+                if let Some(version) = it.version {
+                    self.header = Some((it.name.text.clone(), version.value));
+                    if version.value == 0 {
+                        self.reports.error(Code::SettingValue, version.span, "versions are counted from 1");
+                    }
+                }
+            }
+            ast::Item::Zone(it) => {
+                self.zone = words::zone(it, self.reports).map(|zone| (it.text.clone(), zone))
+            }
+            ast::Item::Currency(it) => self.currency = words::currency(it, self.reports),
+            ast::Item::Lateness(it) => self.lateness = Some(it.micros),
+            ast::Item::Keep(it) => {
+                words::warn_minutes(it, "keep", self.reports);
+                if it.micros == 0 {
+                    self.reports.error_with_help(
+                        Code::SettingValue,
+                        it.span,
+                        "`keep` must be longer than nothing",
+                        "400d is what is kept when it is not said",
+                    );
+                }
+                self.keep = Some(it.micros);
+            }
+            ast::Item::Rates(it) => self.rates_file = Some(it.text.clone()),
+            _ => {}
+        }
+    }
+
+    fn kinds_and_enums(&mut self, file: &ast::File) {
+        for item in &file.items {
+            match item {
+                ast::Item::Entity(it) => self.kind(it),
+                ast::Item::Enum(it) => self.enum_type(it),
+                _ => {}
+            }
+        }
+        for built_in in BuiltInEnum::ALL {
+            let values = built_in.values().iter().map(|it| (*it).to_owned()).collect();
+            self.enums.push(EnumType { name: built_in.name().to_owned(), values });
+        }
+    }
+
+    /// Takes a type's name; false where it is taken.
+    fn claim(&mut self, name: &ast::Name, ty: FieldType) -> bool {
+        let built_in = words::TYPES.contains(&name.text.as_str())
+            || BuiltInEnum::ALL.iter().any(|it| it.name() == name.text)
+            || name.text == "any";
+        if built_in || self.types.contains_key(&name.text) {
+            let message = if built_in {
+                format!("`{}` is a type of the language", name.text)
+            } else {
+                format!("`{}` is declared twice", name.text)
+            };
+            self.reports.error_with_help(Code::NameTaken, name.span, message, "choose another name");
+            return false;
+        }
+        self.types.insert(name.text.clone(), ty);
+        true
+    }
+
+    fn kind(&mut self, item: &ast::Entity) {
+        let Some(id) = index_of_next(self.kinds.len()) else { return self.too_many(item.name.span) };
+        let first = self.kinds.is_empty();
+        let ownership = match (first, item.ownership) {
+            (true, None) => Ownership::Partition,
+            (false, Some((ownership, _))) => ownership,
+            (true, Some((_, span))) => {
+                self.reports.error_with_help(
+                    Code::Ownership,
+                    span,
+                    format!("`{}` is the first kind, so it is the partition key", item.name.text),
+                    "leave the word out, or declare the partition key first",
+                );
+                Ownership::Partition
+            }
+            (false, None) => {
+                self.reports.error_with_help(
+                    Code::Ownership,
+                    item.name.span,
+                    format!("it is not said whose `{}` is", item.name.text),
+                    "add `owned` if it is used with one partition entity only, else `shared`",
+                );
+                Ownership::Shared
+            }
+        };
+        if self.claim(&item.name, FieldType::Entity(KindId(id))) {
+            self.kinds.push(Kind { name: item.name.text.clone(), ownership });
+        }
+    }
+
+    fn enum_type(&mut self, item: &ast::Enum) {
+        let Some(id) = index_of_next(self.enums.len()) else { return self.too_many(item.name.span) };
+        let mut values: Vec<String> = Vec::new();
+        for value in &item.values {
+            if values.contains(&value.text) {
+                self.reports.error_with_help(
+                    Code::NameTaken,
+                    value.span,
+                    format!("`{}` is there already", value.text),
+                    "leave one of them out",
+                );
+            } else {
+                values.push(value.text.clone());
+            }
+        }
+        if self.claim(&item.name, FieldType::Enum(EnumId(id))) {
+            self.enums.push(EnumType { name: item.name.text.clone(), values });
+        }
+    }
+
+    fn events(&mut self, file: &ast::File) {
+        for item in &file.items {
+            let ast::Item::Event(event) = item else { continue };
+            if index_of_next(self.events.len()).is_none() {
+                return self.too_many(event.name.span);
+            }
+            let taken = self.events.iter().any(|it| it.name == event.name.text) || event.name.text == "any";
+            if taken {
+                self.reports.error_with_help(
+                    Code::NameTaken,
+                    event.name.span,
+                    format!("there is an event type `{}` already", event.name.text),
+                    "choose another name, or put the fields together",
+                );
+            }
+            let fields = self.fields(&event.fields);
+            if !taken {
+                self.events.push(EventType { name: event.name.text.clone(), fields });
+            }
+        }
+    }
+
+    fn fields(&mut self, items: &[ast::Field]) -> Vec<EventField> {
+        let mut fields: Vec<(&str, EventField)> = Vec::new();
+        for item in items {
+            let name = item.name.text.as_str();
+            if words::RESERVED_FIELDS.contains(&name) {
+                self.reports.error_with_help(
+                    Code::NameTaken,
+                    item.name.span,
+                    format!("every event has `{name}` already"),
+                    "choose another name",
+                );
+                continue;
+            }
+            if fields.iter().any(|(it, _)| *it == name) {
+                self.reports.error_with_help(
+                    Code::NameTaken,
+                    item.name.span,
+                    format!("there is a field `{name}` already"),
+                    "choose another name",
+                );
+                continue;
+            }
+            let Some(ty) = item.ty.as_ref().and_then(|it| self.field_type(it)) else { continue };
+            let Some(field) = self.field(name, ty) else { return Vec::new() };
+            fields.push((name, EventField { field, optional: item.optional, derived: None }));
+        }
+        for item in items {
+            let Some(expr) = &item.derived else { continue };
+            let derived = self.derivation(item, expr, &fields);
+            if let Some((_, field)) = fields.iter_mut().find(|(it, _)| *it == item.name.text) {
+                field.derived = derived;
+            }
+        }
+        fields.into_iter().map(|(_, field)| field).collect()
+    }
+
+    /// The one field of this name and type.
+    fn field(&mut self, name: &str, ty: FieldType) -> Option<FieldId> {
+        let known = self.fields.iter().position(|it| it.name == name && it.ty == ty);
+        let index = match known {
+            Some(index) => u16::try_from(index).ok()?,
+            None => {
+                let index = index_of_next(self.fields.len())?;
+                self.fields.push(Field { name: name.to_owned(), ty });
+                index
+            }
+        };
+        Some(FieldId(index))
+    }
+
+    fn field_type(&mut self, ty: &ast::TypeRef) -> Option<FieldType> {
+        let resolved = words::field_type(ty, self.reports);
+        match resolved {
+            words::Resolved::BuiltIn(it) => Some(it),
+            words::Resolved::Failed => None,
+            words::Resolved::Declared => {
+                let found = self.types.get(&ty.name.text).copied();
+                if found.is_none() {
+                    let declared = self.types.keys().map(String::as_str);
+                    let candidates = declared.chain(words::TYPES.iter().copied());
+                    self.reports.unknown(Code::UnknownType, ty.name.span, "type", &ty.name.text, candidates);
+                }
+                found
+            }
+        }
+    }
+
+    fn derivation(
+        &mut self,
+        item: &ast::Field,
+        expr: &ast::Expr,
+        fields: &[(&str, EventField)],
+    ) -> Option<Derivation> {
+        let derivation = prefix_of(expr).and_then(|(of, characters)| {
+            let (_, source) = fields.iter().find(|(name, _)| *name == of.text)?;
+            let ty = self.fields.get(source.field.index())?.ty;
+            matches!(ty, FieldType::Text { .. }).then_some(())?;
+            Some((Derivation::Prefix { of: source.field, characters }, source.optional))
+        });
+        let holds_text = fields.iter().find(|(name, _)| *name == item.name.text).is_none_or(|(_, it)| {
+            let ty = self.fields.get(it.field.index()).map(|it| it.ty);
+            matches!(ty, Some(FieldType::Text { .. } | FieldType::Entity(_)))
+        });
+        let Some((derivation, _)) = derivation.filter(|_| holds_text) else {
+            if !matches!(expr.kind, ast::ExprKind::Error) {
+                self.reports.error_with_help(
+                    Code::Derivation,
+                    expr.span,
+                    format!("`{}` cannot be computed like this", item.name.text),
+                    "an entity or text can be `prefix(FIELD, N)`: the first N characters of a text field of the same event",
+                );
+            }
+            return None;
+        };
+        if !item.optional {
+            self.reports.error_with_help(
+                Code::Derivation,
+                item.name.span,
+                format!("`{}` is missing where its text is missing or too short", item.name.text),
+                format!("write `{}?`", item.ty.as_ref().map_or("text(6)", |it| it.name.text.as_str())),
+            );
+        }
+        Some(derivation)
+    }
+
+    fn too_many(&mut self, span: Span) {
+        self.reports.error(Code::TooMany, span, format!("more than {NAMES_MAX} of these"));
+    }
+
+    fn finish(self, file: &ast::File) -> Option<Schema> {
+        let header = file.items.iter().find_map(|it| match it {
+            ast::Item::Schema(it) => Some(it),
+            _ => None,
+        })?;
+        let said = |is: fn(&ast::Item) -> bool| file.items.iter().any(is);
+        let missing = [
+            (said(|it| matches!(it, ast::Item::Currency(_))), "no currency", "add `currency EUR`"),
+            (
+                said(|it| matches!(it, ast::Item::Entity(_))),
+                "no entity",
+                "the first is the partition key: add `entity user`",
+            ),
+            (
+                said(|it| matches!(it, ast::Item::Event(_))),
+                "no event type",
+                "add `event payment` and its fields",
+            ),
+        ];
+        for (_, what, help) in missing.into_iter().filter(|(said, ..)| !said) {
+            let message = format!("the schema says {what}");
+            self.reports.error_with_help(Code::SettingMissing, header.name.span, message, help);
+        }
+        let (name, version) = self.header.unwrap_or_else(|| (header.name.text.clone(), 1));
+        let (zone_name, zone) = self.zone.unwrap_or_else(|| ("UTC".to_owned(), TimeZone::UTC));
+        Some(Schema {
+            name,
+            version,
+            zone_name,
+            zone,
+            currency: self.currency.or_else(|| Currency::from_code("EUR"))?,
+            lateness: self.lateness.unwrap_or(LATENESS_DEFAULT),
+            keep: self.keep.unwrap_or(KEEP_DEFAULT),
+            rates_file: self.rates_file,
+            kinds: self.kinds,
+            enums: self.enums,
+            events: self.events,
+            fields: self.fields,
+        })
+    }
+}
+
+/// The next index, if there is room for it.
+pub(super) fn index_of_next(len: usize) -> Option<u16> {
+    if len < NAMES_MAX { u16::try_from(len).ok() } else { None }
+}
+
+/// `prefix(name, N)`
+fn prefix_of(expr: &ast::Expr) -> Option<(&ast::Name, u16)> {
+    let ast::ExprKind::Call(call) = &expr.kind else { return None };
+    let [of, characters] = call.args.as_slice() else { return None };
+    let ast::ExprKind::Path(path) = &of.expr.kind else { return None };
+    let ([of], None) = (path.names.as_slice(), path.this) else { return None };
+    let ast::ExprKind::Quantity(quantity) = &characters.expr.kind else { return None };
+    let count = u16::try_from(quantity.value).ok()?;
+    let whole = quantity.value.fract().is_zero() && quantity.unit == ast::Unit::None && 0 < count;
+    (call.name.text == "prefix" && whole).then_some((of, count))
+}
