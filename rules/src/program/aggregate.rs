@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 
-use super::compile::{Compiler, Needs};
+use super::compile::{Compiler, Needs, finite, power_of_ten};
 use super::condition::Condition;
 use super::frame::{Frame, Nothing, Source};
 use super::machine::{Body, Machine};
 use super::{Program, Value};
-use crate::typed::{Aggregate, FeatureId};
+use crate::typed::{Aggregate, FeatureId, Numeric, Type};
 
 /// The compiled parts of an aggregate. The frame that they are given holds a past event: its type, time, fields,
 /// mutable columns, captured features, and [`AggregateProgram::prepare`]d values of the event being decided.
@@ -19,6 +19,8 @@ pub struct AggregateProgram {
     argument: Option<Body>,
     this: Box<[Body]>,
     captured: Box<[FeatureId]>,
+    /// How many of the integers in which exact arguments are summed make one; of a real argument 1.
+    unit: f64,
 }
 
 impl AggregateProgram {
@@ -36,6 +38,7 @@ impl AggregateProgram {
             argument,
             this: this.iter().map(|expr| compiler.body(expr)).collect(),
             captured: captured.into(),
+            unit: aggregate.argument.as_ref().map_or(1.0, |it| power_of_ten(scale_of(it.ty))),
         }
     }
 
@@ -54,6 +57,12 @@ impl AggregateProgram {
         self.argument.as_ref().map_or(Value::Missing, |it| it.eval(&mut alone(frame, &mut Nothing)))
     }
 
+    /// A mean or standard deviation of the arguments' slots, in the argument's unit: what was computed of scaled
+    /// integers is divided by their scale, once and last.
+    pub fn scaled(&self, statistic: f64) -> Value {
+        finite(statistic / self.unit).map_or(Value::Missing, Value::Real)
+    }
+
     /// Computes from the event being decided what the parts read of it, in the order of [`Frame::this`].
     pub fn prepare(
         &self,
@@ -70,6 +79,17 @@ impl AggregateProgram {
     /// itself, they must be known in its frame before the parts are asked.
     pub fn captured(&self) -> &[FeatureId] {
         &self.captured
+    }
+}
+
+/// Digits after the point of an exact quantity; 0 of all else.
+fn scale_of(ty: Type) -> u8 {
+    match ty {
+        Type::Number(numeric) | Type::Money(_, numeric) | Type::Duration(numeric) => match numeric {
+            Numeric::Exact { scale, .. } => scale,
+            Numeric::Real => 0,
+        },
+        _ => 0,
     }
 }
 

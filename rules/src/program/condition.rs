@@ -35,9 +35,9 @@ pub(super) struct Test<T> {
 }
 
 impl<T: Number> Test<T> {
-    #[inline]
+    #[inline(always)]
     fn eval(&self, machine: &mut Machine<'_>) -> Option<bool> {
-        match T::read(self.operand, machine) {
+        match self.operand.number(machine) {
             Some(number) => Some(self.range.holds(number)),
             None => self.if_missing,
         }

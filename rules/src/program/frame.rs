@@ -70,6 +70,7 @@ impl Frame {
     }
 
     /// A field's slot.
+    #[inline]
     pub fn field(&self, id: FieldId) -> Option<i64> {
         self.fields.get(id.index()).copied().flatten()
     }
@@ -82,9 +83,16 @@ impl Frame {
     }
 
     /// A feature's value, if it has been computed (or set) since [`Frame::begin`].
+    #[inline]
     pub fn known(&self, id: FeatureId) -> Option<Value> {
+        self.known_in_place(id).copied()
+    }
+
+    /// The same, where it stands: a value is 32 bytes, of which most readers want a few.
+    #[inline]
+    pub(super) fn known_in_place(&self, id: FeatureId) -> Option<&Value> {
         let memo = self.features.get(id.index())?;
-        (memo.generation == self.generation).then_some(memo.value)
+        (memo.generation == self.generation).then_some(&memo.value)
     }
 
     /// Remembers a feature's value, computed or taken from a record.

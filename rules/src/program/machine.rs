@@ -3,7 +3,7 @@
 use super::aggregate::AggregateProgram;
 use super::condition::Condition;
 use super::frame::{Frame, Source};
-use super::node::Node;
+use super::node::{Node, Number};
 use crate::schema::FieldId;
 use crate::typed::{FeatureId, MutableColumn};
 use crate::value::Value;
@@ -79,40 +79,42 @@ pub(super) enum Operand {
 }
 
 impl Operand {
+    /// As a flag.
     #[inline]
     pub(super) fn flag(self, machine: &mut Machine<'_>) -> Option<bool> {
         match self {
             Self::Field(id) => machine.frame.field(id).map(|slot| slot != 0),
             Self::Feature(id) => machine.feature(id).flag(),
-            Self::Mutable(MutableColumn::Accepted) => Some(machine.frame.mutable.accepted()),
             Self::Captured(id) => machine.frame.known(id)?.flag(),
             Self::This(at) => machine.frame.this.get(at)?.flag(),
+            Self::Mutable(MutableColumn::Accepted) => Some(machine.frame.mutable.accepted()),
             Self::Mutable(_) | Self::EventType | Self::Time | Self::Score => None,
         }
     }
 
-    #[inline]
-    pub(super) fn exact(self, machine: &mut Machine<'_>) -> Option<i128> {
+    /// As a number. What a threshold rule does is inlined: a known feature or a field is not copied to be looked at.
+    #[inline(always)]
+    pub(super) fn number<T: Number>(self, machine: &mut Machine<'_>) -> Option<T> {
         match self {
-            Self::Field(id) => machine.frame.field(id).map(i128::from),
-            Self::Feature(id) => machine.feature(id).exact(),
-            Self::Captured(id) => machine.frame.known(id)?.exact(),
-            Self::This(at) => machine.frame.this.get(at)?.exact(),
-            Self::Mutable(column) => mutable(machine.frame, column),
-            Self::EventType => Some(i128::from(machine.frame.event_type.0)),
-            Self::Time => Some(i128::from(machine.frame.time)),
-            Self::Score => Some(i128::from(machine.frame.score_e6)),
+            Self::Field(id) => machine.frame.field(id).and_then(T::of_slot),
+            Self::Feature(id) => match machine.frame.known_in_place(id) {
+                Some(value) => T::of_value(value),
+                None => T::of_value(&machine.compute(id)),
+            },
+            other => other.rarer_number(machine),
         }
     }
 
-    #[inline]
-    pub(super) fn real(self, machine: &mut Machine<'_>) -> Option<f64> {
+    fn rarer_number<T: Number>(self, machine: &Machine<'_>) -> Option<T> {
+        let frame = &*machine.frame;
         match self {
-            Self::Feature(id) => machine.feature(id).real(),
-            Self::Captured(id) => machine.frame.known(id)?.real(),
-            Self::This(at) => machine.frame.this.get(at)?.real(),
-            // Nothing computed is ever intake's.
-            Self::Field(_) | Self::Mutable(_) | Self::EventType | Self::Time | Self::Score => None,
+            Self::Captured(id) => T::of_value(frame.known_in_place(id)?),
+            Self::This(at) => T::of_value(frame.this.get(at)?),
+            Self::Mutable(column) => T::of_exact(mutable(frame, column)?),
+            Self::EventType => T::of_exact(frame.event_type.0.into()),
+            Self::Time => T::of_exact(frame.time.into()),
+            Self::Score => T::of_exact(frame.score_e6.into()),
+            Self::Field(_) | Self::Feature(_) => None,
         }
     }
 }

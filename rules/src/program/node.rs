@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::machine::{Machine, Operand};
 use crate::typed::Comparison;
+use crate::value::Value;
 
 /// A compiled form of the language.
 pub(super) type Code<T> = Box<dyn Fn(&mut Machine<'_>) -> Option<T> + Send + Sync>;
@@ -14,15 +15,27 @@ pub(super) trait Number: Copy + PartialOrd + Send + Sync + 'static {
     const LEAST: Self;
     /// Not below any value.
     const GREATEST: Self;
-    fn read(operand: Operand, machine: &mut Machine<'_>) -> Option<Self>;
+    fn of_value(value: &Value) -> Option<Self>;
+    /// Of a field; nothing computed is ever a field's.
+    fn of_slot(slot: i64) -> Option<Self>;
+    /// Of what stands beside features and fields in a frame.
+    fn of_exact(exact: i128) -> Option<Self>;
 }
 
 impl Number for i128 {
     const LEAST: Self = Self::MIN;
     const GREATEST: Self = Self::MAX;
     #[inline]
-    fn read(operand: Operand, machine: &mut Machine<'_>) -> Option<Self> {
-        operand.exact(machine)
+    fn of_value(value: &Value) -> Option<Self> {
+        if let Value::Exact(exact) = value { Some(*exact) } else { None }
+    }
+    #[inline]
+    fn of_slot(slot: i64) -> Option<Self> {
+        Some(slot.into())
+    }
+    #[inline]
+    fn of_exact(exact: i128) -> Option<Self> {
+        Some(exact)
     }
 }
 
@@ -30,8 +43,16 @@ impl Number for f64 {
     const LEAST: Self = Self::NEG_INFINITY;
     const GREATEST: Self = Self::INFINITY;
     #[inline]
-    fn read(operand: Operand, machine: &mut Machine<'_>) -> Option<Self> {
-        operand.real(machine)
+    fn of_value(value: &Value) -> Option<Self> {
+        if let Value::Real(real) = value { Some(*real) } else { None }
+    }
+    #[inline]
+    fn of_slot(_: i64) -> Option<Self> {
+        None
+    }
+    #[inline]
+    fn of_exact(_: i128) -> Option<Self> {
+        None
     }
 }
 
@@ -49,8 +70,8 @@ impl<T: Number> Node<T> {
     pub(super) fn eval(&self, machine: &mut Machine<'_>) -> Option<T> {
         match self {
             Self::Const(value) => *value,
-            Self::Read(operand) => T::read(*operand, machine),
-            Self::ReadOr(operand, otherwise) => T::read(*operand, machine).or(Some(*otherwise)),
+            Self::Read(operand) => operand.number(machine),
+            Self::ReadOr(operand, otherwise) => operand.number(machine).or(Some(*otherwise)),
             Self::Code(code) => code(machine),
         }
     }
@@ -119,7 +140,7 @@ impl<T: Number> Range<T> {
 
     #[inline]
     pub(super) fn holds(self, number: T) -> bool {
-        (self.low <= number && number <= self.high) != self.outside
+        ((self.low <= number) & (number <= self.high)) != self.outside
     }
 }
 

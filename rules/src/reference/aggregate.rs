@@ -1,8 +1,9 @@
 //! Aggregates: the whole past, looked through for what matches.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
-use ethnum::I256;
+use bnum::types::I512;
 
 use super::PastEvent;
 use super::expr::{View, distance_km, order, to_real};
@@ -166,111 +167,72 @@ fn is_real(aggregate: &Aggregate) -> bool {
     aggregate.argument.as_ref().is_some_and(|it| it.ty.form() == Form::Real)
 }
 
-fn exact_arguments(members: &[Member]) -> impl Iterator<Item = i128> {
-    members.iter().filter_map(|it| it.argument.exact())
-}
-
-/// The sum at the argument's scale.
-fn sum(members: &[Member], aggregate: &Aggregate) -> Value {
-    if is_real(aggregate) {
-        return Value::finite(sum_of_reals(members.iter().filter_map(|it| it.argument.real())));
-    }
-    Value::Exact(exact_arguments(members).sum())
-}
-
-/// The sum as a real, divided by the count.
-fn mean(members: &[Member], aggregate: &Aggregate) -> Value {
-    let sum = match sum(members, aggregate) {
-        exact @ Value::Exact(_) => to_real(exact, scale(aggregate)),
-        real => real,
+/// The arguments as integers, so that no order of adding matters: exact ones at their scale, reals as the nearest
+/// multiples of 2⁻¹⁰⁰, halves away from zero, at most 2⁹¹ in magnitude.
+fn integers(members: &[Member]) -> Vec<I512> {
+    let number = |it: &Member| match it.argument {
+        Value::Exact(exact) => exact.to_string(),
+        Value::Real(real) => format!("{:.0}", (real.clamp(-REAL_MAX, REAL_MAX) * REAL_UNITS).round()),
+        Value::Flag(_) | Value::Missing => String::new(),
     };
-    match (sum, to_real(count(members.len()), 0)) {
-        (Value::Real(sum), Value::Real(count)) => Value::finite(sum / count),
-        _ => Value::Missing,
+    members.iter().filter_map(|it| number(it).parse().ok()).collect()
+}
+
+/// The greatest magnitude with which a real is summed: 2⁹¹.
+const REAL_MAX: f64 = (1_u128 << 91) as f64;
+/// A real is summed in units of 2⁻¹⁰⁰.
+const REAL_UNITS: f64 = (1_u128 << 100) as f64;
+
+/// How many of the integers make one.
+fn units(aggregate: &Aggregate) -> f64 {
+    let power_of_ten = |scale: u8| format!("1e{scale}").parse().unwrap_or(f64::INFINITY);
+    if is_real(aggregate) { REAL_UNITS } else { power_of_ten(scale(aggregate)) }
+}
+
+fn sum_of(integers: &[I512]) -> I512 {
+    integers.iter().fold(I512::default(), |sum, it| sum + *it)
+}
+
+/// The nearest real: parsing rounds once, half-even.
+fn real_of(integer: I512) -> f64 {
+    integer.to_string().parse().unwrap_or(f64::INFINITY)
+}
+
+fn real_of_count(count: usize) -> f64 {
+    count as f64
+}
+
+/// The sum, exact at the argument's scale or real.
+fn sum(members: &[Member], aggregate: &Aggregate) -> Value {
+    let sum = sum_of(&integers(members));
+    if is_real(aggregate) {
+        return Value::finite(real_of(sum) / REAL_UNITS);
     }
+    sum.to_string().parse().map_or(Value::Missing, Value::Exact)
+}
+
+/// The sum of the integers, divided by the count, then by their scale.
+fn mean(members: &[Member], aggregate: &Aggregate) -> Value {
+    let mean = real_of(sum_of(&integers(members))) / real_of_count(members.len());
+    Value::finite(mean / units(aggregate))
+}
+
+/// Of the sample: the root of (n·Σx² − (Σx)²) / (n·(n − 1)) of the integers, above and below the line exact and each
+/// rounded once; then divided by their scale.
+fn stddev(members: &[Member], aggregate: &Aggregate) -> Value {
+    if members.len() < 2 {
+        return Value::Missing;
+    }
+    let integers = integers(members);
+    let squares: Vec<_> = integers.iter().map(|it| *it * *it).collect();
+    let (n, sum) = (members.len(), sum_of(&integers));
+    let above = real_of(I512::from_str(&n.to_string()).unwrap_or_default() * sum_of(&squares) - sum * sum);
+    let below = real_of_count(n * (n - 1));
+    Value::finite(libm::sqrt(above / below) / units(aggregate))
 }
 
 /// The least or greatest argument: the first that is not `beaten` by another.
 fn extreme(members: &[Member], beats: fn(std::cmp::Ordering) -> bool) -> Value {
     let values = members.iter().map(|it| it.argument);
     values.reduce(|best, it| if order(it, best).is_some_and(beats) { it } else { best }).unwrap_or_default()
-}
-
-/// Of the sample, n − 1 below the line: n·Σx² − (Σx)² is taken exactly and rounded once.
-fn stddev(members: &[Member], aggregate: &Aggregate) -> Value {
-    let n = members.len();
-    if n < 2 {
-        return Value::Missing;
-    }
-    let pairs = count(n * (n - 1));
-    let (above, scale) = match is_real(aggregate) {
-        true => (squares_of_reals(members), 0),
-        false => (squares(exact_arguments(members)), scale(aggregate)),
-    };
-    let Value::Real(pairs) = to_real(pairs, 0) else { return Value::Missing };
-    let root = libm::sqrt(above / pairs);
-    format!("1e{scale}").parse::<f64>().map_or(Value::Missing, |unit| Value::finite(root / unit))
-}
-
-/// n·Σx² − (Σx)², rounded once: parsing rounds correctly.
-fn squares(values: impl Iterator<Item = i128>) -> f64 {
-    let (mut n, mut sum, mut sum_squares) = (I256::ZERO, I256::ZERO, I256::ZERO);
-    for value in values.map(I256::from) {
-        n += 1;
-        sum += value;
-        sum_squares += value * value;
-    }
-    (n * sum_squares - sum * sum).to_string().parse().unwrap_or(f64::INFINITY)
-}
-
-/// The same of reals: each square is rounded, their sum is not until it is complete.
-fn squares_of_reals(members: &[Member]) -> f64 {
-    let values = || members.iter().filter_map(|it| it.argument.real());
-    let n = members.len() as f64;
-    let (sum, sum_squares) = (sum_of_reals(values()), sum_of_reals(values().map(|it| it * it)));
-    (n * sum_squares - sum * sum).max(0.0)
-}
-
-/// The exact sum, rounded once, so that no order matters: partial sums that do not overlap are kept, each with what
-/// the larger ones could not hold (Shewchuk, 1997).
-fn sum_of_reals(values: impl Iterator<Item = f64>) -> f64 {
-    let mut partials: Vec<f64> = Vec::new();
-    for mut value in values {
-        let mut kept = Vec::new();
-        for mut partial in partials {
-            if value.abs() < partial.abs() {
-                (value, partial) = (partial, value);
-            }
-            let high = value + partial;
-            let low = partial - (high - value);
-            if low != 0.0 {
-                kept.push(low);
-            }
-            value = high;
-        }
-        kept.push(value);
-        partials = kept;
-    }
-    round(&partials)
-}
-
-/// The sum of partials that do not overlap, the least first.
-fn round(partials: &[f64]) -> f64 {
-    let mut rest = partials.iter().rev().copied();
-    let mut high = rest.next().unwrap_or(0.0);
-    while let Some(partial) = rest.next() {
-        let before = high;
-        high = before + partial;
-        let low = partial - (high - before);
-        if low != 0.0 {
-            // Half of a last digit was lost: whether that half rounds away or back, what is smaller still decides.
-            let same_side = rest.next().is_some_and(|next| (next < 0.0) == (low < 0.0));
-            let rounded_away = high + low * 2.0;
-            if same_side && (low * 2.0).to_bits() == (rounded_away - high).to_bits() {
-                high = rounded_away;
-            }
-            break;
-        }
-    }
-    high
 }
