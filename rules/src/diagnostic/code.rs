@@ -46,7 +46,6 @@ codes! {
     E014 NestedTooDeep "nested too deep";
     E015 ClausesOnExpression "clauses behind something that is not one call";
     E016 SaidTwice "said twice";
-    E017 MissingPart "a part of an item is missing";
     E018 UnknownWord "a word that is not one of the possible ones";
     E019 FileTooLarge "a file beyond the size limit";
 

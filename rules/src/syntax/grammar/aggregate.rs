@@ -1,0 +1,158 @@
+//! Aggregates: a call and the clauses behind it.
+
+use super::{expression, literal, type_name};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::span::Span;
+use crate::syntax::ast::{Aggregate, CalendarUnit, Clause, ClauseKind, Expr, ExprKind, Name, Window};
+use crate::syntax::kind::SyntaxKind as K;
+use crate::syntax::parser::Parser;
+
+/// expr {clause}; where clauses follow, expr is a bare call.
+pub(super) fn opt_aggregate(p: &mut Parser<'_>) -> Expr {
+    let mark = p.mark();
+    let value = expression::expr(p);
+    if !at_clause(p) {
+        return value;
+    }
+    let place = p.span();
+    let open = p.open_at(mark, K::Aggregate);
+    let mut clauses = Vec::new();
+    while at_clause(p) {
+        clauses.push(clause(p));
+    }
+    let span = p.close(open);
+    let kind = match value.kind {
+        ExprKind::Call(call) => ExprKind::Aggregate(Box::new(Aggregate { call, clauses, span })),
+        _ => {
+            if value.kind != ExprKind::Error {
+                p.report_behind(clauses_on_expression(&value, place));
+            }
+            ExprKind::Error
+        }
+    };
+    Expr { kind, span }
+}
+
+fn clauses_on_expression(value: &Expr, place: Span) -> Diagnostic {
+    Diagnostic::new(Code::ClausesOnExpression, place, "clauses belong to one call")
+        .label_at(value.span, "this is more than a call")
+        .help("put the call and its clauses in parentheses: `(count(payment) by user over 1h) + 1`")
+}
+
+fn at_clause(p: &Parser<'_>) -> bool {
+    match p.current() {
+        K::ByKw | K::OverKw | K::WhereKw => true,
+        _ => matches!(p.nth_word(0), Some("before" | "delay" | "within" | "step" | "group")),
+    }
+}
+
+/// clause = "by" roles ["via" roles] | "over" window | "where" expr | "before" | "delay" dur | "within" dur
+///        | "step" dur | "group" "by" name "having" call cmpop sum
+fn clause(p: &mut Parser<'_>) -> Clause {
+    let open = p.open(K::Clause);
+    let kind = match p.current() {
+        K::ByKw => by(p),
+        K::OverKw => over(p),
+        K::WhereKw => {
+            p.bump();
+            Some(ClauseKind::Where(expression::expr(p)))
+        }
+        _ => timed(p),
+    };
+    if kind.is_none() {
+        p.recover(|p| at_clause(p) || p.at_line_start() || matches!(p.current(), K::CloseParen | K::Comma));
+    }
+    Clause { kind: kind.unwrap_or(ClauseKind::Error), span: p.close(open) }
+}
+
+fn timed(p: &mut Parser<'_>) -> Option<ClauseKind> {
+    let word = p.current_text();
+    p.bump();
+    match word {
+        "before" => Some(ClauseKind::Before),
+        "delay" => literal::duration(p).map(ClauseKind::Delay),
+        "within" => literal::duration(p).map(ClauseKind::Within),
+        "step" => literal::duration(p).map(ClauseKind::Step),
+        _ => group_by(p),
+    }
+}
+
+/// "by" roles ["via" roles]
+fn by(p: &mut Parser<'_>) -> Option<ClauseKind> {
+    p.bump();
+    let roles = roles(p)?;
+    let via = if p.eat_word("via") { self::roles(p)? } else { Vec::new() };
+    Some(ClauseKind::By { roles, via })
+}
+
+/// roles = name | "(" name "," name ")"
+fn roles(p: &mut Parser<'_>) -> Option<Vec<Name>> {
+    if !p.eat(K::OpenParen) {
+        return p.name("a role").map(|role| vec![role]);
+    }
+    let first = p.name("a role")?;
+    if !p.expect(K::Comma, "`,`") {
+        return None;
+    }
+    let second = p.name("a role")?;
+    p.expect(K::CloseParen, "`)`").then(|| vec![first, second])
+}
+
+/// "over" (dur | "today" | "this" unit | "last" int (type | "any"))
+fn over(p: &mut Parser<'_>) -> Option<ClauseKind> {
+    p.bump();
+    let window = match p.nth_word(0) {
+        Some("today") => {
+            p.bump();
+            Window::Today
+        }
+        Some("last") => {
+            p.bump();
+            let count = literal::integer(p, "how many events")?;
+            Window::Last { count, of: type_name(p)? }
+        }
+        _ if p.eat(K::ThisKw) => Window::This(calendar_unit(p)?),
+        _ => Window::Sliding(literal::duration(p)?),
+    };
+    Some(ClauseKind::Over(window))
+}
+
+/// unit = "hour" | "day" | "week" | "month" | "year"
+fn calendar_unit(p: &mut Parser<'_>) -> Option<CalendarUnit> {
+    let unit = match p.nth_word(0) {
+        Some("hour") => CalendarUnit::Hour,
+        Some("day") => CalendarUnit::Day,
+        Some("week") => CalendarUnit::Week,
+        Some("month") => CalendarUnit::Month,
+        Some("year") => CalendarUnit::Year,
+        _ => {
+            p.expected_word("a stretch of the calendar", &["hour", "day", "week", "month", "year"]);
+            return None;
+        }
+    };
+    p.bump();
+    Some(unit)
+}
+
+/// "group" "by" name "having" call cmpop sum; the first word is taken.
+fn group_by(p: &mut Parser<'_>) -> Option<ClauseKind> {
+    if !p.expect(K::ByKw, "`by`") {
+        return None;
+    }
+    let role = p.name("a role")?;
+    if !p.expect_word("having") {
+        return None;
+    }
+    if !(p.at(K::Word) && p.nth(1) == K::OpenParen) {
+        p.expected("a call such as `count(payment)`");
+        return None;
+    }
+    let having = expression::call(p);
+    let Some(op) = expression::comparison(p.current()) else {
+        p.expected("a comparison such as `>=`");
+        return None;
+    };
+    expression::bump_comparison(p);
+    let value = expression::sum(p);
+    Some(ClauseKind::GroupBy { role, having, op, value })
+}

@@ -1,0 +1,367 @@
+//! The machine that the grammar drives: it looks at tokens, builds the lossless tree, and reports.
+//!
+//! **No cascades.** After a report nothing more is said at the same token. Recovery skips to a place where the
+//! grammar can go on, and that place counts as reported.
+
+use rowan::{Checkpoint, GreenNode, GreenNodeBuilder, Language};
+
+use super::ast::Name;
+use super::kind::{SyntaxKind, Weir};
+use super::lexer::Token;
+use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::span::Span;
+
+/// Expressions nest at most so deep, operators in a row included, so that whoever walks a tree may recurse.
+pub(super) const DEPTH_MAX: u32 = 128;
+
+/// Where the grammar stands in a text.
+pub(super) struct Parser<'t> {
+    text: &'t str,
+    /// All tokens, trivia too.
+    tokens: Vec<Token>,
+    /// Indices of those that are not trivia.
+    seen: Vec<usize>,
+    /// Index into `seen` of the current token; its length at the end of the text.
+    at: usize,
+    /// Index into `tokens` of the first that is not in the tree yet.
+    built: usize,
+    builder: GreenNodeBuilder<'static>,
+    diagnostics: Vec<Diagnostic>,
+    /// Index into `seen` of the token about which something was said last.
+    reported_at: Option<usize>,
+    /// How deep the current expression lies in its item.
+    pub(super) depth: u32,
+    /// How deep the deepest expression lies in the one that is being parsed.
+    pub(super) deepest: u32,
+}
+
+/// A node that is being built.
+#[must_use]
+pub(super) struct Open {
+    start: u32,
+}
+
+/// A place from which a node may turn out to begin.
+#[derive(Clone, Copy)]
+pub(super) struct Mark {
+    start: u32,
+    checkpoint: Checkpoint,
+}
+
+impl<'t> Parser<'t> {
+    pub(super) fn new(text: &'t str, tokens: Vec<Token>, diagnostics: Vec<Diagnostic>) -> Self {
+        let seen =
+            (0..tokens.len()).filter(|at| tokens.get(*at).is_some_and(|it| !it.kind.is_trivia())).collect();
+        Self {
+            text,
+            tokens,
+            seen,
+            at: 0,
+            built: 0,
+            builder: GreenNodeBuilder::new(),
+            diagnostics,
+            reported_at: None,
+            depth: 0,
+            deepest: 0,
+        }
+    }
+
+    /// The tree and what was reported.
+    pub(super) fn finish(self) -> (GreenNode, Vec<Diagnostic>) {
+        (self.builder.finish(), self.diagnostics)
+    }
+
+    // Looking.
+
+    /// The current token's kind.
+    pub(super) fn current(&self) -> SyntaxKind {
+        self.nth(0)
+    }
+
+    /// The kind of the token `n` further on.
+    pub(super) fn nth(&self, n: usize) -> SyntaxKind {
+        self.token(self.at + n).map_or(SyntaxKind::End, |token| token.kind)
+    }
+
+    pub(super) fn at(&self, kind: SyntaxKind) -> bool {
+        self.current() == kind
+    }
+
+    pub(super) fn at_end(&self) -> bool {
+        self.at(SyntaxKind::End)
+    }
+
+    /// Whether the current token is this word, where it has a meaning.
+    pub(super) fn at_word(&self, word: &str) -> bool {
+        self.nth_word(0) == Some(word)
+    }
+
+    /// The word `n` further on, if it is not a reserved one.
+    pub(super) fn nth_word(&self, n: usize) -> Option<&'t str> {
+        (self.nth(n) == SyntaxKind::Word).then(|| self.nth_text(n))
+    }
+
+    /// The text of the current token.
+    pub(super) fn current_text(&self) -> &'t str {
+        self.nth_text(0)
+    }
+
+    fn nth_text(&self, n: usize) -> &'t str {
+        self.token(self.at + n).map_or("", |token| self.slice(token.span))
+    }
+
+    /// Whether the current token follows the one before it without a space.
+    pub(super) fn nth_is_glued(&self, n: usize) -> bool {
+        let before = (self.at + n).checked_sub(1).and_then(|at| self.token(at));
+        before.zip(self.token(self.at + n)).is_some_and(|(before, token)| before.span.end == token.span.start)
+    }
+
+    /// Whether the current token is the first of its line.
+    pub(super) fn at_line_start(&self) -> bool {
+        let before = self.at.checked_sub(1).and_then(|at| self.token(at)).map_or(0, |token| token.span.end);
+        self.at == 0 || self.slice(Span { start: before, end: self.place() }).contains('\n')
+    }
+
+    /// The current token's place; at the end of the text an empty one.
+    pub(super) fn span(&self) -> Span {
+        let end = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
+        self.token(self.at).map_or(Span { start: end, end }, |token| token.span)
+    }
+
+    fn place(&self) -> u32 {
+        self.span().start
+    }
+
+    fn token(&self, at: usize) -> Option<&Token> {
+        self.tokens.get(*self.seen.get(at)?)
+    }
+
+    fn slice(&self, span: Span) -> &'t str {
+        let at = |offset: u32| usize::try_from(offset).unwrap_or(usize::MAX);
+        self.text.get(at(span.start)..at(span.end)).unwrap_or_default()
+    }
+
+    fn end_of_last(&self) -> u32 {
+        self.at.checked_sub(1).and_then(|at| self.token(at)).map_or(0, |token| token.span.end)
+    }
+
+    // Building.
+
+    /// Opens a node at the current token.
+    pub(super) fn open(&mut self, kind: SyntaxKind) -> Open {
+        // The file's node is the first, and holds the trivia before the first token.
+        if kind != SyntaxKind::File {
+            self.build_trivia();
+        }
+        self.builder.start_node(Weir::kind_to_raw(kind));
+        Open { start: self.place() }
+    }
+
+    /// Remembers the current token as one at which a node may begin.
+    pub(super) fn mark(&mut self) -> Mark {
+        self.build_trivia();
+        Mark { start: self.place(), checkpoint: self.builder.checkpoint() }
+    }
+
+    /// Opens a node at a mark.
+    pub(super) fn open_at(&mut self, mark: Mark, kind: SyntaxKind) -> Open {
+        self.builder.start_node_at(mark.checkpoint, Weir::kind_to_raw(kind));
+        Open { start: mark.start }
+    }
+
+    /// Closes the node behind the last token.
+    pub(super) fn close(&mut self, open: Open) -> Span {
+        self.builder.finish_node();
+        Span { start: open.start, end: self.end_of_last().max(open.start) }
+    }
+
+    /// Closes the file's node behind everything.
+    pub(super) fn close_file(&mut self, open: Open) {
+        self.build_trivia();
+        let _ = self.close(open);
+    }
+
+    /// From a mark to the last token.
+    pub(super) fn since(&self, mark: Mark) -> Span {
+        Span { start: mark.start, end: self.end_of_last().max(mark.start) }
+    }
+
+    /// Takes the current token into the tree.
+    pub(super) fn bump(&mut self) -> Span {
+        let span = self.span();
+        if !self.at_end() {
+            self.build_trivia();
+            self.build_token();
+            self.at += 1;
+        }
+        span
+    }
+
+    /// Takes the current token if it is of this kind.
+    pub(super) fn eat(&mut self, kind: SyntaxKind) -> bool {
+        let here = self.at(kind);
+        if here {
+            self.bump();
+        }
+        here
+    }
+
+    /// Takes the current token if it is this word.
+    pub(super) fn eat_word(&mut self, word: &str) -> bool {
+        let here = self.at_word(word);
+        if here {
+            self.bump();
+        }
+        here
+    }
+
+    fn build_trivia(&mut self) {
+        let until = self.seen.get(self.at).copied().unwrap_or(self.tokens.len());
+        while self.built < until {
+            self.build_token();
+        }
+    }
+
+    fn build_token(&mut self) {
+        if let Some(token) = self.tokens.get(self.built).copied() {
+            self.builder.token(Weir::kind_to_raw(token.kind), self.slice(token.span));
+        }
+        self.built += 1;
+    }
+
+    // Reporting.
+
+    /// Reports a diagnostic about the current token, unless something was said about it.
+    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+        let known = self.token(self.at).is_some_and(|token| token.reported);
+        if self.reported_at != Some(self.at) && !known {
+            self.diagnostics.push(diagnostic);
+        }
+        self.reported_at = Some(self.at);
+    }
+
+    /// Reports something about tokens already taken, whose shape was right.
+    pub(super) fn report_behind(&mut self, diagnostic: Diagnostic) {
+        let before = self.at.checked_sub(1).and_then(|at| self.token(at));
+        if !before.is_some_and(|token| token.reported) {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    /// Reports that something else was expected here.
+    pub(super) fn expected(&mut self, what: &str) {
+        let diagnostic = self.expectation(what);
+        self.report(diagnostic);
+    }
+
+    /// The diagnostic that something else was expected here: where a line ends too early, it points there.
+    pub(super) fn expectation(&self, what: &str) -> Diagnostic {
+        let before = self.at.checked_sub(1).and_then(|at| self.token(at)).copied();
+        if let Some(before) = before
+            && (self.at_end() || self.at_line_start())
+        {
+            let place = Span { start: before.span.end, end: before.span.end };
+            let message = format!("expected {what} after `{}`", self.slice(before.span));
+            return Diagnostic::new(Code::Unexpected, place, message);
+        }
+        let found =
+            if self.at_end() { "the end of the file".into() } else { format!("`{}`", self.current_text()) };
+        let message = format!("expected {what}, found {found}");
+        let diagnostic = Diagnostic::new(Code::Unexpected, self.span(), message);
+        match (before.map(|token| token.kind), self.current()) {
+            (Some(SyntaxKind::Number), SyntaxKind::Word) => diagnostic
+                .help("the units of a number are `%`, `km`, `metres`, `km/h` and currencies such as `CNY`"),
+            (_, SyntaxKind::CloseParen | SyntaxKind::CloseBracket) => {
+                diagnostic.help("it closes nothing that is open here")
+            }
+            _ => diagnostic,
+        }
+    }
+
+    /// Reports that one of some words was expected here.
+    pub(super) fn expected_word(&mut self, what: &str, words: &[&str]) {
+        let diagnostic = match self.nth_word(0).filter(|_| !super::grammar::at_item(self)) {
+            Some(word) => {
+                let message = format!("`{word}` is not {what}");
+                Diagnostic::new(Code::UnknownWord, self.span(), message)
+                    .suggest(nearest(word, words.iter().copied()))
+            }
+            None => self.expectation(what),
+        };
+        self.report(diagnostic.help(format!("it is one of {}", list(words))));
+    }
+
+    /// Takes a token of this kind, or reports that it is missing.
+    pub(super) fn expect(&mut self, kind: SyntaxKind, what: &str) -> bool {
+        let here = self.eat(kind);
+        if !here {
+            self.expected(what);
+        }
+        here
+    }
+
+    /// Takes this word, or reports that it is missing.
+    pub(super) fn expect_word(&mut self, word: &str) -> bool {
+        let here = self.eat_word(word);
+        if !here {
+            self.expected(&format!("`{word}`"));
+        }
+        here
+    }
+
+    /// Takes a name, or reports that it is missing.
+    pub(super) fn name(&mut self, what: &str) -> Option<Name> {
+        if self.at(SyntaxKind::Word) {
+            return Some(self.bump_name());
+        }
+        // A reserved word on the same line was meant as a name; one at the start of a line begins what comes next.
+        if self.current().is_reserved() && !self.at_line_start() {
+            return self.reserved_name();
+        }
+        self.expected(what);
+        None
+    }
+
+    /// Takes a reserved word where a name was meant, and reports it.
+    pub(super) fn reserved_name(&mut self) -> Option<Name> {
+        let message = format!("`{}` is a word of the language and cannot be a name", self.current_text());
+        self.report(Diagnostic::new(Code::ReservedWord, self.span(), message).help("choose another name"));
+        self.bump();
+        None
+    }
+
+    /// Takes the current token as a name, whatever it is.
+    pub(super) fn bump_name(&mut self) -> Name {
+        let text = self.current_text().to_owned();
+        let open = self.open(SyntaxKind::Name);
+        self.bump();
+        Name { text, span: self.close(open) }
+    }
+
+    /// Skips to a place where the grammar can go on: `stop`, the next item, or the end. Nothing more is said there.
+    pub(super) fn recover(&mut self, stop: impl Fn(&Self) -> bool) {
+        if !self.at_end() && !self.at_next_item() && !stop(self) {
+            let open = self.open(SyntaxKind::Error);
+            while !self.at_end() && !self.at_next_item() && !stop(self) {
+                self.bump();
+            }
+            self.close(open);
+        }
+        self.reported_at = Some(self.at);
+    }
+
+    /// Whether something has gone wrong and the next item is reached.
+    fn at_next_item(&self) -> bool {
+        self.current().is_item_word() || (self.at_line_start() && super::grammar::at_item(self))
+    }
+}
+
+/// `a`, `b` or `c`
+fn list(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
