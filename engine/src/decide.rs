@@ -27,6 +27,8 @@ pub struct Scratch {
     pub ruling: Ruling,
     /// The captured values, in the plan's order.
     pub captured: Vec<(FeatureId, Value)>,
+    /// How many features were computed from the past, of all events so far.
+    pub features_computed: u64,
     /// By entity: where the edges of its windows lie.
     pub(crate) edges: Vec<Edges>,
     /// A frame for past events.
@@ -42,6 +44,7 @@ impl Scratch {
             facts: Facts::new(&rules.typed.schema, rules.typed.features.len()),
             ruling: Ruling::default(),
             captured: Vec::new(),
+            features_computed: 0,
             edges: Vec::new(),
             row: rules.program.frame(),
             members: Vec::new(),
@@ -82,14 +85,15 @@ pub fn capture<S: DerefMut<Target = EntityState>>(
     states: &mut [S],
     scratch: &mut Scratch,
 ) {
-    let Scratch { facts, captured, edges, row, .. } = scratch;
+    let Scratch { facts, captured, edges, row, features_computed: computed, .. } = scratch;
     if edges.len() < states.len() {
         edges.resize_with(states.len(), Edges::new);
     }
     edges.iter_mut().for_each(Edges::begin);
     facts.frame.time = moment.at;
     captured.clear();
-    let mut past = Past { rules, event, roles: &facts.roles, states, at: moment.at, exclude, edges, row };
+    let mut past =
+        Past { rules, event, roles: &facts.roles, states, at: moment.at, exclude, edges, row, computed };
     for id in &rules.plan.captured {
         let feature = rules.typed.features.get(id.index());
         if !feature.is_some_and(|it| it.domain.contains(&facts.frame.event_type)) {
@@ -109,11 +113,12 @@ pub fn decide<S: DerefMut<Target = EntityState>>(
     states: &mut [S],
     scratch: &mut Scratch,
 ) {
-    let Scratch { facts, ruling, edges, row, .. } = scratch;
+    let Scratch { facts, ruling, edges, row, features_computed: computed, .. } = scratch;
     ruling.clear();
     ruling.flags = moment.flags;
     let frame = &mut facts.frame;
-    let mut past = Past { rules, event, roles: &facts.roles, states, at: moment.at, exclude, edges, row };
+    let mut past =
+        Past { rules, event, roles: &facts.roles, states, at: moment.at, exclude, edges, row, computed };
     rules.program.run(frame, &mut past, &mut ruling.verdict);
     ruling.verdict.alerts.retain(|alert| past.alert_is_due(alert.effect));
     let read_by_hits = ruling.verdict.hits.iter().flat_map(|hit| rules.program.rule_reads(hit.rule));
@@ -136,8 +141,17 @@ pub fn feature<S: DerefMut<Target = EntityState>>(
     states: &mut [S],
     scratch: &mut Scratch,
 ) -> Value {
-    let Scratch { facts, edges, row, .. } = scratch;
-    let mut past =
-        Past { rules, event, roles: &facts.roles, states, at: moment.at, exclude: None, edges, row };
+    let Scratch { facts, edges, row, features_computed: computed, .. } = scratch;
+    let mut past = Past {
+        rules,
+        event,
+        roles: &facts.roles,
+        states,
+        at: moment.at,
+        exclude: None,
+        edges,
+        row,
+        computed,
+    };
     rules.program.feature(id, &mut facts.frame, &mut past)
 }

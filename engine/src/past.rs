@@ -38,10 +38,13 @@ pub(crate) struct Past<'a, S> {
     pub(crate) edges: &'a mut [Edges],
     /// A frame for past events.
     pub(crate) row: &'a mut Frame,
+    /// Counts what is computed.
+    pub(crate) computed: &'a mut u64,
 }
 
 impl<S: DerefMut<Target = EntityState>> Source for Past<'_, S> {
     fn aggregate(&mut self, feature: FeatureId, frame: &mut Frame) -> Value {
+        *self.computed += 1;
         let rules = self.rules;
         let Some(Definition::Aggregate(aggregate)) =
             rules.typed.features.get(feature.index()).map(|it| &it.definition)

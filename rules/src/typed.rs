@@ -506,6 +506,18 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// The name used everywhere outside.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 /// What scores lead to.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Policy {

@@ -87,6 +87,15 @@ pub struct Place {
     pub entities: SmallVec<[EntityKey; 4]>,
 }
 
+/// What a submitted amendment gets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Amended {
+    /// Offset of the amendment's record.
+    pub position: u64,
+    /// Offset of the event's record; none where the amendment had been made before.
+    pub event: Option<u64>,
+}
+
 /// Why nothing was decided and nothing recorded.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refused {
@@ -109,6 +118,13 @@ pub enum Refused {
     /// A recheck is about somebody else than its original.
     #[error("the recheck of `{0}` names other entities than the event itself: roles may not change")]
     RolesChanged(String),
+}
+
+impl Worker {
+    /// How many features were computed from the past for all events so far.
+    pub fn features_computed(&self) -> u64 {
+        self.scratch.features_computed
+    }
 }
 
 impl Gate {
@@ -185,24 +201,27 @@ impl Gate {
         amendment: &Amendment,
         place: Option<&Place>,
         worker: &mut Worker,
-    ) -> Result<Position, Refused> {
+    ) -> Result<Amended, Refused> {
         let id = self.rules.key.hash128(&amendment.id) ^ AMENDMENT_IDS;
         let digest = amendment.digest();
         let clock = self.clock.load(Ordering::Acquire);
         match self.recent.begin(id, &digest, clock, &mut worker.record) {
-            Seen::Repeat { position } => Ok(Position { partition: 0, offset: position }),
             Seen::Reused => Err(Refused::IdReused(amendment.id.clone())),
+            Seen::Repeat { position } => Ok(Amended { position, event: None }),
             Seen::New => {
                 let found = match place {
                     Some(place) => Ok(place.clone()),
                     None => self.find(&amendment.event_id, worker),
                 };
-                let amended = found.map(|place| self.amend_at(&place, &amendment.change, worker));
+                let amended = found.map(|place| Amended {
+                    position: self.amend_at(&place, &amendment.change, worker),
+                    event: Some(place.position),
+                });
                 match &amended {
-                    Ok(offset) => self.recent.finish(id, digest, clock, *offset, &[]),
+                    Ok(amended) => self.recent.finish(id, digest, clock, amended.position, &[]),
                     Err(_) => self.recent.give_up(id),
                 }
-                amended.map(|offset| Position { partition: 0, offset })
+                amended
             }
         }
     }
