@@ -6,6 +6,7 @@
 //! is), [`check`] (tree in, typed tree out), [`program`] (compiled) and [`reference`] (the same meaning as a slow
 //! walk, the oracle of the tests).
 
+pub mod check;
 pub mod diagnostic;
 pub mod past;
 pub mod place;
