@@ -1,1 +1,10 @@
 //! Carries events to the engine and decisions away.
+
+pub mod gate;
+pub mod intake;
+pub mod journal;
+pub mod record;
+pub mod source;
+
+#[cfg(test)]
+mod testing;

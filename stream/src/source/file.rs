@@ -1,0 +1,169 @@
+//! One file, opened: its format told, its mapping compiled; row after row becomes an event, an amendment or a reject.
+
+use std::sync::Arc;
+
+use engine::event::Event;
+use rules::schema::Schema;
+
+use super::csv::{Csv, RowRead};
+use super::feed::Counts;
+use super::join::JoinTable;
+use super::lines::{Lines, Paths};
+use super::mapping::Mapping;
+use super::pending::Known;
+use super::plan::{Columns, Made, Plan, compile};
+use super::row::Row;
+use super::unpack::{Blocks, Input, first_bytes};
+use super::{RowAt, SourceError};
+use crate::intake::{Body, parse_json};
+
+/// What all files of a source share.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) schema: Arc<Schema>,
+    pub(super) mapping: Option<Mapping>,
+    pub(super) joins: Vec<Arc<JoinTable>>,
+}
+
+/// A file being read.
+#[derive(Debug)]
+pub(super) struct FileReader {
+    pub(super) name: Arc<str>,
+    index: u32,
+    format: Format,
+    /// The number of the row last read, from 1; the header and blank lines are none.
+    row: u64,
+    cells: Row,
+    line: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Format {
+    Csv(Csv, Plan),
+    /// JSON lines with a mapping.
+    Mapped(Lines, Paths, Plan),
+    /// JSON lines in the contract's own shape.
+    Own(Lines),
+}
+
+/// What a row became.
+#[derive(Debug)]
+pub(super) enum Got {
+    /// An event, which stands in the buffer, and perhaps its label.
+    Event(Option<Box<Known>>),
+    Amendment(Box<Known>),
+    /// Nothing, for this reason.
+    Reject(String),
+}
+
+impl FileReader {
+    /// Opens a file; reads its first bytes, and its header if it has one.
+    pub(super) fn open(mut input: Input, index: u32, setup: &Setup) -> Result<Self, SourceError> {
+        let name = Arc::clone(&input.name);
+        let unread = |error| SourceError::Unread { file: Arc::clone(&name), error };
+        if first_bytes(&mut input.bytes).map_err(unread)? == *b"PAR1" {
+            return Err(SourceError::Parquet { file: name });
+        }
+        let mut blocks = Blocks::start(input.bytes).map_err(unread)?;
+        let damaged = |damage| SourceError::Damaged { file: Arc::clone(&name), damage };
+        if blocks.fill().map_err(damaged)?.starts_with(b"\xef\xbb\xbf") {
+            blocks.consume(3);
+        }
+        let first = blocks.fill().map_err(damaged)?.trim_ascii_start().first();
+        let format = match (first, &setup.mapping) {
+            (Some(b'{'), None) => Format::Own(Lines::new(blocks)),
+            (Some(b'{'), Some(mapping)) => {
+                let mut columns = Columns::Asked { known: None, asked: Vec::new() };
+                let plan = compile(mapping, &setup.schema, &mut columns, &setup.joins)?;
+                let Columns::Asked { asked, .. } = columns else {
+                    return Err(SourceError::NoMapping { file: name });
+                };
+                Format::Mapped(Lines::new(blocks), Paths::new(&asked), plan)
+            }
+            (Some(_), None) => return Err(SourceError::NoMapping { file: name }),
+            (None, None) => Format::Own(Lines::new(blocks)),
+            (_, Some(mapping)) => {
+                let mut csv = Csv::new(blocks);
+                let mut header = Row::default();
+                csv.read(&mut header).map_err(damaged)?;
+                let names = header.iter().map(|it| String::from_utf8_lossy(it).trim().to_owned()).collect();
+                let plan = compile(mapping, &setup.schema, &mut Columns::Header(names), &setup.joins)?;
+                Format::Csv(csv, plan)
+            }
+        };
+        Ok(Self { name, index, format, row: 0, cells: Row::default(), line: Vec::new() })
+    }
+
+    /// The row last read.
+    pub(super) fn at(&self) -> RowAt {
+        RowAt { file: self.index, row: self.row }
+    }
+
+    /// Reads rows until one becomes something; none at the end. every row is counted.
+    pub(super) fn read(
+        &mut self,
+        setup: &Setup,
+        counts: &mut Counts,
+        event: &mut Event,
+    ) -> Result<Option<Got>, SourceError> {
+        loop {
+            let damaged = |damage| SourceError::Damaged { file: Arc::clone(&self.name), damage };
+            let read = match &mut self.format {
+                Format::Csv(csv, _) => csv.read(&mut self.cells).map_err(damaged)?,
+                Format::Mapped(lines, ..) | Format::Own(lines) => {
+                    lines.read(&mut self.line).map_err(damaged)?
+                }
+            };
+            if read == RowRead::End {
+                return Ok(None);
+            }
+            self.row += 1;
+            counts.sequence += 1;
+            if read == RowRead::TooLong {
+                let reason = "longer than any row may be: is a quote or a line left open?";
+                return Ok(Some(Got::Reject(reason.to_owned())));
+            }
+            let got = match &mut self.format {
+                Format::Csv(_, plan) => made(plan.event(&self.cells, counts.sequence, &setup.schema, event)),
+                Format::Mapped(_, paths, plan) => made(
+                    paths
+                        .read(&self.line, &mut self.cells)
+                        .and_then(|()| plan.event(&self.cells, counts.sequence, &setup.schema, event)),
+                ),
+                Format::Own(_) => Some(own(&self.line, &setup.schema, event)),
+            };
+            match got {
+                Some(got) => return Ok(Some(self.noted(got))),
+                None => counts.skipped += 1,
+            }
+        }
+    }
+
+    /// Notes the row in what came of it.
+    fn noted(&self, mut got: Got) -> Got {
+        if let Got::Event(Some(known)) | Got::Amendment(known) = &mut got {
+            known.at = Some(self.at());
+        }
+        got
+    }
+}
+
+fn made(made: Result<Made, String>) -> Option<Got> {
+    match made {
+        Ok(Made::Event(label)) => Some(Got::Event(label)),
+        Ok(Made::Skipped) => None,
+        Err(reason) => Some(Got::Reject(reason)),
+    }
+}
+
+/// A line in the contract's own shape. A file's events say when they happened: nobody stamps them.
+fn own(line: &[u8], schema: &Schema, event: &mut Event) -> Got {
+    match parse_json(line, schema, event) {
+        Ok(Body::Event) if event.time_given => Got::Event(None),
+        Ok(Body::Amendment(amendment)) if amendment.time_given => {
+            Got::Amendment(Box::new(Known { amendment, place: None, at: None }))
+        }
+        Ok(_) => Got::Reject("`/time`: missing, and what stands in a file has one".to_owned()),
+        Err(error) => Got::Reject(error.to_string()),
+    }
+}

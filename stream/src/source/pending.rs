@@ -1,0 +1,104 @@
+//! Labels that are not known yet: they wait until their time has come.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use engine::entity::EntityKey;
+use engine::event::Amendment;
+use engine::position::Position;
+use rules::time::Micros;
+
+use super::RowAt;
+
+/// An amendment with what is needed to apply it where no index finds its event.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Known {
+    /// What becomes known, and when.
+    pub amendment: Amendment,
+    /// Where its event stands; none until somebody says ([`super::Source::locate`]), or where an index knows.
+    pub place: Option<EventPlace>,
+    /// The row that it came from; none if it came from a saved state.
+    pub at: Option<RowAt>,
+}
+
+/// Where a decided event stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EventPlace {
+    /// Its record.
+    pub position: Position,
+    /// The time at which it stands in the windows.
+    pub time: Micros,
+    /// The entities in whose histories it is.
+    pub entities: Vec<EntityKey>,
+}
+
+/// The amendments that wait, the earliest first; of equal time in the order in which they came.
+#[derive(Clone, Debug, Default)]
+pub struct Pending {
+    heap: BinaryHeap<Reverse<Waiting>>,
+    came: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Waiting {
+    time: Micros,
+    came: u64,
+    known: Known,
+}
+
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        (self.time, self.came) == (other.time, other.came)
+    }
+}
+impl Eq for Waiting {}
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Waiting {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.time, self.came).cmp(&(other.time, other.came))
+    }
+}
+
+impl Pending {
+    /// Adds an amendment that becomes known at its time.
+    pub fn push(&mut self, known: Known) {
+        self.heap.push(Reverse(Waiting { time: known.amendment.time, came: self.came, known }));
+        self.came += 1;
+    }
+
+    /// Takes the next amendment that is known at `time`, its own instant included.
+    pub fn due(&mut self, time: Micros) -> Option<Known> {
+        if time < self.heap.peek()?.0.time {
+            return None;
+        }
+        self.heap.pop().map(|it| it.0.known)
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+
+    /// Those that wait, in the order in which they will be due.
+    pub fn into_vec(mut self) -> Vec<Known> {
+        std::iter::from_fn(|| self.due(Micros::MAX)).collect()
+    }
+}
+
+impl FromIterator<Known> for Pending {
+    /// What [`Pending::into_vec`] gave, with the order among equals kept.
+    fn from_iter<T: IntoIterator<Item = Known>>(known: T) -> Self {
+        let mut pending = Self::default();
+        known.into_iter().for_each(|it| pending.push(it));
+        pending
+    }
+}

@@ -1,0 +1,498 @@
+//! From the mapping as written to the plan: every name is found, every constant read, or the mapping is refused.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use rules::past::Label;
+use rules::schema::{Currency, EventField, EventType, EventTypeId, FieldType, Schema};
+use toml::Spanned;
+
+use super::{
+    Cell, Column, Columns, CurrencyFrom, FieldFrom, From, IdFrom, KnownFrom, LabelFrom, Missing, Plan, Table,
+    TimeFrom, TypeFields, TypeFrom, shown_text,
+};
+use crate::intake::time::{TimeFormat, duration, unit};
+use crate::intake::{Parsed, nearest, parse, parse_currency, suggestion};
+use crate::source::join::JoinTable;
+use crate::source::mapping::{self, Entry, Mapping, MappingError, Other, TextOr};
+
+type Result<T> = std::result::Result<T, MappingError>;
+
+impl Columns {
+    /// Where the rows hold a column; none if there is none of this name.
+    fn find(&mut self, name: &str) -> Option<usize> {
+        match self {
+            Self::Header(names) => names.iter().position(|it| it == name),
+            Self::Asked { known, asked } => {
+                if known.as_ref().is_some_and(|known| !known.iter().any(|it| it == name)) {
+                    return None;
+                }
+                let at = asked.iter().position(|it| it == name);
+                Some(at.unwrap_or_else(|| {
+                    asked.push(name.to_owned());
+                    asked.len() - 1
+                }))
+            }
+        }
+    }
+
+    fn names(&self) -> &[String] {
+        match self {
+            Self::Header(names) => names,
+            Self::Asked { known, .. } => known.as_deref().unwrap_or_default(),
+        }
+    }
+}
+
+/// Holds a mapping against a schema and a file's columns.
+pub(in crate::source) fn compile(
+    mapping: &Mapping,
+    schema: &Schema,
+    columns: &mut Columns,
+    joins: &[Arc<JoinTable>],
+) -> Result<Plan> {
+    Compiler { mapping, schema, columns, joins }.plan()
+}
+
+struct Compiler<'a> {
+    mapping: &'a Mapping,
+    schema: &'a Schema,
+    columns: &'a mut Columns,
+    joins: &'a [Arc<JoinTable>],
+}
+
+/// The entries of `[fields]`: those for all types, and those for one.
+type Fields = BTreeMap<String, (mapping::Field, Range<usize>)>;
+
+impl Compiler<'_> {
+    fn plan(mut self) -> Result<Plan> {
+        let root = &self.mapping.root;
+        let (event, made) = self.event(&root.event)?;
+        let (common, overrides) = self.entries(&made)?;
+        let mut types = Vec::new();
+        for (at, declared) in self.schema.events.iter().enumerate() {
+            let made = made.iter().any(|it| it.index() == at);
+            let of_type = overrides.get(&declared.name);
+            types.push(made.then(|| self.type_fields(declared, &common, of_type)).transpose()?);
+        }
+        let width = match &self.columns {
+            Columns::Header(names) => Some(names.len()),
+            Columns::Asked { .. } => None,
+        };
+        let joins = self.joins;
+        let join_keys = joins.iter().map(|table| {
+            let span = root.join.get(&table.name).map_or(0..0, Spanned::span);
+            Ok((self.column(&table.key, &span)?, Arc::clone(table)))
+        });
+        let joins = join_keys.collect::<Result<_>>()?;
+        let (id, time) = (self.id(&root.id)?, self.top_time(&root.time)?);
+        let label = root.label.as_ref().map(|it| self.label(it)).transpose()?;
+        Ok(Plan { event, id, time, types, label, joins, width })
+    }
+
+    fn error<T>(&self, at: &Range<usize>, message: impl Into<String>) -> Result<T> {
+        Err(self.mapping.error(at.clone(), message))
+    }
+
+    /// A column by its name, or `join.column`.
+    fn column(&mut self, name: &str, at: &Range<usize>) -> Result<Column> {
+        // A joined name is tried first where the columns are not known: there any name would be found.
+        let joined = self.joined(name);
+        let own = if joined.is_some() && !self.columns.names().iter().any(|it| it == name) {
+            None
+        } else {
+            self.columns.find(name).map(Cell::Own)
+        };
+        if let Some(cell) = own.or(joined) {
+            return match self.columns.names().iter().filter(|it| *it == name).count() {
+                0 | 1 => Ok(Column { cell, name: name.into() }),
+                _ => self.error(at, format!("the file has the column `{name}` twice")),
+            };
+        }
+        let own = self.columns.names().iter().cloned();
+        let joined =
+            self.joins.iter().flat_map(|it| it.columns.iter().map(move |c| format!("{}.{c}", it.name)));
+        let names: Vec<_> = own.chain(joined).collect();
+        let suggestion = suggestion(name, names.iter().map(String::as_str));
+        self.error(at, format!("the file has no column `{name}`{suggestion}"))
+    }
+
+    fn joined(&self, name: &str) -> Option<Cell> {
+        let (table, column) = name.split_once('.')?;
+        let join = self.joins.iter().position(|it| it.name == table)?;
+        let at = self.joins.get(join)?.columns.iter().position(|it| it == column)?;
+        Some(Cell::Joined { join, at })
+    }
+
+    /// How a row's type is told, and the types that rows become.
+    fn event(&mut self, event: &Spanned<TextOr<mapping::EventType>>) -> Result<(TypeFrom, Vec<EventTypeId>)> {
+        let at = event.span();
+        let event = match event.get_ref() {
+            TextOr::Text(name) => {
+                let event_type = self.event_type(name, &at)?;
+                return Ok((TypeFrom::Constant(event_type), vec![event_type]));
+            }
+            TextOr::Table(event) => event,
+        };
+        let names: Vec<(String, String)> = match &event.values {
+            Some(values) => values.iter().map(|(text, name)| (text.clone(), name.clone())).collect(),
+            None => self.schema.events.iter().map(|it| (it.name.clone(), it.name.clone())).collect(),
+        };
+        let mut types = Vec::new();
+        for (text, name) in names {
+            types.push((text, self.event_type(&name, &at)?));
+        }
+        let made = types.iter().map(|(_, it)| *it).collect();
+        let column = self.column(&event.column, &at)?;
+        let skip_others = event.other == Other::Skip;
+        Ok((TypeFrom::Column { column, types: Table::new(types), skip_others }, made))
+    }
+
+    fn event_type(&self, name: &str, at: &Range<usize>) -> Result<EventTypeId> {
+        let found = self.schema.event_type(name);
+        found.map_or_else(
+            || {
+                let suggestion = suggestion(name, self.schema.events.iter().map(|it| it.name.as_str()));
+                self.error(at, format!("the schema has no event type `{name}`{suggestion}"))
+            },
+            Ok,
+        )
+    }
+
+    fn id(&mut self, id: &Spanned<TextOr<mapping::Id>>) -> Result<IdFrom> {
+        let at = id.span();
+        let (column, sequence) = match id.get_ref() {
+            TextOr::Text(column) => (Some(column), None),
+            TextOr::Table(id) => (id.column.as_ref(), id.sequence.as_ref()),
+        };
+        match (column, sequence) {
+            (Some(column), None) => Ok(IdFrom::Column(self.column(column, &at)?)),
+            (None, Some(sequence)) => match sequence.split_once("{n}") {
+                // Room for the number's twenty digits.
+                Some((before, behind)) if before.len() + behind.len() <= 100 => {
+                    Ok(IdFrom::Sequence(before.to_owned(), behind.to_owned()))
+                }
+                Some(_) => self.error(&at, "a sequence has at most 100 bytes beside `{n}`"),
+                None => self.error(&at, "a sequence holds `{n}` where the number goes, such as `tx-{n}`"),
+            },
+            _ => self.error(&at, "an id is a `column` or a `sequence`"),
+        }
+    }
+
+    fn top_time(&mut self, time: &Spanned<TextOr<mapping::Time>>) -> Result<TimeFrom> {
+        self.time(time.get_ref(), &time.span())
+    }
+
+    fn time(&mut self, time: &TextOr<mapping::Time>, at: &Range<usize>) -> Result<TimeFrom> {
+        let (column, format, zone) = match time {
+            TextOr::Text(column) => (column, None, None),
+            TextOr::Table(time) => (&time.column, time.format.as_ref(), time.zone.as_deref()),
+        };
+        let format = self.time_format(format, zone, at)?;
+        Ok(TimeFrom { column: self.column(column, at)?, format })
+    }
+
+    fn time_format(
+        &self,
+        format: Option<&TextOr<mapping::Steps>>,
+        zone: Option<&str>,
+        at: &Range<usize>,
+    ) -> Result<TimeFormat> {
+        let known = |name: &str| TimeZone::get(name).map_err(|_| name.to_owned());
+        let zone_given = zone.is_some();
+        let zone = match zone.map_or_else(|| Ok(self.schema.zone.clone()), known) {
+            Ok(zone) => zone,
+            Err(name) => {
+                return self.error(at, format!("there is no time zone `{name}`; such as `Europe/Berlin`"));
+            }
+        };
+        let format = match format {
+            None => TimeFormat::Iso(zone),
+            Some(TextOr::Text(name)) => match name.as_str() {
+                "iso" => TimeFormat::Iso(zone),
+                "unix_s" => TimeFormat::UnixSeconds,
+                "unix_ms" => TimeFormat::UnixMillis,
+                pattern if pattern.contains('%') => match TimeFormat::check_pattern(pattern) {
+                    Ok(()) => TimeFormat::Pattern(pattern.to_owned(), zone),
+                    Err(error) => return self.error(at, format!("the pattern `{pattern}`: {error}")),
+                },
+                other => {
+                    let near = nearest(other, ["iso", "unix_s", "unix_ms"]);
+                    let near = near.map_or(String::new(), |it| format!("; did you mean `{it}`?"));
+                    let kinds =
+                        "`iso`, `unix_s`, `unix_ms`, a pattern such as `%d/%m/%Y %H:%M`, or { start, step }";
+                    return self.error(at, format!("`{other}` is no time format{near} there is {kinds}"));
+                }
+            },
+            Some(TextOr::Table(steps)) => {
+                let start = TimeFormat::Iso(zone.clone()).parse(steps.start.as_bytes());
+                let start = start
+                    .or_else(|it| self.error(at, format!("`start`: {} {it}", shown_text(&steps.start))))?;
+                let step = duration(steps.step.as_bytes(), None);
+                let step =
+                    step.or_else(|it| self.error(at, format!("`step`: {} {it}", shown_text(&steps.step))))?;
+                return Ok(TimeFormat::Steps { start, step });
+            }
+        };
+        if zone_given && matches!(format, TimeFormat::UnixSeconds | TimeFormat::UnixMillis) {
+            return self.error(at, "seconds since 1970 are UTC: leave `zone` out");
+        }
+        Ok(format)
+    }
+
+    /// The entries of `[fields]`, each held against the types that rows become.
+    fn entries(&self, made: &[EventTypeId]) -> Result<(Fields, BTreeMap<String, Fields>)> {
+        let (mut common, mut overrides) = (Fields::new(), BTreeMap::new());
+        let made: Vec<&EventType> = made.iter().filter_map(|it| self.schema.events.get(it.index())).collect();
+        for (name, value) in &self.mapping.root.fields {
+            let at = name.span();
+            let name = name.get_ref();
+            let names_type = self.schema.event_type(name).is_some() && value.get_ref().is_table();
+            match self.mapping.entry(value, names_type)? {
+                Entry::Field(field) => {
+                    self.check_name(name, &made, &at)?;
+                    common.insert(name.clone(), (field, at));
+                }
+                Entry::Overrides(fields) => {
+                    let of_type: Vec<_> = made.iter().copied().filter(|it| it.name == *name).collect();
+                    if of_type.is_empty() {
+                        return self.error(&at, format!("`{name}` has fields here, but no row becomes one"));
+                    }
+                    let mut named = Fields::new();
+                    for (field_name, field) in fields {
+                        self.check_name(&field_name, &of_type, &at)?;
+                        named.insert(field_name, (field, at.clone()));
+                    }
+                    overrides.insert(name.clone(), named);
+                }
+            }
+        }
+        Ok((common, overrides))
+    }
+
+    fn check_name(&self, name: &str, types: &[&EventType], at: &Range<usize>) -> Result<()> {
+        let fields = || types.iter().flat_map(|it| &it.fields).filter_map(|it| self.schema.field(it.field));
+        if fields().any(|it| it.name == name) {
+            return Ok(());
+        }
+        let mut names: Vec<_> = fields().map(|it| it.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let types = crate::intake::listed(types.iter().map(|it| it.name.as_str()));
+        self.error(at, format!("{types} has no field `{name}`{}", suggestion(name, names)))
+    }
+
+    fn type_fields(
+        &mut self,
+        declared: &EventType,
+        common: &Fields,
+        overrides: Option<&Fields>,
+    ) -> Result<TypeFields> {
+        let (mut mapped, mut derived) = (Vec::new(), false);
+        for (at, field) in declared.fields.iter().enumerate() {
+            let Some(named) = self.schema.field(field.field) else { continue };
+            let entry = overrides.and_then(|it| it.get(&named.name)).or_else(|| common.get(&named.name));
+            match entry {
+                Some((_, span)) if field.derived.is_some() => {
+                    return self.error(span, format!("`{}` is derived at intake: leave it out", named.name));
+                }
+                Some((entry, span)) => mapped.push(self.field(at, *field, named.ty, entry, span)?),
+                None if field.derived.is_some() => derived = true,
+                None if field.optional => {}
+                None => {
+                    let message =
+                        format!("`{}` of `{}` is required, and not in [fields]", named.name, declared.name);
+                    return self.error(&self.mapping.root.event.span(), message);
+                }
+            }
+        }
+        Ok(TypeFields { declared: declared.fields.len(), mapped, derived })
+    }
+
+    fn field(
+        &mut self,
+        place: usize,
+        field: EventField,
+        ty: FieldType,
+        entry: &mapping::Field,
+        at: &Range<usize>,
+    ) -> Result<FieldFrom> {
+        self.refuse_misfits(ty, entry, at)?;
+        let missing = match &entry.missing {
+            None => Missing::Empty,
+            Some(texts) => Missing::Listed(texts.iter().map(|it| it.as_bytes().into()).collect()),
+        };
+        let from = self.from(ty, entry, at)?;
+        Ok(FieldFrom { at: place, required: !field.optional, missing, from })
+    }
+
+    /// Refuses what has no meaning for a field of this type.
+    fn refuse_misfits(&self, ty: FieldType, entry: &mapping::Field, at: &Range<usize>) -> Result<()> {
+        let money = matches!(ty, FieldType::Money { .. });
+        let place = matches!(ty, FieldType::Place);
+        let misfits = [
+            (entry.currency.is_some() && !money, "`currency` is for money"),
+            (entry.currency_column.is_some() && !money, "`currency_column` is for money"),
+            (
+                entry.unit.is_some() && !money && ty != FieldType::Duration,
+                "`unit` is for money and durations",
+            ),
+            (entry.latitude.is_some() && !place, "`latitude` is for places"),
+            (entry.longitude.is_some() && !place, "`longitude` is for places"),
+            (entry.format.is_some() && ty != FieldType::Time, "`format` is for times"),
+            (entry.zone.is_some() && ty != FieldType::Time, "`zone` is for times"),
+            (entry.latitude.is_some() != entry.longitude.is_some(), "`latitude` and `longitude` go together"),
+            (
+                entry.currency.is_some() && entry.currency_column.is_some(),
+                "one of `currency` and `currency_column`",
+            ),
+        ];
+        match misfits.iter().find(|(is, _)| *is) {
+            Some((_, message)) => self.error(at, *message),
+            None => Ok(()),
+        }
+    }
+
+    fn from(&mut self, ty: FieldType, entry: &mapping::Field, at: &Range<usize>) -> Result<From> {
+        let column = match (&entry.column, &entry.latitude, &entry.longitude, &entry.value) {
+            (Some(column), None, None, None) => self.column(column, at)?,
+            (None, Some(latitude), Some(longitude), None) => {
+                return Ok(From::Degrees(self.column(latitude, at)?, self.column(longitude, at)?));
+            }
+            (None, None, None, Some(value)) => {
+                let text = match value {
+                    toml::Value::String(text) => text.clone(),
+                    toml::Value::Integer(number) => number.to_string(),
+                    toml::Value::Boolean(flag) => flag.to_string(),
+                    _ => return self.error(at, "a `value` is a text, a whole number or a flag"),
+                };
+                return Ok(From::Constant(self.constant(ty, entry, &text, at)?));
+            }
+            _ => {
+                return self.error(at, "a field is a `column`, a `value`, or a `latitude` and a `longitude`");
+            }
+        };
+        if let Some(values) = &entry.values {
+            let mut named = Vec::new();
+            for (text, value) in values {
+                named.push((text.clone(), self.constant(ty, entry, value, at)?));
+            }
+            return Ok(From::Named(column, Table::new(named)));
+        }
+        Ok(match ty {
+            FieldType::Flag => From::Flag(column),
+            FieldType::Int => From::Scaled(column, 0),
+            FieldType::Decimal { scale } => From::Scaled(column, scale),
+            FieldType::Money { currency } => self.money(column, currency, entry, at)?,
+            FieldType::Place => From::Place(column),
+            FieldType::Time => {
+                From::Time(column, self.time_format(entry.format.as_ref(), entry.zone.as_deref(), at)?)
+            }
+            FieldType::Duration => From::Duration(column, self.duration_unit(entry, at)?),
+            FieldType::Text { max_bytes } => From::Text(column, max_bytes),
+            FieldType::Entity(_) => From::Entity(column),
+            FieldType::Enum(id) => {
+                let values = self.schema.enum_type(id).map_or(&[][..], |it| &it.values);
+                let numbered = (0..).zip(values).map(|(number, name)| (name.clone(), Parsed::Number(number)));
+                From::Named(column, Table::new(numbered))
+            }
+        })
+    }
+
+    /// A value written in the mapping.
+    fn constant(
+        &self,
+        ty: FieldType,
+        entry: &mapping::Field,
+        text: &str,
+        at: &Range<usize>,
+    ) -> Result<Parsed> {
+        let only = if let FieldType::Money { currency } = ty { currency } else { None };
+        let currency = self.currency(entry, only, at)?;
+        parse(ty, self.schema, currency, text)
+            .or_else(|it| self.error(at, format!("{} {it}", shown_text(text))))
+    }
+
+    fn money(
+        &mut self,
+        column: Column,
+        only: Option<Currency>,
+        entry: &mapping::Field,
+        at: &Range<usize>,
+    ) -> Result<From> {
+        let minor = match entry.unit.as_deref() {
+            None | Some("major") => false,
+            Some("minor") => true,
+            Some(other) => {
+                return self.error(at, format!("`{other}` is no unit of money; there is `major`, `minor`"));
+            }
+        };
+        let currency = match &entry.currency_column {
+            Some(name) => CurrencyFrom::Column(self.column(name, at)?, only),
+            None => CurrencyFrom::Fixed(self.currency(entry, only, at)?),
+        };
+        Ok(From::Money { column, currency, minor })
+    }
+
+    /// The currency that an entry names; else the only one of the field, else the schema's.
+    fn currency(
+        &self,
+        entry: &mapping::Field,
+        only: Option<Currency>,
+        at: &Range<usize>,
+    ) -> Result<Currency> {
+        let Some(code) = &entry.currency else { return Ok(only.unwrap_or(self.schema.currency)) };
+        let currency = parse_currency(code.as_bytes());
+        let currency = currency.or_else(|it| self.error(at, format!("{} {it}", shown_text(code))))?;
+        match only {
+            Some(only) if only != currency => self.error(at, format!("the field takes only {}", only.code())),
+            _ => Ok(currency),
+        }
+    }
+
+    fn duration_unit(&self, entry: &mapping::Field, at: &Range<usize>) -> Result<Option<i64>> {
+        let Some(name) = &entry.unit else { return Ok(None) };
+        match unit(name) {
+            Some(unit) => Ok(Some(unit)),
+            None => self.error(at, format!("`{name}` is no unit; there is `ms`, `s`, `m`, `h`, `d`, `w`")),
+        }
+    }
+
+    fn label(&mut self, label: &Spanned<mapping::Label>) -> Result<LabelFrom> {
+        let (at, label) = (label.span(), label.get_ref());
+        let names = ["fraud", "legitimate"];
+        let values: Vec<(String, String)> = match &label.values {
+            Some(values) => values.iter().map(|(text, name)| (text.clone(), name.clone())).collect(),
+            None => names.map(|it| (it.to_owned(), it.to_owned())).into(),
+        };
+        let mut labels = Vec::new();
+        for (text, name) in values {
+            let found = Label::from_name(&name).filter(|it| *it != Label::Unknown);
+            match found {
+                Some(label) => labels.push((text, label)),
+                None => return self.error(&at, format!("`{name}` is no label{}", suggestion(&name, names))),
+            }
+        }
+        let known = match (&label.known_after, &label.known_at) {
+            (Some(after), None) => match duration(after.as_bytes(), None) {
+                Ok(after) if 0 <= after => KnownFrom::After(after),
+                Ok(_) => return self.error(&at, "`known_after` goes back in time"),
+                Err(error) => {
+                    return self.error(&at, format!("`known_after`: {} {error}", shown_text(after)));
+                }
+            },
+            (None, Some(time)) => KnownFrom::At(self.time(time, &at)?),
+            _ => return self.error(&at, "a label says when it is known: `known_after` or `known_at`"),
+        };
+        let kind = match &label.kind {
+            Some(TextOr::Text(column) | TextOr::Table(mapping::Column { column })) => {
+                Some(self.column(column, &at)?)
+            }
+            None => None,
+        };
+        let column = self.column(&label.column, &at)?;
+        Ok(LabelFrom { column, values: Table::new(labels), known, kind })
+    }
+}
