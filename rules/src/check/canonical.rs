@@ -99,7 +99,7 @@ impl<'r> Form<'r> {
             self.put(format_args!("(kind {} {:?}) ", kind.name, kind.ownership));
         }
         for it in &schema.enums {
-            self.list(&it.name, &it.values, Self::word_of);
+            self.list(&it.name, &it.values, |form, value| form.word(value));
         }
         for event in &schema.events {
             self.list(&event.name, &event.fields, |form, field| {
@@ -113,10 +113,6 @@ impl<'r> Form<'r> {
             });
         }
         self.word(")");
-    }
-
-    fn word_of(&mut self, word: &String) {
-        self.word(word);
     }
 
     /// A feature's meaning: what it computes and, where it has no window, how long is remembered.

@@ -20,28 +20,17 @@ pub(super) enum Place {
 }
 
 impl Checker<'_> {
-    /// Checks effects on events of these types; those that failed are left out.
-    pub(super) fn effects(
-        &mut self,
-        items: &[ast::Effect],
-        types: &[EventTypeId],
-        owner: &str,
-        place: Place,
-    ) -> Vec<Effect> {
-        if types.is_empty() {
+    /// Checks effects in the scope of a condition that holds; those that failed are left out.
+    pub(super) fn effects(&mut self, items: &[ast::Effect], scope: &Scope, place: Place) -> Vec<Effect> {
+        if scope.types.is_empty() {
             return Vec::new();
         }
-        items.iter().filter_map(|it| self.effect(it, types, owner, place)).collect()
+        items.iter().filter_map(|it| self.effect(it, scope, place)).collect()
     }
 
-    fn effect(
-        &mut self,
-        item: &ast::Effect,
-        types: &[EventTypeId],
-        owner: &str,
-        place: Place,
-    ) -> Option<Effect> {
+    fn effect(&mut self, item: &ast::Effect, scope: &Scope, place: Place) -> Option<Effect> {
         use ast::EffectKind as K;
+        let types = scope.types.as_slice();
         Some(match &item.kind {
             K::Error => return None,
             K::Block { always } => Effect::Block { always: *always },
@@ -51,7 +40,7 @@ impl Checker<'_> {
             }
             K::Allow if place == Place::Rule => Effect::Allow,
             K::Score { negative, value } if place == Place::Rule => {
-                Effect::Score(self.score(*negative, value, types, owner)?)
+                Effect::Score(self.score(*negative, value, scope)?)
             }
             K::Allow | K::Score { .. } => {
                 self.reports.error_with_help(
@@ -124,15 +113,8 @@ impl Checker<'_> {
     }
 
     /// A contribution with its sign: a number at scale 6 or real, never missing.
-    fn score(
-        &mut self,
-        negative: bool,
-        value: &ast::Expr,
-        types: &[EventTypeId],
-        owner: &str,
-    ) -> Option<Expr> {
-        let scope = Scope::of(types.to_vec(), owner);
-        let checked = Exprs { checker: self, scope }.check(value)?;
+    fn score(&mut self, negative: bool, value: &ast::Expr, scope: &Scope) -> Option<Expr> {
+        let checked = Exprs { checker: self, scope: scope.clone() }.check(value)?;
         let Type::Number(_) = checked.ty else {
             let found = words::type_name(self.schema, checked.ty);
             let message = format!("a score is a number, and this is {found}");

@@ -6,9 +6,10 @@ use super::quantity::{self, Dimension, dimension, present};
 use super::scope::Exprs;
 use super::words;
 use crate::diagnostic::Code;
+use crate::schema::FieldId;
 use crate::span::Span;
 use crate::syntax::ast;
-use crate::typed::{Expr, ExprKind, FeatureId, Function, ListId, ListKind, Numeric, Type};
+use crate::typed::{EXACT_DIGITS_MAX, Expr, ExprKind, FeatureId, Function, ListId, ListKind, Numeric, Type};
 
 impl Exprs<'_, '_> {
     /// An expression by itself.
@@ -150,7 +151,7 @@ impl Exprs<'_, '_> {
         &mut self,
         operand: Expr,
         span: Span,
-        ask: impl FnOnce(crate::schema::FieldId) -> ExprKind,
+        ask: impl FnOnce(FieldId) -> ExprKind,
         ty: Type,
         optional: bool,
     ) -> Option<Expr> {
@@ -357,8 +358,8 @@ fn runs_backwards(low: &Expr, high: &Expr) -> bool {
 fn as_type(operand: Expr, ty: Type) -> Result<Expr, Type> {
     let found = operand.ty;
     match (dimension(found), dimension(ty)) {
-        (Some((one, Numeric::Exact { scale, .. })), Some((other, Numeric::Exact { scale: to, .. })))
-            if one == other && scale <= to =>
+        (Some((one, Numeric::Exact { scale, digits })), Some((other, Numeric::Exact { scale: to, .. })))
+            if one == other && scale <= to && digits + (to - scale) <= EXACT_DIGITS_MAX =>
         {
             Ok(quantity::rescale(operand, to))
         }

@@ -81,6 +81,9 @@ enum Mark {
     Done,
 }
 
+/// A feature stands on others at most so deep, so that computing it on demand needs little stack.
+const DEPTH_MAX: usize = 100;
+
 /// Indices of the items, dependencies first, else in file order; those on a cycle are reported and left out. A walk
 /// with a stack of its own, for a chain of features may be as long as a file.
 fn in_order(checker: &mut Checker<'_>, items: &[Placed<'_, ast::Feature>]) -> Vec<usize> {
@@ -111,7 +114,33 @@ fn in_order(checker: &mut Checker<'_>, items: &[Placed<'_, ast::Feature>]) -> Ve
         }
     }
     order.retain(|it| on_cycle.get(*it) == Some(&false));
-    order
+    not_too_deep(checker, items, &reads, order)
+}
+
+/// Reports the first feature of a chain that stands too deep, and leaves out what stands on it.
+fn not_too_deep(
+    checker: &mut Checker<'_>,
+    items: &[Placed<'_, ast::Feature>],
+    reads: &[Vec<usize>],
+    order: Vec<usize>,
+) -> Vec<usize> {
+    let mut depths = vec![0_usize; items.len()];
+    for index in &order {
+        let below = reads.get(*index).into_iter().flatten().filter_map(|it| depths.get(*it)).max();
+        let depth = below.map_or(1, |it| it + 1);
+        set(&mut depths, *index, depth);
+        if let (true, Some(placed)) = (depth == DEPTH_MAX + 1, items.get(*index)) {
+            let name = &placed.item.name;
+            checker.reports.enter(placed.file);
+            checker.reports.error_with_help(
+                Code::TooMany,
+                name.span,
+                format!("`{}` stands on more than {DEPTH_MAX} features, one on the other", name.text),
+                "put several steps into one feature",
+            );
+        }
+    }
+    order.into_iter().filter(|it| depths.get(*it).is_some_and(|depth| *depth <= DEPTH_MAX)).collect()
 }
 
 fn enter(index: usize, marks: &mut [Mark], path: &mut Vec<(usize, usize)>) {

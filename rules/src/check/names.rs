@@ -132,9 +132,8 @@ impl<'a> Checker<'a> {
                 self.claim(&it.name, Global::Const(value));
             }
             ast::Item::Feature(item) => {
-                if self.has_room(self.feature_items.len(), item.name.span)
-                    && self.claim(&item.name, Global::Feature(None))
-                {
+                let room = self.has_room(self.feature_items.len(), item.name.span);
+                if room && self.claim(&item.name, Global::Feature(None)) {
                     self.feature_items.push(Placed { file, item });
                 }
             }
@@ -320,8 +319,8 @@ impl<'a> Checker<'a> {
             return None;
         };
         if !lacking.is_empty() {
-            let message = format!("{} has no field `{text}`", self.type_names(&lacking));
-            let help = format!("{} has one", self.type_names(&having));
+            let message = self.those_that_lack(text, &lacking);
+            let help = self.those_that_have(&having);
             self.reports.error_with_help(Code::NotOnType, name.span, message, help);
             return None;
         }
@@ -352,8 +351,8 @@ impl<'a> Checker<'a> {
         let elsewhere: Vec<EventTypeId> =
             self.all_types().filter(|it| self.schema.field_of(*it, text).is_some()).collect();
         if !elsewhere.is_empty() {
-            let message = format!("{} has no field `{text}`", self.type_names(types));
-            let help = format!("{} has one", self.type_names(&elsewhere));
+            let message = self.those_that_lack(text, types);
+            let help = self.those_that_have(&elsewhere);
             self.reports.error_with_help(Code::NotOnType, name.span, message, help);
             return;
         }
@@ -366,6 +365,16 @@ impl<'a> Checker<'a> {
             .map(|it| it.name.as_str());
         let globals: Vec<&str> = self.globals.keys().copied().collect();
         self.reports.unknown(Code::UnknownName, name.span, "name", text, fields.chain(globals));
+    }
+
+    fn those_that_lack(&self, field: &str, types: &[EventTypeId]) -> String {
+        let have = if types.len() == 1 { "has" } else { "have" };
+        format!("{} {have} no field `{field}`", self.type_names(types))
+    }
+
+    fn those_that_have(&self, types: &[EventTypeId]) -> String {
+        let have = if types.len() == 1 { "has" } else { "have" };
+        format!("{} {have} one", self.type_names(types))
     }
 
     /// Whether an event of one of these types may lack a field.

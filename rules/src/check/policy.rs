@@ -2,6 +2,7 @@
 
 use super::effects::Place;
 use super::names::{Checker, Placed};
+use super::scope::Scope;
 use super::warnings::{score_asked_e6, score_reached_e6};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::EventTypeId;
@@ -67,10 +68,11 @@ fn policy(
     on: Vec<EventTypeId>,
     rules: &[Rule],
 ) -> Policy {
+    let scope = Scope { score: true, ..Scope::of(types.to_vec(), "policy") };
     let mut lines = Vec::new();
     for line in &item.lines {
-        let when = checker.condition_at(&line.when, types.to_vec(), "policy", true);
-        let effects = checker.effects(&line.effects, types, "policy", Place::Policy);
+        let when = checker.condition_at(&line.when, &scope);
+        let effects = checker.effects(&line.effects, &scope.where_holds(when.as_ref()), Place::Policy);
         if let Some(when) = when {
             score_out_of_reach(checker, &when, line.when.span, types, rules);
             lines.push(PolicyLine { effects, when });

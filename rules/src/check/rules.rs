@@ -24,14 +24,11 @@ pub(super) fn check(checker: &mut Checker<'_>) -> Vec<Rule> {
 
 fn rule(checker: &mut Checker<'_>, item: &ast::Rule) -> Rule {
     let on = checker.event_types(&item.on);
-    let when = if on.is_empty() {
-        None
-    } else {
-        checker.condition_at(&item.when, on.clone(), &item.name.text, false)
-    };
+    let scope = Scope::of(on.clone(), &item.name.text);
+    let when = if on.is_empty() { None } else { checker.condition_at(&item.when, &scope) };
     let rollout = item.rollout.as_ref().and_then(|it| rollout(checker, it, &on));
     let (from, until) = dates(checker, item);
-    let effects = checker.effects(&item.effects, &on, &item.name.text, Place::Rule);
+    let effects = checker.effects(&item.effects, &scope.where_holds(when.as_ref()), Place::Rule);
     Rule {
         name: item.name.text.clone(),
         reason: item.reason.as_ref().map(|it| it.text.clone()).unwrap_or_default(),
@@ -53,15 +50,8 @@ fn rule(checker: &mut Checker<'_>, item: &ast::Rule) -> Rule {
 
 impl Checker<'_> {
     /// A condition that must have a value: a rule's `when`, a policy line's.
-    pub(super) fn condition_at(
-        &mut self,
-        condition: &ast::Expr,
-        types: Vec<EventTypeId>,
-        owner: &str,
-        score: bool,
-    ) -> Option<Expr> {
-        let scope = Scope { score, ..Scope::of(types, owner) };
-        let checked = Exprs { checker: self, scope }.flag(condition)?;
+    pub(super) fn condition_at(&mut self, condition: &ast::Expr, scope: &Scope) -> Option<Expr> {
+        let checked = Exprs { checker: self, scope: scope.clone() }.flag(condition)?;
         self.require_value(&checked, condition.span, "a condition").then_some(checked)
     }
 }

@@ -1,10 +1,11 @@
 //! What a name means where it stands: the event in scope, the event being decided, and what has been made sure of.
 
+use super::missing;
 use super::names::{Absence, Checker, Global};
 use super::quantity::{self, SLOT_DIGITS_MAX, present};
 use super::words;
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::schema::{BuiltInEnum, EnumId, EventTypeId};
+use crate::schema::{BuiltInEnum, EnumId, EventTypeId, FieldId};
 use crate::span::Span;
 use crate::syntax::ast;
 use crate::typed::{Expr, ExprKind, FeatureId, MutableColumn, Numeric, Type};
@@ -34,6 +35,15 @@ impl Scope {
     /// With room for nameless aggregates, called after where they stand.
     pub(super) fn of(types: Vec<EventTypeId>, owner: &str) -> Self {
         Self { nameless: Some(owner.to_owned()), ..Self::current(types) }
+    }
+
+    /// The same where a condition holds: what it makes sure of is present.
+    pub(super) fn where_holds(&self, condition: Option<&Expr>) -> Self {
+        let mut scope = self.clone();
+        if let Some(condition) = condition {
+            missing::present_if_true(condition, &mut scope.facts);
+        }
+        scope
     }
 
     /// Of a past event.
@@ -282,7 +292,7 @@ impl Exprs<'_, '_> {
 
     /// Whether something that is missing for these reasons may be missing here.
     fn may_be_absent(&self, absence: &Absence) -> bool {
-        let may_lack = |field: &crate::schema::FieldId| {
+        let may_lack = |field: &FieldId| {
             self.checker.is_optional(*field, &self.scope.types)
                 && !self.scope.facts.contains(&ExprKind::Field(*field))
         };

@@ -1,13 +1,14 @@
 //! Warnings: what can be used as it stands, and probably does not do what was meant. Told from the text alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::aggregate::reach;
 use super::bounds::always;
-use super::names::Checker;
-use crate::diagnostic::Code;
+use super::names::{Checker, Global, Placed};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::{EventTypeId, FieldId};
 use crate::span::Span;
+use crate::syntax::ast;
 use crate::time::DAY;
 use crate::typed::{
     Aggregate, AggregateFunction, Comparison, Definition, Effect, Expr, ExprKind, Feature, FeatureId, Mode,
@@ -15,43 +16,56 @@ use crate::typed::{
 };
 use crate::value::Value;
 
+/// A warning and the file that it is about.
+type Warning = (u32, Diagnostic);
+
 /// Warns about a rule set that has no errors.
 pub(super) fn check(checker: &mut Checker<'_>, record: &[FeatureId], rules: &[Rule], policies: &[Policy]) {
-    unread_features(checker, record, rules, policies);
-    let files: Vec<(u32, String)> =
-        checker.feature_items.iter().map(|it| (it.file, it.item.name.text.clone())).collect();
-    for feature in checker.features.clone() {
+    let mut found = unread_features(checker, record, rules, policies);
+    let files = files_of_names(checker);
+    for feature in &checker.features {
         // A nameless one is called after what it stands in.
         let owner = feature.name.split('.').next().unwrap_or_default();
-        let rule = |it: &&Rule| it.name == owner;
-        let file = files
-            .iter()
-            .find(|(_, name)| name == owner)
-            .map(|(file, _)| *file)
-            .or_else(|| rules.iter().find(rule).and_then(|it| file_of_rule(checker, it)));
-        if let Some(file) = file {
-            checker.reports.enter(file);
-            window_beyond_keep(checker, &feature);
-            if let Definition::Expr(expr) = &feature.definition {
-                own_extreme(checker, expr, &feature.domain, feature.span);
-            }
-        }
+        let Some(file) = files.get(owner) else { continue };
+        let of_expr = match &feature.definition {
+            Definition::Expr(expr) => own_extreme(checker, expr, &feature.domain, feature.span),
+            Definition::Aggregate(_) => None,
+        };
+        let all = [window_beyond_keep(checker, feature), of_expr];
+        found.extend(all.into_iter().flatten().map(|it| (*file, it)));
     }
     for rule in rules {
-        let Some(file) = file_of_rule(checker, rule) else { continue };
+        let Some(file) = files.get(rule.name.as_str()) else { continue };
+        let all = [
+            fires(checker, rule),
+            own_extreme(checker, &rule.when, &rule.on, rule.span),
+            block_on_novelty(checker, rule),
+        ];
+        found.extend(all.into_iter().flatten().map(|it| (*file, it)));
+    }
+    for (file, warning) in found {
         checker.reports.enter(file);
-        fires(checker, rule);
-        own_extreme(checker, &rule.when, &rule.on, rule.span);
-        block_on_novelty(checker, rule);
+        checker.reports.add(warning);
     }
 }
 
-fn file_of_rule(checker: &Checker<'_>, rule: &Rule) -> Option<u32> {
-    let id = checker.rule_names.get(rule.name.as_str())?;
-    checker.rule_items.get(id.index()).map(|it| it.file)
+fn warning(code: Code, span: Span, message: String, help: impl Into<String>) -> Diagnostic {
+    Diagnostic::new(code, span, message).help(help)
 }
 
-fn unread_features(checker: &mut Checker<'_>, record: &[FeatureId], rules: &[Rule], policies: &[Policy]) {
+/// The files of rules and named features.
+fn files_of_names<'a>(checker: &Checker<'a>) -> BTreeMap<&'a str, u32> {
+    let rules = checker.rule_items.iter().map(|it| (it.item.name.text.as_str(), it.file));
+    let features = checker.feature_items.iter().map(|it| (it.item.name.text.as_str(), it.file));
+    rules.chain(features).collect()
+}
+
+fn unread_features(
+    checker: &Checker<'_>,
+    record: &[FeatureId],
+    rules: &[Rule],
+    policies: &[Policy],
+) -> Vec<Warning> {
     let mut read: BTreeSet<FeatureId> = record.iter().copied().collect();
     let mut note = |expr: &Expr| {
         expr.visit(&mut |it| {
@@ -73,20 +87,15 @@ fn unread_features(checker: &mut Checker<'_>, record: &[FeatureId], rules: &[Rul
             }
         }
     }
-    for placed in checker.feature_items.clone() {
+    let unread = |placed: &Placed<'_, ast::Feature>| {
         let name = &placed.item.name;
-        let id = checker.features.iter().position(|it| it.name == name.text);
-        let is_read = id.and_then(|it| u16::try_from(it).ok()).is_none_or(|it| read.contains(&FeatureId(it)));
-        if !is_read {
-            checker.reports.enter(placed.file);
-            checker.reports.warn(
-                Code::FeatureUnread,
-                name.span,
-                format!("no rule reads `{}`", name.text),
-                format!("use it, leave it out, or write `record {}`", name.text),
-            );
-        }
-    }
+        let Some(Global::Feature(Some(id))) = checker.globals.get(name.text.as_str()) else { return None };
+        let message = format!("no rule reads `{}`", name.text);
+        let help = format!("use it, leave it out, or write `record {}`", name.text);
+        let warning = warning(Code::FeatureUnread, name.span, message, help);
+        (!read.contains(id)).then_some((placed.file, warning))
+    };
+    checker.feature_items.iter().filter_map(unread).collect()
 }
 
 fn scores(effects: &[Effect]) -> impl Iterator<Item = &Expr> {
@@ -96,54 +105,47 @@ fn scores(effects: &[Effect]) -> impl Iterator<Item = &Expr> {
     })
 }
 
-fn window_beyond_keep(checker: &mut Checker<'_>, feature: &Feature) {
-    let Definition::Aggregate(aggregate) = &feature.definition else { return };
+fn window_beyond_keep(checker: &Checker<'_>, feature: &Feature) -> Option<Diagnostic> {
+    let Definition::Aggregate(aggregate) = &feature.definition else { return None };
     let keep = checker.schema.keep;
-    if reach(aggregate).is_some_and(|it| keep < it) {
-        checker.reports.warn(
-            Code::WindowBeyondKeep,
-            feature.span,
-            format!("`{}` looks back further than the schema's `keep`", feature.name),
-            format!("`keep` is {}d: raise it, or narrow the window", keep / DAY),
-        );
+    if reach(aggregate)? <= keep {
+        return None;
     }
+    let message = format!("`{}` looks back further than the schema's `keep`", feature.name);
+    let help = format!("`keep` is {}d: raise it, or narrow the window", keep / DAY);
+    Some(warning(Code::WindowBeyondKeep, feature.span, message, help))
 }
 
-fn fires(checker: &mut Checker<'_>, rule: &Rule) {
-    let (code, word, help) = match always(&rule.when, &checker.features) {
-        None => return,
-        Some(true) => {
-            (Code::AlwaysFires, "always", "a rule that fires on everything says nothing about fraud")
-        }
-        Some(false) => (Code::NeverFires, "never", "a rule to be kept for later can be `off`"),
-    };
-    if rule.mode != Mode::Off {
-        checker.reports.warn(code, rule.span, format!("`{}` {word} fires", rule.name), help);
+fn fires(checker: &Checker<'_>, rule: &Rule) -> Option<Diagnostic> {
+    if rule.mode == Mode::Off {
+        return None;
     }
+    let (code, word, help) = match always(&rule.when, &checker.features)? {
+        true => (Code::AlwaysFires, "always", "a rule that fires on everything says nothing about fraud"),
+        false => (Code::NeverFires, "never", "a rule to be kept for later can be `off`"),
+    };
+    Some(warning(code, rule.span, format!("`{}` {word} fires", rule.name), help))
 }
 
 /// `amount > max(payment.amount) by user over 1d`: the window holds the very amount that is compared with it.
-fn own_extreme(checker: &mut Checker<'_>, expr: &Expr, types: &[EventTypeId], span: Span) {
+fn own_extreme(checker: &Checker<'_>, expr: &Expr, types: &[EventTypeId], span: Span) -> Option<Diagnostic> {
     let mut found: Option<(FieldId, String)> = None;
     expr.visit_scope(&mut |it| {
-        if let ExprKind::Compare(_, left, right) | ExprKind::Arithmetic(Operator::Subtract, left, right) =
+        let (ExprKind::Compare(_, left, right) | ExprKind::Arithmetic(Operator::Subtract, left, right)) =
             &it.kind
-        {
-            for (fields, features) in [(left, right), (right, left)] {
-                let own = own_window(checker, fields, features, types);
-                found = found.take().or(own);
-            }
+        else {
+            return;
+        };
+        for (fields, features) in [(left, right), (right, left)] {
+            let own = own_window(checker, fields, features, types);
+            found = found.take().or(own);
         }
     });
-    if let Some((field, feature)) = found {
-        let field = checker.schema.field(field).map_or("?", |it| it.name.as_str());
-        checker.reports.warn(
-            Code::OwnExtreme,
-            span,
-            format!("`{field}` is compared with `{feature}`, which includes it"),
-            format!("add `before` to `{feature}`, so that it is compared with what was usual until now"),
-        );
-    }
+    let (field, feature) = found?;
+    let field = checker.schema.field(field).map_or("?", |it| it.name.as_str());
+    let message = format!("`{field}` is compared with `{feature}`, which includes it");
+    let help = format!("add `before` to `{feature}`, so that it is compared with what was usual until now");
+    Some(warning(Code::OwnExtreme, span, message, help))
 }
 
 fn own_window(
@@ -183,11 +185,11 @@ fn includes_own(aggregate: &Aggregate, types: &[EventTypeId]) -> Option<FieldId>
 }
 
 /// A thief's blocked try makes the second one "seen".
-fn block_on_novelty(checker: &mut Checker<'_>, rule: &Rule) {
+fn block_on_novelty(checker: &Checker<'_>, rule: &Rule) -> Option<Diagnostic> {
     if !rule.effects.iter().any(|it| matches!(it, Effect::Block { .. })) {
-        return;
+        return None;
     }
-    let mut novelty: Option<String> = None;
+    let mut novelty: Option<&str> = None;
     let mut open: Vec<&Expr> = vec![&rule.when];
     let mut seen = BTreeSet::new();
     while let Some(expr) = open.pop() {
@@ -198,21 +200,18 @@ fn block_on_novelty(checker: &mut Checker<'_>, rule: &Rule) {
                 Definition::Expr(inner) => open.push(inner),
                 Definition::Aggregate(it) if it.function == AggregateFunction::FirstSeen => {
                     if !it.condition.as_ref().is_some_and(reads_accepted) {
-                        novelty = Some(feature.name.clone());
+                        novelty = Some(&feature.name);
                     }
                 }
                 Definition::Aggregate(_) => {}
             }
         });
     }
-    if let Some(name) = novelty {
-        checker.reports.warn(
-            Code::BlockOnNovelty,
-            rule.span,
-            format!("`{}` blocks what `{name}` has not seen, and a blocked try counts as seen", rule.name),
-            format!("write `over 90d where accepted` in `{name}`, or the second try passes"),
-        );
-    }
+    let name = novelty?;
+    let message =
+        format!("`{}` blocks what `{name}` has not seen, and a blocked try counts as seen", rule.name);
+    let help = format!("write `over 90d where accepted` in `{name}`, or the second try passes");
+    Some(warning(Code::BlockOnNovelty, rule.span, message, help))
 }
 
 fn reads_accepted(expr: &Expr) -> bool {
