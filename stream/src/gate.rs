@@ -281,12 +281,17 @@ impl Gate {
         decide::decide(rules, event, moment, exclude, &mut locks.guards, scratch);
         self.observe(event, moment, worker);
         #[cfg(feature = "test-support")]
-        self.release_and_lock_again(worker);
+        self.release(worker);
         self.encode(event, digest, worker);
         let offset = self.journal.append(&worker.record);
         let applied = Applied { position: offset, at: moment.at, clock: clock.max(event.time) };
-        self.apply(applied, original, worker);
+        let Worker { scratch, locks, .. } = &mut *worker;
+        for (entity, state) in locks.guards.iter_mut().enumerate() {
+            self.apply(applied, original, entity, state, scratch);
+        }
         worker.locks.guards.clear();
+        #[cfg(feature = "test-support")]
+        self.apply_released(applied, original, worker);
         let entities = worker.scratch.facts.roles.entities.iter().copied().collect();
         let place = Place { at: moment.at, position: offset, entities };
         let ruling = std::mem::take(&mut worker.scratch.ruling);
@@ -339,25 +344,27 @@ impl Gate {
         offset
     }
 
-    fn apply(&self, applied: Applied, original: Option<&Place>, worker: &mut Worker) {
+    /// Applies a decision to one of its entities.
+    fn apply(
+        &self,
+        applied: Applied,
+        original: Option<&Place>,
+        entity: usize,
+        state: &mut EntityState,
+        scratch: &mut Scratch,
+    ) {
         let rules = &*self.rules;
-        let Worker { scratch, locks, .. } = worker;
         let outcome = scratch.ruling.verdict.outcome;
-        for (entity, state) in locks.guards.iter_mut().enumerate() {
-            match original {
-                None => {
-                    let mutable = Mutable { outcome, ..Mutable::default() };
-                    apply::apply(rules, applied, mutable, entity, state, scratch);
-                }
-                Some(original) => {
-                    apply::apply_recheck(rules, applied, entity, state, scratch);
-                    let kind = original.entities.get(entity).map_or(usize::MAX, |key| key.kind.index());
-                    if let Some(plan) = rules.plan.kinds.get(kind) {
-                        let key = Key::new(original.at, original.position);
-                        apply::amend(rules, key, &Change::Outcome(outcome), None, plan, state, scratch);
-                    }
-                }
-            }
+        let Some(original) = original else {
+            let mutable = Mutable { outcome, ..Mutable::default() };
+            apply::apply(rules, applied, mutable, entity, state, scratch);
+            return;
+        };
+        apply::apply_recheck(rules, applied, entity, state, scratch);
+        let kind = original.entities.get(entity).map_or(usize::MAX, |key| key.kind.index());
+        if let Some(plan) = rules.plan.kinds.get(kind) {
+            let key = Key::new(original.at, original.position);
+            apply::amend(rules, key, &Change::Outcome(outcome), None, plan, state, scratch);
         }
     }
 
@@ -401,19 +408,36 @@ impl std::fmt::Debug for Gate {
 
 #[cfg(feature = "test-support")]
 impl Gate {
-    /// For the proof of the lock protocol only: the lock of this kind is released between decide and apply, with a
-    /// yield there, so that a test that counts on it must fail.
+    /// For the proof of the lock protocol only: the locks of this kind are released between decide and apply, with a
+    /// yield there, so that a test that counts on them must fail.
     pub fn release_early(&mut self, kind: rules::schema::KindId) {
         self.release_early = Some(kind);
     }
 
-    fn release_and_lock_again(&self, worker: &mut Worker) {
-        let Some(kind) = self.release_early else { return };
+    /// Puts a state that nobody looks at in the place of each of the kind's: who holds other locks must not wait for
+    /// one that stands before them.
+    fn release(&self, worker: &mut Worker) {
         let Worker { scratch, locks, .. } = worker;
         for (key, guard) in scratch.facts.roles.entities.iter().zip(&mut locks.guards) {
-            if key.kind == kind {
-                parking_lot::ArcMutexGuard::unlocked(guard, std::thread::yield_now);
+            if Some(key.kind) == self.release_early {
+                let nobody = Arc::new(parking_lot::Mutex::new(EntityState::new(None)));
+                *guard = parking_lot::Mutex::lock_arc(&nobody);
+                std::thread::yield_now();
             }
+        }
+    }
+
+    fn apply_released(&self, applied: Applied, original: Option<&Place>, worker: &mut Worker) {
+        let keys = worker.scratch.facts.roles.entities.clone();
+        for (entity, key) in
+            keys.into_iter().enumerate().filter(|(_, it)| Some(it.kind) == self.release_early)
+        {
+            let Worker { scratch, locks, .. } = &mut *worker;
+            self.directory.lock(&[key], &|key| self.new_state(key), locks);
+            if let Some(state) = locks.guards.first_mut() {
+                self.apply(applied, original, entity, state, scratch);
+            }
+            locks.guards.clear();
         }
     }
 }

@@ -1,0 +1,4 @@
+//! The stream from outside: the gate under threads.
+
+mod locks;
+mod support;
