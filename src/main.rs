@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod load;
 mod simulate;
 
 /// A real-time fraud-risk engine.
