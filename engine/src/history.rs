@@ -8,14 +8,29 @@
 //!
 //! Queries are admissible down to the horizon of the last [`History::trim`]: no window may reach below it.
 
+mod distinct;
+mod edges;
 mod exact;
+mod lane;
+mod layout;
+mod long;
+#[cfg(test)]
 mod plain;
 mod plan;
+mod short;
+mod table;
+mod tree;
+mod view;
 
+pub use edges::Edges;
 pub use exact::Totals;
-pub use plain::{History, Row};
+use long::{Long, Trimmed};
 pub use plan::{ColumnId, ColumnType, ConditionId, Need, Plan, PlanError, PlanInput, Window, WindowId};
 use rules::time::Micros;
+use smallvec::SmallVec;
+pub use table::Row;
+use table::Table;
+pub use view::View;
 
 /// Where a row stands: its event time, then its record's position.
 ///
@@ -106,107 +121,126 @@ impl ColumnType {
     }
 }
 
-/// Scratch of one (entity, event): where the edges of the windows lie in its history. [`Edges::begin`] before the
-/// first view of every event, and again after the history has changed. Reused, it allocates nothing.
+/// All rows of one entity that some window may still hold.
+///
+/// Up to 64 rows stand in one table without running state, and an answer is a pass over it. Beyond, they stand in
+/// blocks under a tree of totals, with a cursor for every edge; back at 40 rows they return.
 #[derive(Clone, Debug, Default)]
-pub struct Edges {}
+pub struct History {
+    form: Form,
+}
 
-impl Edges {
-    /// Scratch for any history.
+#[derive(Clone, Debug)]
+enum Form {
+    Short(Table),
+    Long(Box<Long>),
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Self::Short(Table::default())
+    }
+}
+
+impl History {
+    /// Without rows.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Forgets what was found for another event or entity.
-    pub fn begin(&mut self) {}
-}
+    /// How many rows it holds.
+    pub fn len(&self) -> usize {
+        match &self.form {
+            Form::Short(table) => table.len(),
+            Form::Long(long) => long.len(),
+        }
+    }
 
-/// The windows of one history at one moment. Made for each question or once for many; making it costs nothing.
-#[derive(Debug)]
-pub struct View<'a> {
-    history: &'a mut History,
-    plan: &'a Plan,
-    moment: Moment,
-    among: Option<i64>,
-}
+    /// Whether it holds no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 
-impl History {
-    /// Looks at the windows at a moment. It needs the history mutably to move its cursors, which is a cache: no answer
-    /// depends on it.
-    pub fn view<'a>(&'a mut self, plan: &'a Plan, edges: &'a mut Edges, moment: Moment) -> View<'a> {
-        let _ = edges;
-        View { history: self, plan, moment, among: None }
+    /// Where the newest row stands.
+    pub fn newest(&self) -> Option<Key> {
+        match &self.form {
+            Form::Short(table) => table.last_key(),
+            Form::Long(long) => long.newest(),
+        }
+    }
+
+    /// Inserts a row at its place, in time order at the end. Its key must be new, its time above the horizon.
+    pub fn insert(&mut self, plan: &Plan, row: NewRow<'_>) {
+        let table = match &mut self.form {
+            Form::Long(long) => return long.insert(plan, row),
+            Form::Short(table) => table,
+        };
+        if table.len() == plan.sizes.short {
+            let mut long = Box::new(Long::new(plan, table));
+            long.insert(plan, row);
+            self.form = Form::Long(long);
+            return;
+        }
+        short::make_room(plan, table);
+        let mut words: SmallVec<[u64; 16]> = SmallVec::from_elem(0, plan.layout.width());
+        plan.layout.pack(row, &mut words);
+        table.insert(table.place(row.key), &words);
+    }
+
+    /// Gives the row at a key other members and another state; says whether there is such a row. Members of conditions
+    /// that the plan calls immutable stay as they are.
+    pub fn amend(&mut self, plan: &Plan, key: Key, members: &[u64], state: u16) -> bool {
+        match &mut self.form {
+            Form::Long(long) => long.amend(plan, key, members, state),
+            Form::Short(table) => {
+                let Some(row) = table.find(key) else { return false };
+                long::amend_row(plan, table, row, members, state);
+                true
+            }
+        }
+    }
+
+    /// The row at a key.
+    pub fn row<'a>(&'a self, plan: &'a Plan, key: Key) -> Option<Row<'a>> {
+        match &self.form {
+            Form::Short(table) => table.find(key).map(|row| Row::new(table, &plan.layout, row)),
+            Form::Long(long) => long.row(plan, key),
+        }
+    }
+
+    /// Drops the rows with `time <= horizon`. No window may reach below the horizon afterwards, so that nobody can see
+    /// it: of an event at `at`, `horizon <= at − plan.reach()`.
+    pub fn trim(&mut self, plan: &Plan, horizon: Micros) {
+        match &mut self.form {
+            Form::Short(table) => table.drop_oldest(table.rank(horizon)),
+            Form::Long(long) => {
+                if let Trimmed::Short(table) = long.trim(plan, horizon) {
+                    self.form = Form::Short(table);
+                }
+            }
+        }
+    }
+
+    /// All rows, oldest first. Inserted into an empty history in any order they make an equal one.
+    pub fn rows<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Row<'a>> {
+        let (short, long) = match &self.form {
+            Form::Short(table) => (Some(table), None),
+            Form::Long(long) => (None, Some(long)),
+        };
+        let short = short
+            .into_iter()
+            .flat_map(move |table| (0..table.len()).map(move |row| Row::new(table, &plan.layout, row)));
+        short.chain(long.into_iter().flat_map(move |long| long.rows(plan)))
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> usize {
+        match &self.form {
+            Form::Short(table) => table.bytes(),
+            Form::Long(long) => long.bytes(),
+        }
     }
 }
 
-impl View<'_> {
-    /// For windows over pairs: the pair's second entity, as it stands in its column. Without it such a window is empty.
-    #[must_use]
-    pub fn among(mut self, second: i64) -> Self {
-        self.among = Some(second);
-        self
-    }
-
-    /// How many rows the window holds.
-    pub fn count(&mut self, window: WindowId) -> u64 {
-        self.rows(window).count() as u64
-    }
-
-    /// The sum of an integer column, at its scale.
-    pub fn sum(&mut self, window: WindowId) -> i128 {
-        self.totals(window).sum()
-    }
-
-    /// Count, sum and sum of squares, as far as the window's need asks for them.
-    pub fn totals(&mut self, window: WindowId) -> Totals {
-        let mut totals = Totals::new(self.column_type(window));
-        self.values(window).for_each(|value| totals.add(value));
-        totals
-    }
-
-    /// The least and the greatest; none of no rows.
-    pub fn extremes(&mut self, window: WindowId) -> Option<Extremes> {
-        let ty = self.column_type(window);
-        self.values(window).fold(None, |extremes, value| {
-            Some(extremes.map_or(Extremes::of(value), |it: Extremes| it.with(ty, value)))
-        })
-    }
-
-    /// How many different values, `current` counted as if it were a row of the window.
-    pub fn distinct(&mut self, window: WindowId, current: Option<i64>) -> u64 {
-        let mut values: Vec<i64> = self.values(window).chain(current).collect();
-        values.sort_unstable();
-        values.dedup();
-        values.len() as u64
-    }
-
-    /// The oldest row's key and value.
-    pub fn first(&mut self, window: WindowId) -> Option<(Key, i64)> {
-        let column = self.plan.window(window)?.column?;
-        self.rows(window).next().map(|row| (row.key(), row.value(column)))
-    }
-
-    /// The newest row's key and value.
-    pub fn last(&mut self, window: WindowId) -> Option<(Key, i64)> {
-        let column = self.plan.window(window)?.column?;
-        self.rows(window).last().map(|row| (row.key(), row.value(column)))
-    }
-
-    /// Shows every row of the window, oldest first.
-    pub fn scan(&mut self, window: WindowId, mut each: impl FnMut(Row<'_>)) {
-        self.rows(window).for_each(&mut each);
-    }
-
-    fn rows(&self, window: WindowId) -> impl Iterator<Item = Row<'_>> {
-        self.history.window(self.plan, window, self.moment, self.among)
-    }
-
-    fn values(&self, window: WindowId) -> impl Iterator<Item = i64> {
-        let column = self.plan.window(window).and_then(|it| it.column).unwrap_or(ColumnId(0));
-        self.rows(window).map(move |row| row.value(column))
-    }
-
-    fn column_type(&self, window: WindowId) -> ColumnType {
-        self.plan.column_type(self.plan.window(window).and_then(|it| it.column))
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@
 use bnum::cast::As as _;
 use bnum::types::{I512, U512};
 
+use super::lane::add;
 use super::plan::ColumnType;
 
 /// Bits between the weights of neighbouring limbs.
@@ -42,11 +43,20 @@ impl Totals {
         Self { ty, count: 0, sum: [0; SUM_LIMBS], squares: [0; SQUARE_LIMBS] }
     }
 
+    pub(crate) fn from_parts(
+        ty: ColumnType,
+        count: u64,
+        sum: [i128; SUM_LIMBS],
+        squares: [i128; SQUARE_LIMBS],
+    ) -> Self {
+        Self { ty, count, sum, squares }
+    }
+
     /// Adds one value, given as it stands in a column: an integer, or the bits of an f64.
     pub fn add(&mut self, value: i64) {
         self.count += 1;
-        add_limbs(&mut self.sum, &sum_limbs(self.ty, value));
-        add_limbs(&mut self.squares, &square_limbs(self.ty, value));
+        add(&mut self.sum, &sum_limbs(self.ty, value));
+        add(&mut self.squares, &square_limbs(self.ty, value));
     }
 
     /// How many values.
@@ -94,14 +104,6 @@ impl Totals {
     /// The square root of [`Totals::variance_of_sample`].
     pub fn stddev_of_sample(&self) -> Option<f64> {
         self.variance_of_sample().map(libm::sqrt)
-    }
-}
-
-/// Adds limb by limb. Wrapping, so that nothing outside can make it panic; INVARIANT (amount bound): amounts are at
-/// most 10¹³ in magnitude at every intake, so that no sum wraps.
-pub(crate) fn add_limbs(to: &mut [i128], from: &[i128]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = to.wrapping_add(*from);
     }
 }
 

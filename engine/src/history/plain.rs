@@ -1,138 +1,114 @@
-//! The meaning, as plainly as it can be said: a sorted list of rows, scanned for every question.
+//! The meaning, as plainly as it can be said: a list of rows, looked through again for every question. Tests hold the
+//! histories against it.
 
 use rules::time::Micros;
 
-use super::{ColumnId, ConditionId, Key, Moment, NewRow, Plan, WindowId};
+use super::{ColumnId, Extremes, Key, Moment, Need, NewRow, Plan, Totals, Window, WindowId};
 
-/// The rows of one entity.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct History {
-    rows: Vec<Stored>,
-}
-
+/// A row as it was inserted.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Stored {
-    key: Key,
-    members: Vec<u64>,
-    state: u16,
-    values: Vec<i64>,
+pub(super) struct Plain {
+    pub(super) key: Key,
+    pub(super) members: Vec<u64>,
+    pub(super) state: u16,
+    pub(super) values: Vec<i64>,
 }
 
-/// A row, as it stands in a history.
-#[derive(Clone, Copy, Debug)]
-pub struct Row<'a>(&'a Stored);
-
-impl Row<'_> {
-    /// Where it stands.
-    pub fn key(self) -> Key {
-        self.0.key
-    }
-
-    /// The mutable columns, packed.
-    pub fn state(self) -> u16 {
-        self.0.state
-    }
-
-    /// Whether it satisfies a condition.
-    pub fn member(self, condition: ConditionId) -> bool {
-        self.members(condition.index() / 64) >> (condition.index() % 64) & 1 == 1
-    }
-
-    /// Conditions `64·word` to `64·word + 63`, as [`NewRow::members`] has them.
-    pub fn members(self, word: usize) -> u64 {
-        self.0.members.get(word).copied().unwrap_or(0)
-    }
-
-    /// Its value in a column.
-    pub fn value(self, column: ColumnId) -> i64 {
-        self.0.values.get(column.index()).copied().unwrap_or(0)
-    }
+/// The rows of one entity, sorted.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct PlainHistory {
+    pub(super) rows: Vec<Plain>,
 }
 
-impl History {
-    /// Without rows.
-    pub fn new() -> Self {
-        Self::default()
+impl PlainHistory {
+    pub(super) fn insert(&mut self, NewRow { key, members, state, values }: NewRow<'_>) {
+        self.rows.push(Plain { key, members: members.to_vec(), state, values: values.to_vec() });
+        self.rows.sort_by_key(|row| row.key);
     }
 
-    /// How many rows it holds.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Whether it holds no row.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    /// Where the newest row stands.
-    pub fn newest(&self) -> Option<Key> {
-        self.rows.last().map(|row| row.key)
-    }
-
-    /// Inserts a row at its place. Its key must be new.
-    pub fn insert(&mut self, plan: &Plan, row: NewRow<'_>) {
-        let _ = plan;
-        let at = self.rows.partition_point(|it| it.key < row.key);
-        let NewRow { key, members, state, values } = row;
-        let stored = Stored { key, members: members.to_vec(), state, values: values.to_vec() };
-        self.rows.insert(at, stored);
-    }
-
-    /// Gives the row at a key other members and another state; says whether there is such a row.
-    pub fn amend(&mut self, plan: &Plan, key: Key, members: &[u64], state: u16) -> bool {
-        let _ = plan;
-        let Ok(at) = self.rows.binary_search_by(|it| it.key.cmp(&key)) else { return false };
-        if let Some(row) = self.rows.get_mut(at) {
-            row.members = members.to_vec();
-            row.state = state;
+    /// Bits that no condition, or an immutable one, stands in stay as they are.
+    pub(super) fn amend(&mut self, plan: &Plan, key: Key, members: &[u64], state: u16) -> bool {
+        let Some(row) = self.rows.iter_mut().find(|row| row.key == key) else { return false };
+        for (at, _) in plan.input().conditions.iter().enumerate().filter(|(_, mutable)| **mutable) {
+            let (word, bit) = (at / 64, 1 << (at % 64));
+            row.members[word] = row.members[word] & !bit | members[word] & bit;
         }
+        row.state = state;
         true
     }
 
-    /// The row at a key.
-    pub fn row<'a>(&'a self, plan: &'a Plan, key: Key) -> Option<Row<'a>> {
-        let _ = plan;
-        let at = self.rows.binary_search_by(|it| it.key.cmp(&key)).ok()?;
-        self.rows.get(at).map(Row)
-    }
-
-    /// Drops the rows with `time <= horizon`.
-    pub fn trim(&mut self, plan: &Plan, horizon: Micros) {
-        let _ = plan;
+    pub(super) fn trim(&mut self, horizon: Micros) {
         self.rows.retain(|row| row.key.time > horizon);
     }
 
-    /// All rows, oldest first.
-    pub fn rows<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Row<'a>> {
-        let _ = plan;
-        self.rows.iter().map(Row)
-    }
-
-    /// Bytes on the heap.
-    pub fn bytes(&self) -> usize {
-        self.rows.capacity() * size_of::<Stored>()
-    }
-
-    pub(super) fn window<'a>(
-        &'a self,
-        plan: &'a Plan,
-        window: WindowId,
+    pub(super) fn window(
+        &self,
+        window: &Window,
         moment: Moment,
         among: Option<i64>,
-    ) -> impl Iterator<Item = Row<'a>> {
-        let window = plan.window(window);
-        self.rows.iter().map(Row).filter(move |row| {
-            window.is_some_and(|it| {
-                let upper = it.delay.map(|delay| moment.at - delay);
-                let lower = upper.unwrap_or(moment.at) - it.over;
-                let time = row.key().time;
-                lower < time
-                    && upper.is_none_or(|upper| time <= upper)
-                    && it.condition.is_none_or(|condition| row.member(condition))
-                    && it.pair.is_none_or(|column| Some(row.value(column)) == among)
-                    && Some(row.key()) != moment.exclude
-            })
+    ) -> impl Iterator<Item = &Plain> {
+        let upper = window.delay.map(|delay| moment.at - delay);
+        let lower = upper.unwrap_or(moment.at) - window.over;
+        self.rows.iter().filter(move |row| {
+            lower < row.key.time
+                && upper.is_none_or(|upper| row.key.time <= upper)
+                && window
+                    .condition
+                    .is_none_or(|it| row.members[it.index() / 64] >> (it.index() % 64) & 1 == 1)
+                && window.pair.is_none_or(|column| Some(row.values[column.index()]) == among)
+                && Some(row.key) != moment.exclude
         })
     }
+
+    /// Everything that a window may be asked, by its need.
+    pub(super) fn answer(
+        &self,
+        plan: &Plan,
+        id: WindowId,
+        moment: Moment,
+        among: Option<i64>,
+        current: Option<i64>,
+    ) -> Answer {
+        let window = &plan.input().windows[id.index()];
+        let ty = plan.column_type(window.column);
+        let column = window.column.unwrap_or(ColumnId(0)).index();
+        let rows: Vec<&Plain> = self.window(window, moment, among).collect();
+        let values = rows.iter().map(|row| row.values[column]);
+        let entry = |row: &&Plain| (row.key, row.values[column]);
+        match window.need {
+            Need::Count => Answer::Count(rows.len() as u64),
+            Need::Sum => Answer::Sum(values.map(i128::from).sum()),
+            Need::Mean | Need::Variance => {
+                let mut totals = Totals::new(ty);
+                values.for_each(|value| totals.add(value));
+                Answer::Totals(
+                    totals.mean(),
+                    (window.need == Need::Variance).then(|| totals.stddev_of_sample()),
+                )
+            }
+            Need::Extremes => Answer::Extremes(values.fold(None, |found: Option<Extremes>, value| {
+                Some(found.map_or(Extremes::of(value), |it| it.with(ty, value)))
+            })),
+            Need::Distinct => {
+                let mut values: Vec<i64> = values.chain(current).collect();
+                values.sort_unstable();
+                values.dedup();
+                Answer::Count(values.len() as u64)
+            }
+            Need::First => Answer::Entry(rows.first().map(entry)),
+            Need::Last => Answer::Entry(rows.last().map(entry)),
+            Need::Scan => Answer::Rows(rows.into_iter().cloned().collect()),
+        }
+    }
+}
+
+/// An answer of any kind, to be compared.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Answer {
+    Count(u64),
+    Sum(i128),
+    Totals(Option<f64>, Option<Option<f64>>),
+    Extremes(Option<Extremes>),
+    Entry(Option<(Key, i64)>),
+    Rows(Vec<Plain>),
 }

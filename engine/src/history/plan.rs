@@ -2,6 +2,9 @@
 
 use rules::time::Micros;
 
+use super::lane::{Lane, Value};
+use super::layout::{Bit, Layout};
+
 /// A column of a row, in the order of [`PlanInput::columns`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ColumnId(pub u16);
@@ -63,6 +66,18 @@ pub enum Need {
     Scan,
 }
 
+impl Need {
+    /// Whether [`super::View::totals`] has the count.
+    pub(crate) fn counts(self) -> bool {
+        matches!(self, Self::Count | Self::Mean | Self::Variance | Self::First | Self::Last)
+    }
+
+    /// Whether it has the sum.
+    pub(crate) fn sums(self) -> bool {
+        matches!(self, Self::Sum | Self::Mean | Self::Variance)
+    }
+}
+
 /// A window over the rows of one entity, or of one pair.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Window {
@@ -121,6 +136,115 @@ pub enum PlanError {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
     input: PlanInput,
+    pub(crate) layout: Layout,
+    pub(crate) sizes: Sizes,
+    /// What is summed up per block, and for each edge.
+    pub(crate) lanes: Vec<Lane>,
+    /// Words of all lanes' totals.
+    pub(crate) totals: usize,
+    pub(crate) edges: Vec<Edge>,
+    /// Words of all edges' totals.
+    pub(crate) below: usize,
+    /// Of what the least and the greatest are kept per block.
+    pub(crate) extremes: Vec<ExtremeLane>,
+    pub(crate) distincts: Vec<DistinctLane>,
+    pub(crate) pairs: Vec<PairPlan>,
+    windows: Vec<Resolved>,
+}
+
+/// Lengths at which a history changes its form.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Sizes {
+    /// Most rows of the short form.
+    pub(crate) short: usize,
+    /// A long history returns to the short form at so many rows; less than `short`, so that one row in and out does
+    /// not convert it each time.
+    pub(crate) back: usize,
+    /// Rows of a long history's first block.
+    pub(crate) first: usize,
+    /// Rows of its other blocks.
+    pub(crate) block: usize,
+    /// Children of a node.
+    pub(crate) fan: usize,
+}
+
+/// The lengths in use (contract.md, Histories).
+const SIZES: Sizes = Sizes { short: 64, back: 40, first: 128, block: 256, fan: 64 };
+
+/// A distance from the current event back to a boundary of windows: one cursor for all of them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Edge {
+    pub(crate) distance: Micros,
+    pub(crate) taps: Vec<Tap>,
+    /// Where its totals stand among those of all edges.
+    pub(crate) below: std::ops::Range<usize>,
+}
+
+/// A lane whose total below an edge is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Tap {
+    pub(crate) lane: usize,
+    /// Where it stands in the edge's totals.
+    pub(crate) at: usize,
+}
+
+/// Of what the least and the greatest are kept per block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ExtremeLane {
+    pub(crate) bit: Option<Bit>,
+    pub(crate) column: usize,
+    pub(crate) ty: ColumnType,
+}
+
+/// Rows with this bit: for each value one is flagged, the newest that has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct DistinctLane {
+    pub(crate) bit: Option<Bit>,
+    pub(crate) column: usize,
+    pub(crate) flag: Bit,
+    pub(crate) mutable: bool,
+}
+
+/// Long histories keep one more history for each value of this column, of all windows over that pair.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct PairPlan {
+    pub(crate) column: usize,
+    pub(crate) plan: Box<Plan>,
+}
+
+/// One part of a window's answer: a lane, and its taps at the window's edges.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Part {
+    pub(crate) lane: usize,
+    pub(crate) lower: usize,
+    pub(crate) upper: usize,
+}
+
+/// A window as it is answered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Resolved {
+    pub(crate) need: Need,
+    pub(crate) bit: Option<Bit>,
+    /// The table column that is looked at.
+    pub(crate) column: usize,
+    pub(crate) ty: ColumnType,
+    pub(crate) lower: usize,
+    pub(crate) upper: Option<usize>,
+    pub(crate) count: Option<Part>,
+    pub(crate) sum: Option<Part>,
+    pub(crate) squares: Option<Part>,
+    pub(crate) extremes: Option<usize>,
+    pub(crate) distinct: Option<usize>,
+    pub(crate) pair: Option<PairWindow>,
+}
+
+/// Where a window over a pair is answered: over the rows that have the pair's value in `column` while the history is
+/// short, by another history beyond.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct PairWindow {
+    pub(crate) column: usize,
+    pub(crate) index: usize,
+    pub(crate) window: WindowId,
 }
 
 impl Plan {
@@ -129,14 +253,160 @@ impl Plan {
     /// # Errors
     /// If a window names what the input lacks, or its span is impossible.
     pub fn new(input: PlanInput) -> Result<Self, PlanError> {
-        let sizes = [input.columns.len(), input.conditions.len(), input.windows.len()];
-        if sizes.iter().any(|size| u16::try_from(*size).is_err()) {
+        Self::with_sizes(input, SIZES)
+    }
+
+    pub(crate) fn with_sizes(input: PlanInput, sizes: Sizes) -> Result<Self, PlanError> {
+        let counts = [input.columns.len(), input.conditions.len(), input.windows.len()];
+        if counts.iter().any(|count| u16::try_from(*count).is_err()) {
             return Err(PlanError::Many);
         }
         for (at, window) in input.windows.iter().enumerate() {
             check(&input, at, window)?;
         }
-        Ok(Self { input })
+        let mut flags = Vec::new();
+        for window in input.windows.iter().filter(|it| flagged(it)) {
+            let flag = (window.condition, window.column);
+            if !flags.contains(&flag) {
+                flags.push(flag);
+            }
+        }
+        let mut plan = Self {
+            layout: Layout::new(&input.conditions, flags.len(), input.columns.len()),
+            input,
+            sizes,
+            lanes: Vec::new(),
+            totals: 0,
+            edges: Vec::new(),
+            below: 0,
+            extremes: Vec::new(),
+            distincts: Vec::new(),
+            pairs: Vec::new(),
+            windows: Vec::new(),
+        };
+        for (at, (condition, column)) in flags.into_iter().enumerate() {
+            let mutable = condition.and_then(|it| plan.input.conditions.get(it.index())).copied();
+            plan.distincts.push(DistinctLane {
+                bit: condition.map(|it| Bit::new(it.index())),
+                column: plan.layout.value(column.unwrap_or(ColumnId(0))),
+                flag: Bit::new(plan.input.conditions.len() + at),
+                mutable: mutable.unwrap_or(false),
+            });
+        }
+        for window in plan.input.windows.clone() {
+            let resolved = plan.resolve(&window)?;
+            plan.windows.push(resolved);
+        }
+        for edge in &mut plan.edges {
+            let words: usize =
+                edge.taps.iter().map(|tap| plan.lanes.get(tap.lane).map_or(0, Lane::words)).sum();
+            edge.below = plan.below..plan.below + words;
+            plan.below += words;
+        }
+        Ok(plan)
+    }
+
+    fn resolve(&mut self, window: &Window) -> Result<Resolved, PlanError> {
+        let bit = window.condition.map(|it| Bit::new(it.index()));
+        let column = self.layout.value(window.column.unwrap_or(ColumnId(0)));
+        let ty = self.column_type(window.column);
+        let lower = self.edge(window.over + window.delay.unwrap_or(0));
+        let upper = window.delay.map(|delay| self.edge(delay));
+        let mut resolved = Resolved {
+            need: window.need,
+            bit,
+            column,
+            ty,
+            lower,
+            upper,
+            count: None,
+            sum: None,
+            squares: None,
+            extremes: None,
+            distinct: None,
+            pair: None,
+        };
+        if let Some(pair) = window.pair {
+            resolved.pair = Some(self.pair(window, pair)?);
+            return Ok(resolved);
+        }
+        let part = |plan: &mut Self, bit, value| Some(plan.part(bit, value, lower, upper));
+        match window.need {
+            Need::Scan => {}
+            Need::Count | Need::First | Need::Last => resolved.count = part(self, bit, Value::Count),
+            Need::Sum => resolved.sum = part(self, bit, Value::Sum(ty, column)),
+            Need::Mean => {
+                resolved.count = part(self, bit, Value::Count);
+                resolved.sum = part(self, bit, Value::Sum(ty, column));
+            }
+            Need::Variance => {
+                resolved.count = part(self, bit, Value::Count);
+                resolved.sum = part(self, bit, Value::Sum(ty, column));
+                resolved.squares = part(self, bit, Value::Squares(ty, column));
+            }
+            Need::Extremes => {
+                let lane = ExtremeLane { bit, column, ty };
+                resolved.extremes = Some(index_of(&mut self.extremes, lane));
+            }
+            Need::Distinct => {
+                let same = |it: &DistinctLane| it.bit == bit && it.column == column;
+                resolved.distinct = self.distincts.iter().position(same).filter(|_| flagged(window));
+                let flag = resolved.distinct.and_then(|it| self.distincts.get(it)).map(|it| it.flag);
+                resolved.count = flag.and_then(|flag| part(self, Some(flag), Value::Count));
+            }
+        }
+        Ok(resolved)
+    }
+
+    fn edge(&mut self, distance: Micros) -> usize {
+        if let Some(at) = self.edges.iter().position(|it| it.distance == distance) {
+            return at;
+        }
+        self.edges.push(Edge { distance, taps: Vec::new(), below: 0..0 });
+        self.edges.len() - 1
+    }
+
+    fn part(&mut self, bit: Option<Bit>, value: Value, lower: usize, upper: Option<usize>) -> Part {
+        let known = self.lanes.iter().position(|it| it.bit == bit && it.value == value);
+        let lane = known.unwrap_or_else(|| {
+            let lane = Lane { bit, value, at: self.totals };
+            self.totals += lane.words();
+            self.lanes.push(lane);
+            self.lanes.len() - 1
+        });
+        let lower = self.tap(lower, lane);
+        let upper = upper.map_or(0, |upper| self.tap(upper, lane));
+        Part { lane, lower, upper }
+    }
+
+    /// Where a lane's total stands among an edge's.
+    fn tap(&mut self, edge: usize, lane: usize) -> usize {
+        let lanes = &self.lanes;
+        let Some(edge) = self.edges.get_mut(edge) else { return 0 };
+        if let Some(tap) = edge.taps.iter().find(|it| it.lane == lane) {
+            return tap.at;
+        }
+        let at = edge.taps.iter().map(|tap| lanes.get(tap.lane).map_or(0, Lane::words)).sum();
+        edge.taps.push(Tap { lane, at });
+        at
+    }
+
+    /// Adds a window to the plan of its pair, which has the same columns and conditions.
+    fn pair(&mut self, window: &Window, pair: ColumnId) -> Result<PairWindow, PlanError> {
+        let column = self.layout.value(pair);
+        let index = self.pairs.iter().position(|it| it.column == column).unwrap_or(self.pairs.len());
+        let known = self.pairs.get(index).map(|it| it.plan.input.windows.clone());
+        let mut windows = known.unwrap_or_default();
+        let at = WindowId(u16::try_from(windows.len()).map_err(|_| PlanError::Many)?);
+        windows.push(Window { pair: None, ..*window });
+        let PlanInput { columns, conditions, .. } = self.input.clone();
+        let input = PlanInput { columns, conditions, windows };
+        let plan = PairPlan { column, plan: Box::new(Self::with_sizes(input, self.sizes)?) };
+        match self.pairs.get_mut(index) {
+            Some(known) => *known = plan,
+            None => self.pairs.push(plan),
+        }
+        Ok(PairWindow { column, index, window: at })
     }
 
     /// What it was made of.
@@ -144,24 +414,34 @@ impl Plan {
         &self.input
     }
 
-    /// A window.
-    pub(crate) fn window(&self, window: WindowId) -> Option<&Window> {
-        self.input.windows.get(window.index())
+    /// A window as it is answered.
+    pub(crate) fn resolved(&self, window: WindowId) -> Option<&Resolved> {
+        self.windows.get(window.index())
     }
 
     /// How a column is read; an unknown one as integers.
     pub(crate) fn column_type(&self, column: Option<ColumnId>) -> ColumnType {
-        column
-            .and_then(|column| self.input.columns.get(column.index()))
-            .copied()
-            .unwrap_or(ColumnType::Integer)
+        let ty = column.and_then(|column| self.input.columns.get(column.index()));
+        ty.copied().unwrap_or(ColumnType::Integer)
     }
 
     /// The farthest that any window reaches back from the current event; 0 without windows.
     pub fn reach(&self) -> Micros {
-        let reaches = self.input.windows.iter().map(|it| it.over + it.delay.unwrap_or(0));
-        reaches.max().unwrap_or(0)
+        self.edges.iter().map(|it| it.distance).max().unwrap_or(0)
     }
+}
+
+/// Whether a window is answered by the flags of the newest of each value: it has no upper edge.
+fn flagged(window: &Window) -> bool {
+    window.need == Need::Distinct && window.delay.is_none() && window.pair.is_none()
+}
+
+/// Where an item stands in a list, to which it is added if it is not there.
+fn index_of<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
+    list.iter().position(|it| *it == item).unwrap_or_else(|| {
+        list.push(item);
+        list.len() - 1
+    })
 }
 
 fn check(input: &PlanInput, at: usize, window: &Window) -> Result<(), PlanError> {

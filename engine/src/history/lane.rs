@@ -1,0 +1,110 @@
+//! Lanes: what is summed over rows, of which condition and column.
+
+use std::ops::Range;
+
+use super::exact::{SQUARE_LIMBS, SUM_LIMBS, square_limbs, sum_limbs};
+use super::layout::Bit;
+use super::plan::ColumnType;
+use super::table::Table;
+
+/// Something that is summed over the rows that have a bit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Lane {
+    pub(crate) bit: Option<Bit>,
+    pub(crate) value: Value,
+    /// Where its total stands among those of all lanes.
+    pub(crate) at: usize,
+}
+
+/// What is summed; columns are a table's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Value {
+    /// One for each row.
+    Count,
+    /// The values of a column.
+    Sum(ColumnType, usize),
+    /// Their squares.
+    Squares(ColumnType, usize),
+}
+
+/// A total as limbs, of which a lane uses the first [`Lane::words`].
+pub(crate) type Limbs = [i128; SQUARE_LIMBS];
+
+impl Lane {
+    /// Words of its total.
+    pub(crate) fn words(&self) -> usize {
+        match self.value {
+            Value::Count | Value::Sum(ColumnType::Integer, _) | Value::Squares(ColumnType::Integer, _) => 1,
+            Value::Sum(ColumnType::Real, _) => SUM_LIMBS,
+            Value::Squares(ColumnType::Real, _) => SQUARE_LIMBS,
+        }
+    }
+
+    /// Its total over some rows.
+    #[inline]
+    pub(crate) fn total(&self, table: &Table, rows: Range<usize>) -> Limbs {
+        match self.value {
+            Value::Count => [i128::from(count(table, self.bit, rows)), 0, 0, 0],
+            Value::Sum(ColumnType::Integer, column) => [sum(table, self.bit, column, rows), 0, 0, 0],
+            _ => self.total_of_limbs(table, rows),
+        }
+    }
+
+    fn total_of_limbs(&self, table: &Table, rows: Range<usize>) -> Limbs {
+        let mut total = [0; SQUARE_LIMBS];
+        for row in rows.filter(|row| table.has(self.bit, *row)) {
+            match self.value {
+                Value::Count => add(&mut total, &[1]),
+                Value::Sum(ty, column) => {
+                    add(&mut total, &sum_limbs(ty, table.word(column, row).cast_signed()))
+                }
+                Value::Squares(ty, column) => {
+                    add(&mut total, &square_limbs(ty, table.word(column, row).cast_signed()));
+                }
+            }
+        }
+        total
+    }
+}
+
+/// How many rows have a bit.
+#[inline]
+pub(crate) fn count(table: &Table, bit: Option<Bit>, rows: Range<usize>) -> u64 {
+    match bit {
+        None => rows.len() as u64,
+        Some(bit) => {
+            let words = table.part(bit.column, rows);
+            words.iter().fold(0, |count: u64, word| count.wrapping_add(word >> bit.shift & 1))
+        }
+    }
+}
+
+/// The sum of an integer column over the rows that have a bit.
+#[inline]
+pub(crate) fn sum(table: &Table, bit: Option<Bit>, column: usize, rows: Range<usize>) -> i128 {
+    let values = table.part(column, rows.clone()).iter().map(|word| i128::from(word.cast_signed()));
+    match bit {
+        None => values.fold(0, i128::wrapping_add),
+        Some(bit) => {
+            let words = table.part(bit.column, rows).iter().map(|word| word >> bit.shift & 1);
+            values.zip(words).fold(0, |sum, (value, bit)| sum.wrapping_add(if bit == 1 { value } else { 0 }))
+        }
+    }
+}
+
+/// Adds a total to another, word by word. Wrapping, so that nothing from outside can make it panic. INVARIANT
+/// (amount bound): amounts are at most 10¹³ in magnitude at every intake, so that no sum wraps.
+#[inline]
+pub(crate) fn add(to: &mut [i128], total: &[i128]) {
+    for (to, total) in to.iter_mut().zip(total) {
+        *to = to.wrapping_add(*total);
+    }
+}
+
+/// Takes a total from another, word by word.
+#[inline]
+pub(crate) fn subtract(from: &mut [i128], total: &[i128]) {
+    for (from, total) in from.iter_mut().zip(total) {
+        *from = from.wrapping_sub(*total);
+    }
+}

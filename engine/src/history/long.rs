@@ -1,0 +1,665 @@
+//! The long form: blocks under a tree, and for every edge a cursor with the totals below it.
+//!
+//! Totals count from the beginning of the history and never shrink by trimming: a window is the difference of two of
+//! them, so what left by age cancels. A cursor knows the time that it was moved to, and INVARIANT (below): its totals
+//! are those of exactly the rows, kept or dropped, with `time <= threshold`, and it stands at the first kept row
+//! newer than that, or at the end of the tail.
+
+use std::ops::Range;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use rules::time::Micros;
+use smallvec::SmallVec;
+
+use super::distinct::Values;
+use super::edges::{Edges, Spot};
+use super::lane::{self, Limbs};
+use super::plan::{DistinctLane, Edge, Part, Plan, Resolved};
+use super::table::{Row, Table};
+use super::tree::{self, Block, Change, NONE, Path, Tree};
+use super::{Extremes, History, Key, Moment, NewRow};
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Long {
+    tree: Tree,
+    /// Totals of all rows ever, in all lanes.
+    total: Box<[i128]>,
+    /// Of those dropped.
+    dropped: Box<[i128]>,
+    /// Of those below each edge's cursor, in the lanes that the edge taps.
+    below: Box<[i128]>,
+    cursors: Box<[Cursor]>,
+    distincts: Box<[Values]>,
+    /// By pair plan: a history for each value of its column.
+    pairs: Box<[HashMap<i64, History, FixedState>]>,
+    horizon: Micros,
+    /// Scratch: one row's totals in all lanes, and its words.
+    delta: Box<[i128]>,
+    words: Box<[u64]>,
+}
+
+/// See the module.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Cursor {
+    threshold: Micros,
+    block: u32,
+    row: usize,
+}
+
+/// What is left of a long history after trimming.
+#[derive(Debug)]
+pub(crate) enum Trimmed {
+    /// It stays long.
+    Long,
+    /// So few rows that they stand in the short form.
+    Short(Table),
+}
+
+impl Long {
+    /// Of the rows of a short history.
+    pub(crate) fn new(plan: &Plan, rows: &Table) -> Self {
+        let tree = Tree::new(plan);
+        let cursor = Cursor { threshold: Micros::MIN, block: tree.head(), row: 0 };
+        let mut long = Self {
+            tree,
+            total: vec![0; plan.totals].into(),
+            dropped: vec![0; plan.totals].into(),
+            below: vec![0; plan.below].into(),
+            cursors: vec![cursor; plan.edges.len()].into(),
+            distincts: plan.distincts.iter().map(|it| Values::new(it.mutable)).collect(),
+            pairs: plan.pairs.iter().map(|_| HashMap::default()).collect(),
+            horizon: Micros::MIN,
+            delta: vec![0; plan.totals].into(),
+            words: vec![0; plan.layout.width()].into(),
+        };
+        for row in 0..rows.len() {
+            rows.copy_row(row, &mut long.words);
+            long.insert_words(plan, rows.key(row));
+        }
+        long
+    }
+
+    /// Rows that are kept and newer than the horizon.
+    pub(crate) fn len(&self) -> usize {
+        self.tree.rows() - self.start().2
+    }
+
+    pub(crate) fn newest(&self) -> Option<Key> {
+        self.tree.block(self.tree.tail()).table.last_key()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let pairs: usize = self.pairs.iter().map(HashMap::allocation_size).sum();
+        let inner: usize = self.pairs.iter().flat_map(HashMap::values).map(History::bytes).sum();
+        let totals = [&self.total, &self.dropped, &self.below, &self.delta];
+        size_of::<Self>()
+            + self.tree.bytes()
+            + totals.into_iter().map(|it| size_of_val::<[i128]>(it)).sum::<usize>()
+            + size_of_val::<[Cursor]>(&self.cursors)
+            + size_of_val::<[u64]>(&self.words)
+            + self.distincts.iter().map(|it| size_of::<Values>() + it.bytes()).sum::<usize>()
+            + pairs
+            + inner
+    }
+
+    /// Inserts a row at its place.
+    pub(crate) fn insert(&mut self, plan: &Plan, row: NewRow<'_>) {
+        plan.layout.pack(row, &mut self.words);
+        self.insert_words(plan, row.key);
+    }
+
+    /// Inserts the row in `words`, whose hidden bits are zero.
+    fn insert_words(&mut self, plan: &Plan, key: Key) {
+        self.flag_new(plan, key);
+        let (path, block, row, change) = self.tree.insert(plan, key, &self.words);
+        if let Change::Split { left, at, right } = change {
+            for cursor in self.cursors.iter_mut().filter(|it| it.block == left && at <= it.row) {
+                *cursor = Cursor { block: right, row: cursor.row - at, ..*cursor };
+            }
+        }
+        for cursor in self.cursors.iter_mut().filter(|it| it.block == block && key.time <= it.threshold) {
+            cursor.row += 1;
+        }
+        self.delta.fill(0);
+        tree::totals_of(plan, &self.tree.block(block).table, row..row + 1, &mut self.delta);
+        self.add_delta(plan, &path, key.time);
+        self.tree.raise_extremes(plan, &path, block, row);
+        if !plan.pairs.is_empty() {
+            self.insert_in_pairs(plan, block, row);
+        }
+    }
+
+    /// Inserts a row into the histories of its pairs.
+    fn insert_in_pairs(&mut self, plan: &Plan, block: u32, row: usize) {
+        let table = &self.tree.block(block).table;
+        let whole = Row::new(table, &plan.layout, row);
+        let values: SmallVec<[i64; 8]> = whole.values().collect();
+        let members: SmallVec<[u64; 4]> = whole.member_words().collect();
+        let row = NewRow { key: whole.key(), members: &members, state: whole.state(), values: &values };
+        for (pair, histories) in plan.pairs.iter().zip(&mut self.pairs) {
+            let second = table.word(pair.column, whole.index()).cast_signed();
+            histories.entry(second).or_default().insert(&pair.plan, row);
+        }
+    }
+
+    /// Flags the row in `words` in each distinct lane in which it is the newest of its value, in place of the one
+    /// that was.
+    fn flag_new(&mut self, plan: &Plan, key: Key) {
+        for (at, lane) in plan.distincts.iter().enumerate() {
+            let word = |column: usize| self.words.get(column).copied().unwrap_or(0);
+            if lane.bit.is_some_and(|bit| word(bit.column) >> bit.shift & 1 == 0) {
+                continue;
+            }
+            let value = word(lane.column).cast_signed();
+            let newest = self.distincts.get_mut(at).and_then(|values| values.insert(value, key));
+            if newest.is_some_and(|newest| key < newest) {
+                continue;
+            }
+            if let Some(newest) = newest {
+                self.set_flag(plan, lane, newest, false);
+            }
+            if let Some(word) = self.words.get_mut(lane.flag.column) {
+                *word |= 1 << lane.flag.shift;
+            }
+        }
+    }
+
+    /// Sets or clears a row's flag in a distinct lane, in the totals too.
+    fn set_flag(&mut self, plan: &Plan, lane: &DistinctLane, key: Key, on: bool) {
+        let Some((path, block, row)) = self.tree.find(key) else { return };
+        let table = &mut self.tree.block_mut(block).table;
+        if table.has(Some(lane.flag), row) == on {
+            return;
+        }
+        table.set_bit(lane.flag, row, on);
+        let by = [if on { 1 } else { -1 }];
+        let counts = |it: &&lane::Lane| it.bit == Some(lane.flag);
+        let Some(at) = plan.lanes.iter().find(counts).map(|it| it.at) else { return };
+        self.delta.fill(0);
+        if let Some(to) = self.delta.get_mut(at..=at) {
+            lane::add(to, &by);
+        }
+        self.add_delta(plan, &path, key.time);
+    }
+
+    /// Adds `delta`, of a row of this time, wherever it counts.
+    fn add_delta(&mut self, plan: &Plan, path: &Path, time: Micros) {
+        lane::add(&mut self.total, &self.delta);
+        self.tree.add(plan, path, 0, &self.delta);
+        for (edge, cursor) in plan.edges.iter().zip(&self.cursors) {
+            if time <= cursor.threshold
+                && let Some(below) = self.below.get_mut(edge.below.clone())
+            {
+                tree::add_taps(plan, &edge.taps, &self.delta, below);
+            }
+        }
+    }
+
+    /// Gives the row at a key other mutable members and another state; says whether there is such a row.
+    pub(crate) fn amend(&mut self, plan: &Plan, key: Key, members: &[u64], state: u16) -> bool {
+        if key.time <= self.horizon {
+            return false;
+        }
+        let Some((path, block, row)) = self.tree.find(key) else { return false };
+        let table = &mut self.tree.block_mut(block).table;
+        self.delta.fill(0);
+        tree::totals_of(plan, table, row..row + 1, &mut self.delta);
+        self.delta.iter_mut().for_each(|word| *word = word.wrapping_neg());
+        let was: SmallVec<[bool; 8]> = plan.distincts.iter().map(|it| table.has(it.bit, row)).collect();
+        let matched: SmallVec<[bool; 8]> = plan.extremes.iter().map(|it| table.has(it.bit, row)).collect();
+        amend_row(plan, table, row, members, state);
+        tree::totals_of(plan, table, row..row + 1, &mut self.delta);
+        let extremes_change =
+            plan.extremes.iter().zip(matched).any(|(it, matched)| table.has(it.bit, row) != matched);
+        self.add_delta(plan, &path, key.time);
+        if extremes_change {
+            self.tree.refresh_path(plan, &path);
+        }
+        for ((at, lane), was) in plan.distincts.iter().enumerate().zip(was) {
+            let table = &self.tree.block(block).table;
+            let value = table.word(lane.column, row).cast_signed();
+            match (was, table.has(lane.bit, row)) {
+                (false, true) => self.flag_amended(plan, at, lane, value, key),
+                (true, false) => {
+                    let newest = self.distincts.get_mut(at).and_then(|values| values.remove(value, key));
+                    self.set_flag(plan, lane, key, false);
+                    if let Some(newest) = newest {
+                        self.set_flag(plan, lane, newest, true);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (pair, histories) in plan.pairs.iter().zip(&mut self.pairs) {
+            let value = self.tree.block(block).table.word(pair.column, row).cast_signed();
+            if let Some(history) = histories.get_mut(&value) {
+                history.amend(&pair.plan, key, members, state);
+            }
+        }
+        true
+    }
+
+    /// Takes a row that now matches into a distinct lane.
+    fn flag_amended(&mut self, plan: &Plan, at: usize, lane: &DistinctLane, value: i64, key: Key) {
+        let newest = self.distincts.get_mut(at).and_then(|values| values.insert(value, key));
+        if newest.is_some_and(|newest| key < newest) {
+            return;
+        }
+        if let Some(newest) = newest {
+            self.set_flag(plan, lane, newest, false);
+        }
+        self.set_flag(plan, lane, key, true);
+    }
+
+    /// The row at a key.
+    pub(crate) fn row<'a>(&'a self, plan: &'a Plan, key: Key) -> Option<Row<'a>> {
+        let (_, block, row) = self.tree.find(key).filter(|_| self.horizon < key.time)?;
+        Some(Row::new(&self.tree.block(block).table, &plan.layout, row))
+    }
+
+    /// Hides the rows with `time <= horizon`, and drops the blocks that hold no others.
+    pub(crate) fn trim(&mut self, plan: &Plan, horizon: Micros) -> Trimmed {
+        self.horizon = self.horizon.max(horizon);
+        let leaves = |long: &Self| {
+            let head = long.tree.head();
+            let newest = long.tree.block(head).table.last_key();
+            head != long.tree.tail() && newest.is_some_and(|newest| newest.time <= long.horizon)
+        };
+        if leaves(self) {
+            for at in 0..self.cursors.len() {
+                self.advance(plan, at, self.horizon);
+            }
+            while leaves(self) {
+                self.drop_head(plan);
+            }
+        }
+        let few = self.tree.rows() <= plan.sizes.back + plan.sizes.block && self.len() <= plan.sizes.back;
+        if few { Trimmed::Short(self.to_short(plan)) } else { Trimmed::Long }
+    }
+
+    /// Drops the first block, which holds no row newer than the horizon.
+    fn drop_head(&mut self, plan: &Plan) {
+        let head = self.tree.pop_head(plan);
+        let table = &self.tree.block(head).table;
+        tree::totals_of(plan, table, 0..table.len(), &mut self.dropped);
+        for (lane, values) in plan.distincts.iter().zip(&mut self.distincts) {
+            for row in (0..table.len()).filter(|row| table.has(lane.bit, *row)) {
+                let value = table.word(lane.column, row).cast_signed();
+                values.drop_row(value, table.key(row), table.has(Some(lane.flag), row));
+            }
+        }
+        for (pair, histories) in plan.pairs.iter().zip(&mut self.pairs) {
+            for word in table.column(pair.column) {
+                let value = word.cast_signed();
+                let Some(history) = histories.get_mut(&value) else { continue };
+                history.trim(&pair.plan, self.horizon);
+                if history.is_empty() {
+                    histories.remove(&value);
+                }
+            }
+        }
+        self.tree.recycle(plan, head);
+    }
+
+    fn to_short(&self, plan: &Plan) -> Table {
+        let mut table = Table::new(plan.layout.width(), super::short::capacity_for(plan, self.len()));
+        let mut words: SmallVec<[u64; 16]> = SmallVec::from_elem(0, plan.layout.width());
+        for (from, row) in self.places() {
+            from.copy_row(row, &mut words);
+            for column in plan.layout.member_columns() {
+                if let Some(word) = words.get_mut(column) {
+                    *word &= plan.layout.visible(column);
+                }
+            }
+            table.insert(table.len(), &words);
+        }
+        table
+    }
+
+    /// The first row newer than the horizon, as block and place, and how many rows stand before it. They are in the
+    /// first block, or in two where a late row split it.
+    fn start(&self) -> (u32, usize, usize) {
+        let (mut block, mut before) = (self.tree.head(), 0);
+        loop {
+            let Block { table, next, .. } = self.tree.block(block);
+            let row = table.rank(self.horizon);
+            if row < table.len() || *next == NONE {
+                return (block, row, before + row);
+            }
+            before += row;
+            block = *next;
+        }
+    }
+
+    /// All rows newer than the horizon, oldest first, as places in tables.
+    fn places(&self) -> impl Iterator<Item = (&Table, usize)> {
+        let (block, row, _) = self.start();
+        let blocks = std::iter::successors(Some((block, row)), |(block, _)| {
+            let next = self.tree.block(*block).next;
+            (next != NONE).then_some((next, 0))
+        });
+        blocks.flat_map(|(block, first)| {
+            let table = &self.tree.block(block).table;
+            (first..table.len()).map(move |row| (table, row))
+        })
+    }
+
+    /// All rows newer than the horizon, oldest first.
+    pub(crate) fn rows<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Row<'a>> {
+        self.places().map(|(table, row)| Row::new(table, &plan.layout, row))
+    }
+
+    /// Moves an edge's cursor forward to a time: row by row within its block and into the next one; beyond, by the
+    /// totals of the tree.
+    fn advance(&mut self, plan: &Plan, at: usize, threshold: Micros) {
+        let (Some(edge), Some(cursor)) = (plan.edges.get(at), self.cursors.get_mut(at)) else { return };
+        if threshold <= cursor.threshold {
+            return;
+        }
+        let Some(below) = self.below.get_mut(edge.below.clone()) else { return };
+        cursor.threshold = threshold;
+        let block = self.tree.block(cursor.block);
+        let last = |table: &Table| table.last_key().map_or(Micros::MAX, |key| key.time);
+        if threshold < last(&block.table) || block.next == NONE {
+            cursor.row = pass(plan, edge, &block.table, cursor.row, threshold, below);
+            return;
+        }
+        let next = self.tree.block(block.next);
+        if threshold < last(&next.table) || next.next == NONE {
+            tree::add_rows(plan, &edge.taps, &block.table, cursor.row..block.table.len(), below);
+            cursor.block = block.next;
+            cursor.row = pass(plan, edge, &next.table, 0, threshold, below);
+            return;
+        }
+        below.fill(0);
+        tree::add_taps(plan, &edge.taps, &self.dropped, below);
+        (cursor.block, cursor.row) = self.tree.seek(plan, threshold, &edge.taps, below);
+    }
+
+    /// Where an edge lies for an event at a time. A cursor is moved forward, or back within its block; farther back,
+    /// for a late event, it stays and the place is found apart.
+    fn spot(&mut self, plan: &Plan, edges: &mut Edges, at: usize, time: Micros) -> Spot {
+        if let Some(spot) = edges.found(plan, at) {
+            return spot;
+        }
+        let (Some(edge), Some(cursor)) = (plan.edges.get(at), self.cursors.get_mut(at)) else {
+            return Spot::UNKNOWN;
+        };
+        let threshold = time.saturating_sub(edge.distance);
+        let table = &self.tree.block(cursor.block).table;
+        let spot = if cursor.threshold <= threshold {
+            self.advance(plan, at, threshold);
+            self.cursors.get(at).map(|it| Spot::at(it.block, it.row)).unwrap_or(Spot::UNKNOWN)
+        } else if 0 < cursor.row && table.time(0) <= threshold {
+            let row = table.rank(threshold);
+            if let Some(below) = self.below.get_mut(edge.below.clone()) {
+                tree::subtract_rows(plan, &edge.taps, table, row..cursor.row, below);
+            }
+            *cursor = Cursor { threshold, row, ..*cursor };
+            Spot::at(cursor.block, row)
+        } else {
+            let below = edges.apart(plan, edge.below.clone());
+            below.fill(0);
+            tree::add_taps(plan, &edge.taps, &self.dropped, below);
+            let (block, row) = self.tree.seek(plan, threshold, &edge.taps, below);
+            Spot { apart: true, ..Spot::at(block, row) }
+        };
+        edges.remember(at, spot);
+        spot
+    }
+
+    /// Totals below an edge whose spot is known.
+    fn below<'a>(&'a self, edges: &'a Edges, edge: &Edge, spot: Spot) -> &'a [i128] {
+        let below = if spot.apart { edges.totals() } else { &self.below };
+        below.get(edge.below.clone()).unwrap_or(&[])
+    }
+
+    /// The total of a lane over a window.
+    pub(crate) fn total(&mut self, question: &mut Question<'_>, part: Option<Part>) -> Limbs {
+        let mut limbs = Limbs::default();
+        let Some(part) = part else { return limbs };
+        let (plan, window, moment) = (question.plan, question.window, question.moment);
+        let Some(lane) = plan.lanes.get(part.lane) else { return limbs };
+        let words = lane.words();
+        let Some(limbs_used) = limbs.get_mut(..words) else { return limbs };
+        match window.upper {
+            None => limbs_used.copy_from_slice(self.total.get(lane.at..lane.at + words).unwrap_or(&[0; 4])),
+            Some(upper) => self.add_below(question, upper, part.upper, limbs_used, lane::add),
+        }
+        self.add_below(question, window.lower, part.lower, limbs_used, lane::subtract);
+        if let Some((block, row)) = moment.exclude.and_then(|key| self.inside(plan, window, moment, key)) {
+            lane::subtract(limbs_used, &lane.total(&self.tree.block(block).table, row..row + 1));
+        }
+        limbs
+    }
+
+    fn add_below(
+        &mut self,
+        question: &mut Question<'_>,
+        edge: usize,
+        at: usize,
+        limbs: &mut [i128],
+        add: fn(&mut [i128], &[i128]),
+    ) {
+        let spot = self.spot(question.plan, question.edges, edge, question.moment.at);
+        let Some(edge) = question.plan.edges.get(edge) else { return };
+        let below = self.below(question.edges, edge, spot);
+        add(limbs, below.get(at..at + limbs.len()).unwrap_or(&[]));
+    }
+
+    /// The place of a row, if it lies between a window's edges.
+    fn inside(&self, plan: &Plan, window: &Resolved, moment: Moment, key: Key) -> Option<(u32, usize)> {
+        let bound = |edge: usize| plan.edges.get(edge).map(|it| moment.at.saturating_sub(it.distance));
+        let lower = bound(window.lower)?;
+        let upper = window.upper.and_then(bound);
+        if key.time <= lower || upper.is_some_and(|upper| upper < key.time) {
+            return None;
+        }
+        self.tree.find(key).map(|(_, block, row)| (block, row))
+    }
+
+    /// The places between which a window's rows stand.
+    fn span(&mut self, question: &mut Question<'_>) -> ((u32, usize), (u32, usize)) {
+        let (plan, window, at) = (question.plan, question.window, question.moment.at);
+        let lower = self.spot(plan, question.edges, window.lower, at);
+        let upper = match window.upper {
+            Some(upper) => {
+                let spot = self.spot(plan, question.edges, upper, at);
+                (spot.block, spot.row)
+            }
+            None => (self.tree.tail(), self.tree.block(self.tree.tail()).table.len()),
+        };
+        ((lower.block, lower.row), upper)
+    }
+
+    /// The least and the greatest of a window.
+    pub(crate) fn extremes(&mut self, question: &mut Question<'_>) -> Option<Extremes> {
+        let (plan, window, moment) = (question.plan, question.window, question.moment);
+        let lane = window.extremes?;
+        let (from, to) = self.span(question);
+        let excluded = moment.exclude.and_then(|key| self.inside(plan, window, moment, key));
+        match excluded {
+            None => self.tree.extremes(plan, lane, from, to),
+            Some((block, row)) => tree::join(
+                plan.extremes.get(lane)?,
+                self.tree.extremes(plan, lane, from, (block, row)),
+                self.tree.extremes(plan, lane, (block, row + 1), to),
+            ),
+        }
+    }
+
+    /// How many different values a window has, `current` counted in. Without an upper edge by the flags; with one by
+    /// a pass over its rows.
+    pub(crate) fn distinct(&mut self, question: &mut Question<'_>, current: Option<i64>) -> u64 {
+        let (plan, window, moment) = (question.plan, question.window, question.moment);
+        let Some(lane) = window.distinct else { return self.distinct_by_pass(question, current) };
+        let unexcluded = Moment { exclude: None, ..moment };
+        let [flags, ..] =
+            self.total(&mut Question { moment: unexcluded, ..question.reborrow() }, window.count);
+        let count = u64::try_from(flags).unwrap_or(0);
+        let (Some(lane), Some(values)) = (plan.distincts.get(lane), self.distincts.get(lane)) else {
+            return count;
+        };
+        let lower = plan.edges.get(window.lower).map_or(0, |it| moment.at.saturating_sub(it.distance));
+        let newer = |key: Option<Key>| key.is_some_and(|key| lower < key.time);
+        let mut count = count;
+        if let Some((block, row)) = moment.exclude.and_then(|key| self.inside(plan, window, moment, key)) {
+            let table = &self.tree.block(block).table;
+            let value = table.word(lane.column, row).cast_signed();
+            if table.has(Some(lane.flag), row) && !newer(values.newest(value, moment.exclude)) {
+                count -= 1;
+            }
+        }
+        let known = current.is_none_or(|value| newer(values.newest(value, moment.exclude)));
+        count + u64::from(!known)
+    }
+
+    fn distinct_by_pass(&mut self, question: &mut Question<'_>, current: Option<i64>) -> u64 {
+        let mut values = question.edges.take_values();
+        values.extend(current);
+        let column = question.window.column;
+        self.each(question, |table, row| {
+            values.insert(table.word(column, row).cast_signed());
+        });
+        let count = values.len() as u64;
+        question.edges.return_values(values);
+        count
+    }
+
+    /// Shows every row of a window, oldest first.
+    pub(crate) fn each(&mut self, question: &mut Question<'_>, mut each: impl FnMut(&Table, usize)) {
+        let (window, exclude) = (question.window, question.moment.exclude);
+        let (from, to) = self.span(question);
+        let mut at = from;
+        loop {
+            let block = self.tree.block(at.0);
+            let end = if at.0 == to.0 { to.1 } else { block.table.len() };
+            for row in at.1..end {
+                let out = || exclude.is_some_and(|key| block.table.key(row) == key);
+                if block.table.has(window.bit, row) && !out() {
+                    each(&block.table, row);
+                }
+            }
+            if at.0 == to.0 || block.next == NONE {
+                return;
+            }
+            at = (block.next, 0);
+        }
+    }
+
+    /// The oldest row of a window: its key and value. Blocks without a matching row are passed over by their counts.
+    pub(crate) fn first(&mut self, question: &mut Question<'_>) -> Option<(Key, i64)> {
+        let (from, to) = self.span(question);
+        let mut place = from;
+        loop {
+            let table = &self.tree.block(place.0).table;
+            let end = if place.0 == to.0 { to.1 } else { table.len() };
+            let found = matching(question, table, place.1..end).next();
+            if let Some(row) = found {
+                return Some((table.key(row), table.word(question.window.column, row).cast_signed()));
+            }
+            if place.0 == to.0 {
+                return None;
+            }
+            let block = self.block_beside(question, table.last_key()?, true)?;
+            if table_is_behind(&self.tree, block, to.0) {
+                return None;
+            }
+            place = (block, 0);
+        }
+    }
+
+    /// The newest row of a window: its key and value.
+    pub(crate) fn last(&mut self, question: &mut Question<'_>) -> Option<(Key, i64)> {
+        let (from, to) = self.span(question);
+        let mut place = to;
+        loop {
+            let table = &self.tree.block(place.0).table;
+            let start = if place.0 == from.0 { from.1 } else { 0 };
+            let found = matching(question, table, start..place.1).next_back();
+            if let Some(row) = found {
+                return Some((table.key(row), table.word(question.window.column, row).cast_signed()));
+            }
+            if place.0 == from.0 {
+                return None;
+            }
+            let block = self.block_beside(question, table.last_key()?, false)?;
+            if table_is_behind(&self.tree, from.0, block) {
+                return None;
+            }
+            place = (block, self.tree.block(block).table.len());
+        }
+    }
+
+    /// The next block, or the one before, with a row that matches a window's condition.
+    fn block_beside(&self, question: &Question<'_>, key: Key, behind: bool) -> Option<u32> {
+        let part = question.window.count?;
+        let lane = question.plan.lanes.get(part.lane)?;
+        self.tree.block_with(question.plan, lane.at, key, behind)
+    }
+
+    /// The history of a pair.
+    pub(crate) fn pair(&mut self, pair: usize, value: i64) -> Option<&mut History> {
+        self.pairs.get_mut(pair)?.get_mut(&value)
+    }
+}
+
+/// One window at one moment.
+#[derive(Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) window: &'a Resolved,
+    pub(crate) edges: &'a mut Edges,
+    pub(crate) moment: Moment,
+}
+
+impl Question<'_> {
+    fn reborrow(&mut self) -> Question<'_> {
+        Question { plan: self.plan, window: self.window, edges: self.edges, moment: self.moment }
+    }
+}
+
+/// The rows among some that match a window's condition and are not left out.
+fn matching<'a>(
+    question: &'a Question<'_>,
+    table: &'a Table,
+    rows: Range<usize>,
+) -> impl DoubleEndedIterator<Item = usize> + 'a {
+    let (bit, exclude) = (question.window.bit, question.moment.exclude);
+    rows.filter(move |row| table.has(bit, *row) && exclude.is_none_or(|exclude| table.key(*row) != exclude))
+}
+
+/// Whether a block stands behind another.
+fn table_is_behind(tree: &Tree, block: u32, other: u32) -> bool {
+    tree.block(other).table.last_key() < tree.block(block).table.last_key()
+}
+
+/// Moves a cursor over the rows of one table up to a time; gives where it stands then.
+fn pass(
+    plan: &Plan,
+    edge: &Edge,
+    table: &Table,
+    from: usize,
+    threshold: Micros,
+    below: &mut [i128],
+) -> usize {
+    // In time order the edge moves by a row or two: look there before searching.
+    let ahead = (from..table.len()).take(4).take_while(|row| table.time(*row) <= threshold).count();
+    let to = if ahead < 4 { from + ahead } else { table.rank(threshold) };
+    if from < to {
+        tree::add_rows(plan, &edge.taps, table, from..to, below);
+    }
+    to
+}
+
+/// Writes a row's mutable member bits and its state.
+pub(crate) fn amend_row(plan: &Plan, table: &mut Table, row: usize, members: &[u64], state: u16) {
+    for column in plan.layout.member_columns() {
+        let mutable = plan.layout.mutable(column);
+        let kept = table.word(column, row) & !mutable;
+        table.set_word(column, row, kept | plan.layout.pack_members(column, members) & mutable);
+    }
+    table.set_state(row, state);
+}

@@ -1,0 +1,204 @@
+//! The short form: one table, no running state; every answer is a pass over a part of its columns.
+
+use std::ops::Range;
+
+use super::edges::{Edges, Spot};
+use super::exact::{SUM_LIMBS, Totals};
+use super::lane::{self, Lane, Value};
+use super::layout::Layout;
+use super::plan::{ExtremeLane, Need, Plan, Resolved};
+use super::table::{Row, Table};
+use super::tree::extremes_of;
+use super::{Extremes, Key, Moment};
+
+/// Words that a short history has room for when so many rows stand in it: at most a quarter is spare.
+pub(crate) fn capacity_for(plan: &Plan, rows: usize) -> usize {
+    (rows + rows / 4 + 1).clamp(2, plan.sizes.short)
+}
+
+/// Makes room for one more row: moves the rows to the front where that frees an eighth, and grows otherwise. There
+/// must be fewer rows than the short form's most.
+pub(crate) fn make_room(plan: &Plan, table: &mut Table) {
+    if !table.is_full() {
+        return;
+    }
+    let spare = table.capacity() - table.len();
+    if 0 < spare && (table.capacity() <= 8 * spare || table.capacity() == plan.sizes.short) {
+        table.compact();
+    } else {
+        *table = table.resized(plan.layout.width(), capacity_for(plan, table.len()));
+    }
+}
+
+/// The rows of a window, before its condition.
+#[derive(Debug)]
+pub(crate) struct Span<'a> {
+    table: &'a Table,
+    layout: &'a Layout,
+    window: &'a Resolved,
+    /// Around the row that is left out, if there is one.
+    rows: [Range<usize>; 2],
+    /// Only rows with this value in this column.
+    pair: Option<(usize, u64)>,
+}
+
+impl<'a> Span<'a> {
+    #[inline]
+    pub(crate) fn new(
+        table: &'a Table,
+        plan: &'a Plan,
+        window: &'a Resolved,
+        edges: &mut Edges,
+        moment: Moment,
+    ) -> Self {
+        let start = rank(table, plan, edges, window.lower, moment);
+        let end = match window.upper {
+            Some(upper) => rank(table, plan, edges, upper, moment).max(start),
+            None => table.len(),
+        };
+        let out = moment.exclude.and_then(|key| table.find(key)).filter(|row| (start..end).contains(row));
+        let rows = match out {
+            None => [start..end, end..end],
+            Some(out) => [start..out, out + 1..end],
+        };
+        Self { table, layout: &plan.layout, window, rows, pair: None }
+    }
+
+    /// Only the rows of a pair.
+    pub(crate) fn among(self, column: usize, value: i64) -> Self {
+        Self { pair: Some((column, value.cast_unsigned())), ..self }
+    }
+
+    /// The matching rows, oldest first.
+    pub(crate) fn matching(&self) -> impl DoubleEndedIterator<Item = usize> + use<'_, 'a> {
+        let [before, after] = self.rows.clone();
+        let in_pair =
+            |row: usize| self.pair.is_none_or(|(column, value)| self.table.word(column, row) == value);
+        before.chain(after).filter(move |row| self.table.has(self.window.bit, *row) && in_pair(*row))
+    }
+
+    /// The same, to be looked at.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'a>> + use<'_, 'a> {
+        self.matching().map(|row| Row::new(self.table, self.layout, row))
+    }
+
+    #[inline]
+    pub(crate) fn count(&self) -> u64 {
+        if self.pair.is_some() {
+            return self.matching().count() as u64;
+        }
+        let [before, after] = self.rows.clone();
+        lane::count(self.table, self.window.bit, before) + lane::count(self.table, self.window.bit, after)
+    }
+
+    /// The sum of an integer column.
+    #[inline]
+    pub(crate) fn sum(&self) -> i128 {
+        let (bit, column) = (self.window.bit, self.window.column);
+        if self.pair.is_some() {
+            let values = self.matching().map(|row| i128::from(self.table.word(column, row).cast_signed()));
+            return values.fold(0, i128::wrapping_add);
+        }
+        let [before, after] = self.rows.clone();
+        lane::sum(self.table, bit, column, before).wrapping_add(lane::sum(self.table, bit, column, after))
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        let Resolved { need, ty, column, .. } = *self.window;
+        let count = if need.counts() { self.count() } else { 0 };
+        let (mut sum, mut squares) = ([0; SUM_LIMBS], [0; 4]);
+        if need.sums() {
+            self.add(Value::Sum(ty, column), &mut sum);
+        }
+        if need == Need::Variance {
+            self.add(Value::Squares(ty, column), &mut squares);
+        }
+        Totals::from_parts(ty, count, sum, squares)
+    }
+
+    fn add(&self, value: Value, to: &mut [i128]) {
+        let lane = Lane { bit: self.window.bit, value, at: 0 };
+        if self.pair.is_some() {
+            self.matching().for_each(|row| lane::add(to, &lane.total(self.table, row..row + 1)));
+        } else {
+            self.rows.iter().for_each(|rows| lane::add(to, &lane.total(self.table, rows.clone())));
+        }
+    }
+
+    pub(crate) fn extremes(&self) -> Option<Extremes> {
+        let Resolved { bit, column, ty, .. } = *self.window;
+        extremes_of(&ExtremeLane { bit, column, ty }, self.table, self.matching())
+    }
+
+    /// How many different values, `current` counted in.
+    pub(crate) fn distinct(&self, current: Option<i64>) -> u64 {
+        let mut values = Values::default();
+        let own = self.matching().map(|row| self.table.word(self.window.column, row));
+        own.chain(current.map(i64::cast_unsigned)).for_each(|value| values.insert(value));
+        u64::from(values.count)
+    }
+
+    pub(crate) fn first(&self) -> Option<(Key, i64)> {
+        self.matching().next().map(|row| self.entry(row))
+    }
+
+    pub(crate) fn last(&self) -> Option<(Key, i64)> {
+        self.matching().next_back().map(|row| self.entry(row))
+    }
+
+    fn entry(&self, row: usize) -> (Key, i64) {
+        (self.table.key(row), self.table.word(self.window.column, row).cast_signed())
+    }
+}
+
+/// Where an edge lies.
+#[inline]
+fn rank(table: &Table, plan: &Plan, edges: &mut Edges, edge: usize, moment: Moment) -> usize {
+    if let Some(spot) = edges.found(plan, edge) {
+        return spot.row;
+    }
+    let distance = plan.edges.get(edge).map_or(0, |it| it.distance);
+    let row = table.rank(moment.at.saturating_sub(distance));
+    edges.remember(edge, Spot::at(0, row));
+    row
+}
+
+/// Slots of [`Values`]: twice the rows of a short history and the current event, so that probing is short.
+const SLOTS: usize = 256;
+
+/// A set of up to 255 values without allocation: open addressing, slots of numbers from 1 into a list.
+struct Values {
+    slots: [u8; SLOTS],
+    values: [u64; SLOTS],
+    count: u8,
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self { slots: [0; SLOTS], values: [0; SLOTS], count: 0 }
+    }
+}
+
+impl Values {
+    /// INVARIANT (few values): a short history has at most 64 rows, so that with the current event's value slots
+    /// stay free and `count` is in range.
+    #[expect(clippy::indexing_slicing, reason = "a u8 is below the 256 slots")]
+    fn insert(&mut self, value: u64) {
+        // Fibonacci hashing: the upper byte of a product with 2⁶⁴ divided by the golden ratio.
+        let [.., hash] = value.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
+        let mut slot = hash;
+        loop {
+            let at = self.slots[usize::from(slot)];
+            if at == 0 {
+                self.values[usize::from(self.count)] = value;
+                self.count += 1;
+                self.slots[usize::from(slot)] = self.count;
+                return;
+            }
+            if self.values[usize::from(at - 1)] == value {
+                return;
+            }
+            slot = slot.wrapping_add(1);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Histories against their plain meaning, on random feeds: late, amended, excluded, trimmed, at every edge, in every
+//! form, with lengths so small that a few rows make several levels, and with those in use.
+
+use proptest::prelude::*;
+
+use super::plain::{Answer, Plain, PlainHistory};
+use super::plan::Sizes;
+use super::*;
+
+/// Several levels within a few dozen rows.
+const TINY: Sizes = Sizes { short: 6, back: 3, first: 4, block: 5, fan: 3 };
+/// The lengths in use.
+const REAL: Sizes = Sizes { short: 64, back: 40, first: 128, block: 256, fan: 64 };
+/// How late a row may be.
+const LATENESS: Micros = 20;
+/// Conditions: 0 immutable, 1 mutable, the last of each beyond the packed bits; more than 64, for wide masks.
+const CONDITIONS: usize = 70;
+
+#[derive(Clone, Debug)]
+enum Op {
+    /// A row this long after the newest, or so late.
+    Insert { gap: Micros, late: Option<Micros>, members: u64, values: [i64; 3] },
+    /// Other members for the n-th newest row.
+    Amend { back: usize, members: u64, state: u16 },
+    /// All windows at a moment; perhaps without the n-th newest row.
+    Ask { at: At, exclude: Option<usize>, among: i64, current: Option<i64> },
+    /// Everything that no window reaches goes, but for this much.
+    Trim { slack: Micros },
+}
+
+/// A moment to ask at.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    /// This far from the clock.
+    Clock(Micros),
+    /// Where the n-th newest row stands at an edge, give or take.
+    Edge { back: usize, edge: usize, off: Micros },
+}
+
+fn value() -> impl Strategy<Value = i64> {
+    prop_oneof![4 => -4..5_i64, 1 => Just(10_i64.pow(13)), 1 => Just(-10_i64.pow(13))]
+}
+
+fn op(dense: bool) -> impl Strategy<Value = Op> {
+    let gap = if dense { 0..3_i64 } else { 0..12_i64 };
+    let late = prop_oneof![5 => Just(None), 1 => (0..=LATENESS).prop_map(Some)];
+    let insert = (gap, late, any::<u64>(), value(), -2..3_i64, 0..4_i64).prop_map(
+        |(gap, late, members, amount, real, second)| {
+            let real = [0.1, -0.1, 1e-9, 3e12, -2.5e-4][usize::try_from(real + 2).unwrap()];
+            Op::Insert { gap, late, members, values: [amount, f64::to_bits(real).cast_signed(), second] }
+        },
+    );
+    let at = prop_oneof![
+        (-LATENESS..30).prop_map(At::Clock),
+        (0..80_usize, 0..20_usize, -1..=1_i64).prop_map(|(back, edge, off)| At::Edge { back, edge, off }),
+    ];
+    let ask = (at, proptest::option::of(0..40_usize), 0..4_i64, proptest::option::of(value()))
+        .prop_map(|(at, exclude, among, current)| Op::Ask { at, exclude, among, current });
+    let amend = (0..40_usize, any::<u64>(), any::<u16>()).prop_map(|(back, members, state)| Op::Amend {
+        back,
+        members,
+        state,
+    });
+    let trim = (0..40_i64).prop_map(|slack| Op::Trim { slack });
+    prop_oneof![8 => insert, 2 => amend, 3 => ask, 1 => trim]
+}
+
+/// Every need, over every kind of condition, with and without delay and pair.
+fn plan(sizes: Sizes) -> Plan {
+    let (amount, real, second) = (ColumnId(0), ColumnId(1), ColumnId(2));
+    let immutable = |at: usize| !at.is_multiple_of(2);
+    let conditions = (0..CONDITIONS).map(immutable).collect();
+    let mut windows = Vec::new();
+    let spans = [(9, None), (30, None), (13, Some(0)), (7, Some(9))];
+    for condition in [None, Some(ConditionId(0)), Some(ConditionId(1)), Some(ConditionId(69))] {
+        for (over, delay) in spans {
+            for pair in [None, Some(second)] {
+                let mut window = |need, column| {
+                    windows.push(Window { condition, column, need, over, delay, pair });
+                };
+                window(Need::Count, None);
+                window(Need::Scan, None);
+                window(Need::Sum, Some(amount));
+                for column in [amount, real] {
+                    for need in [Need::Mean, Need::Variance, Need::Extremes, Need::First, Need::Last] {
+                        window(need, Some(column));
+                    }
+                }
+                window(Need::Distinct, Some(amount));
+                window(Need::Distinct, Some(second));
+            }
+        }
+    }
+    Plan::with_sizes(
+        PlanInput {
+            columns: vec![ColumnType::Integer, ColumnType::Real, ColumnType::Integer],
+            conditions,
+            windows,
+        },
+        sizes,
+    )
+    .unwrap()
+}
+
+/// A history beside its plain meaning.
+struct Pair<'a> {
+    plan: &'a Plan,
+    history: History,
+    plain: PlainHistory,
+    edges: Edges,
+    clock: Micros,
+    position: u64,
+    longest: usize,
+}
+
+impl<'a> Pair<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        Self {
+            plan,
+            history: History::new(),
+            plain: PlainHistory::default(),
+            edges: Edges::new(),
+            clock: 1_000,
+            // Positions pass the end of 32 bits on the way.
+            position: (1 << 32) - 20,
+            longest: 0,
+        }
+    }
+
+    /// Members in two words: the same bits in both, shifted, so that bits beyond 64 vary too.
+    fn members(members: u64) -> [u64; 2] {
+        [members, members.rotate_left(17)]
+    }
+
+    fn back(&self, back: usize) -> Option<Key> {
+        let rows = &self.plain.rows;
+        rows.len().checked_sub(1 + back).map(|at| rows[at].key)
+    }
+
+    fn step(&mut self, op: &Op) {
+        match *op {
+            Op::Insert { gap, late, members, values } => {
+                let time = late.map_or(self.clock + gap, |late| self.clock - late);
+                self.clock = self.clock.max(time);
+                self.position += 1;
+                let key = Key::new(time, self.position);
+                let row = NewRow { key, members: &Self::members(members), state: 7, values: &values };
+                self.history.insert(self.plan, row);
+                self.plain.insert(row);
+            }
+            Op::Amend { back, members, state } => {
+                let key = self.back(back).unwrap_or(Key::new(0, 0));
+                let members = Self::members(members);
+                let found = self.history.amend(self.plan, key, &members, state);
+                assert_eq!(found, self.plain.amend(self.plan, key, &members, state));
+            }
+            Op::Trim { slack } => {
+                let horizon = self.clock - LATENESS - self.plan.reach() - slack;
+                self.history.trim(self.plan, horizon);
+                self.plain.trim(horizon);
+            }
+            Op::Ask { at, exclude, among, current } => {
+                let at = match at {
+                    At::Clock(off) => self.clock + off,
+                    At::Edge { back, edge, off } => {
+                        let distance = self.plan.edges[edge % self.plan.edges.len()].distance;
+                        self.back(back).map_or(self.clock, |key| key.time + distance + off)
+                    }
+                };
+                let at = at.max(self.clock - LATENESS);
+                let exclude = exclude.and_then(|back| self.back(back));
+                self.ask(Moment { at, exclude }, among, current);
+            }
+        }
+        self.longest = self.longest.max(self.plain.rows.len());
+        self.compare_rows();
+    }
+
+    fn compare_rows(&self) {
+        assert_eq!(self.history.len(), self.plain.rows.len());
+        assert_eq!(self.history.newest(), self.plain.rows.last().map(|row| row.key));
+        let rows: Vec<Plain> = self.history.rows(self.plan).map(copy).collect();
+        assert_eq!(rows, self.plain.rows.iter().map(masked).collect::<Vec<_>>());
+        if let Some(middle) = self.plain.rows.get(self.plain.rows.len() / 2) {
+            assert_eq!(self.history.row(self.plan, middle.key).map(copy), Some(masked(middle)));
+        }
+    }
+
+    fn ask(&mut self, moment: Moment, among: i64, current: Option<i64>) {
+        self.edges.begin();
+        let windows = self.plan.input().windows.len();
+        for window in (0..windows).map(|at| WindowId(u16::try_from(at).unwrap())) {
+            let expected = self.plain.answer(self.plan, window, moment, Some(among), current);
+            let mut view = self.history.view(self.plan, &mut self.edges, moment).among(among);
+            let found = answer(&mut view, self.plan, window, current);
+            let described = &self.plan.input().windows[window.index()];
+            assert_eq!(found, expected.masked(), "{moment:?} {described:?} {window:?}");
+        }
+    }
+}
+
+fn answer(view: &mut View<'_>, plan: &Plan, window: WindowId, current: Option<i64>) -> Answer {
+    let need = plan.input().windows[window.index()].need;
+    match need {
+        Need::Count => Answer::Count(view.count(window)),
+        Need::Sum => {
+            assert_eq!(view.sum(window), view.totals(window).sum());
+            Answer::Sum(view.sum(window))
+        }
+        Need::Mean | Need::Variance => {
+            let totals = view.totals(window);
+            Answer::Totals(totals.mean(), (need == Need::Variance).then(|| totals.stddev_of_sample()))
+        }
+        Need::Extremes => Answer::Extremes(view.extremes(window)),
+        Need::Distinct => Answer::Count(view.distinct(window, current)),
+        Need::First => Answer::Entry(view.first(window)),
+        Need::Last => Answer::Entry(view.last(window)),
+        Need::Scan => {
+            let mut rows = Vec::new();
+            view.scan(window, |row| rows.push(copy(row)));
+            Answer::Rows(rows)
+        }
+    }
+}
+
+fn copy(row: Row<'_>) -> Plain {
+    Plain {
+        key: row.key(),
+        members: row.member_words().collect(),
+        state: row.state(),
+        values: row.values().collect(),
+    }
+}
+
+/// Without the bits that are no condition.
+fn masked(row: &Plain) -> Plain {
+    let mut row = row.clone();
+    row.members[1] &= (1 << (CONDITIONS - 64)) - 1;
+    row
+}
+
+impl Answer {
+    fn masked(self) -> Self {
+        match self {
+            Self::Rows(rows) => Self::Rows(rows.iter().map(masked).collect()),
+            other => other,
+        }
+    }
+}
+
+fn run(sizes: Sizes, ops: &[Op]) -> usize {
+    let plan = plan(sizes);
+    let mut pair = Pair::new(&plan);
+    ops.iter().for_each(|op| pair.step(op));
+    pair.longest
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn tiny_histories_mean_what_the_plain_one_means(ops in proptest::collection::vec(op(true), 1..160)) {
+        run(TINY, &ops);
+    }
+
+    #[test]
+    fn sparse_ones_too(ops in proptest::collection::vec(op(false), 1..120)) {
+        run(TINY, &ops);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn real_lengths_mean_the_same(ops in proptest::collection::vec(op(true), 300..500)) {
+        run(REAL, &ops);
+    }
+}

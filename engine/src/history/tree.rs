@@ -1,0 +1,597 @@
+//! The blocks of a long history, and above them a shallow tree with the totals and extremes of each block and subtree.
+//!
+//! It is a B⁺-tree that only loses rows at its front: rows are inserted anywhere, and whole blocks leave when their
+//! newest row is old enough. Blocks are linked in order and never move in memory, so that cursors may point at them.
+//! INVARIANT (tree ids): every id in a node, a link, `root`, `head` or `tail` is that of a block or node in use; only
+//! the functions of this file write them.
+
+use smallvec::SmallVec;
+
+use super::plan::{ExtremeLane, Plan, Tap};
+use super::table::Table;
+use super::{Extremes, Key, lane};
+
+/// No block.
+pub(crate) const NONE: u32 = u32::MAX;
+/// A key above all others: that of a block that is still empty.
+const KEY_MAX: Key = Key { time: i64::MAX, position: 0 };
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Tree {
+    blocks: Vec<Block>,
+    spare_blocks: Vec<u32>,
+    nodes: Vec<Node>,
+    spare_nodes: Vec<u32>,
+    root: u32,
+    /// Levels of nodes above the blocks, at least one.
+    height: usize,
+    head: u32,
+    tail: u32,
+    rows: usize,
+}
+
+/// A run of rows, linked to its neighbours.
+#[derive(Clone, Debug)]
+pub(crate) struct Block {
+    pub(crate) table: Table,
+    prev: u32,
+    pub(crate) next: u32,
+}
+
+/// Up to `fan` children, each with its greatest key, totals and extremes.
+#[derive(Clone, Debug, Default)]
+struct Node {
+    children: Vec<u32>,
+    last: Vec<Key>,
+    /// Child after child, the totals of all lanes.
+    totals: Vec<i128>,
+    /// Child after child, the extremes of all extreme lanes.
+    extremes: Vec<Option<Extremes>>,
+}
+
+/// A step from the root towards a block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Step {
+    node: u32,
+    child: usize,
+}
+
+/// All steps from the root to a block.
+pub(crate) type Path = SmallVec<[Step; 6]>;
+
+impl Node {
+    fn insert(&mut self, plan: &Plan, at: usize, child: u32) {
+        self.children.insert(at, child);
+        self.last.insert(at, KEY_MAX);
+        open_gap(&mut self.totals, at * plan.totals, plan.totals, 0);
+        open_gap(&mut self.extremes, at * plan.extremes.len(), plan.extremes.len(), None);
+    }
+
+    fn remove(&mut self, plan: &Plan, at: usize) {
+        self.children.remove(at);
+        self.last.remove(at);
+        self.totals.drain(at * plan.totals..(at + 1) * plan.totals);
+        self.extremes.drain(at * plan.extremes.len()..(at + 1) * plan.extremes.len());
+    }
+
+    fn move_tail(&mut self, plan: &Plan, at: usize, to: &mut Self) {
+        to.children.extend(self.children.drain(at..));
+        to.last.extend(self.last.drain(at..));
+        to.totals.extend(self.totals.drain(at * plan.totals..));
+        to.extremes.extend(self.extremes.drain(at * plan.extremes.len()..));
+    }
+
+    fn totals(&self, plan: &Plan, child: usize) -> &[i128] {
+        self.totals.get(child * plan.totals..(child + 1) * plan.totals).unwrap_or(&[])
+    }
+
+    fn extremes(&self, plan: &Plan, child: usize) -> &[Option<Extremes>] {
+        let lanes = plan.extremes.len();
+        self.extremes.get(child * lanes..(child + 1) * lanes).unwrap_or(&[])
+    }
+
+    fn bytes(&self) -> usize {
+        self.children.capacity() * size_of::<u32>()
+            + self.last.capacity() * size_of::<Key>()
+            + self.totals.capacity() * size_of::<i128>()
+            + self.extremes.capacity() * size_of::<Option<Extremes>>()
+    }
+}
+
+/// Makes room for `count` items at a place.
+fn open_gap<T: Copy>(items: &mut Vec<T>, at: usize, count: usize, filler: T) {
+    let end = items.len();
+    items.resize(end + count, filler);
+    items.copy_within(at..end, at + count);
+    if let Some(gap) = items.get_mut(at..at + count) {
+        gap.fill(filler);
+    }
+}
+
+/// Joins two optional extremes.
+pub(crate) fn join(lane: &ExtremeLane, a: Option<Extremes>, b: Option<Extremes>) -> Option<Extremes> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.with(lane.ty, b.min).with(lane.ty, b.max)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// The extremes of some rows.
+pub(crate) fn extremes_of(
+    lane: &ExtremeLane,
+    table: &Table,
+    rows: impl Iterator<Item = usize>,
+) -> Option<Extremes> {
+    let matching = rows.filter(|row| table.has(lane.bit, *row));
+    let ranks = matching.map(|row| lane.ty.rank(table.word(lane.column, row).cast_signed()));
+    let ranks = ranks.fold(None, |found: Option<(i64, i64)>, rank| {
+        Some(found.map_or((rank, rank), |(min, max)| (min.min(rank), max.max(rank))))
+    });
+    // A rank's rank is the value again.
+    ranks.map(|(min, max)| Extremes { min: lane.ty.rank(min), max: lane.ty.rank(max) })
+}
+
+impl Tree {
+    /// One empty block.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let table = Table::new(plan.layout.width(), plan.sizes.first);
+        let mut root = Node::default();
+        root.insert(plan, 0, 0);
+        Self {
+            blocks: vec![Block { table, prev: NONE, next: NONE }],
+            spare_blocks: Vec::new(),
+            nodes: vec![root],
+            spare_nodes: Vec::new(),
+            root: 0,
+            height: 1,
+            head: 0,
+            tail: 0,
+            rows: 0,
+        }
+    }
+
+    /// Rows in all blocks.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn head(&self) -> u32 {
+        self.head
+    }
+
+    pub(crate) fn tail(&self) -> u32 {
+        self.tail
+    }
+
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "INVARIANT (tree ids)")]
+    pub(crate) fn block(&self, id: u32) -> &Block {
+        &self.blocks[id as usize]
+    }
+
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "INVARIANT (tree ids)")]
+    pub(crate) fn block_mut(&mut self, id: u32) -> &mut Block {
+        &mut self.blocks[id as usize]
+    }
+
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "INVARIANT (tree ids)")]
+    fn node(&self, id: u32) -> &Node {
+        &self.nodes[id as usize]
+    }
+
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "INVARIANT (tree ids)")]
+    fn node_mut(&mut self, id: u32) -> &mut Node {
+        &mut self.nodes[id as usize]
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let tables: usize = self.blocks.iter().map(|it| it.table.bytes()).sum();
+        let nodes: usize = self.nodes.iter().map(Node::bytes).sum();
+        let spares = self.spare_blocks.capacity() + self.spare_nodes.capacity();
+        tables
+            + nodes
+            + self.blocks.capacity() * size_of::<Block>()
+            + self.nodes.capacity() * size_of::<Node>()
+            + spares * size_of::<u32>()
+    }
+
+    /// The way to the block in which a key stands or would be inserted.
+    pub(crate) fn descend(&self, key: Key) -> (Path, u32) {
+        self.descend_by(|last| last < key)
+    }
+
+    /// The way to the first block whose greatest key is not below, or to the tail.
+    fn descend_by(&self, below: impl Fn(Key) -> bool) -> (Path, u32) {
+        let mut path = Path::new();
+        let mut at = self.root;
+        for _ in 0..self.height {
+            let node = self.node(at);
+            let found = node.last.partition_point(|last| below(*last));
+            let child = found.min(node.children.len().saturating_sub(1));
+            path.push(Step { node: at, child });
+            at = node.children.get(child).copied().unwrap_or(self.tail);
+        }
+        (path, at)
+    }
+
+    /// The row at a key.
+    pub(crate) fn find(&self, key: Key) -> Option<(Path, u32, usize)> {
+        let (path, block) = self.descend(key);
+        let row = self.block(block).table.find(key)?;
+        Some((path, block, row))
+    }
+
+    /// The first row newer than a time: its block and place, or the end of the tail. Adds to `below` what stands
+    /// before it in the tapped lanes.
+    pub(crate) fn seek(&self, plan: &Plan, threshold: i64, taps: &[Tap], below: &mut [i128]) -> (u32, usize) {
+        let (path, block) = self.descend_by(|last| last.time <= threshold);
+        for step in &path {
+            let node = self.node(step.node);
+            for child in node.totals.chunks_exact(plan.totals.max(1)).take(step.child) {
+                add_taps(plan, taps, child, below);
+            }
+        }
+        let table = &self.block(block).table;
+        let row = table.rank(threshold);
+        add_rows(plan, taps, table, 0..row, below);
+        (block, row)
+    }
+
+    /// Puts a row's words in at their place; gives the way to it, and what happened to blocks on the way.
+    pub(crate) fn insert(&mut self, plan: &Plan, key: Key, words: &[u64]) -> (Path, u32, usize, Change) {
+        let (mut path, mut block) = self.descend(key);
+        let mut change = Change::None;
+        if self.block(block).table.is_full() {
+            let newest = self.block(block).table.last_key();
+            let at = if newest.is_none_or(|newest| newest < key) {
+                self.block(block).table.len()
+            } else {
+                self.block(block).table.len() / 2
+            };
+            let right = self.new_block(plan, block, at);
+            let depth = path.len() - 1;
+            self.insert_child(plan, &path, depth, right);
+            change = Change::Split { left: block, at, right };
+            (path, block) = self.descend(key);
+        }
+        let table = &mut self.block_mut(block).table;
+        let row = table.place(key);
+        table.insert(row, words);
+        self.rows += 1;
+        self.refresh_last(&path);
+        (path, block, row, change)
+    }
+
+    /// Links a new block behind another and moves the rows from `at` on into it.
+    fn new_block(&mut self, plan: &Plan, left: u32, at: usize) -> u32 {
+        let right = self.spare_blocks.pop().unwrap_or_else(|| {
+            let table = Table::new(plan.layout.width(), plan.sizes.block);
+            self.blocks.push(Block { table, prev: NONE, next: NONE });
+            id_of(self.blocks.len() - 1)
+        });
+        let mut table = std::mem::take(&mut self.block_mut(right).table);
+        if table.capacity() < plan.sizes.block {
+            table = Table::new(plan.layout.width(), plan.sizes.block);
+        }
+        self.block_mut(left).table.move_tail(at, &mut table);
+        let next = self.block(left).next;
+        *self.block_mut(right) = Block { table, prev: left, next };
+        self.block_mut(left).next = right;
+        if next == NONE {
+            self.tail = right;
+        } else {
+            self.block_mut(next).prev = right;
+        }
+        right
+    }
+
+    /// Puts a child in behind the one that the path leads to at a depth, splitting the node if it is full.
+    fn insert_child(&mut self, plan: &Plan, path: &Path, depth: usize, new: u32) {
+        let Some(&Step { node, child }) = path.get(depth) else { return };
+        let level = self.height - 1 - depth;
+        let len = self.node(node).children.len();
+        if len < plan.sizes.fan {
+            self.node_mut(node).insert(plan, child + 1, new);
+            self.refresh(plan, level, node, child);
+            self.refresh(plan, level, node, child + 1);
+            return;
+        }
+        // In time order blocks come at the end: leave full nodes behind, not half-full ones.
+        let at = if child + 1 == len { len } else { len / 2 };
+        let right = self.new_node();
+        let mut moved = std::mem::take(self.node_mut(right));
+        self.node_mut(node).move_tail(plan, at, &mut moved);
+        *self.node_mut(right) = moved;
+        if child < at && at < len {
+            self.node_mut(node).insert(plan, child + 1, new);
+            self.refresh(plan, level, node, child + 1);
+        } else {
+            self.node_mut(right).insert(plan, child + 1 - at, new);
+            self.refresh(plan, level, right, child + 1 - at);
+        }
+        match child.checked_sub(at) {
+            None => self.refresh(plan, level, node, child),
+            Some(child) => self.refresh(plan, level, right, child),
+        }
+        if depth > 0 {
+            self.insert_child(plan, path, depth - 1, right);
+            return;
+        }
+        let root = self.new_node();
+        self.node_mut(root).insert(plan, 0, node);
+        self.node_mut(root).insert(plan, 1, right);
+        self.root = root;
+        self.height += 1;
+        self.refresh(plan, level + 1, root, 0);
+        self.refresh(plan, level + 1, root, 1);
+    }
+
+    fn new_node(&mut self) -> u32 {
+        self.spare_nodes.pop().unwrap_or_else(|| {
+            self.nodes.push(Node::default());
+            id_of(self.nodes.len() - 1)
+        })
+    }
+
+    /// Computes a child's key, totals and extremes again; at level 0 children are blocks.
+    fn refresh(&mut self, plan: &Plan, level: usize, node: u32, child: usize) {
+        let id = self.node(node).children.get(child).copied().unwrap_or(self.tail);
+        let mut entry = std::mem::take(self.node_mut(node));
+        let lanes = plan.extremes.len();
+        let totals = entry.totals.get_mut(child * plan.totals..(child + 1) * plan.totals).unwrap_or(&mut []);
+        let extremes = entry.extremes.get_mut(child * lanes..(child + 1) * lanes).unwrap_or(&mut []);
+        totals.fill(0);
+        extremes.fill(None);
+        let last = if level == 0 {
+            let table = &self.block(id).table;
+            totals_of(plan, table, 0..table.len(), totals);
+            for (lane, extremes) in plan.extremes.iter().zip(extremes) {
+                *extremes = extremes_of(lane, table, 0..table.len());
+            }
+            table.last_key()
+        } else {
+            let below = self.node(id);
+            for grandchild in 0..below.children.len() {
+                lane::add(totals, below.totals(plan, grandchild));
+                let from = below.extremes(plan, grandchild);
+                for ((lane, to), from) in plan.extremes.iter().zip(extremes.iter_mut()).zip(from) {
+                    *to = join(lane, *to, *from);
+                }
+            }
+            below.last.last().copied()
+        };
+        if let Some(to) = entry.last.get_mut(child) {
+            *to = last.unwrap_or(KEY_MAX);
+        }
+        *self.node_mut(node) = entry;
+    }
+
+    /// Computes the greatest keys along a path again.
+    fn refresh_last(&mut self, path: &Path) {
+        let block = path.last().and_then(|step| self.node(step.node).children.get(step.child).copied());
+        let mut last = block.and_then(|block| self.block(block).table.last_key()).unwrap_or(KEY_MAX);
+        for step in path.iter().rev() {
+            let node = self.node_mut(step.node);
+            if let Some(to) = node.last.get_mut(step.child) {
+                *to = last;
+            }
+            last = node.last.last().copied().unwrap_or(KEY_MAX);
+        }
+    }
+
+    /// Adds to the totals along a path, from word `at` on.
+    pub(crate) fn add(&mut self, plan: &Plan, path: &Path, at: usize, delta: &[i128]) {
+        for step in path {
+            let from = step.child * plan.totals + at;
+            if let Some(totals) = self.node_mut(step.node).totals.get_mut(from..from + delta.len()) {
+                lane::add(totals, delta);
+            }
+        }
+    }
+
+    /// Takes a row that is new, or newly matches, into the extremes along its path.
+    pub(crate) fn raise_extremes(&mut self, plan: &Plan, path: &Path, block: u32, row: usize) {
+        let lanes = plan.extremes.len();
+        for (at, lane) in plan.extremes.iter().enumerate() {
+            let Some(own) = extremes_of(lane, &self.block(block).table, row..row + 1) else { continue };
+            for step in path {
+                if let Some(to) = self.node_mut(step.node).extremes.get_mut(step.child * lanes + at) {
+                    *to = join(lane, *to, Some(own));
+                }
+            }
+        }
+    }
+
+    /// Computes totals and extremes along a path again, from the block up.
+    pub(crate) fn refresh_path(&mut self, plan: &Plan, path: &Path) {
+        for (level, step) in path.iter().rev().enumerate() {
+            self.refresh(plan, level, step.node, step.child);
+        }
+    }
+
+    /// Takes the first block out, which must not be the only one; its rows may be read until [`Tree::recycle`].
+    pub(crate) fn pop_head(&mut self, plan: &Plan) -> u32 {
+        let (mut path, block) = self.descend_by(|_| false);
+        let next = self.block(block).next;
+        self.block_mut(next).prev = NONE;
+        self.head = next;
+        self.rows -= self.block(block).table.len();
+        while let Some(step) = path.pop() {
+            self.node_mut(step.node).remove(plan, step.child);
+            if !self.node(step.node).children.is_empty() {
+                break;
+            }
+            self.spare_nodes.push(step.node);
+        }
+        let above = path.len();
+        for (depth, step) in path.iter().enumerate().take(above).rev() {
+            self.refresh(plan, self.height - 1 - depth, step.node, step.child);
+        }
+        while self.height > 1 && self.node(self.root).children.len() == 1 {
+            let child = self.node(self.root).children.first().copied().unwrap_or(self.root);
+            let root = self.root;
+            self.node_mut(root).remove(plan, 0);
+            self.spare_nodes.push(root);
+            self.root = child;
+            self.height -= 1;
+        }
+        block
+    }
+
+    /// Makes a block that was taken out available again. One keeps its room: in step as many leave as are begun.
+    pub(crate) fn recycle(&mut self, plan: &Plan, block: u32) {
+        let first = self.spare_blocks.is_empty();
+        let table = &mut self.block_mut(block).table;
+        if first && table.capacity() == plan.sizes.block {
+            table.clear();
+        } else {
+            *table = Table::default();
+        }
+        self.spare_blocks.push(block);
+    }
+
+    /// The extremes of the rows from one place to before another.
+    pub(crate) fn extremes(
+        &self,
+        plan: &Plan,
+        at: usize,
+        from: (u32, usize),
+        to: (u32, usize),
+    ) -> Option<Extremes> {
+        let lane = plan.extremes.get(at)?;
+        let (first, last) = (&self.block(from.0).table, &self.block(to.0).table);
+        if from.0 == to.0 {
+            return extremes_of(lane, first, from.1..to.1);
+        }
+        let mut found =
+            join(lane, extremes_of(lane, first, from.1..first.len()), extremes_of(lane, last, 0..to.1));
+        let (Some(first), Some(last)) = (first.last_key(), last.last_key()) else { return found };
+        let ((left, _), (right, _)) = (self.descend(first), self.descend(last));
+        let mut apart = false;
+        for (left, right) in left.iter().zip(&right) {
+            let (a, b) = (self.node(left.node), self.node(right.node));
+            let mut fold = |node: &Node, children: std::ops::Range<usize>| {
+                for child in children {
+                    let own = node.extremes(plan, child).get(at).copied().flatten();
+                    found = join(lane, found, own);
+                }
+            };
+            if apart {
+                fold(a, left.child + 1..a.children.len());
+                fold(b, 0..right.child);
+            } else {
+                fold(a, left.child + 1..right.child);
+                apart = left.child != right.child;
+            }
+        }
+        found
+    }
+
+    /// The first block behind a key's, or the last one before it, in which a count lane is not zero.
+    pub(crate) fn block_with(&self, plan: &Plan, lane: usize, beside: Key, behind: bool) -> Option<u32> {
+        let (path, _) = self.descend(beside);
+        for (depth, step) in path.iter().enumerate().rev() {
+            let node = self.node(step.node);
+            let holds = |child: &usize| node.totals(plan, *child).get(lane).is_some_and(|count| *count != 0);
+            let child = if behind {
+                (step.child + 1..node.children.len()).find(holds)
+            } else {
+                (0..step.child).rev().find(holds)
+            };
+            if let Some(child) = child {
+                return self.outermost(plan, lane, step.node, child, self.height - 1 - depth, behind);
+            }
+        }
+        None
+    }
+
+    /// The first or last block below a child in which a count lane is not zero.
+    fn outermost(
+        &self,
+        plan: &Plan,
+        lane: usize,
+        node: u32,
+        child: usize,
+        level: usize,
+        first: bool,
+    ) -> Option<u32> {
+        let mut at = self.node(node).children.get(child).copied()?;
+        for _ in 0..level {
+            let node = self.node(at);
+            let mut holds = (0..node.children.len())
+                .filter(|child| node.totals(plan, *child).get(lane).is_some_and(|count| *count != 0));
+            let child = if first { holds.next() } else { holds.next_back() }?;
+            at = node.children.get(child).copied()?;
+        }
+        Some(at)
+    }
+}
+
+/// What an insertion did to the blocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Change {
+    /// Nothing.
+    None,
+    /// The rows from `at` on of one block stand in a new one behind it.
+    Split { left: u32, at: usize, right: u32 },
+}
+
+fn id_of(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(NONE)
+}
+
+/// The totals of some rows in all lanes, added to `totals`.
+pub(crate) fn totals_of(plan: &Plan, table: &Table, rows: std::ops::Range<usize>, totals: &mut [i128]) {
+    for lane in &plan.lanes {
+        if let Some(to) = totals.get_mut(lane.at..lane.at + lane.words()) {
+            lane::add(to, &lane.total(table, rows.clone()));
+        }
+    }
+}
+
+/// Adds the lanes that are tapped, out of the totals of all.
+pub(crate) fn add_taps(plan: &Plan, taps: &[Tap], totals: &[i128], below: &mut [i128]) {
+    for tap in taps {
+        let Some(lane) = plan.lanes.get(tap.lane) else { continue };
+        let from = totals.get(lane.at..lane.at + lane.words()).unwrap_or(&[]);
+        if let Some(to) = below.get_mut(tap.at..tap.at + lane.words()) {
+            lane::add(to, from);
+        }
+    }
+}
+
+/// Adds some rows in the lanes that are tapped.
+pub(crate) fn add_rows(
+    plan: &Plan,
+    taps: &[Tap],
+    table: &Table,
+    rows: std::ops::Range<usize>,
+    below: &mut [i128],
+) {
+    for tap in taps {
+        let Some(lane) = plan.lanes.get(tap.lane) else { continue };
+        if let Some(to) = below.get_mut(tap.at..tap.at + lane.words()) {
+            lane::add(to, &lane.total(table, rows.clone()));
+        }
+    }
+}
+
+/// The other way.
+pub(crate) fn subtract_rows(
+    plan: &Plan,
+    taps: &[Tap],
+    table: &Table,
+    rows: std::ops::Range<usize>,
+    below: &mut [i128],
+) {
+    for tap in taps {
+        let Some(lane) = plan.lanes.get(tap.lane) else { continue };
+        if let Some(to) = below.get_mut(tap.at..tap.at + lane.words()) {
+            lane::subtract(to, &lane.total(table, rows.clone()));
+        }
+    }
+}
