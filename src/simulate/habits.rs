@@ -47,11 +47,11 @@ impl Day<'_> {
         for _ in 0..dice.poisson(TRANSFERS_PER_DAY) {
             let payee = *dice.pick(&customer.friends);
             let amount = round_amount(dice.lognormal(20_000.0 * customer.wealth, 0.9), 100);
-            self.session(customer, Action::Transfer { payee, amount }, dice, events);
+            self.errand(customer, Action::Transfer { payee, amount }, dice, events);
         }
         for _ in 0..dice.poisson(TOP_UPS_PER_DAY) {
             let amount = *dice.pick(&TOP_UP_STEPS);
-            self.session(customer, Action::TopUp { card: customer.card, amount }, dice, events);
+            self.errand(customer, Action::TopUp { card: customer.card, amount }, dice, events);
         }
         for _ in 0..dice.poisson(LOGINS_PER_DAY) {
             if let Some((time, here)) = self.moment(customer, dice) {
@@ -102,7 +102,7 @@ impl Day<'_> {
     }
 
     /// A login, and what it was for.
-    fn session(&self, customer: &Customer, action: Action, dice: &mut Dice, events: &mut Vec<Event>) {
+    fn errand(&self, customer: &Customer, action: Action, dice: &mut Dice, events: &mut Vec<Event>) {
         let Some((time, here)) = self.moment(customer, dice) else { return };
         events.push(self.login(customer, time, here));
         let done = time + dice.between(20, 90) * SECOND;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use clap::Parser;
 use jiff::Timestamp;
+use rules::diagnostic::{Colour, Source, render};
 use rules::place::Place;
 use serde::{Deserialize, Deserializer};
 
@@ -437,4 +438,15 @@ fn a_wrong_option_is_said_with_what_is_expected() {
     check("--fraud lots", "expected a share from 0 to 50%, such as `0.5%` or `0.005`");
     check("--start 2026-13-01", "expected a date such as `2026-01-05`");
     check("--out day.txt", "expected a name that ends in `.jsonl` or `.csv`");
+}
+
+#[test]
+fn the_rules_for_this_traffic_check_without_a_word() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/wallet");
+    let texts =
+        ["wallet.schema.weir", "wallet.weir"].map(|it| (it, fs::read_to_string(folder.join(it)).unwrap()));
+    let sources = texts.each_ref().map(|(name, text)| Source { name, text });
+    let checked = rules::check::check(&sources);
+    let said = render(&checked.diagnostics, &sources, Colour::Never);
+    assert!(checked.rule_set.is_some() && said.is_empty(), "{said}");
 }
