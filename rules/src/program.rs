@@ -110,3 +110,6 @@ impl std::fmt::Debug for ConditionProgram {
         f.debug_struct("ConditionProgram").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,8 +19,8 @@ pub(super) enum Zone {
 
 impl Zone {
     pub(super) fn new(zone: &TimeZone) -> Self {
-        if let Ok(offset) = zone.to_fixed_offset() {
-            return Self::Fixed(Micros::from(offset.seconds()) * SECOND);
+        if zone.following(Timestamp::MIN).next().is_none() {
+            return Self::Fixed(offset_at(zone, TIME_MIN).unwrap_or(0));
         }
         let mut offsets: Vec<_> =
             offset_at(zone, TIME_MIN).map(|offset| (TIME_MIN, offset)).into_iter().collect();
