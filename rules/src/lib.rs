@@ -3,7 +3,7 @@
 //! It knows a schema and nothing of the engine: what has a past is asked of a [`program::Source`].
 //!
 //! Reading order follows a rule set: [`syntax`] (text in, tree out), [`schema`] and [`typed`] (what a checked one
-//! is), [`check`] (tree in, typed tree out), [`program`] (compiled) and [`reference`] (the same meaning as a slow
+//! is), [`check`] (tree in, typed tree out), [`program`] (compiled) and [`mod@reference`] (the same meaning as a slow
 //! walk, the oracle of the tests).
 
 pub mod check;

@@ -4,8 +4,8 @@
 //! reused for event after event; a [`Source`] is whoever knows the past. Features are computed when something
 //! first asks for them, and remembered in the frame: at most once per event.
 //!
-//! Leaves and comparisons with constants are data ([`condition`]), so that a threshold rule is a few loads and
-//! compares; all else is one closure per form of the language. [`compile`] sorts the one from the other.
+//! Leaves and comparisons with constants are data (`condition`), so that a threshold rule is a few loads and
+//! compares; all else is one closure per form of the language. `compile` sorts the one from the other.
 
 mod aggregate;
 mod compile;
