@@ -8,6 +8,7 @@
 //!
 //! Queries are admissible down to the horizon of the last [`History::trim`]: no window may reach below it.
 
+mod answer;
 mod distinct;
 mod edges;
 mod exact;

@@ -87,3 +87,43 @@ impl Seen {
         self.values.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Times in any order, among few values, with one left out and some too old: as if all were looked through.
+        #[test]
+        fn two_occurrences_are_enough(
+            times in proptest::collection::vec((0..30_i64, 0..3_i64), 1..40),
+            left_out in proptest::option::of(0..40_usize),
+            horizon in -1..31_i64,
+            trim in any::<bool>(),
+        ) {
+            let all: Vec<(Key, i64)> =
+                times.iter().zip(0..).map(|((time, value), at)| (Key::new(*time, at), *value)).collect();
+            let (mut last, mut seen) = (Last::default(), Seen::default());
+            for (key, value) in &all {
+                last.record(*key, *value);
+                seen.record(*value, *key);
+            }
+            if trim {
+                seen.trim(horizon);
+            }
+            let exclude = left_out.and_then(|at| all.get(at)).map(|(key, _)| *key);
+            let counts = |(key, _): &&(Key, i64)| key.time > horizon && Some(*key) != exclude;
+            let newest = all.iter().filter(counts).max_by_key(|(key, _)| *key).copied();
+            prop_assert_eq!(last.get(exclude, horizon), newest);
+            let mut again = Last::default();
+            last.occurrences().for_each(|(key, value)| again.record(key, value));
+            prop_assert_eq!(again, last);
+            for value in 0..3 {
+                let expected = all.iter().filter(counts).any(|(_, it)| *it == value);
+                prop_assert_eq!(seen.seen(value, exclude, horizon), expected);
+            }
+        }
+    }
+}

@@ -18,12 +18,26 @@ pub(crate) enum Values {
     Mutable(BTreeSet<(i64, Key)>),
 }
 
-/// The newest row of a value, and the one before it.
+/// The newest row of a value, and the one before it: [`FIRST`] if there was none. Split, so that it is 24 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Pair {
-    newest: Key,
-    before: Option<Key>,
+    times: [i64; 2],
+    positions: [u32; 2],
 }
+
+impl Pair {
+    fn new(newest: Key, before: Key) -> Self {
+        Self { times: [newest.time, before.time], positions: [newest.position, before.position] }
+    }
+
+    fn keys(self) -> [Key; 2] {
+        let ([newest, before], [position, position_before]) = (self.times, self.positions);
+        [Key { time: newest, position }, Key { time: before, position: position_before }]
+    }
+}
+
+/// Bytes of one slot of a lane's table under a fixed condition, its control byte included.
+pub(crate) const BYTES_PER_SLOT: usize = size_of::<(i64, Pair)>() + 1;
 
 const FIRST: Key = Key { time: i64::MIN, position: 0 };
 const LAST: Key = Key { time: i64::MAX, position: 0 };
@@ -38,8 +52,8 @@ impl Values {
         let other = |key: &Key| Some(*key) != exclude;
         match self {
             Self::Fixed(values) => {
-                let pair = values.get(&value)?;
-                Some(pair.newest).filter(other).or(pair.before)
+                let [newest, before] = values.get(&value)?.keys();
+                Some(newest).filter(other).or(Some(before).filter(|before| *before != FIRST))
             }
             Self::Mutable(rows) => {
                 rows.range((value, FIRST)..=(value, LAST)).rev().map(|(_, key)| *key).find(other)
@@ -55,11 +69,12 @@ impl Values {
                 rows.insert((value, key));
             }
             Self::Fixed(values) => {
-                let pair = values.entry(value).or_insert(Pair { newest: key, before: None });
-                if pair.newest < key {
-                    *pair = Pair { newest: key, before: Some(pair.newest) };
-                } else if key < pair.newest && pair.before.is_none_or(|before| before < key) {
-                    pair.before = Some(key);
+                let pair = values.entry(value).or_insert(Pair::new(key, FIRST));
+                let [newest, before] = pair.keys();
+                if newest < key {
+                    *pair = Pair::new(key, newest);
+                } else if key < newest && before < key {
+                    *pair = Pair::new(newest, key);
                 }
             }
         }

@@ -194,3 +194,69 @@ fn rounded(number: I512, exponent: i32) -> f64 {
     let real = libm::ldexp((kept | sticky) as f64, dropped + exponent);
     if number.is_negative() { -real } else { real }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn totals(values: &[f64]) -> Totals {
+        let mut totals = Totals::new(ColumnType::Real);
+        values.iter().for_each(|value| totals.add(value.to_bits().cast_signed()));
+        totals
+    }
+
+    fn same(found: f64, expected: f64) {
+        assert_eq!(found.to_bits(), expected.to_bits(), "{found} {expected}");
+    }
+
+    #[test]
+    fn sums_of_reals_are_exact_and_rounded_once() {
+        let check = |values: &[f64], sum: f64| same(totals(values).sum_real(), sum);
+        check(&[], 0.0);
+        check(&[0.1, 0.2], 0.1 + 0.2);
+        check(&[1e16, 1.0, -1e16], 1.0);
+        check(&[1e27, 1e-12, -1e27], 1e-12);
+        check(&[0.1; 10], 1.0);
+        check(&[f64::MAX, f64::INFINITY], 2f64.powi(92));
+        check(&[f64::NEG_INFINITY, 2f64.powi(91)], 0.0);
+        check(&[f64::NAN, f64::MIN_POSITIVE, 5e-324], 0.0);
+        check(&[2f64.powi(-101), -2f64.powi(-101), 2f64.powi(-101)], 2f64.powi(-100));
+    }
+
+    #[test]
+    fn variances_do_not_cancel() {
+        let check = |values: &[f64], variance: f64| {
+            same(totals(values).variance_of_sample().unwrap(), variance);
+        };
+        check(&[1.0, 2.0, 3.0, 4.0], 20.0 / 12.0);
+        check(&[1e13, 1e13 + 1.0, 1e13 + 2.0], 1.0);
+        check(&[1e-9, 1e-9, 1e-9], 0.0);
+        check(&[-3e26, 3e26], 2.0 * 3e26 * 3e26);
+        assert_eq!(totals(&[1.0]).variance_of_sample(), None);
+        let mut integers = Totals::new(ColumnType::Integer);
+        (0..3).for_each(|off| integers.add(10_i64.pow(13) + off));
+        assert_eq!(integers.variance_of_sample(), Some(1.0));
+        assert_eq!(integers.mean(), Some(1e13 + 1.0));
+    }
+
+    proptest! {
+        #[test]
+        fn of_two_reals_the_sum_is_the_processors(a in -1e20..1e20_f64, b in -1e20..1e20_f64) {
+            prop_assert_eq!(totals(&[a, b]).sum_real().to_bits(), (a + b).to_bits());
+        }
+
+        #[test]
+        fn of_one_real_it_is_the_real(digits in 1.0..2.0_f64, exponent in -48..91_i32, negative in any::<bool>()) {
+            let value = digits * 2_f64.powi(exponent) * if negative { -1.0 } else { 1.0 };
+            prop_assert_eq!(totals(&[value]).sum_real().to_bits(), value.to_bits());
+        }
+
+        #[test]
+        fn order_does_not_matter(values in proptest::collection::vec(-1e20..1e20_f64, 0..20)) {
+            let backwards: Vec<f64> = values.iter().rev().copied().collect();
+            prop_assert_eq!(totals(&values), totals(&backwards));
+        }
+    }
+}

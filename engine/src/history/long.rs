@@ -5,8 +5,6 @@
 //! are those of exactly the rows, kept or dropped, with `time <= threshold`, and it stands at the first kept row
 //! newer than that, or at the end of the tail.
 
-use std::ops::Range;
-
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use rules::time::Micros;
@@ -14,24 +12,24 @@ use smallvec::SmallVec;
 
 use super::distinct::Values;
 use super::edges::{Edges, Spot};
-use super::lane::{self, Limbs};
-use super::plan::{DistinctLane, Edge, Part, Plan, Resolved};
+use super::lane;
+use super::plan::{DistinctLane, Edge, Plan};
 use super::table::{Row, Table};
-use super::tree::{self, Block, Change, NONE, Path, Tree};
-use super::{Extremes, History, Key, Moment, NewRow};
+use super::tree::{self, Change, NONE, Path, Tree};
+use super::{History, Key, NewRow};
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Long {
-    tree: Tree,
+    pub(super) tree: Tree,
     /// Totals of all rows ever, in all lanes.
-    total: Box<[i128]>,
+    pub(super) total: Box<[i128]>,
     /// Of those dropped.
     dropped: Box<[i128]>,
     /// Of those below each edge's cursor, in the lanes that the edge taps.
     below: Box<[i128]>,
     cursors: Box<[Cursor]>,
-    distincts: Box<[Values]>,
+    pub(super) distincts: Box<[Values]>,
     /// By pair plan: a history for each value of its column.
     pairs: Box<[HashMap<i64, History, FixedState>]>,
     horizon: Micros,
@@ -83,7 +81,7 @@ impl Long {
 
     /// Rows that are kept and newer than the horizon.
     pub(crate) fn len(&self) -> usize {
-        self.tree.rows() - self.start().2
+        self.tree.rows() - self.tree.rank(self.total.len(), self.horizon).2
     }
 
     pub(crate) fn newest(&self) -> Option<Key> {
@@ -259,24 +257,27 @@ impl Long {
         Some(Row::new(&self.tree.block(block).table, &plan.layout, row))
     }
 
-    /// Hides the rows with `time <= horizon`, and drops the blocks that hold no others.
+    /// Hides the rows with `time <= horizon`, and drops one block if it holds no others: a row comes with each call and
+    /// a block goes, so that none stays for long, and no event pays for all that left in a silent hour.
     pub(crate) fn trim(&mut self, plan: &Plan, horizon: Micros) -> Trimmed {
         self.horizon = self.horizon.max(horizon);
-        let leaves = |long: &Self| {
-            let head = long.tree.head();
-            let newest = long.tree.block(head).table.last_key();
-            head != long.tree.tail() && newest.is_some_and(|newest| newest.time <= long.horizon)
-        };
-        if leaves(self) {
+        let head = self.tree.head();
+        let single = head == self.tree.tail();
+        let newest = self.tree.block(head).table.last_key();
+        let leaves = newest.is_some_and(|newest| newest.time <= self.horizon);
+        if !leaves && !single {
+            return Trimmed::Long;
+        }
+        if self.len() <= plan.sizes.back {
+            return Trimmed::Short(self.to_short(plan));
+        }
+        if leaves && !single {
             for at in 0..self.cursors.len() {
                 self.advance(plan, at, self.horizon);
             }
-            while leaves(self) {
-                self.drop_head(plan);
-            }
+            self.drop_head(plan);
         }
-        let few = self.tree.rows() <= plan.sizes.back + plan.sizes.block && self.len() <= plan.sizes.back;
-        if few { Trimmed::Short(self.to_short(plan)) } else { Trimmed::Long }
+        Trimmed::Long
     }
 
     /// Drops the first block, which holds no row newer than the horizon.
@@ -318,24 +319,9 @@ impl Long {
         table
     }
 
-    /// The first row newer than the horizon, as block and place, and how many rows stand before it. They are in the
-    /// first block, or in two where a late row split it.
-    fn start(&self) -> (u32, usize, usize) {
-        let (mut block, mut before) = (self.tree.head(), 0);
-        loop {
-            let Block { table, next, .. } = self.tree.block(block);
-            let row = table.rank(self.horizon);
-            if row < table.len() || *next == NONE {
-                return (block, row, before + row);
-            }
-            before += row;
-            block = *next;
-        }
-    }
-
     /// All rows newer than the horizon, oldest first, as places in tables.
     fn places(&self) -> impl Iterator<Item = (&Table, usize)> {
-        let (block, row, _) = self.start();
+        let (block, row, _) = self.tree.rank(self.total.len(), self.horizon);
         let blocks = std::iter::successors(Some((block, row)), |(block, _)| {
             let next = self.tree.block(*block).next;
             (next != NONE).then_some((next, 0))
@@ -380,7 +366,7 @@ impl Long {
 
     /// Where an edge lies for an event at a time. A cursor is moved forward, or back within its block; farther back,
     /// for a late event, it stays and the place is found apart.
-    fn spot(&mut self, plan: &Plan, edges: &mut Edges, at: usize, time: Micros) -> Spot {
+    pub(super) fn spot(&mut self, plan: &Plan, edges: &mut Edges, at: usize, time: Micros) -> Spot {
         if let Some(spot) = edges.found(plan, at) {
             return spot;
         }
@@ -411,229 +397,15 @@ impl Long {
     }
 
     /// Totals below an edge whose spot is known.
-    fn below<'a>(&'a self, edges: &'a Edges, edge: &Edge, spot: Spot) -> &'a [i128] {
+    pub(super) fn below<'a>(&'a self, edges: &'a Edges, edge: &Edge, spot: Spot) -> &'a [i128] {
         let below = if spot.apart { edges.totals() } else { &self.below };
         below.get(edge.below.clone()).unwrap_or(&[])
-    }
-
-    /// The total of a lane over a window.
-    pub(crate) fn total(&mut self, question: &mut Question<'_>, part: Option<Part>) -> Limbs {
-        let mut limbs = Limbs::default();
-        let Some(part) = part else { return limbs };
-        let (plan, window, moment) = (question.plan, question.window, question.moment);
-        let Some(lane) = plan.lanes.get(part.lane) else { return limbs };
-        let words = lane.words();
-        let Some(limbs_used) = limbs.get_mut(..words) else { return limbs };
-        match window.upper {
-            None => limbs_used.copy_from_slice(self.total.get(lane.at..lane.at + words).unwrap_or(&[0; 4])),
-            Some(upper) => self.add_below(question, upper, part.upper, limbs_used, lane::add),
-        }
-        self.add_below(question, window.lower, part.lower, limbs_used, lane::subtract);
-        if let Some((block, row)) = moment.exclude.and_then(|key| self.inside(plan, window, moment, key)) {
-            lane::subtract(limbs_used, &lane.total(&self.tree.block(block).table, row..row + 1));
-        }
-        limbs
-    }
-
-    fn add_below(
-        &mut self,
-        question: &mut Question<'_>,
-        edge: usize,
-        at: usize,
-        limbs: &mut [i128],
-        add: fn(&mut [i128], &[i128]),
-    ) {
-        let spot = self.spot(question.plan, question.edges, edge, question.moment.at);
-        let Some(edge) = question.plan.edges.get(edge) else { return };
-        let below = self.below(question.edges, edge, spot);
-        add(limbs, below.get(at..at + limbs.len()).unwrap_or(&[]));
-    }
-
-    /// The place of a row, if it lies between a window's edges.
-    fn inside(&self, plan: &Plan, window: &Resolved, moment: Moment, key: Key) -> Option<(u32, usize)> {
-        let bound = |edge: usize| plan.edges.get(edge).map(|it| moment.at.saturating_sub(it.distance));
-        let lower = bound(window.lower)?;
-        let upper = window.upper.and_then(bound);
-        if key.time <= lower || upper.is_some_and(|upper| upper < key.time) {
-            return None;
-        }
-        self.tree.find(key).map(|(_, block, row)| (block, row))
-    }
-
-    /// The places between which a window's rows stand.
-    fn span(&mut self, question: &mut Question<'_>) -> ((u32, usize), (u32, usize)) {
-        let (plan, window, at) = (question.plan, question.window, question.moment.at);
-        let lower = self.spot(plan, question.edges, window.lower, at);
-        let upper = match window.upper {
-            Some(upper) => {
-                let spot = self.spot(plan, question.edges, upper, at);
-                (spot.block, spot.row)
-            }
-            None => (self.tree.tail(), self.tree.block(self.tree.tail()).table.len()),
-        };
-        ((lower.block, lower.row), upper)
-    }
-
-    /// The least and the greatest of a window.
-    pub(crate) fn extremes(&mut self, question: &mut Question<'_>) -> Option<Extremes> {
-        let (plan, window, moment) = (question.plan, question.window, question.moment);
-        let lane = window.extremes?;
-        let (from, to) = self.span(question);
-        let excluded = moment.exclude.and_then(|key| self.inside(plan, window, moment, key));
-        match excluded {
-            None => self.tree.extremes(plan, lane, from, to),
-            Some((block, row)) => tree::join(
-                plan.extremes.get(lane)?,
-                self.tree.extremes(plan, lane, from, (block, row)),
-                self.tree.extremes(plan, lane, (block, row + 1), to),
-            ),
-        }
-    }
-
-    /// How many different values a window has, `current` counted in. Without an upper edge by the flags; with one by
-    /// a pass over its rows.
-    pub(crate) fn distinct(&mut self, question: &mut Question<'_>, current: Option<i64>) -> u64 {
-        let (plan, window, moment) = (question.plan, question.window, question.moment);
-        let Some(lane) = window.distinct else { return self.distinct_by_pass(question, current) };
-        let unexcluded = Moment { exclude: None, ..moment };
-        let [flags, ..] =
-            self.total(&mut Question { moment: unexcluded, ..question.reborrow() }, window.count);
-        let count = u64::try_from(flags).unwrap_or(0);
-        let (Some(lane), Some(values)) = (plan.distincts.get(lane), self.distincts.get(lane)) else {
-            return count;
-        };
-        let lower = plan.edges.get(window.lower).map_or(0, |it| moment.at.saturating_sub(it.distance));
-        let newer = |key: Option<Key>| key.is_some_and(|key| lower < key.time);
-        let mut count = count;
-        if let Some((block, row)) = moment.exclude.and_then(|key| self.inside(plan, window, moment, key)) {
-            let table = &self.tree.block(block).table;
-            let value = table.word(lane.column, row).cast_signed();
-            if table.has(Some(lane.flag), row) && !newer(values.newest(value, moment.exclude)) {
-                count -= 1;
-            }
-        }
-        let known = current.is_none_or(|value| newer(values.newest(value, moment.exclude)));
-        count + u64::from(!known)
-    }
-
-    fn distinct_by_pass(&mut self, question: &mut Question<'_>, current: Option<i64>) -> u64 {
-        let mut values = question.edges.take_values();
-        values.extend(current);
-        let column = question.window.column;
-        self.each(question, |table, row| {
-            values.insert(table.word(column, row).cast_signed());
-        });
-        let count = values.len() as u64;
-        question.edges.return_values(values);
-        count
-    }
-
-    /// Shows every row of a window, oldest first.
-    pub(crate) fn each(&mut self, question: &mut Question<'_>, mut each: impl FnMut(&Table, usize)) {
-        let (window, exclude) = (question.window, question.moment.exclude);
-        let (from, to) = self.span(question);
-        let mut at = from;
-        loop {
-            let block = self.tree.block(at.0);
-            let end = if at.0 == to.0 { to.1 } else { block.table.len() };
-            for row in at.1..end {
-                let out = || exclude.is_some_and(|key| block.table.key(row) == key);
-                if block.table.has(window.bit, row) && !out() {
-                    each(&block.table, row);
-                }
-            }
-            if at.0 == to.0 || block.next == NONE {
-                return;
-            }
-            at = (block.next, 0);
-        }
-    }
-
-    /// The oldest row of a window: its key and value. Blocks without a matching row are passed over by their counts.
-    pub(crate) fn first(&mut self, question: &mut Question<'_>) -> Option<(Key, i64)> {
-        let (from, to) = self.span(question);
-        let mut place = from;
-        loop {
-            let table = &self.tree.block(place.0).table;
-            let end = if place.0 == to.0 { to.1 } else { table.len() };
-            let found = matching(question, table, place.1..end).next();
-            if let Some(row) = found {
-                return Some((table.key(row), table.word(question.window.column, row).cast_signed()));
-            }
-            if place.0 == to.0 {
-                return None;
-            }
-            let block = self.block_beside(question, table.last_key()?, true)?;
-            if table_is_behind(&self.tree, block, to.0) {
-                return None;
-            }
-            place = (block, 0);
-        }
-    }
-
-    /// The newest row of a window: its key and value.
-    pub(crate) fn last(&mut self, question: &mut Question<'_>) -> Option<(Key, i64)> {
-        let (from, to) = self.span(question);
-        let mut place = to;
-        loop {
-            let table = &self.tree.block(place.0).table;
-            let start = if place.0 == from.0 { from.1 } else { 0 };
-            let found = matching(question, table, start..place.1).next_back();
-            if let Some(row) = found {
-                return Some((table.key(row), table.word(question.window.column, row).cast_signed()));
-            }
-            if place.0 == from.0 {
-                return None;
-            }
-            let block = self.block_beside(question, table.last_key()?, false)?;
-            if table_is_behind(&self.tree, from.0, block) {
-                return None;
-            }
-            place = (block, self.tree.block(block).table.len());
-        }
-    }
-
-    /// The next block, or the one before, with a row that matches a window's condition.
-    fn block_beside(&self, question: &Question<'_>, key: Key, behind: bool) -> Option<u32> {
-        let part = question.window.count?;
-        let lane = question.plan.lanes.get(part.lane)?;
-        self.tree.block_with(question.plan, lane.at, key, behind)
     }
 
     /// The history of a pair.
     pub(crate) fn pair(&mut self, pair: usize, value: i64) -> Option<&mut History> {
         self.pairs.get_mut(pair)?.get_mut(&value)
     }
-}
-
-/// One window at one moment.
-#[derive(Debug)]
-pub(crate) struct Question<'a> {
-    pub(crate) plan: &'a Plan,
-    pub(crate) window: &'a Resolved,
-    pub(crate) edges: &'a mut Edges,
-    pub(crate) moment: Moment,
-}
-
-impl Question<'_> {
-    fn reborrow(&mut self) -> Question<'_> {
-        Question { plan: self.plan, window: self.window, edges: self.edges, moment: self.moment }
-    }
-}
-
-/// The rows among some that match a window's condition and are not left out.
-fn matching<'a>(
-    question: &'a Question<'_>,
-    table: &'a Table,
-    rows: Range<usize>,
-) -> impl DoubleEndedIterator<Item = usize> + 'a {
-    let (bit, exclude) = (question.window.bit, question.moment.exclude);
-    rows.filter(move |row| table.has(bit, *row) && exclude.is_none_or(|exclude| table.key(*row) != exclude))
-}
-
-/// Whether a block stands behind another.
-fn table_is_behind(tree: &Tree, block: u32, other: u32) -> bool {
-    tree.block(other).table.last_key() < tree.block(block).table.last_key()
 }
 
 /// Moves a cursor over the rows of one table up to a time; gives where it stands then.

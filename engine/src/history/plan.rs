@@ -293,6 +293,8 @@ impl Plan {
                 mutable: mutable.unwrap_or(false),
             });
         }
+        // INVARIANT (row count): lane 0 counts all rows; its total is the first word.
+        plan.lane(None, Value::Count);
         for window in plan.input.windows.clone() {
             let resolved = plan.resolve(&window)?;
             plan.windows.push(resolved);
@@ -367,16 +369,20 @@ impl Plan {
     }
 
     fn part(&mut self, bit: Option<Bit>, value: Value, lower: usize, upper: Option<usize>) -> Part {
+        let lane = self.lane(bit, value);
+        let lower = self.tap(lower, lane);
+        let upper = upper.map_or(0, |upper| self.tap(upper, lane));
+        Part { lane, lower, upper }
+    }
+
+    fn lane(&mut self, bit: Option<Bit>, value: Value) -> usize {
         let known = self.lanes.iter().position(|it| it.bit == bit && it.value == value);
-        let lane = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             let lane = Lane { bit, value, at: self.totals };
             self.totals += lane.words();
             self.lanes.push(lane);
             self.lanes.len() - 1
-        });
-        let lower = self.tap(lower, lane);
-        let upper = upper.map_or(0, |upper| self.tap(upper, lane));
-        Part { lane, lower, upper }
+        })
     }
 
     /// Where a lane's total stands among an edge's.
@@ -423,6 +429,28 @@ impl Plan {
     pub(crate) fn column_type(&self, column: Option<ColumnId>) -> ColumnType {
         let ty = column.and_then(|column| self.input.columns.get(column.index()));
         ty.copied().unwrap_or(ColumnType::Integer)
+    }
+
+    /// Bytes on the heap of a history of so many rows: what [`super::History::bytes`] comes to, where values of distinct
+    /// windows seldom repeat; histories of pairs come on top.
+    pub fn bytes_estimate(&self, rows: usize) -> usize {
+        let word = size_of::<u64>();
+        if rows <= self.sizes.short {
+            return if rows == 0 {
+                0
+            } else {
+                super::short::capacity_for(self, rows) * self.layout.width() * word
+            };
+        }
+        let blocks = 1 + rows.saturating_sub(self.sizes.first).div_ceil(self.sizes.block);
+        let slots = self.sizes.first + (blocks - 1) * self.sizes.block;
+        let per_block = self.totals * size_of::<i128>() + self.extremes.len() * 3 * word + 8 * word;
+        // A hash table has a power of two of slots, of which at most 7/8 are used.
+        let table = (rows * 8).div_ceil(7).next_power_of_two() * super::distinct::BYTES_PER_SLOT;
+        slots * self.layout.width() * word
+            + blocks * per_block
+            + (3 * self.totals + self.below) * size_of::<i128>()
+            + self.distincts.len() * table
     }
 
     /// The farthest that any window reaches back from the current event; 0 without windows.

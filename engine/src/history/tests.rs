@@ -255,6 +255,32 @@ fn run(sizes: Sizes, ops: &[Op]) -> usize {
     pair.longest
 }
 
+/// What is planned is what is used, give or take a quarter, whether many rows or few.
+#[test]
+fn bytes_are_as_planned() {
+    let window =
+        |need, column| Window { condition: None, column, need, over: 1 << 40, delay: None, pair: None };
+    let windows = vec![window(Need::Mean, Some(ColumnId(0))), window(Need::Distinct, Some(ColumnId(1)))];
+    let columns = vec![ColumnType::Integer; 2];
+    let plan = Plan::new(PlanInput { columns, conditions: Vec::new(), windows }).unwrap();
+    let mut history = History::new();
+    for (rows, at) in (1..=20_000_usize).zip(0..) {
+        let values = [5, i64::wrapping_mul(at, 0x9e37_79b9_7f4a_7c15_u64.cast_signed())];
+        let key = Key::new(at, at.cast_unsigned());
+        history.insert(&plan, NewRow { key, members: &[], state: 0, values: &values });
+        if rows <= 64 || rows >= 1_000 {
+            let (planned, used) = (plan.bytes_estimate(rows), history.bytes());
+            assert!(
+                used <= planned * 5 / 4 && planned <= used * 5 / 4 + 64,
+                "{rows} rows: {used} of {planned}"
+            );
+        }
+    }
+    history.trim(&plan, 19_990);
+    (0..100).for_each(|_| history.trim(&plan, 19_990));
+    assert_eq!((history.len(), history.bytes()), (9, plan.bytes_estimate(9)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

@@ -241,6 +241,18 @@ impl Tree {
         (block, row)
     }
 
+    /// The first row newer than a time, as block and place, and how many rows stand before it.
+    pub(crate) fn rank(&self, stride: usize, threshold: i64) -> (u32, usize, usize) {
+        let (path, block) = self.descend_by(|last| last.time <= threshold);
+        let row = self.block(block).table.rank(threshold);
+        let counts = path.iter().flat_map(|step| {
+            // INVARIANT (row count): the first word of each child's totals.
+            self.node(step.node).totals.chunks_exact(stride).take(step.child).filter_map(|it| it.first())
+        });
+        let before: i128 = counts.sum();
+        (block, row, row + usize::try_from(before).unwrap_or(0))
+    }
+
     /// Puts a row's words in at their place; gives the way to it, and what happened to blocks on the way.
     pub(crate) fn insert(&mut self, plan: &Plan, key: Key, words: &[u64]) -> (Path, u32, usize, Change) {
         let (mut path, mut block) = self.descend(key);

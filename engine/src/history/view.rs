@@ -1,8 +1,9 @@
 //! Questions to the windows of one history at one moment.
 
+use super::answer::Question;
 use super::edges::Edges;
 use super::exact::{SQUARE_LIMBS, SUM_LIMBS, Totals};
-use super::long::{Long, Question};
+use super::long::Long;
 use super::plan::{Plan, WindowId};
 use super::short::Span;
 use super::table::Row;
