@@ -1,5 +1,5 @@
 //! How fast a file becomes events: rows per second of the Handbook file, beside a bare loop that unpacks it and splits
-//! it into cells. `cargo run --release -p stream --example read_speed [FILE]`.
+//! it into cells. From the project's root: `cargo run --release -p stream --example read_speed [FILE]`.
 
 use std::error::Error;
 use std::io::Read as _;
@@ -7,29 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::tz::TimeZone;
-use rules::schema::{
-    Currency, EventField, EventType, Field, FieldId, FieldType, Kind, KindId, Ownership, Schema,
-};
-use rules::time::{DAY, MINUTE};
+use rules::check::check_schema;
+use rules::diagnostic::Source as Text;
+use rules::schema::Schema;
 use stream::source::{Input, Item, Mapping, Options, Source, SourceState};
 
 const FILE: &str = "../shared/data/handbook/tx_2018-04_2018-07.csv.zst";
-const MAP: &str = r#"
-schema = "handbook.schema.weir"
-event  = "payment"
-id     = { column = "transaction_id" }
-time   = { column = "tx_datetime", format = "iso", zone = "UTC" }
-order  = "live"
-[fields]
-customer = "customer_id"
-terminal = "terminal_id"
-amount   = { column = "amount", currency = "EUR" }
-[label]
-column = "fraud"
-values = { "1" = "fraud" }
-known_after = "7d"
-"#;
+const MAP: &str = "fixtures/handbook/map.toml";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let file = std::env::args().nth(1).map_or_else(|| PathBuf::from(FILE), PathBuf::from);
@@ -78,10 +62,11 @@ fn bare(file: &Path) -> Result<(u64, usize), Box<dyn Error>> {
 }
 
 fn source(file: &Path) -> Result<u64, Box<dyn Error>> {
-    let mapping = Mapping::parse("map.toml", MAP, Path::new(""))?;
+    let mapping = Mapping::read(Path::new(MAP))?;
+    let schema = schema(&mapping)?;
     let options = Options { merge: false, jump_max: Options::JUMP_MAX };
     let inputs = vec![Input::open(file)?];
-    let mut source = Source::open(inputs, Some(mapping), schema(), options, SourceState::default())?;
+    let mut source = Source::open(inputs, Some(mapping), schema, options, SourceState::default())?;
     let (mut item, mut items) = (Item::default(), 0);
     while source.next(&mut item)? {
         items += 1;
@@ -90,27 +75,8 @@ fn source(file: &Path) -> Result<u64, Box<dyn Error>> {
     Ok(items)
 }
 
-fn schema() -> Arc<Schema> {
-    let currency = Currency::from_code("EUR");
-    let field = |name: &str, ty| Field { name: name.to_owned(), ty };
-    let event_field = |at| EventField { field: FieldId(at), optional: false, derived: None };
-    let kind = |name: &str, ownership| Kind { name: name.to_owned(), ownership };
-    Arc::new(Schema {
-        name: "handbook".to_owned(),
-        version: 1,
-        zone_name: "UTC".to_owned(),
-        zone: TimeZone::UTC,
-        currency: currency.unwrap_or_else(|| unreachable!("EUR is a currency")),
-        lateness: 10 * MINUTE,
-        keep: 400 * DAY,
-        rates_file: None,
-        kinds: vec![kind("customer", Ownership::Partition), kind("terminal", Ownership::Shared)],
-        enums: Vec::new(),
-        events: vec![EventType { name: "payment".to_owned(), fields: (0..3).map(event_field).collect() }],
-        fields: vec![
-            field("customer", FieldType::Entity(KindId(0))),
-            field("terminal", FieldType::Entity(KindId(1))),
-            field("amount", FieldType::Money { currency: None }),
-        ],
-    })
+fn schema(mapping: &Mapping) -> Result<Arc<Schema>, Box<dyn Error>> {
+    let text = std::fs::read_to_string(mapping.schema_file())?;
+    let (schema, _) = check_schema(Text { name: "schema", text: &text });
+    Ok(Arc::new(schema.ok_or("the schema has errors: see `weir rules check`")?))
 }

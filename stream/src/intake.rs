@@ -10,6 +10,9 @@ pub mod number;
 pub mod time;
 pub(crate) mod value;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 pub use event::finish;
@@ -83,35 +86,4 @@ pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
         text.push('`');
     }
     if text.is_empty() { "nothing".to_owned() } else { text }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_shown_short_and_readable() {
-        let long = "x".repeat(10_000);
-        #[rustfmt::skip]
-        let rows: [(&[u8], &str); 6] = [
-            (b"", "``"),
-            (b"1e3", "`1e3`"),
-            ("é\u{7}`".as_bytes(), r"`é\u{7}``"),
-            (b"\xff\xfe", "`\u{fffd}\u{fffd}`"),
-            (b"a\nb", r"`a\nb`"),
-            (long.as_bytes(), "`xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…`"),
-        ];
-        for (value, expected) in rows {
-            assert_eq!(shown(value), expected);
-        }
-    }
-
-    #[test]
-    fn a_suggestion_names_what_is_near_or_all_there_is() {
-        let names = ["customer", "terminal", "amount"];
-        assert_eq!(suggestion("custmer", names), "; did you mean `customer`?");
-        assert_eq!(suggestion("Amount", names), "; did you mean `amount`?");
-        assert_eq!(suggestion("zzz", names), "; there is `customer`, `terminal`, `amount`");
-        assert_eq!(suggestion("zzz", []), "; there is nothing");
-    }
 }

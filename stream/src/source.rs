@@ -10,6 +10,8 @@ mod file;
 mod join;
 mod lines;
 mod mapping;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod pending;
 mod plan;
 mod row;
@@ -111,6 +113,16 @@ pub enum SourceError {
         file: Arc<str>,
         /// Where and why.
         damage: Damage,
+    },
+    /// A Parquet file is damaged.
+    #[error("`{file}` is damaged at row {row}: {message}; what stands before is read")]
+    DamagedRow {
+        /// Its name.
+        file: Arc<str>,
+        /// From 1; 0 = before the first.
+        row: u64,
+        /// What is wrong.
+        message: String,
     },
     /// The mapping is wrong, or does not fit the schema or the file.
     #[error(transparent)]
@@ -254,6 +266,11 @@ impl Source {
     /// The row of the item last given out; none for what came from a saved state.
     pub fn at(&self) -> Option<RowAt> {
         self.at
+    }
+
+    /// The names of the files, in the order of [`RowAt::file`].
+    pub fn names(&self) -> &[Arc<str>] {
+        &self.names
     }
 
     /// The name of a row's file.

@@ -39,9 +39,11 @@ pub(super) struct FileReader {
 
 #[derive(Debug)]
 enum Format {
-    Csv(Csv, Plan),
+    Csv(Box<Csv>, Box<Plan>),
     /// JSON lines with a mapping.
-    Mapped(Lines, Paths, Plan),
+    Mapped(Lines, Paths, Box<Plan>),
+    #[cfg(feature = "parquet")]
+    Parquet(super::parquet::Parquet, Box<Plan>),
     /// JSON lines in the contract's own shape.
     Own(Lines),
 }
@@ -61,35 +63,10 @@ impl FileReader {
     pub(super) fn open(mut input: Input, index: u32, setup: &Setup) -> Result<Self, SourceError> {
         let name = Arc::clone(&input.name);
         let unread = |error| SourceError::Unread { file: Arc::clone(&name), error };
-        if first_bytes(&mut input.bytes).map_err(unread)? == *b"PAR1" {
-            return Err(SourceError::Parquet { file: name });
-        }
-        let mut blocks = Blocks::start(input.bytes).map_err(unread)?;
-        let damaged = |damage| SourceError::Damaged { file: Arc::clone(&name), damage };
-        if blocks.fill().map_err(damaged)?.starts_with(b"\xef\xbb\xbf") {
-            blocks.consume(3);
-        }
-        let first = blocks.fill().map_err(damaged)?.trim_ascii_start().first();
-        let format = match (first, &setup.mapping) {
-            (Some(b'{'), None) => Format::Own(Lines::new(blocks)),
-            (Some(b'{'), Some(mapping)) => {
-                let mut columns = Columns::Asked { known: None, asked: Vec::new() };
-                let plan = compile(mapping, &setup.schema, &mut columns, &setup.joins)?;
-                let Columns::Asked { asked, .. } = columns else {
-                    return Err(SourceError::NoMapping { file: name });
-                };
-                Format::Mapped(Lines::new(blocks), Paths::new(&asked), plan)
-            }
-            (Some(_), None) => return Err(SourceError::NoMapping { file: name }),
-            (None, None) => Format::Own(Lines::new(blocks)),
-            (_, Some(mapping)) => {
-                let mut csv = Csv::new(blocks);
-                let mut header = Row::default();
-                csv.read(&mut header).map_err(damaged)?;
-                let names = header.iter().map(|it| String::from_utf8_lossy(it).trim().to_owned()).collect();
-                let plan = compile(mapping, &setup.schema, &mut Columns::Header(names), &setup.joins)?;
-                Format::Csv(csv, plan)
-            }
+        let format = if first_bytes(&mut input.bytes).map_err(unread)? == *b"PAR1" {
+            Format::parquet(input, setup)?
+        } else {
+            Format::text(input, setup)?
         };
         Ok(Self { name, index, format, row: 0, cells: Row::default(), line: Vec::new() })
     }
@@ -130,6 +107,10 @@ impl FileReader {
                         .read(&self.line, &mut self.cells)
                         .and_then(|()| plan.event(&self.cells, counts.sequence, &setup.schema, event)),
                 ),
+                #[cfg(feature = "parquet")]
+                Format::Parquet(_, plan) => {
+                    made(plan.event(&self.cells, counts.sequence, &setup.schema, event))
+                }
                 Format::Own(_) => Some(own(&self.line, &setup.schema, event)),
             };
             match got {
@@ -145,6 +126,56 @@ impl FileReader {
             known.at = Some(self.at());
         }
         got
+    }
+}
+
+impl Format {
+    /// CSV or JSON lines, told by the first byte.
+    fn text(input: Input, setup: &Setup) -> Result<Self, SourceError> {
+        let name = input.name;
+        let unread = |error| SourceError::Unread { file: Arc::clone(&name), error };
+        let mut blocks = Blocks::start(input.bytes).map_err(unread)?;
+        let damaged = |damage| SourceError::Damaged { file: Arc::clone(&name), damage };
+        if blocks.fill().map_err(damaged)?.starts_with(b"\xef\xbb\xbf") {
+            blocks.consume(3);
+        }
+        let first = blocks.fill().map_err(damaged)?.trim_ascii_start().first();
+        let format = match (first, &setup.mapping) {
+            (Some(b'{'), None) => Self::Own(Lines::new(blocks)),
+            (Some(b'{'), Some(mapping)) => {
+                let mut columns = Columns::Asked { known: None, asked: Vec::new() };
+                let plan = compile(mapping, &setup.schema, &mut columns, &setup.joins)?;
+                Self::Mapped(Lines::new(blocks), Paths::new(columns.asked()), Box::new(plan))
+            }
+            (Some(_), None) => return Err(SourceError::NoMapping { file: name }),
+            (None, None) => Self::Own(Lines::new(blocks)),
+            (_, Some(mapping)) => {
+                let mut csv = Csv::new(blocks);
+                let mut header = Row::default();
+                csv.read(&mut header).map_err(damaged)?;
+                let names = header.iter().map(|it| String::from_utf8_lossy(it).trim().to_owned()).collect();
+                let plan = compile(mapping, &setup.schema, &mut Columns::Header(names), &setup.joins)?;
+                Self::Csv(Box::new(csv), Box::new(plan))
+            }
+        };
+        Ok(format)
+    }
+
+    #[cfg(not(feature = "parquet"))]
+    fn parquet(input: Input, _: &Setup) -> Result<Self, SourceError> {
+        Err(SourceError::Parquet { file: input.name })
+    }
+
+    #[cfg(feature = "parquet")]
+    fn parquet(input: Input, setup: &Setup) -> Result<Self, SourceError> {
+        let name = input.name;
+        let Some(mapping) = &setup.mapping else { return Err(SourceError::NoMapping { file: name }) };
+        let damaged = |message| SourceError::DamagedRow { file: Arc::clone(&name), row: 0, message };
+        let opened = super::parquet::Opened::new(input.bytes).map_err(damaged)?;
+        let mut columns = Columns::Asked { known: Some(opened.columns()), asked: Vec::new() };
+        let plan = compile(mapping, &setup.schema, &mut columns, &setup.joins)?;
+        let rows = opened.rows(columns.asked()).map_err(|error| SourceError::Unread { file: name, error })?;
+        Ok(Self::Parquet(rows, Box::new(plan)))
     }
 }
 

@@ -152,7 +152,7 @@ pub(super) struct Field {
 
 /// A key of `[fields]`: a field, or the overrides of an event type.
 pub(super) enum Entry {
-    Field(Field),
+    Field(Box<Field>),
     Overrides(BTreeMap<String, Field>),
 }
 
@@ -214,7 +214,7 @@ impl Mapping {
             let table = BTreeMap::<String, TextOr<Field>>::deserialize(value.get_ref().clone());
             table.map(|it| Entry::Overrides(it.into_iter().map(|(name, it)| (name, it.into())).collect()))
         } else {
-            TextOr::<Field>::deserialize(value.get_ref().clone()).map(|it| Entry::Field(it.into()))
+            TextOr::<Field>::deserialize(value.get_ref().clone()).map(|it| Entry::Field(Box::new(it.into())))
         };
         read.map_err(|it| self.error(value.span(), with_suggestion(it.message())))
     }

@@ -306,7 +306,7 @@ impl FieldFrom {
                 false => Ok(()),
             };
         }
-        self.from.read(cell, cells, event, self.at).map_err(|it| it.unwrap_or_else(column, cell))
+        self.from.read(cell, cells, event, self.at).map_err(|it| it.of(column, cell))
     }
 }
 
@@ -317,7 +317,8 @@ enum Wrong {
 }
 
 impl Wrong {
-    fn unwrap_or_else(self, column: &Column, cell: &[u8]) -> Refusal {
+    /// The refusal of the field's own cell, unless it names another.
+    fn of(self, column: &Column, cell: &[u8]) -> Refusal {
         match self {
             Self::Problem(problem) => refusal(column, cell, &problem),
             Self::Refusal(refusal) => refusal,

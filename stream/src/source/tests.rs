@@ -1,12 +1,15 @@
 //! Whole files through mappings: what becomes of them, and what is said of those that are bad.
 
 mod data;
+mod examples;
+mod order;
+mod refused;
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use engine::event::{Change, Event, FieldValue};
+use engine::event::{Change, FieldValue};
 use rules::place::Place;
 use rules::schema::{FieldType, Schema};
 
@@ -24,7 +27,7 @@ fn read_all(source: Result<Source, SourceError>, schema: &Schema) -> (String, So
     let mut item = Item::default();
     loop {
         match source.next(&mut item) {
-            Ok(true) => line(&mut text, &item, schema),
+            Ok(true) => write_item(&mut text, &item, schema),
             Ok(false) => break,
             Err(error) => {
                 writeln!(text, "error: {error}").unwrap();
@@ -38,12 +41,12 @@ fn read_all(source: Result<Source, SourceError>, schema: &Schema) -> (String, So
     let state = source.into_state();
     for known in &state.pending {
         write!(text, "pending ").unwrap();
-        line(&mut text, &Item::Amendment(known.clone()), schema);
+        write_item(&mut text, &Item::Amendment(known.clone()), schema);
     }
     (text, state)
 }
 
-fn line(text: &mut String, item: &Item, schema: &Schema) {
+fn write_item(text: &mut String, item: &Item, schema: &Schema) {
     let time = |micros| jiff::Timestamp::from_microsecond(micros).unwrap();
     match item {
         Item::Event(event) => {
@@ -51,7 +54,7 @@ fn line(text: &mut String, item: &Item, schema: &Schema) {
             write!(text, "{} {} {}", declared.name, event.id, time(event.time)).unwrap();
             for (at, field) in declared.fields.iter().enumerate() {
                 let field = schema.field(field.field).unwrap();
-                field_value(text, &field.name, field.ty, event.value(at));
+                write_value(text, &field.name, field.ty, event.value(at));
             }
             writeln!(text).unwrap();
         }
@@ -70,7 +73,7 @@ fn line(text: &mut String, item: &Item, schema: &Schema) {
     }
 }
 
-fn field_value(text: &mut String, name: &str, ty: FieldType, value: FieldValue<'_>) {
+fn write_value(text: &mut String, name: &str, ty: FieldType, value: FieldValue<'_>) {
     match (value, ty) {
         (FieldValue::Missing, _) => Ok(()),
         (FieldValue::Text(it), _) => write!(text, " {name}={it}"),
@@ -84,6 +87,7 @@ fn field_value(text: &mut String, name: &str, ty: FieldType, value: FieldValue<'
     .unwrap();
 }
 
+/// A source of files in memory; without a mapping if its text is empty.
 fn open(
     map: &str,
     schema: &Arc<Schema>,

@@ -38,6 +38,14 @@ impl Columns {
         }
     }
 
+    /// What was asked for, in the order of the cells.
+    pub(in crate::source) fn asked(&self) -> &[String] {
+        match self {
+            Self::Header(names) => names,
+            Self::Asked { asked, .. } => asked,
+        }
+    }
+
     fn names(&self) -> &[String] {
         match self {
             Self::Header(names) => names,
@@ -223,7 +231,7 @@ impl Compiler<'_> {
                     let near = near.map_or(String::new(), |it| format!("; did you mean `{it}`?"));
                     let kinds =
                         "`iso`, `unix_s`, `unix_ms`, a pattern such as `%d/%m/%Y %H:%M`, or { start, step }";
-                    return self.error(at, format!("`{other}` is no time format{near} there is {kinds}"));
+                    return self.error(at, format!("`{other}` is no time format (those are {kinds}){near}"));
                 }
             },
             Some(TextOr::Table(steps)) => {
@@ -253,7 +261,7 @@ impl Compiler<'_> {
             match self.mapping.entry(value, names_type)? {
                 Entry::Field(field) => {
                     self.check_name(name, &made, &at)?;
-                    common.insert(name.clone(), (field, at));
+                    common.insert(name.clone(), (*field, at));
                 }
                 Entry::Overrides(fields) => {
                     let of_type: Vec<_> = made.iter().copied().filter(|it| it.name == *name).collect();

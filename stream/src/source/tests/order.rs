@@ -1,0 +1,229 @@
+//! In which order events and labels come: late rows, ties, several files, several runs.
+
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::schema;
+
+const FIELDS: &str = "entity user\nevent payment\n  user: user";
+const MAP: &str = r#"
+schema = "s.schema.weir"
+event = "payment"
+id = { sequence = "n{n}" }
+time = { column = "t", format = "unix_s" }
+order = "live"
+[fields]
+user = "u"
+[label]
+column = "fraud"
+values = { "1" = "fraud" }
+known_after = "10s"
+"#;
+
+#[track_caller]
+fn check(map: &str, files: &[&str], merge: bool, expected: Expect) {
+    let schema = schema(FIELDS);
+    let files: Vec<_> = files.iter().map(|it| it.as_bytes()).collect();
+    let options = Options { merge, ..OPTIONS };
+    let (text, _) = read_all(open(map, &schema, &files, options, SourceState::default()), &schema);
+    expected.assert_eq(&text.replace("1970-01-01T00:", ""));
+}
+
+#[test]
+fn a_label_comes_at_its_time_before_events_of_that_time() {
+    check(
+        MAP,
+        &["t,u,fraud\n1,a,1\n1,b,1\n10,c,0\n11,d,1\n12,e,0\n"],
+        false,
+        expect![[r#"
+        payment n1 00:01Z user=a
+        payment n2 00:01Z user=b
+        payment n3 00:10Z user=c
+        fraud on n1 00:11Z
+        fraud on n2 00:11Z
+        payment n4 00:11Z user=d
+        payment n5 00:12Z user=e
+        pending fraud on n4 00:21Z
+    "#]],
+    );
+}
+
+#[test]
+fn late_rows_stay_where_they_are_unless_the_mapping_says_otherwise() {
+    let rows = "t,u,fraud\n20,a,0\n5,b,1\n30,c,0\n5,d,0\n";
+    check(
+        MAP,
+        &[rows],
+        false,
+        expect![[r#"
+        payment n1 00:20Z user=a
+        payment n2 00:05Z user=b
+        fraud on n2 00:15Z
+        payment n3 00:30Z user=c
+        payment n4 00:05Z user=d
+    "#]],
+    );
+    check(
+        &MAP.replace("live", "check"),
+        &[rows],
+        false,
+        expect![[r#"
+        payment n1 00:20Z user=a
+        error: `file1`, row 2: earlier than the row before it, and the mapping says `order = "check"`
+    "#]],
+    );
+    check(
+        &MAP.replace("live", "sort"),
+        &[rows],
+        false,
+        expect![[r#"
+        payment n2 00:05Z user=b
+        payment n4 00:05Z user=d
+        fraud on n2 00:15Z
+        payment n1 00:20Z user=a
+        payment n3 00:30Z user=c
+    "#]],
+    );
+}
+
+#[test]
+fn files_stand_behind_each_other_or_are_merged() {
+    let files = ["t,u,fraud\n1,a,1\n20,b,0\n", "fraud,u,t\n0,c,5\n0,d,20\nx,e,oops\n", "t,u,fraud\n11,f,0\n"];
+    check(
+        MAP,
+        &files,
+        false,
+        expect![[r#"
+        payment n1 00:01Z user=a
+        fraud on n1 00:11Z
+        payment n2 00:20Z user=b
+        payment n3 00:05Z user=c
+        payment n4 00:20Z user=d
+        reject 1:3 column `t`: `oops` is not a plain number: write digits, such as `1000` or `-12.50`
+        payment n6 00:11Z user=f
+    "#]],
+    );
+    check(
+        MAP,
+        &files,
+        true,
+        expect![[r#"
+        payment n1 00:01Z user=a
+        payment n2 00:05Z user=c
+        fraud on n1 00:11Z
+        payment n3 00:11Z user=f
+        payment n4 00:20Z user=b
+        payment n5 00:20Z user=d
+        reject 1:3 column `t`: `oops` is not a plain number: write digits, such as `1000` or `-12.50`
+    "#]],
+    );
+}
+
+#[test]
+fn an_event_from_far_ahead_sets_no_label_free() {
+    check(
+        MAP,
+        &["t,u,fraud\n1,a,1\n40000000,b,0\n2,c,0\n"],
+        false,
+        expect![[r#"
+        payment n1 00:01Z user=a
+        reject 0:2 the event's time is 462 days ahead of the latest before it: is it right?
+        payment n3 00:02Z user=c
+        pending fraud on n1 00:11Z
+    "#]],
+    );
+}
+
+#[test]
+fn amendments_in_a_file_of_events_keep_their_place_and_are_merged_before_events_of_their_time() {
+    let event = |id: &str, second: u32| {
+        format!(r#"{{"id":"{id}","type":"payment","user":"u","time":"1970-01-01T00:00:{second:02}Z"}}"#)
+    };
+    let label = |id: &str, second: u32| {
+        format!(r#"{{"id":"l","event_id":"{id}","label":"fraud","time":"1970-01-01T00:00:{second:02}Z"}}"#)
+    };
+    let first =
+        [event("a", 1), label("a", 9), event("b", 2), r#"{"id":"c","type":"payment","user":"u"}"#.into()];
+    let second = [event("d", 9), label("b", 9)];
+    let files = [first.join("\n"), second.join("\n")];
+    let files = [files[0].as_str(), files[1].as_str()];
+    check(
+        "",
+        &files,
+        false,
+        expect![[r#"
+        payment a 00:01Z user=u
+        fraud on a 00:09Z
+        payment b 00:02Z user=u
+        reject 0:4 `/time`: missing, and what stands in a file has one
+        payment d 00:09Z user=u
+        fraud on b 00:09Z
+    "#]],
+    );
+    check(
+        "",
+        &files,
+        true,
+        expect![[r#"
+        payment a 00:01Z user=u
+        fraud on a 00:09Z
+        payment b 00:02Z user=u
+        reject 0:4 `/time`: missing, and what stands in a file has one
+        payment d 00:09Z user=u
+        fraud on b 00:09Z
+    "#]],
+    );
+}
+
+#[test]
+fn a_label_is_told_where_its_event_stands() {
+    let schema = schema(FIELDS);
+    let rows: &[u8] = b"t,u,fraud\n1,a,1\n2,b,0\n";
+    let mut source = open(MAP, &schema, &[rows], OPTIONS, SourceState::default()).unwrap();
+    let place = EventPlace { position: Default::default(), time: 1_000_000, entities: Vec::new() };
+    let mut item = Item::default();
+    assert!(source.next(&mut item).unwrap() && source.is_labelled());
+    source.locate(place.clone());
+    assert!(source.next(&mut item).unwrap() && !source.is_labelled());
+    source.locate(EventPlace { time: 2_000_000, ..place.clone() });
+    assert!(!source.next(&mut item).unwrap());
+    let places: Vec<_> = source.into_state().pending.into_iter().map(|it| it.place).collect();
+    assert_eq!(places, [Some(place)]);
+}
+
+proptest! {
+    /// Cut anywhere into runs that hand their state on, the same comes out: labels, ids and all.
+    #[test]
+    fn many_runs_are_one_run(
+        rows in proptest::collection::vec((0_u32..40, any::<bool>()), 0..30),
+        cuts in proptest::collection::vec(0_usize..30, 0..4),
+    ) {
+        let schema = schema(FIELDS);
+        let file = |rows: &[(u32, bool)]| {
+            let rows = rows.iter().map(|(t, fraud)| format!("{t},u,{}\n", u8::from(*fraud)));
+            ["t,u,fraud\n".to_owned()].into_iter().chain(rows).collect::<String>()
+        };
+        let run = |rows: &[(u32, bool)], state| {
+            read_all(open(MAP, &schema, &[file(rows).as_bytes()], OPTIONS, state), &schema)
+        };
+        let (whole, _) = run(&rows, SourceState::default());
+
+        let mut cuts: Vec<_> = cuts.into_iter().map(|it| it.min(rows.len())).collect();
+        cuts.sort_unstable();
+        cuts.push(rows.len());
+        let (mut state, mut begin, mut parts) = (SourceState::default(), 0, Vec::new());
+        for end in cuts {
+            let (text, next) = run(&rows[begin..end], state);
+            parts.push(text);
+            (state, begin) = (next, end);
+        }
+        let last = parts.len() - 1;
+        let given = |(at, text): (usize, &String)| {
+            let lines = text.lines().filter(|it| at == last || !it.starts_with("pending"));
+            lines.map(|it| format!("{it}\n")).collect::<String>()
+        };
+        let joined: String = parts.iter().enumerate().map(given).collect();
+        prop_assert_eq!(joined, whole);
+    }
+}

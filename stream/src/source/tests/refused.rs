@@ -1,0 +1,322 @@
+//! Bad rows, bad mappings, bad files: each is told by name and place, and what was good is kept.
+
+use expect_test::{Expect, expect};
+
+use super::*;
+use crate::testing::schema;
+
+const FIELDS: &str = "entity user
+entity bin shared
+enum channel = app, web
+event payment
+  user: user
+  amount: money
+  yuan: money CNY?
+  channel: channel?
+  place: place?
+  mcc: text(4)?
+  bin: bin? = prefix(mcc, 2)
+  tries: int?
+event login
+  user: user";
+const MAP: &str = r#"schema = "s.schema.weir"
+event = "payment"
+id = "id"
+time = { column = "t", format = "unix_s" }
+[fields]
+user = "u"
+amount = { column = "a", currency = "EUR" }
+mcc = "m"
+place = { latitude = "lat", longitude = "lon" }
+channel = { column = "c", values = { A = "app", W = "web" } }
+tries = "n"
+"#;
+const HEADER: &str = "id,t,u,a,m,lat,lon,c,n\n";
+
+#[track_caller]
+fn check(map: &str, file: &[u8], expected: Expect) {
+    let schema = schema(FIELDS);
+    let (text, _) = read_all(open(map, &schema, &[file], OPTIONS, SourceState::default()), &schema);
+    expected.assert_eq(&text);
+}
+
+#[test]
+fn a_bad_row_names_its_column_and_the_others_stand() {
+    let long = "x".repeat(10_000);
+    let rows = [
+        "p1,1,u,1.00,1234,1,2,A,3",
+        "p2,1,u,1e3,,,,,",
+        "p3,1,u,NaN,,,,,",
+        "p4,1,u,123456789012345678901234567890,,,,,",
+        "p5,1,u,-12.50,,,,,",
+        "p6,1,u,1.005,,,,,",
+        "p7,1,u,,,,,,",
+        "p8,1,,1,,,,,",
+        "p9,9999999999999,u,1,,,,,",
+        "p10,-1,u,1,,,,,",
+        "p11,,u,1,,,,,",
+        ",1,u,1,,,,,",
+        "p13,1,u,1,12345,,,,",
+        "p14,1,u,1,,91,2,,",
+        "p15,1,u,1,,1,x,,",
+        "p16,1,u,1,,1,,,",
+        "p17,1,u,1,,,,X,",
+        "p18,1,u,1,,,,,1.5",
+        "p19,1,u",
+        "p20,1,u,1,,,,,,",
+        &format!("{long},1,u,1,,,,,"),
+        &format!("p22,1,{long},1,,,,,"),
+        "p23,1,u,1,,,,,",
+    ];
+    let mut file = (HEADER.to_owned() + &rows.join("\n") + "\n").into_bytes();
+    file.extend_from_slice(b"p24,1,u\xff,1,,,,,\np25,1,u,1,,,,,\n");
+    check(
+        MAP,
+        &file,
+        expect![[r#"
+        payment p1 1970-01-01T00:00:01Z user=u amount=100EUR channel=0 place=10000000,20000000 mcc=1234 bin=12 tries=3
+        reject 0:2 column `a`: `1e3` is not a plain number: write digits, such as `1000` or `-12.50`
+        reject 0:3 column `a`: `NaN` is not a plain number: write digits, such as `1000` or `-12.50`
+        reject 0:4 column `a`: `123456789012345678901234567890` is too large: at most 100000000000 in magnitude
+        payment p5 1970-01-01T00:00:01Z user=u amount=-1250EUR
+        reject 0:6 column `a`: `1.005` has more than 2 digits after the point
+        reject 0:7 column `a`: missing, and the field is required
+        reject 0:8 column `u`: missing, and the field is required
+        reject 0:9 column `t`: `9999999999999` is outside the years 1970 to 2199
+        reject 0:10 column `t`: `-1` is outside the years 1970 to 2199
+        reject 0:11 column `t`: `` is not a plain number: write digits, such as `1000` or `-12.50`
+        reject 0:12 column `id`: `` is empty, and an id has at least one byte
+        reject 0:13 column `m`: `12345` is too long: 5 bytes, at most 4
+        reject 0:14 column `lat`: `91` is no place: latitude is within ±90, longitude within ±180
+        reject 0:15 column `lon`: `x` is not a plain number: write digits, such as `1000` or `-12.50`
+        payment p16 1970-01-01T00:00:01Z user=u amount=100EUR
+        reject 0:17 column `c`: `X` is not named; there is `A`, `W`
+        reject 0:18 column `n`: `1.5` is not a whole number
+        reject 0:19 3 cells where the header has 9
+        reject 0:20 10 cells where the header has 9
+        reject 0:21 column `id`: `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` is too long: 10000 bytes, at most 128
+        reject 0:22 column `u`: `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` is too long: 10000 bytes, at most 256
+        payment p23 1970-01-01T00:00:01Z user=u amount=100EUR
+        reject 0:24 column `u`: `u�` is not UTF-8 from byte 2
+        payment p25 1970-01-01T00:00:01Z user=u amount=100EUR
+    "#]],
+    );
+}
+
+/// The mapping with a part of it changed.
+fn change(from: &str, to: &str) -> String {
+    assert!(MAP.contains(from), "{from}");
+    MAP.replace(from, to)
+}
+
+/// The mapping with more lines.
+fn add(lines: &str) -> String {
+    format!("{MAP}{lines}\n")
+}
+
+/// The mapping with a label.
+fn label(rest: &str) -> String {
+    add(&format!("[label]\ncolumn = \"m\"\nvalues = {{ x = \"fraud\" }}\n{rest}"))
+}
+
+/// Each mapping is refused before the first row: with these words, a line each.
+#[track_caller]
+fn check_refused(maps: &[String], expected: Expect) {
+    let schema = schema(FIELDS);
+    let mut said = String::new();
+    for map in maps {
+        let source = open(map, &schema, &[HEADER.as_bytes()], OPTIONS, SourceState::default());
+        let error = source.map(drop).unwrap_err().to_string();
+        said.push_str(error.trim_end());
+        said.push('\n');
+    }
+    expected.assert_eq(&said);
+}
+
+#[test]
+fn a_mapping_that_names_what_is_not_there_is_refused() {
+    check_refused(
+        &[
+            // Columns, fields, types.
+            change("user = \"u\"", "user = \"uu\""),
+            change("id = \"id\"", "id = \"transaction\""),
+            change("user = \"u\"", "usr = \"u\""),
+            change("user = \"u\"", ""),
+            change("event = \"payment\"", "event = \"pament\""),
+            change(
+                "event = \"payment\"",
+                "event = { column = \"c\", values = { A = \"payment\", B = \"logn\" } }",
+            ),
+            add("[fields.login]\nuser = \"u\""),
+            add("bin = \"m\""),
+            // Words.
+            change("currency = \"EUR\"", "curency = \"EUR\""),
+            change("currency = \"EUR\"", "currency = \"EURO\""),
+            change("currency = \"EUR\"", "currency = \"EUR\", unit = \"cents\""),
+            change("mcc = \"m\"", "mcc = { column = \"m\", currency = \"EUR\" }"),
+            change("mcc = \"m\"", "mcc = { value = \"12345\" }"),
+            change("mcc = \"m\"", "mcc = {}"),
+            change("W = \"web\"", "W = \"wep\""),
+            change(", longitude = \"lon\"", ""),
+            add("yuan = { column = \"a\", currency = \"EUR\" }"),
+        ],
+        expect![[r#"
+        map.toml, line 6: the file has no column `uu`; did you mean `u`?
+        map.toml, line 3: the file has no column `transaction`; there is `id`, `t`, `u`, `a`, `m`, `lat`, `lon`, `c`, `n`
+        map.toml, line 6: `payment` has no field `usr`; did you mean `user`?
+        map.toml, line 2: `user` of `payment` is required, and not in [fields]
+        map.toml, line 2: the schema has no event type `pament`; did you mean `payment`?
+        map.toml, line 2: the schema has no event type `logn`; did you mean `login`?
+        map.toml, line 12: `login` has fields here, but no row becomes one
+        map.toml, line 12: `bin` is derived at intake: leave it out
+        map.toml, line 7: unknown field `curency`, expected one of `column`, `latitude`, `longitude`, `currency`, `currency_column`, `unit`, `format`, `zone`, `values`, `value`, `missing`; did you mean `currency`?
+        map.toml, line 7: `EURO` is no currency: write three capitals of ISO 4217, such as `EUR`
+        map.toml, line 7: `cents` is no unit of money; there is `major`, `minor`
+        map.toml, line 8: `currency` is for money
+        map.toml, line 8: `12345` is too long: 5 bytes, at most 4
+        map.toml, line 8: a field is a `column`, a `value`, or a `latitude` and a `longitude`
+        map.toml, line 10: `wep` is no value of the enum; did you mean `web`?
+        map.toml, line 9: `latitude` and `longitude` go together
+        map.toml, line 12: the field takes only CNY
+    "#]],
+    );
+}
+
+#[test]
+fn times_and_ids_that_cannot_be_are_refused() {
+    check_refused(
+        &[
+            // Ids and times.
+            change("id = \"id\"", "id = { sequence = \"x\" }"),
+            change("id = \"id\"", "id = {}"),
+            change("format = \"unix_s\"", "format = \"unixs\""),
+            change("format = \"unix_s\"", "format = \"%Y-%!\""),
+            change("format = \"unix_s\"", "format = \"iso\", zone = \"Europe/Berln\""),
+            change("format = \"unix_s\"", "format = \"unix_s\", zone = \"UTC\""),
+            change("format = \"unix_s\"", "format = { start = \"yesterday\", step = \"1h\" }"),
+            change("format = \"unix_s\"", "format = { start = \"2026-01-01\", step = \"1y\" }"),
+        ],
+        expect![[r#"
+        map.toml, line 3: a sequence holds `{n}` where the number goes, such as `tx-{n}`
+        map.toml, line 3: an id is a `column` or a `sequence`
+        map.toml, line 4: `unixs` is no time format (those are `iso`, `unix_s`, `unix_ms`, a pattern such as `%d/%m/%Y %H:%M`, or { start, step }); did you mean `unix_s`?
+        map.toml, line 4: the pattern `%Y-%!`: strftime formatting failed: found unrecognized specifier directive `!`
+        map.toml, line 4: there is no time zone `Europe/Berln`; such as `Europe/Berlin`
+        map.toml, line 4: seconds since 1970 are UTC: leave `zone` out
+        map.toml, line 4: `start`: `yesterday` is not an ISO time such as `2026-01-05T08:00:00`
+        map.toml, line 4: `step`: `1y` is not a duration: write a whole number and `ms`, `s`, `m`, `h`, `d` or `w`, such as `15m`
+    "#]],
+    );
+}
+
+#[test]
+fn labels_joins_and_files_that_are_no_mapping_are_refused() {
+    check_refused(
+        &[
+            // Labels and joins.
+            label(""),
+            label("known_after = \"7x\""),
+            label("known_after = \"-7d\""),
+            label("known_after = \"7d\"\nknown_at = \"t\""),
+            label("known_after = \"7d\"").replace("\"fraud\" }", "\"fruad\" }"),
+            format!("join.c = {{ file = \"missing.csv\", key = \"u\" }}\n{MAP}"),
+            // Not a mapping at all.
+            change("schema", "scheme"),
+            change("time = ", "time_of = "),
+            "event = ".to_owned(),
+            add("order = \"sorted\""),
+        ],
+        expect![[r#"
+        map.toml, line 12: a label says when it is known: `known_after` or `known_at`
+        map.toml, line 12: `known_after`: `7x` is not a duration: write a whole number and `ms`, `s`, `m`, `h`, `d` or `w`, such as `15m`
+        map.toml, line 12: `known_after` goes back in time
+        map.toml, line 12: a label says when it is known: `known_after` or `known_at`
+        map.toml, line 12: `fruad` is no label; did you mean `fraud`?
+        map.toml, line 1: the joined file `missing.csv` cannot be read: No such file or directory (os error 2)
+        map.toml, line 1: unknown field `scheme`, expected one of `schema`, `event`, `id`, `time`, `order`, `join`, `fields`, `label`; did you mean `schema`?
+        map.toml, line 4: unknown field `time_of`, expected one of `schema`, `event`, `id`, `time`, `order`, `join`, `fields`, `label`; did you mean `time`?
+        map.toml, line 1: string values must be quoted, expected literal string
+        map.toml, line 12: `payment` has no field `order`; there is `amount`, `bin`, `channel`, `mcc`, `place`, `tries`, `user`, `yuan`
+    "#]],
+    );
+}
+
+#[test]
+fn a_damaged_file_gives_what_stands_before_and_says_where() {
+    let rows: String = (0..30_000_u32)
+        .map(|n| format!("p{n},1,u,{}.00,,,,,\n", n.wrapping_mul(2_654_435_761) >> 12))
+        .collect();
+    let whole = zstd::encode_all((HEADER.to_owned() + &rows).as_bytes(), 1).unwrap();
+    let schema = schema(FIELDS);
+    let cut = &whole[..whole.len() - 10];
+    let (text, state) = read_all(open(MAP, &schema, &[cut], OPTIONS, SourceState::default()), &schema);
+    let (events, end) = text.trim_end().rsplit_once('\n').unwrap();
+    assert!(events.lines().all(|it| it.starts_with("payment p")), "no torn row is given out");
+    assert!(10_000 < events.lines().count() && events.lines().count() < 30_000);
+    assert_eq!(state.sequence, u64::try_from(events.lines().count()).unwrap());
+    let expected = format!("error: `file1` is damaged or cut short at byte {}: ", cut.len());
+    assert!(end.starts_with(&expected) && end.ends_with("; what stands before is read"), "{end}");
+}
+
+#[test]
+fn other_files() {
+    check(
+        "",
+        b"a,b\n1,2\n",
+        expect![[r#"
+        error: `file1` is not JSON lines, and nothing says what its columns are: give a mapping with `--map`
+    "#]],
+    );
+    check(
+        MAP,
+        b"",
+        expect![[r#"
+        error: map.toml, line 6: the file has no column `u`; there is nothing
+    "#]],
+    );
+    check("", b"", expect![]);
+    check("", b"{\"id\":1}\nnot json\n{\"id\":\"p\",\"type\":\"login\",\"user\":\"u\",\"time\":\"2026-01-05T00:00:00Z\"}", expect![[r#"
+        reject 0:1 `/type`: missing; `/id`: `1` must be a string, in quotes
+        reject 0:2 expected ident at line 1 column 2
+        login p 2026-01-05T00:00:00Z user=u
+    "#]]);
+    check(
+        "",
+        b"\xef\xbb\xbf{\"id\":\"p\",\"type\":\"login\",\"user\":\"\xff\",\"time\":\"2026-01-05T00:00:00Z\"}",
+        expect![[r#"
+        reject 0:1 invalid unicode code point at line 1 column 34
+    "#]],
+    );
+    check(
+        MAP,
+        b"id,t,u,a,m,lat,lon,c,u\n",
+        expect![[r#"
+        error: map.toml, line 6: the file has the column `u` twice
+    "#]],
+    );
+    let paths = MAP.replace("\"u\"", "\"who.id\"");
+    let lines = b"{\"id\":1,\"t\":1,\"who\":{\"id\":\"x\"},\"a\":\"1.5\"}\n{\"id\":1,\"t\":1,\"who\":{\"id\":[1]},\"a\":1}\n\
+                  {\"id\":1,\"t\":1,\"who\":{},\"a\":1}\n{\"id\":1,\"id\":2}\n[1]\n{\"id\":2,\"t\":1,\"who.id\":\"flat\",\"a\":1e3}\n\
+                  {\"id\":3,\"t\":1,\"who.id\":\"fl\\u0061t\",\"a\":2}\n";
+    check(
+        &paths,
+        lines,
+        expect![[r#"
+        payment 1 1970-01-01T00:00:01Z user=x amount=150EUR
+        reject 0:2 member `id`: an object or a list is no value
+        reject 0:3 column `who.id`: missing, and the field is required
+        reject 0:4 member `id` is there twice
+        reject 0:5 not a JSON object: invalid type: sequence, expected an object at line 1 column 0
+        reject 0:6 column `a`: `1e3` is not a plain number: write digits, such as `1000` or `-12.50`
+        payment 3 1970-01-01T00:00:01Z user=flat amount=200EUR
+    "#]],
+    );
+    #[cfg(not(feature = "parquet"))]
+    check(
+        MAP,
+        b"PAR1....",
+        expect![[r#"
+        error: `file1` is Parquet, which this build does not read: build with the feature `parquet`, or convert it
+    "#]],
+    );
+}
