@@ -62,6 +62,12 @@ impl Seen {
         keys.copied().any(|key| key.time > horizon && Some(key) != exclude)
     }
 
+    /// The occurrences of each value, in no order of values, for snapshots; recording them again in any order gives
+    /// the same.
+    pub fn occurrences(&self) -> impl Iterator<Item = (i64, Key)> {
+        self.values.iter().flat_map(|(value, keys)| keys.iter().flatten().map(|key| (*value, *key)))
+    }
+
     /// Drops the values that have not occurred with `time > horizon`.
     pub fn trim(&mut self, horizon: Micros) {
         self.values.retain(|_, [newest, _]| newest.is_some_and(|key| key.time > horizon));

@@ -28,13 +28,79 @@ pub struct EntityState {
 
 /// What is kept without rows.
 #[derive(Clone, Debug)]
-pub(crate) enum Occurrences {
+pub enum Occurrences {
     /// Of the entity.
     Last(Last),
     /// Of each value.
     Seen(Seen),
     /// Of each second entity of a pair.
     LastOf(HashMap<i64, Last, FixedState>),
+}
+
+/// One thing that is kept without rows, as a snapshot has it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Occurrence {
+    /// What it is kept for: a value, or a pair's second entity; 0 where it is the entity itself.
+    pub of: i64,
+    /// When it was.
+    pub key: Key,
+    /// What stood in the event; 0 where only the time is kept.
+    pub value: i64,
+}
+
+/// What a snapshot takes out and puts back.
+impl EntityState {
+    /// The position of the last record applied; none before the first.
+    pub fn applied(&self) -> Option<u64> {
+        self.applied
+    }
+
+    /// The greatest time of its events; `i64::MIN` before the first.
+    pub fn last_event(&self) -> Micros {
+        self.last_event
+    }
+
+    /// Goes on from a snapshot, whose parts are then put back one by one: [`EntityState::history_mut`],
+    /// [`EntityState::occurrences_mut`], [`EntityState::restore_list`], [`EntityState::alerted`].
+    pub fn resume(&mut self, applied: Option<u64>, last_event: Micros) {
+        self.applied = applied;
+        self.last_event = last_event;
+    }
+
+    /// The events that some window may still hold.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The same, to be filled from a snapshot.
+    pub fn history_mut(&mut self) -> &mut History {
+        &mut self.history
+    }
+
+    /// What is kept without rows, by the plan's occurrences.
+    pub fn occurrences(&self) -> &[Occurrences] {
+        &self.occurrences
+    }
+
+    /// The same, to be filled from a snapshot.
+    pub fn occurrences_mut(&mut self) -> &mut [Occurrences] {
+        &mut self.occurrences
+    }
+
+    /// When alerts `once per` this entity were last raised, in no order.
+    pub fn alerts(&self) -> impl Iterator<Item = (EffectRef, Micros)> {
+        self.alerted.iter().copied()
+    }
+
+    /// The lists that it is in.
+    pub fn lists(&self) -> &Memberships {
+        &self.lists
+    }
+
+    /// Puts a membership back from a snapshot.
+    pub fn restore_list(&mut self, membership: crate::lists::Membership) {
+        self.lists.add(membership);
+    }
 }
 
 impl EntityState {
@@ -86,7 +152,7 @@ impl EntityState {
     }
 
     /// Notes that an alert was raised about this entity.
-    pub(crate) fn alerted(&mut self, effect: EffectRef, at: Micros) {
+    pub fn alerted(&mut self, effect: EffectRef, at: Micros) {
         match self.alerted.iter_mut().find(|(known, _)| *known == effect) {
             Some((_, known)) => *known = at.max(*known),
             None => self.alerted.push((effect, at)),
@@ -148,6 +214,30 @@ impl Occurrences {
                 by_second.retain(|_, last| last.get(None, horizon).is_some());
             }
             Self::Seen(_) | Self::LastOf(_) => {}
+        }
+    }
+
+    /// Everything that is kept, in no order, for snapshots.
+    pub fn entries(&self) -> impl Iterator<Item = Occurrence> {
+        let of = |of: i64| move |(key, value)| Occurrence { of, key, value };
+        let (last, seen, pairs) = match self {
+            Self::Last(last) => (Some(last), None, None),
+            Self::Seen(seen) => (None, Some(seen), None),
+            Self::LastOf(by_second) => (None, None, Some(by_second)),
+        };
+        let last = last.into_iter().flat_map(Last::occurrences).map(of(0));
+        let seen = seen.into_iter().flat_map(Seen::occurrences);
+        let pairs = pairs.into_iter().flatten();
+        last.chain(seen.map(|(of, key)| Occurrence { of, key, value: 0 }))
+            .chain(pairs.flat_map(move |(second, last)| last.occurrences().map(of(*second))))
+    }
+
+    /// Puts back what [`Occurrences::entries`] gave, in any order.
+    pub fn restore(&mut self, it: Occurrence) {
+        match self {
+            Self::Last(last) => last.record(it.key, it.value),
+            Self::Seen(seen) => seen.record(it.of, it.key),
+            Self::LastOf(by_second) => by_second.entry(it.of).or_default().record(it.key, it.value),
         }
     }
 

@@ -7,8 +7,8 @@
 //! The locks of all entities that an event names are held from reading to applying, so that two payments of one user
 //! in flight always see each other. They are not held until the record is durable.
 
-mod directory;
-mod recent;
+pub(crate) mod directory;
+pub(crate) mod recent;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -142,6 +142,18 @@ impl Gate {
         }
     }
 
+    /// A gate that goes on with what a snapshot holds, over a journal that goes on behind it.
+    pub(crate) fn resumed(
+        rules: Arc<RuleSet>,
+        rates: Arc<Rates>,
+        journal: Box<dyn Journal>,
+        clock: Option<Micros>,
+        (directory, recent): (Directory, Recent),
+    ) -> Self {
+        let clock = AtomicI64::new(clock.unwrap_or(Micros::MIN));
+        Self { directory, recent, clock, ..Self::new(rules, rates, journal) }
+    }
+
     /// What is in force.
     pub fn rules(&self) -> &Arc<RuleSet> {
         &self.rules
@@ -246,6 +258,21 @@ impl Gate {
     /// Looks at every entity in memory, one lock at a time, in no order.
     pub fn for_each_entity(&self, look: impl FnMut(EntityKey, &EntityState)) {
         self.directory.for_each(look);
+    }
+
+    /// Offset of the next record.
+    pub(crate) fn next_position(&self) -> u64 {
+        self.journal.next()
+    }
+
+    /// The table of ids and repeats.
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
+    /// The entities in memory, by key.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
     }
 
     /// The decision of an id that was decided before.

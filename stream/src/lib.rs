@@ -4,6 +4,7 @@ pub mod gate;
 pub mod intake;
 pub mod journal;
 pub mod record;
+pub mod snapshot;
 pub mod source;
 
 #[cfg(test)]

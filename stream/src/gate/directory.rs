@@ -96,6 +96,11 @@ impl Directory {
         self.slots.remove_if(&key, |_, known| Arc::ptr_eq(known, &slot)).is_some()
     }
 
+    /// Puts a state back under its key, in the place of what was there.
+    pub(crate) fn put(&self, key: EntityKey, state: EntityState) {
+        self.slots.insert(key, Arc::new(Mutex::new(state)));
+    }
+
     /// The keys in memory, in no order; those that come or go meanwhile may or may not be among them.
     pub(crate) fn keys(&self) -> Vec<EntityKey> {
         self.slots.iter().map(|entry| *entry.key()).collect()

@@ -6,6 +6,7 @@
 //! out of order stays a little longer and is told by its own clock.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 use hashbrown::HashTable;
 use parking_lot::{Condvar, Mutex};
@@ -77,6 +78,21 @@ pub(crate) struct Found {
     pub(crate) clock: Micros,
 }
 
+/// An id as a snapshot has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Remembered<'a> {
+    /// Its keyed hash.
+    pub(crate) id: u128,
+    /// Of the body.
+    pub(crate) digest: [u8; 16],
+    /// The engine clock that it was decided at.
+    pub(crate) clock: Micros,
+    /// Offset of its record.
+    pub(crate) position: u64,
+    /// Its record.
+    pub(crate) record: &'a [u8],
+}
+
 impl Recent {
     pub(crate) fn new(repeat_for: Micros) -> Self {
         Self { shards: (0..SHARDS).map(|_| Shard::default()).collect(), repeat_for }
@@ -129,6 +145,37 @@ impl Recent {
         let entry = entries.find(id)?;
         entries.record(&entry, record);
         Some(Found { position: entry.position, clock: entry.clock })
+    }
+
+    /// How many parts the table has, for [`Recent::copy`].
+    pub(crate) fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Shows the ids of a shard in order, from the entry number `from` on, until `each` says that it has enough. Gives
+    /// the number to go on from; none at the end. Ids in flight are left out.
+    pub(crate) fn copy(
+        &self,
+        shard: usize,
+        from: u64,
+        each: &mut dyn FnMut(Remembered<'_>) -> ControlFlow<()>,
+    ) -> Option<u64> {
+        let entries = self.shards.get(shard)?.entries.lock();
+        let (mut number, mut record) = (from.max(entries.first), Vec::new());
+        while let Some(entry) = entries.entry(number) {
+            entries.record(entry, &mut record);
+            let Entry { id, digest, clock, position, .. } = *entry;
+            number += 1;
+            if each(Remembered { id, digest, clock, position, record: &record }).is_break() {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    /// Puts an id back, behind those of its shard.
+    pub(crate) fn restore(&self, it: Remembered<'_>) {
+        self.shard(it.id).entries.lock().push(it.id, it.digest, it.clock, it.position, it.record);
     }
 
     /// INVARIANT (shards): there are `SHARDS` shards, and the index is taken modulo that.

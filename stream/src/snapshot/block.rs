@@ -1,0 +1,319 @@
+//! The envelope: a preamble, then blocks of columns, each compressed and under a checksum.
+//!
+//! ```text
+//! preamble: magic 8 bytes | format u32 | crc32 of these 12 bytes u32
+//! block:    kind u8 | bytes unpacked u32 | bytes packed u32 | crc32 u32, of these 9 bytes and the packed | packed
+//! unpacked: columns u16 | bytes of each column u32 … | the columns
+//! ```
+//! All little-endian; packed by zstd. The last block says how many there are, so that a file cut between two blocks is
+//! told from a whole one.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::error::SnapshotError;
+
+const MAGIC: [u8; 8] = *b"weirsnap";
+/// The format that this version writes, and the newest that it reads.
+pub(super) const FORMAT: u32 = 1;
+const PREAMBLE_BYTES: u64 = 16;
+const HEAD_BYTES: usize = 13;
+/// A block is written when its columns hold so much.
+const FULL_BYTES: usize = 1 << 20;
+/// Fast, and repeated bytes in columns are what it finds well.
+const ZSTD_LEVEL: i32 = 1;
+
+/// What a block holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum BlockKind {
+    /// What the file is and how its columns are to be read; the first.
+    Header = 1,
+    /// States of entities of one kind.
+    Entities = 2,
+    /// Recent ids with their records.
+    Recent = 3,
+    /// A piece of a blob of the caller's.
+    Extra = 4,
+    /// How much there should have been; the last.
+    End = 5,
+}
+
+impl BlockKind {
+    fn from_number(number: u8) -> Option<Self> {
+        [Self::Header, Self::Entities, Self::Recent, Self::Extra, Self::End]
+            .into_iter()
+            .find(|it| *it as u8 == number)
+    }
+}
+
+/// The columns of a block as they are filled.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    columns: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Columns {
+    pub(super) fn put(&mut self, column: usize, bytes: &[u8]) {
+        if self.columns.len() <= column {
+            self.columns.resize(column + 1, Vec::new());
+        }
+        if let Some(to) = self.columns.get_mut(column) {
+            to.extend_from_slice(bytes);
+        }
+        self.bytes += bytes.len();
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        FULL_BYTES <= self.bytes
+    }
+
+    fn clear(&mut self) {
+        self.columns.iter_mut().for_each(Vec::clear);
+        self.bytes = 0;
+    }
+
+    /// All columns behind their lengths.
+    fn join(&self, into: &mut Vec<u8>) -> io::Result<()> {
+        into.clear();
+        into.extend_from_slice(&u16::try_from(self.columns.len()).map_err(too_large)?.to_le_bytes());
+        for column in &self.columns {
+            into.extend_from_slice(&length(column)?.to_le_bytes());
+        }
+        self.columns.iter().for_each(|column| into.extend_from_slice(column));
+        Ok(())
+    }
+}
+
+fn length(bytes: &[u8]) -> io::Result<u32> {
+    u32::try_from(bytes.len()).map_err(too_large)
+}
+
+fn too_large(_: std::num::TryFromIntError) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, "a block of more than 4 GiB")
+}
+
+/// Writes blocks to a file.
+pub(super) struct BlockWriter {
+    file: File,
+    packer: zstd::bulk::Compressor<'static>,
+    unpacked: Vec<u8>,
+    packed: Vec<u8>,
+    /// Written so far.
+    pub(super) blocks: u64,
+}
+
+impl BlockWriter {
+    pub(super) fn new(mut file: File) -> io::Result<Self> {
+        let mut preamble = Vec::from(MAGIC);
+        preamble.extend_from_slice(&FORMAT.to_le_bytes());
+        preamble.extend_from_slice(&crc32fast::hash(&preamble).to_le_bytes());
+        file.write_all(&preamble)?;
+        let packer = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
+        Ok(Self { file, packer, unpacked: Vec::new(), packed: Vec::new(), blocks: 0 })
+    }
+
+    /// Writes a block and empties its columns.
+    pub(super) fn write(&mut self, kind: BlockKind, columns: &mut Columns) -> io::Result<()> {
+        columns.join(&mut self.unpacked)?;
+        columns.clear();
+        self.packed.clear();
+        self.packed.reserve(zstd::zstd_safe::compress_bound(self.unpacked.len()));
+        self.packer.compress_to_buffer(&self.unpacked, &mut self.packed)?;
+        let mut head = vec![kind as u8];
+        head.extend_from_slice(&length(&self.unpacked)?.to_le_bytes());
+        head.extend_from_slice(&length(&self.packed)?.to_le_bytes());
+        head.extend_from_slice(&checksum(&head, &self.packed).to_le_bytes());
+        self.file.write_all(&head)?;
+        self.file.write_all(&self.packed)?;
+        self.blocks += 1;
+        Ok(())
+    }
+
+    pub(super) fn into_file(self) -> File {
+        self.file
+    }
+}
+
+fn checksum(head: &[u8], packed: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(head);
+    hasher.update(packed);
+    hasher.finalize()
+}
+
+/// Reads blocks from a file, each checked before anything is made of it.
+pub(super) struct BlockReader {
+    file: BufReader<File>,
+    path: PathBuf,
+    unpacker: zstd::bulk::Decompressor<'static>,
+    /// Where the block begins that was read last.
+    offset: u64,
+    /// Where it ends.
+    end: u64,
+    length: u64,
+    /// Blocks read so far.
+    pub(super) blocks: u64,
+}
+
+impl BlockReader {
+    /// Opens a file and reads its preamble.
+    pub(super) fn open(path: &Path) -> Result<Self, SnapshotError> {
+        let failed = |cause| SnapshotError::io("read", path)(cause);
+        let file = File::open(path).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        let unpacker = zstd::bulk::Decompressor::new().map_err(failed)?;
+        let (file, path) = (BufReader::new(file), path.to_owned());
+        let mut reader = Self { file, path, unpacker, offset: 0, end: 0, length, blocks: 0 };
+        reader.preamble()?;
+        Ok(reader)
+    }
+
+    fn preamble(&mut self) -> Result<(), SnapshotError> {
+        if self.length < PREAMBLE_BYTES {
+            return Err(self.damaged("the file is too short to be one"));
+        }
+        let magic: [u8; 8] = self.take()?;
+        let format: [u8; 4] = self.take()?;
+        let crc: [u8; 4] = self.take()?;
+        if magic != MAGIC {
+            return Err(self.damaged("it does not begin as a snapshot does"));
+        }
+        if checksum(&magic, &format) != u32::from_le_bytes(crc) {
+            return Err(self.damaged("the checksum of its format is wrong"));
+        }
+        self.end = PREAMBLE_BYTES;
+        match u32::from_le_bytes(format) {
+            FORMAT => Ok(()),
+            format => Err(SnapshotError::Newer { file: self.path.clone(), format }),
+        }
+    }
+
+    /// The next block's kind and columns.
+    pub(super) fn next(&mut self) -> Result<(BlockKind, Cut), SnapshotError> {
+        self.offset = self.end;
+        let left = self.length - self.end;
+        if left < HEAD_BYTES as u64 {
+            return Err(self.damaged("the file ends before its last block"));
+        }
+        let head: [u8; HEAD_BYTES] = self.take()?;
+        let [kind, a, b, c, d, e, f, g, h, crc @ ..] = head;
+        let unpacked_bytes = u32::from_le_bytes([a, b, c, d]) as usize;
+        let packed_bytes = u32::from_le_bytes([e, f, g, h]);
+        if left - (HEAD_BYTES as u64) < u64::from(packed_bytes) {
+            return Err(self.damaged("the file ends inside the block"));
+        }
+        let mut packed = vec![0; packed_bytes as usize];
+        self.fill(&mut packed)?;
+        if checksum(&[kind, a, b, c, d, e, f, g, h], &packed) != u32::from_le_bytes(crc) {
+            return Err(self.damaged("its checksum is wrong"));
+        }
+        let unpacked = self.unpacker.decompress(&packed, unpacked_bytes);
+        let unpacked = unpacked.map_err(|_| self.damaged("it cannot be unpacked"))?;
+        let kind = BlockKind::from_number(kind).ok_or_else(|| self.damaged("its kind is not known"))?;
+        let cut = Cut::new(unpacked).ok_or_else(|| self.damaged("its columns do not fill it"))?;
+        self.end += HEAD_BYTES as u64 + u64::from(packed_bytes);
+        self.blocks += 1;
+        Ok((kind, cut))
+    }
+
+    /// Whether the block that was read last ends the file.
+    pub(super) fn at_end(&self) -> bool {
+        self.end == self.length
+    }
+
+    /// Says what is wrong with the block that is being read, or was read last.
+    pub(super) fn damaged(&self, what: &'static str) -> SnapshotError {
+        let block = if self.offset == self.end { self.blocks } else { self.blocks.saturating_sub(1) };
+        SnapshotError::Damaged { file: self.path.clone(), block, offset: self.offset, what }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], SnapshotError> {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), SnapshotError> {
+        self.file.read_exact(bytes).map_err(SnapshotError::io("read", &self.path))
+    }
+}
+
+/// The columns of a block as they are read, each from its front.
+#[derive(Debug)]
+pub(super) struct Cut {
+    bytes: Vec<u8>,
+    /// What is left of each column.
+    columns: Vec<Range<usize>>,
+}
+
+impl Cut {
+    fn new(bytes: Vec<u8>) -> Option<Self> {
+        let (count, lengths) = bytes.split_first_chunk()?;
+        let count = usize::from(u16::from_le_bytes(*count));
+        let (lengths, rest) = lengths.split_at_checked(count.checked_mul(4)?)?;
+        let mut end = bytes.len() - rest.len();
+        let mut columns = Vec::with_capacity(count);
+        for length in lengths.as_chunks().0 {
+            let start = end;
+            end = start.checked_add(u32::from_le_bytes(*length) as usize)?;
+            columns.push(start..end);
+        }
+        (end == bytes.len()).then_some(Self { bytes, columns })
+    }
+
+    /// Whether nothing is left of a column.
+    pub(super) fn is_empty(&self, column: usize) -> bool {
+        self.columns.get(column).is_none_or(Range::is_empty)
+    }
+
+    /// Whether nothing is left of any column.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.columns.iter().all(Range::is_empty)
+    }
+
+    /// So many bytes of a column; none if there are not so many.
+    pub(super) fn slice(&mut self, column: usize, length: usize) -> Option<&[u8]> {
+        let left = self.columns.get_mut(column)?;
+        let start = left.start;
+        let end = start.checked_add(length).filter(|it| *it <= left.end)?;
+        left.start = end;
+        self.bytes.get(start..end)
+    }
+
+    /// All that is left of a column.
+    pub(super) fn rest(&mut self, column: usize) -> &[u8] {
+        let length = self.columns.get(column).map_or(0, Range::len);
+        self.slice(column, length).unwrap_or(&[])
+    }
+
+    pub(super) fn take<const N: usize>(&mut self, column: usize) -> Option<[u8; N]> {
+        self.slice(column, N)?.try_into().ok()
+    }
+
+    pub(super) fn u16(&mut self, column: usize) -> Option<u16> {
+        self.take(column).map(u16::from_le_bytes)
+    }
+
+    pub(super) fn u32(&mut self, column: usize) -> Option<u32> {
+        self.take(column).map(u32::from_le_bytes)
+    }
+
+    pub(super) fn u64(&mut self, column: usize) -> Option<u64> {
+        self.take(column).map(u64::from_le_bytes)
+    }
+
+    pub(super) fn i64(&mut self, column: usize) -> Option<i64> {
+        self.take(column).map(i64::from_le_bytes)
+    }
+}

@@ -1,0 +1,408 @@
+//! States of entities in columns.
+//!
+//! An entity stands in one block, or in pieces in blocks that follow each other, each piece under its key. Blocks are of
+//! one kind. Of each piece the numbers of its rows, occurrences, lists and alerts come last, so that a piece can end
+//! wherever the block is full.
+
+use engine::entity::EntityKey;
+use engine::history::{Key, NewRow, Row};
+use engine::lists::Membership;
+use engine::plan::KindPlan;
+use engine::rule_set::RuleSet;
+use engine::state::{EntityState, Occurrence};
+use rules::program::EffectRef;
+use rules::schema::KindId;
+use rules::typed::{ListId, RuleId};
+use std::io;
+
+use super::block::{BlockKind, BlockWriter, Columns, Cut};
+use super::layout::{KindFit, Layout, Member};
+use crate::gate::directory::Directory;
+
+/// Which column holds what; behind the last one stand the words of membership bits, then the values.
+mod column {
+    pub(super) const KIND: usize = 0;
+    pub(super) const KEY: usize = 1;
+    pub(super) const APPLIED: usize = 2;
+    pub(super) const LAST_EVENT: usize = 3;
+    /// Rows, lists and alerts, then the occurrences of each plan.
+    pub(super) const COUNTS: usize = 4;
+    pub(super) const TIME: usize = 5;
+    pub(super) const POSITION: usize = 6;
+    pub(super) const STATE: usize = 7;
+    pub(super) const OCCURRENCE_OF: usize = 8;
+    pub(super) const OCCURRENCE_TIME: usize = 9;
+    pub(super) const OCCURRENCE_POSITION: usize = 10;
+    pub(super) const OCCURRENCE_VALUE: usize = 11;
+    pub(super) const LIST: usize = 12;
+    pub(super) const ALERT: usize = 13;
+    pub(super) const MEMBERS: usize = 14;
+}
+
+/// How much an entity has in a piece.
+#[derive(Debug, Default)]
+struct Counts {
+    rows: u32,
+    lists: u32,
+    alerts: u32,
+    occurrences: Vec<u32>,
+}
+
+/// Writes entities, sorted by key.
+pub(super) struct EntityWriter<'a> {
+    out: &'a mut BlockWriter,
+    block: Columns,
+    kind: Option<KindId>,
+    counts: Counts,
+    /// Entities written.
+    pub(super) entities: u64,
+    /// The greatest position that one of them has seen, and one more; 0 where none has seen any.
+    pub(super) seen_below: u64,
+}
+
+impl<'a> EntityWriter<'a> {
+    pub(super) fn new(out: &'a mut BlockWriter) -> Self {
+        let (block, counts) = (Columns::default(), Counts::default());
+        Self { out, block, kind: None, counts, entities: 0, seen_below: 0 }
+    }
+
+    /// Writes one entity. Its lock is held meanwhile; of a small one that is copying, of a large one also writing the
+    /// blocks that it fills.
+    pub(super) fn write(&mut self, key: EntityKey, state: &EntityState, plan: &KindPlan) -> io::Result<()> {
+        if self.kind != Some(key.kind) {
+            self.flush()?;
+            self.kind = Some(key.kind);
+        }
+        self.begin(key, state);
+        for row in state.history().rows(&plan.history) {
+            self.make_room(key, state)?;
+            self.row(row, plan);
+        }
+        for (at, kept) in state.occurrences().iter().enumerate() {
+            let mut sorted: Vec<Occurrence> = kept.entries().collect();
+            sorted.sort_unstable();
+            for it in sorted {
+                self.make_room(key, state)?;
+                self.occurrence(at, it);
+            }
+        }
+        for it in state.lists().iter() {
+            self.make_room(key, state)?;
+            self.membership(it);
+        }
+        let mut alerts: Vec<_> = state.alerts().collect();
+        alerts.sort_unstable();
+        for (effect, at) in alerts {
+            self.make_room(key, state)?;
+            self.alert(effect, at);
+        }
+        self.end();
+        self.entities += 1;
+        self.seen_below = self.seen_below.max(state.applied().map_or(0, |it| it + 1));
+        Ok(())
+    }
+
+    /// Writes the block if it is full. For when no lock is held.
+    pub(super) fn flush_if_full(&mut self) -> io::Result<()> {
+        if self.block.is_full() { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what the block holds.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        if let Some(kind) = self.kind.filter(|_| !self.block.is_empty()) {
+            self.block.put(column::KIND, &kind.0.to_le_bytes());
+            self.out.write(BlockKind::Entities, &mut self.block)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a piece whose block is full, and begins the next.
+    fn make_room(&mut self, key: EntityKey, state: &EntityState) -> io::Result<()> {
+        if self.block.is_full() {
+            self.end();
+            self.flush()?;
+            self.begin(key, state);
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, key: EntityKey, state: &EntityState) {
+        self.block.put(column::KEY, &key.hash().to_le_bytes());
+        self.block.put(column::APPLIED, &state.applied().map_or(0, |it| it + 1).to_le_bytes());
+        self.block.put(column::LAST_EVENT, &state.last_event().to_le_bytes());
+        let Counts { rows, lists, alerts, occurrences } = &mut self.counts;
+        (*rows, *lists, *alerts) = (0, 0, 0);
+        occurrences.clear();
+        occurrences.resize(state.occurrences().len(), 0);
+    }
+
+    fn end(&mut self) {
+        let Counts { rows, lists, alerts, occurrences } = &self.counts;
+        for count in [rows, lists, alerts].into_iter().chain(occurrences) {
+            self.block.put(column::COUNTS, &count.to_le_bytes());
+        }
+    }
+
+    fn row(&mut self, row: Row<'_>, plan: &KindPlan) {
+        let key = row.key();
+        self.block.put(column::TIME, &key.time.to_le_bytes());
+        self.block.put(column::POSITION, &key.position.to_le_bytes());
+        self.block.put(column::STATE, &row.state().to_le_bytes());
+        let words = plan.conditions.len().div_ceil(64);
+        for word in 0..words {
+            self.block.put(column::MEMBERS + word, &row.members(word).to_le_bytes());
+        }
+        for (at, id) in (0..plan.columns.len()).zip((0u16..).map(engine::history::ColumnId)) {
+            self.block.put(column::MEMBERS + words + at, &row.value(id).to_le_bytes());
+        }
+        self.counts.rows += 1;
+    }
+
+    fn occurrence(&mut self, at: usize, it: Occurrence) {
+        self.block.put(column::OCCURRENCE_OF, &it.of.to_le_bytes());
+        self.block.put(column::OCCURRENCE_TIME, &it.key.time.to_le_bytes());
+        self.block.put(column::OCCURRENCE_POSITION, &it.key.position.to_le_bytes());
+        self.block.put(column::OCCURRENCE_VALUE, &it.value.to_le_bytes());
+        if let Some(count) = self.counts.occurrences.get_mut(at) {
+            *count += 1;
+        }
+    }
+
+    fn membership(&mut self, it: &Membership) {
+        let flags = u8::from(it.until.is_some()) | u8::from(it.value.is_some()) << 1;
+        self.block.put(column::LIST, &it.list.0.to_le_bytes());
+        self.block.put(column::LIST, &[flags]);
+        for number in [it.until, it.value].into_iter().flatten() {
+            self.block.put(column::LIST, &number.to_le_bytes());
+        }
+        self.counts.lists += 1;
+    }
+
+    fn alert(&mut self, effect: EffectRef, at: i64) {
+        let (tag, numbers) = match effect {
+            EffectRef::Rule(rule, at) => (0, [rule.0, at, 0]),
+            EffectRef::Policy(policy, line, at) => (1, [policy, line, at]),
+        };
+        self.block.put(column::ALERT, &[tag]);
+        for number in numbers {
+            self.block.put(column::ALERT, &number.to_le_bytes());
+        }
+        self.block.put(column::ALERT, &at.to_le_bytes());
+        self.counts.alerts += 1;
+    }
+}
+
+/// Reads entities into a directory.
+pub(super) struct EntityReader<'a> {
+    rules: &'a RuleSet,
+    into: &'a Directory,
+    kinds: Vec<KindFit>,
+    /// By list of the snapshot: which of the rule set's.
+    lists: Vec<Option<ListId>>,
+    /// By rule of the snapshot: which of the rule set's.
+    alerting: Vec<Option<RuleId>>,
+    /// Whether effects of policies are the same too.
+    same_rules: bool,
+    /// The entity whose pieces are being put together.
+    current: Option<(EntityKey, EntityState)>,
+    counts: Vec<u32>,
+    stored: Vec<i64>,
+    stored_words: Vec<u64>,
+    values: Vec<i64>,
+    members: Vec<u64>,
+    /// Entities read.
+    pub(super) entities: u64,
+}
+
+impl<'a> EntityReader<'a> {
+    /// For a snapshot of this layout; `kinds` say where in it the state stands.
+    pub(super) fn new(
+        rules: &'a RuleSet,
+        into: &'a Directory,
+        (ours, theirs): (&Layout, &Layout),
+        kinds: Vec<KindFit>,
+        same_rules: bool,
+    ) -> Self {
+        fn find<T>(name: &String, names: &[String], id: fn(u16) -> T) -> Option<T> {
+            let at = names.iter().position(|it| it == name)?;
+            u16::try_from(at).ok().map(id)
+        }
+        Self {
+            rules,
+            into,
+            kinds,
+            lists: theirs.lists.iter().map(|it| find(it, &ours.lists, ListId)).collect(),
+            alerting: theirs.rules.iter().map(|it| find(it, &ours.rules, RuleId)).collect(),
+            same_rules,
+            current: None,
+            counts: Vec::new(),
+            stored: Vec::new(),
+            stored_words: Vec::new(),
+            values: Vec::new(),
+            members: Vec::new(),
+            entities: 0,
+        }
+    }
+
+    /// Reads a block; none if it is not as one is written.
+    pub(super) fn read(&mut self, block: &mut Cut) -> Option<()> {
+        let kind = KindId(block.u16(column::KIND)?);
+        let rules = self.rules;
+        let plan = rules.plan.kinds.get(kind.index())?;
+        while !block.is_empty(column::KEY) {
+            let key = EntityKey::new(kind, u128::from_le_bytes(block.take(column::KEY)?));
+            self.piece(key, plan, block)?;
+        }
+        block.is_used_up().then_some(())
+    }
+
+    /// Puts the last entity into the directory.
+    pub(super) fn finish(&mut self) {
+        if let Some((key, state)) = self.current.take() {
+            self.into.put(key, state);
+            self.entities += 1;
+        }
+    }
+
+    fn piece(&mut self, key: EntityKey, plan: &KindPlan, block: &mut Cut) -> Option<()> {
+        let applied = block.u64(column::APPLIED)?.checked_sub(1);
+        let last_event = block.i64(column::LAST_EVENT)?;
+        let continues = match &self.current {
+            Some((known, _)) if key < *known => return None,
+            Some((known, _)) => key == *known,
+            None => false,
+        };
+        if !continues {
+            self.finish();
+            let mut state = EntityState::new(Some(plan));
+            state.resume(applied, last_event);
+            self.current = Some((key, state));
+        }
+        let kind = key.kind.index();
+        let occurrences = self.kinds.get(kind)?.occurrences.len();
+        self.counts.clear();
+        for _ in 0..3 + occurrences {
+            self.counts.push(block.u32(column::COUNTS)?);
+        }
+        let counts = std::mem::take(&mut self.counts);
+        let (_, mut state) = self.current.take()?;
+        let done = self.parts(&counts, kind, plan, &mut state, block);
+        self.current = Some((key, state));
+        self.counts = counts;
+        done
+    }
+
+    fn parts(
+        &mut self,
+        counts: &[u32],
+        kind: usize,
+        plan: &KindPlan,
+        state: &mut EntityState,
+        block: &mut Cut,
+    ) -> Option<()> {
+        let [rows, lists, alerts, occurrences @ ..] = counts else { return None };
+        for _ in 0..*rows {
+            self.row(kind, plan, state, block)?;
+        }
+        for (at, count) in occurrences.iter().enumerate() {
+            let needed = *self.kinds.get(kind)?.occurrences.get(at)?;
+            for _ in 0..*count {
+                let it = occurrence(block)?;
+                if let Some(kept) = needed.and_then(|at| state.occurrences_mut().get_mut(at)) {
+                    kept.restore(it);
+                }
+            }
+        }
+        for _ in 0..*lists {
+            let it = membership(block)?;
+            if let Some(list) = *self.lists.get(it.list.index())? {
+                state.restore_list(Membership { list, ..it });
+            }
+        }
+        for _ in 0..*alerts {
+            let (effect, at) = alert(block)?;
+            let effect = match effect {
+                EffectRef::Rule(rule, effect) => {
+                    self.alerting.get(rule.index())?.map(|rule| EffectRef::Rule(rule, effect))
+                }
+                EffectRef::Policy(..) => Some(effect).filter(|_| self.same_rules),
+            };
+            if let Some(effect) = effect {
+                state.alerted(effect, at);
+            }
+        }
+        Some(())
+    }
+
+    fn row(&mut self, kind: usize, plan: &KindPlan, state: &mut EntityState, block: &mut Cut) -> Option<()> {
+        let fit = self.kinds.get(kind)?;
+        let (time, position) = (block.i64(column::TIME)?, block.u32(column::POSITION)?);
+        let mutable = block.u16(column::STATE)?;
+        self.stored_words.clear();
+        for word in 0..fit.words_stored {
+            self.stored_words.push(block.u64(column::MEMBERS + word)?);
+        }
+        self.stored.clear();
+        for at in 0..fit.columns_stored {
+            self.stored.push(block.i64(column::MEMBERS + fit.words_stored + at)?);
+        }
+        if !plan.has_history {
+            return Some(());
+        }
+        self.values.clear();
+        for at in &fit.columns {
+            self.values.push(*self.stored.get(*at)?);
+        }
+        if let Some(members) = &fit.members {
+            translate(members, &self.stored_words, &mut self.members);
+        } else {
+            self.members.clone_from(&self.stored_words);
+        }
+        let key = Key { time, position };
+        let row = NewRow { key, members: &self.members, state: mutable, values: &self.values };
+        state.history_mut().insert(&plan.history, row);
+        Some(())
+    }
+}
+
+/// Puts membership bits where another plan has them.
+fn translate(members: &[Member], stored: &[u64], into: &mut Vec<u64>) {
+    into.clear();
+    for chunk in members.chunks(64) {
+        let mut word = 0;
+        for (shift, member) in chunk.iter().enumerate() {
+            let set = match member {
+                Member::Always => 1,
+                Member::Bit(at) => stored.get(at / 64).copied().unwrap_or(0) >> (at % 64) & 1,
+            };
+            word |= set << shift;
+        }
+        into.push(word);
+    }
+}
+
+fn occurrence(block: &mut Cut) -> Option<Occurrence> {
+    let of = block.i64(column::OCCURRENCE_OF)?;
+    let (time, position) = (block.i64(column::OCCURRENCE_TIME)?, block.u32(column::OCCURRENCE_POSITION)?);
+    Some(Occurrence { of, key: Key { time, position }, value: block.i64(column::OCCURRENCE_VALUE)? })
+}
+
+fn membership(block: &mut Cut) -> Option<Membership> {
+    let list = ListId(block.u16(column::LIST)?);
+    let [flags] = block.take(column::LIST)?;
+    let until = if flags & 1 == 1 { Some(block.i64(column::LIST)?) } else { None };
+    let value = if flags & 2 == 2 { Some(block.i64(column::LIST)?) } else { None };
+    Some(Membership { list, until, value })
+}
+
+fn alert(block: &mut Cut) -> Option<(EffectRef, i64)> {
+    let [tag] = block.take(column::ALERT)?;
+    let mut number = || block.u16(column::ALERT);
+    let (a, b, c) = (number()?, number()?, number()?);
+    let effect = match tag {
+        0 => EffectRef::Rule(RuleId(a), b),
+        1 => EffectRef::Policy(a, b, c),
+        _ => return None,
+    };
+    Some((effect, block.i64(column::ALERT)?))
+}

@@ -1,0 +1,64 @@
+//! The table of ids and repeats in columns, shard by shard, each in its order.
+
+use std::io;
+use std::ops::ControlFlow;
+
+use super::block::{BlockKind, BlockWriter, Columns, Cut};
+use crate::gate::recent::{Recent, Remembered};
+
+mod column {
+    pub(super) const ID: usize = 0;
+    pub(super) const DIGEST: usize = 1;
+    pub(super) const CLOCK: usize = 2;
+    pub(super) const POSITION: usize = 3;
+    pub(super) const RECORD_BYTES: usize = 4;
+    pub(super) const RECORD: usize = 5;
+}
+
+/// Writes all ids; gives how many. A shard is locked while a block's worth is copied, not while it is written.
+pub(super) fn write(out: &mut BlockWriter, recent: &Recent) -> io::Result<u64> {
+    let (mut block, mut ids) = (Columns::default(), 0);
+    for shard in 0..recent.shards() {
+        let mut from = Some(0);
+        while let Some(number) = from {
+            from = recent.copy(shard, number, &mut |it| {
+                put(it, &mut block);
+                ids += 1;
+                if block.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            if block.is_full() {
+                out.write(BlockKind::Recent, &mut block)?;
+            }
+        }
+    }
+    if !block.is_empty() {
+        out.write(BlockKind::Recent, &mut block)?;
+    }
+    Ok(ids)
+}
+
+fn put(it: Remembered<'_>, block: &mut Columns) {
+    // Records are put into the table with lengths of 32 bits.
+    let bytes = u32::try_from(it.record.len()).unwrap_or(u32::MAX);
+    block.put(column::ID, &it.id.to_le_bytes());
+    block.put(column::DIGEST, &it.digest);
+    block.put(column::CLOCK, &it.clock.to_le_bytes());
+    block.put(column::POSITION, &it.position.to_le_bytes());
+    block.put(column::RECORD_BYTES, &bytes.to_le_bytes());
+    block.put(column::RECORD, it.record);
+}
+
+/// Reads a block into the table and gives how many ids it had; none if it is not as one is written.
+pub(super) fn read(block: &mut Cut, into: &Recent) -> Option<u64> {
+    let mut ids = 0;
+    while !block.is_empty(column::ID) {
+        let id = u128::from_le_bytes(block.take(column::ID)?);
+        let digest = block.take(column::DIGEST)?;
+        let (clock, position) = (block.i64(column::CLOCK)?, block.u64(column::POSITION)?);
+        let bytes = usize::try_from(block.u32(column::RECORD_BYTES)?).ok()?;
+        let record = block.slice(column::RECORD, bytes)?;
+        into.restore(Remembered { id, digest, clock, position, record });
+        ids += 1;
+    }
+    block.is_used_up().then_some(ids)
+}
