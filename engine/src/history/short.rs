@@ -132,10 +132,15 @@ impl<'a> Span<'a> {
 
     /// How many different values, `current` counted in.
     pub(crate) fn distinct(&self, current: Option<i64>) -> u64 {
-        let mut values = Values::default();
-        let own = self.matching().map(|row| self.table.word(self.window.column, row));
-        own.chain(current.map(i64::cast_unsigned)).for_each(|value| values.insert(value));
-        u64::from(values.count)
+        let value = |row: usize| self.table.word(self.window.column, row);
+        let current = current.map(i64::cast_unsigned);
+        let mut seen = Seen([0; SLOTS]);
+        let (mut count, mut known) = (0, current.is_none());
+        for row in self.matching() {
+            known |= current == Some(value(row));
+            count += u64::from(seen.insert(row, value));
+        }
+        count + u64::from(!known)
     }
 
     pub(crate) fn first(&self) -> Option<(Key, i64)> {
@@ -163,42 +168,29 @@ fn rank(table: &Table, plan: &Plan, edges: &mut Edges, edge: usize, moment: Mome
     row
 }
 
-/// Slots of [`Values`]: twice the rows of a short history and the current event, so that probing is short.
+/// Slots of [`Seen`]: four times the rows of a short history, so that probing is short.
 const SLOTS: usize = 256;
 
-/// A set of up to 255 values without allocation: open addressing, slots of numbers from 1 into a list.
-struct Values {
-    slots: [u8; SLOTS],
-    values: [u64; SLOTS],
-    count: u8,
-}
+/// A set of rows with different values, without allocation: open addressing, in the slots a row's number from 1.
+struct Seen([u8; SLOTS]);
 
-impl Default for Values {
-    fn default() -> Self {
-        Self { slots: [0; SLOTS], values: [0; SLOTS], count: 0 }
-    }
-}
-
-impl Values {
-    /// INVARIANT (few values): a short history has at most 64 rows, so that with the current event's value slots
-    /// stay free and `count` is in range.
+impl Seen {
+    /// Puts a row in; says whether it is the first with its value. INVARIANT (few rows): a short history has at most
+    /// 64, so that slots stay free and a row's number fits.
     #[expect(clippy::indexing_slicing, reason = "a u8 is below the 256 slots")]
-    fn insert(&mut self, value: u64) {
+    fn insert(&mut self, row: usize, value: impl Fn(usize) -> u64) -> bool {
         // Fibonacci hashing: the upper byte of a product with 2⁶⁴ divided by the golden ratio.
-        let [.., hash] = value.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
+        let [.., hash] = value(row).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
         let mut slot = hash;
         loop {
-            let at = self.slots[usize::from(slot)];
-            if at == 0 {
-                self.values[usize::from(self.count)] = value;
-                self.count += 1;
-                self.slots[usize::from(slot)] = self.count;
-                return;
+            match self.0[usize::from(slot)] {
+                0 => {
+                    self.0[usize::from(slot)] = u8::try_from(row + 1).unwrap_or(u8::MAX);
+                    return true;
+                }
+                other if value(usize::from(other) - 1) == value(row) => return false,
+                _ => slot = slot.wrapping_add(1),
             }
-            if self.values[usize::from(at - 1)] == value {
-                return;
-            }
-            slot = slot.wrapping_add(1);
         }
     }
 }
