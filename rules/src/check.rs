@@ -29,6 +29,8 @@ mod reports;
 mod rules;
 mod schema;
 mod scope;
+#[cfg(test)]
+mod tests;
 mod warnings;
 mod words;
 

@@ -129,7 +129,8 @@ impl Exprs<'_, '_> {
                 (min, usize::MAX) => format!("{min} arguments or more"),
                 (min, max) => format!("{min} or {max} arguments"),
             };
-            let message = format!("`{}` takes {wanted}, and here are {count}", call.name.text);
+            let message =
+                format!("`{}` takes {wanted}, and here {} {count}", call.name.text, words::are(count));
             self.checker.reports.error(Code::ArgumentCount, call.span, message);
             return None;
         }

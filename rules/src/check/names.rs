@@ -295,17 +295,19 @@ impl<'a> Checker<'a> {
 
     /// The entity field that every one of these types has under a name, or a report.
     pub(super) fn role(&mut self, name: &ast::Name, types: &[EventTypeId]) -> Option<FieldId> {
-        let field = self.field_on(name, types)?;
-        if self.schema.role_kind(field).is_none() {
+        let mut named = self.schema.fields.iter().filter(|it| it.name == name.text).peekable();
+        let never = named.peek().is_some() && named.all(|it| !matches!(it.ty, FieldType::Entity(_)));
+        let field = if never { None } else { Some(self.field_on(name, types)?) };
+        let role = field.filter(|it| self.schema.role_kind(*it).is_some());
+        if role.is_none() {
             self.reports.error_with_help(
                 Code::NotARole,
                 name.span,
                 format!("`{}` is not an entity", name.text),
                 "a role is a field whose type is an entity kind",
             );
-            return None;
         }
-        Some(field)
+        role
     }
 
     /// The one field that every one of these types has under a name, or a report.

@@ -30,6 +30,13 @@ impl<'t> Reports<'t> {
         self.file = file;
     }
 
+    /// Whether something at this place of the file being looked at did not parse, so that nothing more is said of it.
+    pub(super) fn did_not_parse(&self, span: Span) -> bool {
+        let at =
+            |it: &Diagnostic| it.file == self.file && it.span.start <= span.end && span.start <= it.span.end;
+        self.all.iter().any(|it| it.code < Code::SettingMissing && at(it))
+    }
+
     /// Whether there has been an error so far.
     pub(super) fn has_errors(&self) -> bool {
         diagnostic::has_errors(&self.all)

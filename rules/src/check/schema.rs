@@ -355,7 +355,7 @@ impl<'r, 't> Builder<'r, 't> {
             matches!(ty, Some(FieldType::Text { .. } | FieldType::Entity(_)))
         });
         let Some((derivation, _)) = derivation.filter(|_| holds_text) else {
-            if !matches!(expr.kind, ast::ExprKind::Error) {
+            if !self.reports.did_not_parse(item.span) {
                 self.reports.error_with_help(
                     Code::Derivation,
                     expr.span,
@@ -399,7 +399,8 @@ impl<'r, 't> Builder<'r, 't> {
                 "add `event payment` and its fields",
             ),
         ];
-        for (_, what, help) in missing.into_iter().filter(|(said, ..)| !said) {
+        let parsed = !self.reports.did_not_parse(Span { start: 0, end: u32::MAX });
+        for (_, what, help) in missing.into_iter().filter(|(said, ..)| parsed && !said) {
             let message = format!("the schema says {what}");
             self.reports.error_with_help(Code::SettingMissing, header.name.span, message, help);
         }

@@ -7,7 +7,7 @@ use super::reports::Reports;
 use crate::diagnostic::Code;
 use crate::schema::{Currency, EnumId, FieldType, KindId, Schema};
 use crate::syntax::ast;
-use crate::typed::Type;
+use crate::typed::{Numeric, Type};
 
 /// The built-in types of fields.
 pub(super) const TYPES: &[&str] = &["flag", "int", "decimal", "money", "place", "time", "duration", "text"];
@@ -80,7 +80,7 @@ pub(super) fn field_type(ty: &ast::TypeRef, reports: &mut Reports<'_>) -> Resolv
 
 fn sized(ty: &ast::TypeRef, min: u32, max: u32, what: &str, reports: &mut Reports<'_>) -> Option<u16> {
     let size = ty.size.filter(|it| (min..=max).contains(&it.value));
-    if size.is_none() {
+    if size.is_none() && !reports.did_not_parse(ty.span) {
         reports.error_with_help(
             Code::TypeSize,
             ty.span,
@@ -135,7 +135,8 @@ pub(super) fn type_name(schema: &Schema, ty: Type) -> String {
         Type::Flag => "a flag".to_owned(),
         Type::Number(_) => "a number".to_owned(),
         Type::Money(currency, _) => format!("money in {}", currency.code()),
-        Type::Duration(_) => "a duration".to_owned(),
+        Type::Duration(Numeric::Exact { scale: 0, .. }) => "a duration".to_owned(),
+        Type::Duration(_) => "a computed duration".to_owned(),
         Type::Time => "a time".to_owned(),
         Type::Place => "a place".to_owned(),
         Type::Distance => "a distance".to_owned(),
@@ -165,4 +166,9 @@ pub(super) fn declared_type(schema: &Schema, name: &str) -> Option<FieldType> {
     let kind = schema.kinds.iter().position(|it| it.name == name).and_then(place);
     let of_enum = || schema.enums.iter().position(|it| it.name == name).and_then(place);
     kind.map(|it| FieldType::Entity(KindId(it))).or_else(|| of_enum().map(|it| FieldType::Enum(EnumId(it))))
+}
+
+/// The verb for so many.
+pub(super) fn are(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
 }

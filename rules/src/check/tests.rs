@@ -1,0 +1,275 @@
+//! Types, missing, hashes: many rows through one function each. What is said of errors stands in the golden files.
+
+use proptest::prelude::*;
+
+use super::check;
+use crate::diagnostic::{Source, has_errors};
+use crate::typed::{Definition, Expr, ExprKind, Feature, Numeric, RuleSet, TestStep, Type};
+use crate::value::Value;
+
+const SCHEMA: &str = include_str!("../../tests/golden/ok/demo.schema.weir");
+
+fn rule_set(rules: &str) -> RuleSet {
+    let text = format!("use schema demo\n{rules}");
+    let checked = check(&[Source { name: "schema", text: SCHEMA }, Source { name: "rules", text: &text }]);
+    assert!(!has_errors(&checked.diagnostics), "{rules}: {:?}", checked.diagnostics);
+    checked.rule_set.unwrap()
+}
+
+fn named<'r>(rules: &'r RuleSet, name: &str) -> &'r Feature {
+    rules.features.iter().find(|it| it.name == name).unwrap()
+}
+
+fn exact(scale: u8, digits: u8) -> Numeric {
+    Numeric::Exact { scale, digits }
+}
+
+/// The type of an expression as messages would shorten it: dimension, scale and digits, `?` if it may be missing.
+fn describe(feature: &Feature) -> String {
+    let held = |numeric| match numeric {
+        Numeric::Real => "real".to_owned(),
+        Numeric::Exact { scale, digits } => format!("{scale}/{digits}"),
+    };
+    let ty = match feature.ty {
+        Type::Number(numeric) => format!("number {}", held(numeric)),
+        Type::Money(currency, numeric) => format!("{} {}", currency.code(), held(numeric)),
+        Type::Duration(numeric) => format!("duration {}", held(numeric)),
+        other => format!("{other:?}").to_lowercase(),
+    };
+    format!("{ty}{}", if feature.optional { "?" } else { "" })
+}
+
+#[test]
+fn every_expression_has_its_type_scale_and_digits() {
+    let rows = [
+        ("5", "number 0/1"),
+        ("5.00", "number 0/1"),
+        ("100", "number 0/3"),
+        ("0.25", "number 2/2"),
+        ("5%", "number 2/1"),
+        ("10%", "number 1/1"),
+        ("-3", "number 0/1"),
+        ("2.00 EUR", "EUR 0/3"),
+        ("2 JPY", "JPY 0/1"),
+        ("10m", "duration 0/9"),
+        ("900 km/h", "speed"),
+        ("500 metres", "distance"),
+        ("amount", "EUR 0/14"),
+        ("dollars", "USD 0/14?"),
+        ("risk", "number 4/14?"),
+        ("amount + 1.00 EUR", "EUR 0/15"),
+        ("amount * 1.5", "EUR 1/16"),
+        ("risk + 0.5", "number 4/15?"),
+        ("risk * risk", "number 8/28?"),
+        // 42 digits would not fit
+        ("risk * risk * risk", "number real?"),
+        ("amount / 2", "EUR real"),
+        ("amount / amount", "number real?"),
+        ("amount - amount / 2", "EUR real"),
+        ("time - 1h", "time"),
+        ("time - due", "duration 0/17?"),
+        ("risk ?? 0", "number 4/14"),
+        ("risk ?? amount / amount", "number real?"),
+        ("urgent ?? false", "flag"),
+        ("not urgent", "flag?"),
+        ("urgent is missing", "flag"),
+        ("risk in 0 .. 1", "flag"),
+        ("risk > 0.5 and urgent", "flag?"),
+        ("max(amount, 1.00 EUR)", "EUR 0/14"),
+        ("max(risk, 0.123456)", "number 6/16?"),
+        ("abs(amount - 5.00 EUR)", "EUR 0/15"),
+        ("hour(time)", "number 0/2"),
+        ("weekend(time)", "flag"),
+        ("distance(place, place(29.56, 106.55))", "distance?"),
+        ("count(pay) by user over 1h", "number 0/13"),
+        ("count(pay) by card over 1h", "number 0/13?"),
+        ("sum(pay.amount) by user over 1h", "EUR 0/28"),
+        ("sum(pay.risk) by user over 1h", "number 4/28"),
+        ("sum(pay.amount / 2) by user over 1h", "EUR real"),
+        ("mean(pay.amount) by user over 1h", "EUR real?"),
+        ("stddev(pay.n) by user over 1h", "number real?"),
+        ("min(pay.amount) by user over 1h", "EUR 0/14?"),
+        ("max(pay.time) by user over 1h", "time?"),
+        ("distinct(pay.card) by user over 1h", "number 0/13"),
+        ("ratio(pay where amount > 1.00 EUR) by user over 1h", "number real?"),
+        ("last(pay.card) by user", "entity(kindid(1))?"),
+        ("first_seen(card) by user", "flag?"),
+        ("first_seen(shop) by user", "flag"),
+        ("time_since(login) by user", "duration 0/17?"),
+        ("speed(place) by user", "speed?"),
+        ("1 + (count(pay) by shop over 1h)", "number 0/14"),
+    ];
+    for (expression, expected) in rows {
+        let rules = rule_set(&format!("feature x = {expression}\n"));
+        assert_eq!(describe(named(&rules, "x")), expected, "{expression}");
+    }
+}
+
+#[test]
+fn operands_meet_at_one_scale() {
+    let rules = rule_set("feature x = (risk ?? 0) > 0.5\nfeature y = (amount / amount) > 3\n");
+    let Definition::Expr(Expr { kind: ExprKind::Compare(_, left, right), .. }) =
+        &named(&rules, "x").definition
+    else {
+        panic!("a comparison")
+    };
+    assert_eq!(left.ty, Type::Number(exact(4, 14)));
+    assert_eq!(right.kind, ExprKind::Const(Value::Exact(5_000)));
+    let Definition::Expr(Expr { kind: ExprKind::Compare(_, _, right), .. }) = &named(&rules, "y").definition
+    else {
+        panic!("a comparison")
+    };
+    assert!(matches!(right.kind, ExprKind::ToReal(_, 0)));
+}
+
+#[test]
+fn scores_are_at_scale_six_or_real() {
+    let rows = [
+        ("+ 40", ExprKind::Const(Value::Exact(40_000_000))),
+        ("- 0.5", ExprKind::Const(Value::Exact(-500_000))),
+    ];
+    for (score, expected) in rows {
+        let rules = rule_set(&format!("rule r \"x\" on pay when n > 1 then score {score}\n"));
+        let crate::typed::Effect::Score(found) = &rules.rules[0].effects[0] else { panic!("a score") };
+        assert_eq!(found.kind, expected, "{score}");
+    }
+}
+
+#[test]
+fn features_stand_after_those_they_read_and_nameless_ones_before_what_they_stand_in() {
+    let rules = rule_set(
+        "feature a = b + (count(pay) by user over 1h)\nfeature b = c + 1\nfeature c = 1\nrule r \"x\" on pay \
+         when a > 1 and (count(pay) by user over 2h) > 3 then block\n",
+    );
+    let names: Vec<&str> = rules.features.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["c", "b", "a.1", "a", "r.1"]);
+    let order: Vec<&str> = rules.feature_order.iter().map(|it| names[it.index()]).collect();
+    assert_eq!(order, ["a", "b", "c"]);
+}
+
+#[test]
+fn domains_are_the_types_that_have_what_is_read() {
+    let rows = [
+        ("amount > 1.00 EUR", vec!["pay", "send"]),
+        ("count(login) by user over 1h", vec!["pay", "send", "login"]),
+        ("count(pay) by shop over 1h", vec!["pay"]),
+        ("count(pay) by user over 1h where shop == this.shop", vec!["pay"]),
+        ("count(send) by user via payee over 1h", vec!["pay", "send", "login"]),
+        ("first_seen(payee) by user", vec!["send"]),
+        ("speed(place) by user", vec!["pay", "login"]),
+        ("hour(time)", vec!["pay", "send", "login"]),
+    ];
+    for (expression, expected) in rows {
+        let rules = rule_set(&format!("feature x = {expression}\n"));
+        let domain = &named(&rules, "x").domain;
+        let names: Vec<&str> =
+            domain.iter().map(|it| rules.schema.events[it.index()].name.as_str()).collect();
+        assert_eq!(names, expected, "{expression}");
+    }
+}
+
+#[test]
+fn a_role_equal_to_the_current_one_is_a_pair() {
+    let rules = rule_set(
+        "feature x = count(pay) by user over 1h where shop == this.shop and amount > 1.00 EUR\n\
+         feature y = count(pay) by (user, shop) over 1h where amount > 1.00 EUR\n",
+    );
+    assert_eq!(named(&rules, "x").definition, named(&rules, "y").definition);
+    assert_eq!(named(&rules, "x").hash, named(&rules, "y").hash);
+}
+
+#[test]
+fn what_a_past_condition_reads_is_captured() {
+    let rules = rule_set(
+        "feature odd = amount > 5.00 EUR\nfeature plain = amount > 6.00 EUR\n\
+         feature n_odd = count(pay) by user over 1h where odd and not this.plain\n",
+    );
+    assert!(named(&rules, "odd").captured);
+    assert!(!named(&rules, "plain").captured);
+}
+
+/// The hash of feature `x`, and that of the whole rule set.
+fn hashes(rules: &str) -> ([u8; 16], [u8; 32]) {
+    let rules = rule_set(rules);
+    (named(&rules, "x").hash, rules.hash)
+}
+
+#[test]
+fn a_feature_s_hash_is_its_meaning() {
+    let base = "const tiny = 2.00 EUR\nfeature y = amount / 2\nfeature x = count(pay) by user over 1h where y > tiny\n";
+    let (feature, whole) = hashes(base);
+    let same = [
+        base.replace('\n', " // said\n"),
+        base.replace("tiny", "small"),
+        base.replace("2.00 EUR", "2 EUR"),
+        base.replace("feature y", "feature z = 1\nfeature y"),
+        base.replace("feature y = ", "feature half = ").replace("where y", "where half"),
+        format!("{base}test \"t\" when pay n 1 amount 5.00 EUR then allow\n"),
+        "feature x = count(pay) by user over 60m where y > 2.00 EUR feature y = amount / 2".to_owned(),
+    ];
+    for text in same {
+        assert_eq!(hashes(&text).0, feature, "{text}");
+    }
+    let other = [
+        base.replace("1h", "2h"),
+        base.replace("by user", "by card"),
+        base.replace("amount / 2", "amount / 3"),
+        base.replace("2.00", "3.00"),
+        base.replace("y > tiny", "not (y > tiny)"),
+        base.replace("1h where", "1h before where"),
+    ];
+    for text in other {
+        assert_ne!(hashes(&text).0, feature, "{text}");
+    }
+    assert_eq!(hashes(&base.replace('\n', " // said\n")).1, whole);
+    assert_ne!(hashes(&format!("{base}rule r \"x\" on pay when n > 1 then block\n")).1, whole);
+}
+
+/// State is kept under these: should the canonical form change by accident, this says so.
+#[test]
+fn hashes_stay_what_they_were() {
+    let (feature, _) = hashes("feature x = sum(pay.amount) by user over 1d before where accepted\n");
+    let hex: String = feature.iter().map(|it| format!("{it:02x}")).collect();
+    expect_test::expect!["ea013fae0140338372beb8661f81f03c"].assert_eq(&hex);
+}
+
+#[test]
+fn a_test_s_clock_moves_with_its_steps() {
+    let rules = rule_set(
+        "list watched : user\ntest \"t\"\n  given pay user u amount 5.00 EUR n 1, 3 times every 10s\n  \
+         given u in watched at \"2026-01-06 12:00\"\n  when pay amount 5.00 EUR n 1 after 1h\n  then allow\n",
+    );
+    let times: Vec<i64> = rules.tests[0]
+        .steps
+        .iter()
+        .map(|it| match it {
+            TestStep::Event(event) => event.time,
+            TestStep::Amend { time, .. } | TestStep::List { time, .. } => *time,
+        })
+        .collect();
+    let noon = 1_767_614_400_000_000;
+    let seconds: Vec<i64> = times.iter().map(|it| (it - noon) / 1_000_000).collect();
+    assert_eq!(seconds, [0, 10, 20, 86_400, 90_000]);
+}
+
+proptest! {
+    /// Whatever is cut out of, doubled in or swapped within a rule file: an answer, and an error or a rule set.
+    #[test]
+    fn no_text_brings_the_checker_down(cuts in prop::collection::vec((0_usize..4_000, 0_usize..60, 0_usize..4_000), 0..6)) {
+        let mut words: Vec<&str> = include_str!("../../tests/golden/ok/demo.weir").split_inclusive(' ').collect();
+        for (from, len, to) in cuts {
+            let from = from % words.len();
+            let piece: Vec<&str> = words.drain(from..(from + len).min(words.len())).collect();
+            let to = to % (words.len() + 1);
+            if len % 3 != 0 {
+                words.splice(to..to, piece);
+            }
+            if words.is_empty() {
+                words.push("feature ");
+            }
+        }
+        let text = words.concat();
+        let checked = check(&[Source { name: "schema", text: SCHEMA }, Source { name: "rules", text: &text }]);
+        prop_assert_eq!(checked.rule_set.is_none(), has_errors(&checked.diagnostics));
+    }
+}
