@@ -6,7 +6,7 @@ use rules::program::EffectRef;
 use rules::time::Micros;
 
 use crate::history::{History, Key};
-use crate::lists::Memberships;
+use crate::lists::{Membership, Memberships};
 use crate::occurrence::{Last, Seen};
 use crate::plan::{KindPlan, OccurrenceShape};
 
@@ -159,9 +159,11 @@ impl EntityState {
         }
     }
 
-    /// The lists that it is in, and a change of them.
-    pub fn lists_mut(&mut self) -> &mut Memberships {
-        &mut self.lists
+    /// Writes a change of lists that a record at this position says.
+    pub fn put_on_list(&mut self, position: u64, membership: Membership) {
+        if self.sees(position) {
+            self.lists.add(membership);
+        }
     }
 
     /// Bytes on the heap, without the state itself.

@@ -9,6 +9,7 @@
 
 pub(crate) mod directory;
 pub(crate) mod recent;
+mod renew;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -19,6 +20,7 @@ use engine::entity::EntityKey;
 use engine::event::{Amendment, Change, Event};
 use engine::facts::NoRate;
 use engine::history::Key;
+use engine::lists::Membership;
 use engine::position::Position;
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
@@ -32,8 +34,10 @@ use smallvec::SmallVec;
 
 use crate::journal::Journal;
 use crate::record::Decided;
+use crate::source::EventPlace;
 use directory::{Directory, Locks};
 use recent::{Recent, Seen};
+pub use renew::OtherState;
 
 /// How long an event id is remembered, by the engine clock.
 pub const REPEAT_FOR: Micros = DAY;
@@ -85,6 +89,13 @@ pub struct Place {
     pub position: u64,
     /// Its entities.
     pub entities: SmallVec<[EntityKey; 4]>,
+}
+
+impl From<&EventPlace> for Place {
+    fn from(place: &EventPlace) -> Self {
+        let entities = place.entities.iter().copied().collect();
+        Self { at: place.time, position: place.position.offset, entities }
+    }
 }
 
 /// What a submitted amendment gets.
@@ -241,6 +252,17 @@ impl Gate {
     /// Gives a ticket's buffers back to the worker that it came from.
     pub fn recycle(worker: &mut Worker, ticket: Ticket) {
         worker.scratch.ruling = ticket.ruling;
+    }
+
+    /// Puts an entity on a list, in the place of what was there: a record of its own.
+    pub fn put_on_list(&self, entity: EntityKey, membership: Membership) -> Position {
+        let mut locks = Locks::default();
+        self.directory.lock(&[entity], &|key| self.new_state(key), &mut locks);
+        let offset = self.journal.append(&[]);
+        if let Some(state) = locks.guards.first_mut() {
+            state.put_on_list(offset, membership);
+        }
+        Position { partition: 0, offset }
     }
 
     /// Takes the idle out of memory, those of whom nothing that is remembered could still be asked. Nobody can tell.

@@ -13,6 +13,9 @@ use rules::value::Form;
 use crate::history::{self, ConditionId, WindowId};
 
 mod build;
+mod cost;
+
+pub use cost::KindCost;
 
 /// The state of a whole rule set.
 #[derive(Clone, Debug)]
