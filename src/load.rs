@@ -105,7 +105,7 @@ pub(crate) enum LoadError {
     #[error("`{file}` says `use schema {schema}`, but `{}` cannot be read: {cause}", path.display())]
     Schema { file: String, schema: String, path: PathBuf, cause: io::Error },
     /// The rules have errors.
-    #[error("{}", .0.render(Colour::Never).trim_end())]
+    #[error("the rules have errors\n\n{}", .0.render(Colour::Never).trim_end())]
     Rules(Report),
     /// List files or the rate table have errors.
     #[error("{0}")]
@@ -185,7 +185,7 @@ fn sources(path: &Path) -> Result<(PathBuf, Vec<SourceFile>), LoadError> {
     if let Some(schema) = used_schema(&rules.text) {
         let path = folder.join(format!("{schema}.schema.weir"));
         match std::fs::read_to_string(&path) {
-            Ok(text) => sources.push(SourceFile { name: path.display().to_string(), text }),
+            Ok(text) => sources.push(SourceFile { name: shown(&path), text }),
             Err(cause) => return Err(LoadError::Schema { file: rules.name, schema, path, cause }),
         }
     }
@@ -210,7 +210,12 @@ pub(crate) fn weir_files(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
 fn read(path: &Path) -> Result<SourceFile, LoadError> {
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|cause| LoadError::Read { path: path.to_owned(), cause })?;
-    Ok(SourceFile { name: path.display().to_string(), text })
+    Ok(SourceFile { name: shown(path), text })
+}
+
+/// A path as messages show it: without the `./` of a folder that nobody named.
+pub(crate) fn shown(path: &Path) -> String {
+    path.strip_prefix(".").unwrap_or(path).display().to_string()
 }
 
 /// The schema that a rule file uses; none if it is a schema itself, or does not say.
@@ -231,7 +236,7 @@ fn rates(schema: &Schema, folder: &Path, problems: &mut Problems) -> Option<Rate
     let parsed = std::fs::read_to_string(&path).map_err(|cause| cause.to_string()).and_then(|text| {
         Rates::parse(&text, schema.currency).map_err(|it| format!("line {}: {}", it.line, it.message))
     });
-    parsed.map_err(|problem| problems.add(&format!("rate table `{}`: {problem}", path.display()))).ok()
+    parsed.map_err(|problem| problems.add(&format!("rate table `{}`: {problem}", shown(&path)))).ok()
 }
 
 /// Reads a list file: one item a line, of a table `item,value`; empty lines and what follows `#` at the start of a
@@ -247,7 +252,7 @@ fn read_list(
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(cause) => {
-            problems.add(&format!("list `{}`: cannot read `{}`: {cause}", list.name, path.display()));
+            problems.add(&format!("list `{}`: cannot read `{}`: {cause}", list.name, shown(path)));
             return;
         }
     };
@@ -260,7 +265,7 @@ fn read_list(
         match list_item(list, written, schema) {
             Ok((item, value)) => items.push(ListItem { list: id, item, value }),
             Err(problem) => {
-                problems.add(&format!("list `{}`: `{}`, line {line}: {problem}", list.name, path.display()))
+                problems.add(&format!("list `{}`: `{}`, line {line}: {problem}", list.name, shown(path)))
             }
         }
     }
@@ -344,5 +349,49 @@ impl Problems {
             let _ = write!(self.text, "\nand {} more", self.count - PROBLEMS_SHOWN_MAX);
         }
         (0 < self.count).then_some(self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = "schema s 1\nzone \"UTC\"\ncurrency EUR\nrates \"rates.csv\"\n\
+                          entity user\nevent payment\n  user: user\n  mcc: text(4)?\n";
+    const RULES: &str = "use schema s\nlist watched : user from \"watched.txt\"\n\
+                         list risky : text(4) from \"risky.txt\"\n\
+                         table limits : user -> money from \"limits.csv\"\n";
+
+    #[test]
+    fn lists_tables_and_rates_come_from_files_beside_the_rules() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = [
+            ("s.schema.weir", SCHEMA),
+            ("s.weir", RULES),
+            ("rates.csv", "currency,rate\nUSD,0.9\n"),
+            ("watched.txt", "\u{feff}# by hand\r\nu1\r\n\r\nu#2 # odd, but an id\r\n"),
+            ("risky.txt", "5732\n5944\n"),
+            ("limits.csv", "u1, 12.50\na,b,3\n"),
+        ];
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let key = HashKey::new([7; 16]);
+        for path in [folder.path().to_owned(), folder.path().join("s.weir")] {
+            let loaded = rule_set(&path).unwrap();
+            assert_eq!(loaded.rates.iter().count(), 1);
+            let user = |id: &str| EntityKey::new(rules::schema::KindId(0), key.hash128(id));
+            let of = |list, value| Membership { list: ListId(list), until: None, value };
+            let expected = [
+                (user("u1"), of(0, None)),
+                (user("u#2"), of(0, None)),
+                (user("u1"), of(2, Some(1_250))),
+                (user("a,b"), of(2, Some(300))),
+            ];
+            assert_eq!(loaded.memberships(key), expected);
+            let compiled = loaded.compile(key).unwrap();
+            let listed = ["5732", "5944", "5999"].map(|it| compiled.values.contains(ListId(1), key.slot(it)));
+            assert_eq!(listed, [true, true, false]);
+        }
     }
 }

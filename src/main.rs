@@ -5,17 +5,21 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod load;
+mod rules_command;
 mod simulate;
 
 /// A real-time fraud-risk engine.
 #[derive(Debug, Parser)]
 #[command(name = "weir", version)]
 enum Command {
+    #[command(subcommand)]
+    Rules(rules_command::Command),
     Simulate(simulate::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Command::parse() {
+        Command::Rules(command) => return rules_command::run(&command),
         Command::Simulate(options) => simulate::run(&options),
     };
     match done {
