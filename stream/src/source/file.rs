@@ -90,6 +90,10 @@ impl FileReader {
                 Format::Mapped(lines, ..) | Format::Own(lines) => {
                     lines.read(&mut self.line).map_err(damaged)?
                 }
+                #[cfg(feature = "parquet")]
+                Format::Parquet(rows, _) => rows.read(&mut self.cells).map_err(|message| {
+                    SourceError::DamagedRow { file: Arc::clone(&self.name), row: self.row + 1, message }
+                })?,
             };
             if read == RowRead::End {
                 return Ok(None);

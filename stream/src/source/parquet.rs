@@ -276,13 +276,16 @@ fn decimal(decimal: &parquet::data_type::Decimal) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use engine::event::FieldValue;
     use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
     use parquet::file::properties::WriterProperties;
     use parquet::file::writer::SerializedFileWriter;
     use parquet::schema::parser::parse_message_type;
 
     use super::*;
-    use crate::source::Input;
+    use crate::source::{Input, Item, Mapping, Options, Source, SourceState};
 
     fn file() -> Vec<u8> {
         let schema = "message rows {
@@ -342,6 +345,38 @@ mod tests {
         ];
         assert_eq!(read(file(), &names).unwrap(), expected);
         assert_eq!(read(file(), &["cents"]).unwrap(), ["57.16", "-0.05"]);
+    }
+
+    #[test]
+    fn a_mapping_reads_columns_by_path_and_names_what_is_missing() {
+        let schema = crate::testing::schema("entity user\nevent payment\n  user: user?\n  amount: money");
+        let map = r#"
+            schema = "s.schema.weir"
+            event = "payment"
+            id = "id"
+            time = "at"
+            [fields]
+            user = "payer.number"
+            amount = "cents"
+        "#;
+        let open = |map: &str| {
+            let mapping = Mapping::parse("map.toml", map, Path::new("")).unwrap();
+            let options = Options { merge: false, jump_max: Options::JUMP_MAX };
+            let inputs = vec![Input::memory("p", file())];
+            Source::open(inputs, Some(mapping), Arc::clone(&schema), options, SourceState::default())
+        };
+        let mut source = open(map).unwrap();
+        let mut item = Item::default();
+        assert!(source.next(&mut item).unwrap());
+        let Item::Event(event) = &item else { panic!("{item:?}") };
+        assert_eq!((event.id.as_str(), event.time), ("a", 1_767_571_200_000_000));
+        assert_eq!(event.get(&schema, "user"), FieldValue::Text("7"));
+        assert!(source.next(&mut item).unwrap() && !source.next(&mut item).unwrap());
+
+        let error = open(&map.replace("payer.number", "payer.nummer")).map(drop).unwrap_err();
+        let expected =
+            "map.toml, line 7: the file has no column `payer.nummer`; did you mean `payer.number`?";
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]
