@@ -49,13 +49,29 @@ pub(super) fn at_item(p: &Parser<'_>) -> bool {
 
 /// Whether an item begins here, or a line that was meant as one.
 fn at_broken_item(p: &Parser<'_>) -> bool {
-    let meant = p.nth_word(0).is_some_and(|word| SCHEMA_WORDS.contains(&word));
-    at_item(p) || (meant && p.at_line_start() && p.nth(1) != K::Colon)
+    at_item(p) || at_meant_item(p)
+}
+
+/// Whether a line begins here with the word of an item that goes on as none does, or at the margin with a word near
+/// such a one.
+pub(super) fn at_meant_item(p: &Parser<'_>) -> bool {
+    let Some(word) = p.nth_word(0).filter(|_| p.at_line_start()) else { return false };
+    if SCHEMA_WORDS.contains(&word) {
+        return p.nth(1) != K::Colon;
+    }
+    p.at_margin() && matches!(p.nth(1), K::Word | K::Text) && nearest(word, item_words()).is_some()
+}
+
+fn item_words() -> impl Iterator<Item = &'static str> {
+    SCHEMA_WORDS.into_iter().chain(RULE_WORDS)
 }
 
 /// item = schema | setting | entity | enum | event | use | list | table | const | feature | record | rule | policy
 ///      | test
 fn item(p: &mut Parser<'_>) -> Item {
+    if at_broken_item(p) {
+        p.synchronised();
+    }
     match p.current() {
         K::UseKw => use_(p),
         K::ListKw => schema::list(p),
@@ -78,10 +94,9 @@ fn item(p: &mut Parser<'_>) -> Item {
 }
 
 fn unknown(p: &mut Parser<'_>) -> Item {
-    let words = SCHEMA_WORDS.into_iter().chain(RULE_WORDS);
     let text = p.current_text();
     let diagnostic = Diagnostic::new(Code::UnknownItem, p.span(), format!("`{text}` does not begin an item"));
-    p.report(match nearest(text, words) {
+    p.report(match nearest(text, item_words()) {
         Some(near) => diagnostic.suggest(Some(near)),
         None => {
             diagnostic.help("items begin with a word such as `feature`, `rule`, `policy`, `list` or `test`")

@@ -122,6 +122,12 @@ impl<'t> Parser<'t> {
         self.at == 0 || self.slice(Span { start: before, end: self.place() }).contains('\n')
     }
 
+    /// Whether the current token is the first of its line, without a space before it.
+    pub(super) fn at_margin(&self) -> bool {
+        let start = usize::try_from(self.place()).unwrap_or(usize::MAX);
+        self.text.get(..start).is_some_and(|before| before.is_empty() || before.ends_with('\n'))
+    }
+
     /// The current token's place; at the end of the text an empty one.
     pub(super) fn span(&self) -> Span {
         let end = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
@@ -240,7 +246,7 @@ impl<'t> Parser<'t> {
         self.reported_at = Some(self.at);
     }
 
-    /// Reports something about tokens already taken, whose shape was right.
+    /// Reports something about tokens already taken; what stands here is another matter.
     pub(super) fn report_behind(&mut self, diagnostic: Diagnostic) {
         let before = self.at.checked_sub(1).and_then(|at| self.token(at));
         if !before.is_some_and(|token| token.reported) {
@@ -311,7 +317,7 @@ impl<'t> Parser<'t> {
 
     /// Takes a name, or reports that it is missing.
     pub(super) fn name(&mut self, what: &str) -> Option<Name> {
-        if self.at(SyntaxKind::Word) {
+        if self.at(SyntaxKind::Word) && !(self.at_line_start() && super::grammar::at_item(self)) {
             return Some(self.bump_name());
         }
         // A reserved word on the same line was meant as a name; one at the start of a line begins what comes next.
@@ -338,21 +344,41 @@ impl<'t> Parser<'t> {
         Name { text, span: self.close(open) }
     }
 
+    /// The grammar knows again where it is: what is wrong from here on is news.
+    pub(super) fn synchronised(&mut self) {
+        self.reported_at = None;
+    }
+
     /// Skips to a place where the grammar can go on: `stop`, the next item, or the end. Nothing more is said there.
+    /// A comma or a closing bracket inside brackets that are skipped is no such place.
     pub(super) fn recover(&mut self, stop: impl Fn(&Self) -> bool) {
-        if !self.at_end() && !self.at_next_item() && !stop(self) {
-            let open = self.open(SyntaxKind::Error);
-            while !self.at_end() && !self.at_next_item() && !stop(self) {
-                self.bump();
+        let mut skipped: Option<Open> = None;
+        let mut brackets = 0u32;
+        while !self.at_end() && !self.at_next_item() {
+            let current = self.current();
+            let closes = matches!(current, SyntaxKind::CloseParen | SyntaxKind::CloseBracket);
+            let is_inside = 0 < brackets && (closes || current == SyntaxKind::Comma);
+            if !is_inside && stop(self) {
+                break;
             }
-            self.close(open);
+            if closes {
+                brackets = brackets.saturating_sub(1);
+            } else if matches!(current, SyntaxKind::OpenParen | SyntaxKind::OpenBracket) {
+                brackets += 1;
+            }
+            skipped = skipped.or_else(|| Some(self.open(SyntaxKind::Error)));
+            self.bump();
+        }
+        if let Some(open) = skipped {
+            let _ = self.close(open);
         }
         self.reported_at = Some(self.at);
     }
 
-    /// Whether something has gone wrong and the next item is reached.
+    /// Whether the next item begins here, wherever the grammar is.
     fn at_next_item(&self) -> bool {
-        self.current().is_item_word() || (self.at_line_start() && super::grammar::at_item(self))
+        let begins = super::grammar::at_item(self) || super::grammar::at_meant_item(self);
+        self.current().is_item_word() || (self.at_line_start() && begins)
     }
 }
 

@@ -1,4 +1,8 @@
-//! Every text parses to a tree that holds it, whatever it is.
+//! Every text parses to a tree that holds it, whatever it is; and what a tree says is read again from its text,
+//! before and after formatting.
+
+mod generate;
+mod print;
 
 use proptest::prelude::*;
 
@@ -67,4 +71,85 @@ fn a_file_has_a_limit_and_says_so() {
     let numbers = |text: &str| parse(text).diagnostics.iter().map(|it| it.code.number()).collect::<Vec<_>>();
     assert_eq!(numbers(&" ".repeat(FILE_BYTES_MAX)), Vec::<&str>::new());
     assert_eq!(numbers(&" ".repeat(FILE_BYTES_MAX + 1)), ["E019"]);
+}
+
+/// A debug print without places.
+fn without_spans(file: &ast::File) -> String {
+    let debug = format!("{file:?}");
+    let mut parts = debug.split("Span { start: ");
+    let mut out = parts.next().unwrap().to_owned();
+    parts.for_each(|part| out.push_str(part.split_once('}').unwrap().1));
+    out
+}
+
+/// What may stand between two tokens. Comments end their lines; a word at the margin could be an item's.
+fn between() -> impl Strategy<Value = String> {
+    prop_oneof![
+        12 => Just(" ".to_owned()),
+        3 => "\n{1,3} {1,3}",
+        1 => " //[ a-z\"]{0,5}\n {1,3}",
+        1 => "\n{1,2} {0,3}// [a-z]{0,5}\r?\n {1,3}",
+    ]
+}
+
+/// A plain tree and a text that says it.
+fn written() -> impl Strategy<Value = (ast::File, String)> {
+    generate::file().prop_flat_map(|file| {
+        let tokens = print::tokens(&file);
+        let gaps = proptest::collection::vec(between(), tokens.len());
+        (
+            Just(file),
+            gaps.prop_map(move |gaps| tokens.iter().zip(&gaps).flat_map(|(a, b)| [&**a, b]).collect()),
+        )
+    })
+}
+
+fn tokens_and_comments(text: &str) -> Vec<String> {
+    let tokens = parse(text).tree().descendants_with_tokens().filter_map(rowan::NodeOrToken::into_token);
+    let shown = tokens.filter(|token| token.kind() != SyntaxKind::Whitespace);
+    shown.map(|token| token.text().trim_end().to_owned()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn what_is_written_is_read((file, text) in written()) {
+        let parse = parse(&text);
+        prop_assert_eq!(&parse.diagnostics, &[]);
+        prop_assert_eq!(without_spans(&parse.ast), without_spans(&file));
+    }
+
+    #[test]
+    fn formatting_changes_white_space_only_and_settles((file, text) in written()) {
+        let formatted = format(&text).unwrap();
+        prop_assert_eq!(without_spans(&parse(&formatted).ast), without_spans(&file));
+        prop_assert_eq!(tokens_and_comments(&formatted), tokens_and_comments(&text));
+        prop_assert_eq!(format(&formatted).unwrap(), formatted.clone());
+        prop_assert!(formatted.lines().all(|line| line == line.trim_end()), "no space ends a line");
+    }
+}
+
+/// Takes each token out of a file in turn: hardly ever does that say more than one thing.
+#[test]
+fn one_slip_is_one_diagnostic() {
+    let files = [
+        include_str!("../../tests/golden/ok/wallet.weir"),
+        include_str!("../../tests/golden/ok/wallet.schema.weir"),
+    ];
+    let mut cascades = Vec::new();
+    let mut slips = 0;
+    for text in files {
+        for token in lexer::tokens(text).0.iter().filter(|token| !token.kind.is_trivia()) {
+            let (start, end) = (token.span.start as usize, token.span.end as usize);
+            let parse = parse(&format!("{}{}", &text[..start], &text[end..]));
+            slips += 1;
+            if 1 < parse.diagnostics.len() {
+                let line = diagnostic::line_column(text, token.span.start).line;
+                let messages: Vec<_> = parse.diagnostics.iter().map(|it| &it.message).collect();
+                cascades.push(format!("line {line} without `{}`: {messages:?}", &text[start..end]));
+            }
+        }
+    }
+    assert!(600 < slips && cascades.len() * 200 <= slips, "{slips} slips: {cascades:#?}");
 }

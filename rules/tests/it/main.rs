@@ -1,3 +1,6 @@
 //! Tests of the crate as its users see it.
 
+#![expect(clippy::disallowed_methods, reason = "the crate reads no files, its tests do")]
+
+#[cfg(test)]
 mod golden;

@@ -26,6 +26,7 @@ pub(super) fn opt_aggregate(p: &mut Parser<'_>) -> Expr {
         _ => {
             if value.kind != ExprKind::Error {
                 p.report_behind(clauses_on_expression(&value, place));
+                p.recover(|_| true);
             }
             ExprKind::Error
         }

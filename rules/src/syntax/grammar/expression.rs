@@ -322,9 +322,9 @@ fn paren(p: &mut Parser<'_>) -> Expr {
     let open = p.open(K::Paren);
     p.bump();
     let inner = aggregate::opt_aggregate(p);
-    close(p, K::CloseParen, "`)`");
+    let whole = close(p, K::CloseParen, "`)`");
     let _ = p.close(open);
-    inner
+    if whole { inner } else { Expr { kind: ExprKind::Error, ..inner } }
 }
 
 /// [item {"," item}], up to the closing token
@@ -340,11 +340,11 @@ fn list<T>(p: &mut Parser<'_>, end: K, item: fn(&mut Parser<'_>) -> T) -> Vec<T>
 }
 
 /// Takes the closing token. If it is not here, reports and skips to it, but not beyond the expression.
-fn close(p: &mut Parser<'_>, kind: K, what: &str) {
-    if p.eat(kind) {
-        return;
+fn close(p: &mut Parser<'_>, kind: K, what: &str) -> bool {
+    let here = p.expect(kind, what);
+    if !here {
+        p.recover(|p| p.at(kind) || p.at_line_start() || matches!(p.current(), K::WhenKw | K::ThenKw));
+        p.eat(kind);
     }
-    p.expected(what);
-    p.recover(|p| p.at(kind) || p.at_line_start() || matches!(p.current(), K::WhenKw | K::ThenKw));
-    p.eat(kind);
+    here
 }

@@ -141,7 +141,9 @@ fn effects(p: &mut Parser<'_>, ends: fn(&Parser<'_>) -> bool) -> Vec<Effect> {
 }
 
 fn at_effect(p: &Parser<'_>) -> bool {
-    p.nth_word(0).is_some_and(|word| EFFECTS.contains(&word))
+    // `score` is a name too: only a sign makes it an effect.
+    let signed = matches!(p.nth(1), K::Plus | K::Minus);
+    p.nth_word(0).is_some_and(|word| EFFECTS.contains(&word) && (word != "score" || signed))
 }
 
 /// effect = ("block" | "challenge" ["with" factors]) ["always"] | "allow" | "score" ("+"|"-") prod | "alert" …
@@ -158,7 +160,7 @@ fn effect(p: &mut Parser<'_>) -> Effect {
 
 fn effect_kind(p: &mut Parser<'_>) -> Option<EffectKind> {
     let word = p.current_text();
-    if !at_effect(p) {
+    if !EFFECTS.contains(&word) {
         p.expected_word("an effect", &EFFECTS);
         return None;
     }
@@ -268,6 +270,9 @@ pub(super) fn policy(p: &mut Parser<'_>) -> Item {
 /// line = effects "when" expr | "deadline" dur "else" outcome | "valid" "for" dur
 fn policy_line(p: &mut Parser<'_>, policy: &mut Policy) {
     let mark = p.mark();
+    if p.at(K::Word) && p.at_line_start() {
+        p.synchronised();
+    }
     let open = p.open(K::PolicyLine);
     let twice = match p.nth_word(0) {
         Some("deadline") => policy.deadline.is_some(),
@@ -291,12 +296,19 @@ fn policy_line(p: &mut Parser<'_>, policy: &mut Policy) {
             policy.valid_for = if p.expect_word("for") { literal::duration(p) } else { None };
             policy.valid_for.is_some()
         }
-        _ => {
+        Some(word) if EFFECTS.contains(&word) => {
             let effects = effects(p, |p| p.at_line_start());
             let found = p.expect(K::WhenKw, "`when` and a condition");
             let when = if found { expression::expr(p) } else { missing(p) };
             policy.lines.push(PolicyLine { effects, when, span: p.since(mark) });
             found
+        }
+        _ => {
+            p.expected_word("an effect", &EFFECTS);
+            let effects = vec![Effect { kind: EffectKind::Error, span: p.bump() }];
+            policy.lines.push(PolicyLine { effects, when: missing(p), span: p.since(mark) });
+            p.recover(next_line);
+            true
         }
     };
     end_line(p, whole);
@@ -305,10 +317,15 @@ fn policy_line(p: &mut Parser<'_>, policy: &mut Policy) {
 
 /// A policy's line ends where the next begins. After a slip that is at the start of a line of text.
 fn end_line(p: &mut Parser<'_>, whole: bool) {
-    if !whole || !(p.at_end() || at_policy_line(p) || at_broken_item(p)) {
+    if !whole || !(p.at_end() || at_policy_line(p) || next_line(p) || at_broken_item(p)) {
         p.expected("the next line of the policy");
-        p.recover(|p| p.at_line_start() && at_policy_line(p));
+        p.recover(next_line);
     }
+}
+
+/// Whether a line begins here that a policy's line may begin with.
+fn next_line(p: &Parser<'_>) -> bool {
+    p.at(K::Word) && p.at_line_start()
 }
 
 fn at_policy_line(p: &Parser<'_>) -> bool {

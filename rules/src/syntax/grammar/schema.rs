@@ -95,6 +95,9 @@ fn field(p: &mut Parser<'_>) -> Option<Field> {
         p.close(open);
         return None;
     }
+    if at_field(p) {
+        p.synchronised();
+    }
     let open = p.open(K::Field);
     let name = if p.current().is_reserved() { p.reserved_name() } else { p.name("a field") };
     let ty = if p.expect(K::Colon, "`:`") { field_type(p) } else { None };

@@ -44,6 +44,7 @@ fn at_step(p: &Parser<'_>) -> bool {
 
 /// step = (amendment | id "in" list ["=" value] | event) ["," int "times" "every" dur] ["after" dur | "at" text]
 fn step(p: &mut Parser<'_>) -> Step {
+    p.synchronised();
     let open = p.open(K::Step);
     let role = if p.at(K::WhenKw) { StepRole::When } else { StepRole::Given };
     p.bump();
@@ -68,16 +69,25 @@ fn step_kind(p: &mut Parser<'_>) -> Option<StepKind> {
     if let Some(column) = amended(p) {
         p.bump();
         let value = p.name("the new value")?;
-        let event = p.expect_word("on").then(|| id(p, "the id of an event"))??;
+        let event = p.expect_word("on").then(|| last(p, |p| id(p, "the id of an event")))??;
         return Some(StepKind::Amendment { column, value, event });
     }
     if p.at(K::Text) || p.nth(1) == K::InKw {
         let item = id(p, "an id")?;
-        let list = p.expect(K::InKw, "`in`").then(|| p.name("a list"))??;
+        let list = p.expect(K::InKw, "`in`").then(|| last(p, |p| p.name("a list")))??;
         let value = p.eat(K::Equals).then(|| expression::value(p));
         return Some(StepKind::Listed { item, list, value });
     }
     event(p)
+}
+
+/// What comes last in a step, unless the next step begins in its place.
+fn last(p: &mut Parser<'_>, name: impl Fn(&mut Parser<'_>) -> Option<Name>) -> Option<Name> {
+    if at_step(p) && p.at_line_start() {
+        p.expected("a name");
+        return None;
+    }
+    name(p)
 }
 
 /// The column that an amendment sets, if one stands here: its name, the value's, and `on`.
@@ -105,7 +115,9 @@ fn event(p: &mut Parser<'_>) -> Option<StepKind> {
 
 fn ends_event(p: &Parser<'_>) -> bool {
     let moment = (p.at_word("after") && p.nth(1) == K::Duration) || (p.at_word("at") && p.nth(1) == K::Text);
-    p.at(K::Comma) || p.at(K::ThenKw) || p.at_end() || moment || at_step(p) || at_broken_item(p)
+    // A schema's words are names here: `given payment currency CNY`.
+    let item = p.current().is_item_word() || (p.at_margin() && at_broken_item(p));
+    p.at(K::Comma) || p.at(K::ThenKw) || p.at_end() || moment || at_step(p) || item
 }
 
 /// name value; an id or an enum's value is a bare name.
