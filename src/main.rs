@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod load;
+mod progress;
+mod replay;
 mod rules_command;
 mod simulate;
 
@@ -12,20 +14,22 @@ mod simulate;
 #[derive(Debug, Parser)]
 #[command(name = "weir", version)]
 enum Command {
+    Replay(replay::Options),
     #[command(subcommand)]
     Rules(rules_command::Command),
     Simulate(simulate::Options),
 }
 
 fn main() -> ExitCode {
-    let done = match Command::parse() {
+    let done: anyhow::Result<()> = match Command::parse() {
+        Command::Replay(options) => replay::run(&options),
         Command::Rules(command) => return rules_command::run(&command),
-        Command::Simulate(options) => simulate::run(&options),
+        Command::Simulate(options) => simulate::run(&options).map_err(Into::into),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -1,5 +1,8 @@
 //! The command line from outside: the built binary on files in a folder of its own.
 #![cfg(test)]
 
+mod arrows;
+mod handbook;
 mod reference;
+mod replay;
 mod rules;

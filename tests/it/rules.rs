@@ -247,10 +247,10 @@ fn files_beside_the_rules_are_checked_line_by_line() {
     expect![[r#"
         stderr: error: rate table `rates.csv`: line 2: `0` is not a positive number of at most 18 digits
         stderr: list `a`: cannot read `nowhere.txt`: No such file or directory (os error 2)
-        stderr: list `t`: `./t.csv`, line 2: `u2` is not an id, a comma and a value
-        stderr: list `t`: `./t.csv`, line 3: `1e3` is not a plain number: write digits, such as `1000` or `-12.50`
-        stderr: list `t`: `./t.csv`, line 4: `` is empty, and an id has at least one byte
-        stderr: list `t`: `./t.csv`, line 5: `5.005` has more than 2 digits after the point
+        stderr: list `t`: `t.csv`, line 2: `u2` is not an id, a comma and a value
+        stderr: list `t`: `t.csv`, line 3: `1e3` is not a plain number: write digits, such as `1000` or `-12.50`
+        stderr: list `t`: `t.csv`, line 4: `` is empty, and an id has at least one byte
+        stderr: list `t`: `t.csv`, line 5: `5.005` has more than 2 digits after the point
         exit 1
     "#]].assert_eq(&folder.weir(&["rules", "check"]));
 }
@@ -275,7 +275,7 @@ fn a_path_that_leads_to_no_rules_is_said() {
 fn fmt_formats_in_place_and_lists_what_differs() {
     let folder = Folder::of("use   schema shop\n\n\n\nconst tiny=2.00 CNY // small\n");
     expect![[r#"
-        ./shop.weir
+        shop.weir
         exit 1
     "#]]
     .assert_eq(&folder.weir(&["rules", "fmt", "--check"]));
@@ -403,9 +403,8 @@ test "a challenge that is passed counts"
     );
 }
 
-#[test]
-fn a_test_that_fails_says_what_came() {
-    let tests = r#"
+/// What goes wrong, one way each.
+const FAILING: &str = r#"
 test "another outcome"
   given payment user u1 amount 1.00 CNY, 2 times every 20s
   when  payment user u1 amount 1.00 CNY after 20s
@@ -428,8 +427,11 @@ test "two reasons, each of which would do"
   when  login device d7
   then  block because listed
 "#;
+
+#[test]
+fn a_test_that_fails_says_what_came() {
     check(
-        &format!("{RULES}{tests}"),
+        &format!("{RULES}{FAILING}"),
         &["rules", "test"],
         expect![[r#"
         test another outcome ... FAILED
@@ -490,143 +492,70 @@ fn cost_says_what_is_kept_and_what_runs() {
         RULES,
         &["rules", "cost"],
         expect![[r#"
-        State, by entity kind
-         kind    bytes an entity  an event  a value  columns  windows  last seen  events kept  entity kept
-         user                193        27        0        1        3          0      30d 10m      30d 10m
-         device              193         0        0        0        0          0                        0s
+            State, by entity kind
+             kind    bytes an entity  an event  a value  columns  windows  last two  events kept  entity kept
+             user                193        24        0        1        3         0      30d 10m      30d 10m
+             device              193         0        0        0        0         0                        0s
 
-        Columns of remembered events
-         kind  column  read by
-         user  amount  spent
+            Columns of remembered events
+             kind  column  read by
+             user  amount  spent
 
-        Features
-         feature  by    answered from  over  delay     kept  captured
-         n_1m     user  window           1m             11m
-         spent    user  window           1d          1d 10m
-         known    user  window          30d         30d 10m
+            Features
+             feature  by    answered from  over  delay     kept  captured
+             n_1m     user  window           1m             11m
+             spent    user  window           1d          1d 10m
+             known    user  window          30d         30d 10m
 
-        Work, by event type
-         event    rules  entities locked  features captured
-         payment      5                2                  0
-         login        1                2                  0
-        exit 0
-    "#]],
+            Work, by event type
+             event    rules  entities locked  features captured
+             payment      5                2                  0
+             login        1                2                  0
+            exit 0
+        "#]],
     );
 }
 
 #[test]
 fn cost_estimates_memory_for_a_size_of_business() {
-    check(
-        RULES,
-        &[
-            "rules",
-            "cost",
-            "--entities",
-            "user=1000000,device=500000",
-            "--rate",
-            "payment=900000,login=100000",
-            "--json",
-        ],
-        expect![[r#"
+    let folder = Folder::of(RULES);
+    let size = ["--entities", "user=1000000,device=500000", "--rate", "payment=900000,login=100000"];
+    let said = folder.weir(&[&["rules", "cost", "--json"], &size[..]].concat());
+    let answer: serde_json::Value = serde_json::from_str(said.trim_end_matches("exit 0\n")).unwrap();
+    let keys: Vec<&String> = answer.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["columns", "estimate", "events", "features", "kinds"]);
+    expect![[r#"
+        {
+          "kinds": [
             {
-              "kinds": [
-                {
-                  "kind": "user",
-                  "entity_bytes": 193,
-                  "event_bytes": 27,
-                  "value_bytes": 0,
-                  "columns": 1,
-                  "windows": 3,
-                  "occurrences": 0,
-                  "events_kept": "30d 10m",
-                  "entity_kept": "30d 10m"
-                },
-                {
-                  "kind": "device",
-                  "entity_bytes": 193,
-                  "event_bytes": 0,
-                  "value_bytes": 0,
-                  "columns": 0,
-                  "windows": 0,
-                  "occurrences": 0,
-                  "events_kept": "",
-                  "entity_kept": "0s"
-                }
-              ],
-              "columns": [
-                {
-                  "kind": "user",
-                  "column": "amount",
-                  "read_by": [
-                    "spent"
-                  ]
-                }
-              ],
-              "features": [
-                {
-                  "feature": "n_1m",
-                  "by": "user",
-                  "answered": "window",
-                  "over": "1m",
-                  "kept": "11m",
-                  "captured": false
-                },
-                {
-                  "feature": "spent",
-                  "by": "user",
-                  "answered": "window",
-                  "over": "1d",
-                  "kept": "1d 10m",
-                  "captured": false
-                },
-                {
-                  "feature": "known",
-                  "by": "user",
-                  "answered": "window",
-                  "over": "30d",
-                  "kept": "30d 10m",
-                  "captured": false
-                }
-              ],
-              "events": [
-                {
-                  "event": "payment",
-                  "rules": 5,
-                  "entities": 2,
-                  "captured": 0
-                },
-                {
-                  "event": "login",
-                  "rules": 1,
-                  "entities": 2,
-                  "captured": 0
-                }
-              ],
-              "estimate": {
-                "kinds": [
-                  {
-                    "kind": "user",
-                    "entities": 1000000,
-                    "events": 31,
-                    "values": 0,
-                    "bytes_per_entity": 1030,
-                    "bytes": 1030000000
-                  },
-                  {
-                    "kind": "device",
-                    "entities": 500000,
-                    "events": 0,
-                    "values": 0,
-                    "bytes_per_entity": 193,
-                    "bytes": 96500000
-                  }
-                ],
-                "total_bytes": 1126500000
-              }
+              "bytes": 1129000000,
+              "bytes_per_entity": 1129,
+              "entities": 1000000,
+              "events": 31,
+              "kind": "user",
+              "values": 0
+            },
+            {
+              "bytes": 96500000,
+              "bytes_per_entity": 193,
+              "entities": 500000,
+              "events": 0,
+              "kind": "device",
+              "values": 0
             }
-            exit 0
-        "#]],
-    );
+          ],
+          "total_bytes": 1225500000
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&answer["estimate"]).unwrap());
+    let text = folder.weir(&[&["rules", "cost"], &size[..]].concat());
+    expect![[r#"
+         kind    entities  events each  values each  bytes each    in all
+         user     1000000           31            0        1129  1076 MiB
+         device    500000            0            0         193    92 MiB
+         total                                                   1168 MiB
+        exit 0
+    "#]]
+    .assert_eq(text.split("Memory, estimated\n").nth(1).unwrap());
 }
 
 #[test]

@@ -1,0 +1,38 @@
+//! A progress bar with rate and time left; nothing where nobody looks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A bar over the bytes of some files, beside a count of rows.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    read: Arc<AtomicU64>,
+}
+
+impl Progress {
+    /// Of so many bytes, of which `read` counts those that have been read. Quiet where standard error is no terminal.
+    pub(crate) fn of_bytes(total: u64, read: Arc<AtomicU64>) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10));
+        let style = "{bar:32} {percent:>3} %  {msg} rows  {eta} left";
+        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self { bar, read }
+    }
+
+    /// Shows how far it is.
+    pub(crate) fn rows(&self, rows: u64) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        let seconds = self.bar.elapsed().as_secs().max(1);
+        self.bar.set_message(format!("{rows} ({}/s)", rows / seconds));
+        self.bar.set_position(self.read.load(Ordering::Relaxed));
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,38 @@
+//! What `weir replay` may be told.
+
+use std::path::PathBuf;
+
+/// Replay files of transactions through a rule set and see what it would have decided.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// CSV, JSON lines or Parquet; plain, gzip or zstd, told by content.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// How columns become events; JSON lines in Weir's own shape need none.
+    #[arg(long, value_name = "MAP.toml")]
+    pub(crate) map: Option<PathBuf>,
+    /// A folder of .weir files, or one rule file beside its schema.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) rules: PathBuf,
+    /// Write one row per event: what was decided. CSV or Parquet by extension.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write one row per event: all features. CSV or Parquet by extension.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) features: Option<PathBuf>,
+    /// Go on from the state in this folder, and save it there at the end.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// End with an error at the first bad row.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Merge the files by time instead of reading one after the other.
+    #[arg(long)]
+    pub(crate) merge: bool,
+    /// Reject rows whose time is further ahead of the latest before them.
+    #[arg(long, value_name = "DAYS", default_value_t = 366)]
+    pub(crate) jump_max_days: u32,
+    /// Where bad rows go, with their number and the reason; written only if there are any.
+    #[arg(long, value_name = "FILE", default_value = "rejects.csv")]
+    pub(crate) rejects: PathBuf,
+}

@@ -1,0 +1,105 @@
+//! The reading thread: batches of items, in order, through a bounded channel; emptied batches come back to be filled
+//! again, so that nothing is allocated for a row.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use stream::source::{Item, RowAt, Source, SourceError};
+
+/// Items in a batch: enough that handing one over costs little beside filling it.
+const BATCH_ITEMS: usize = 512;
+/// Batches that may wait between the threads.
+const BATCHES_AHEAD: usize = 8;
+
+/// Some items in order. Only the first `len` count; the others keep their buffers.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    items: Vec<Read>,
+    len: usize,
+}
+
+/// An item and where it came from.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    /// The item.
+    pub(crate) item: Item,
+    /// Its row; none for what came from a saved state.
+    pub(crate) at: Option<RowAt>,
+    /// Whether it is an event whose label waits for its time.
+    pub(crate) labelled: bool,
+}
+
+impl Batch {
+    /// The items.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Read> {
+        self.items.iter().take(self.len)
+    }
+
+    /// Fills the batch; false if the source is at its end.
+    fn fill(&mut self, source: &mut Source) -> Result<bool, SourceError> {
+        self.len = 0;
+        if self.items.is_empty() {
+            self.items.resize_with(BATCH_ITEMS, Read::default);
+        }
+        for read in &mut self.items {
+            if !source.next(&mut read.item)? {
+                return Ok(false);
+            }
+            read.at = source.at();
+            read.labelled = source.is_labelled();
+            self.len += 1;
+        }
+        Ok(true)
+    }
+}
+
+/// The thread that reads.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    full: Receiver<Batch>,
+    empty: SyncSender<Batch>,
+    thread: JoinHandle<(Source, Option<SourceError>)>,
+}
+
+impl Reader {
+    /// Starts to read.
+    pub(crate) fn start(mut source: Source) -> Self {
+        let (full_in, full) = sync_channel(BATCHES_AHEAD);
+        let (empty, empty_out) = sync_channel::<Batch>(BATCHES_AHEAD + 2);
+        let thread = thread::spawn(move || {
+            loop {
+                let mut batch = empty_out.try_recv().unwrap_or_default();
+                let filled = batch.fill(&mut source);
+                // Whoever reads has gone: so does this thread.
+                let heard = full_in.send(batch).is_ok();
+                match filled {
+                    Ok(true) if heard => {}
+                    Ok(_) => return (source, None),
+                    Err(error) => return (source, Some(error)),
+                }
+            }
+        });
+        Self { full, empty, thread }
+    }
+
+    /// The next batch; none at the end, whether it is one of all files or an error.
+    pub(crate) fn next(&self) -> Option<Batch> {
+        self.full.recv().ok()
+    }
+
+    /// Gives a batch back.
+    pub(crate) fn give_back(&self, batch: Batch) {
+        // If the thread has ended, the batch is dropped.
+        let _ = self.empty.try_send(batch);
+    }
+
+    /// Waits for the thread: the source, and the error that ended it, if one did.
+    pub(crate) fn finish(self) -> (Option<Source>, Option<SourceError>) {
+        drop(self.full);
+        match self.thread.join() {
+            Ok((source, error)) => (Some(source), error),
+            // A panic has been printed by its thread.
+            Err(_) => (None, None),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The run itself: items in order through the gate.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use engine::entity::HashKey;
+use engine::event::{Change, Event};
+use engine::rule_set::RuleSet;
+use stream::gate::{Gate, Place, Worker};
+use stream::journal::{Forgetful, Journal};
+use stream::snapshot::{self, DataDir, Extra};
+use stream::source::{Input, Item, Known, Mapping, Options as SourceOptions, Source, SourceState};
+
+use super::Options;
+use super::output::{Decisions, Features, named};
+use super::reader::{Batch, Read, Reader};
+use super::rejects::Rejects;
+use super::state;
+use super::summary::Summary;
+use super::tally::Tally;
+use crate::load::{self, Loaded};
+use crate::progress::Progress;
+
+/// Replays the files; says at the end what came of it.
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let loaded = load::rule_set(&options.rules)?;
+    let dir = options.state.as_deref().map(DataDir::open).transpose()?;
+    let (gate, state) = begin(&loaded, dir.as_ref())?;
+    let rules = Arc::clone(gate.rules());
+    let source = open(options, &rules, state)?;
+    let mut replay = Replay::new(options, &rules, &gate, &source)?;
+    let start = Instant::now();
+    let reader = Reader::start(source);
+    let outcome = replay.all(&reader);
+    let (source, error) = reader.finish();
+    outcome?;
+    let summary = replay.finish(source, dir.as_ref(), start.elapsed())?;
+    eprint!("{}", summary.say(&rules));
+    match error {
+        None => Ok(()),
+        Some(error) => Err(error.into()),
+    }
+}
+
+/// The gate and the source's state: as the data directory has them, or those of a first run.
+fn begin(loaded: &Loaded, dir: Option<&DataDir>) -> anyhow::Result<(Gate, SourceState)> {
+    let known = dir.map(snapshot::key).transpose()?.flatten();
+    let key = match known {
+        Some(key) => key,
+        None => new_key()?,
+    };
+    let rules = Arc::new(loaded.compile(key)?);
+    let rates = Arc::new(loaded.rates.clone());
+    let journal = |next: u64| -> Box<dyn Journal> { Box::new(Forgetful::starting_at(next)) };
+    let restored = dir.map(|dir| snapshot::read(dir, &rules, &rates, &journal)).transpose()?.flatten();
+    if let Some(restored) = restored {
+        restored.notes.iter().for_each(|note| eprintln!("note: {note}"));
+        return Ok((restored.gate, state::restore(&restored.extra)?));
+    }
+    let gate = Gate::new(rules, rates, journal(0));
+    for (entity, membership) in loaded.memberships(key) {
+        gate.put_on_list(entity, membership);
+    }
+    Ok((gate, SourceState::default()))
+}
+
+/// A key of hashes that nobody can guess. It appears in no output and decides nothing.
+fn new_key() -> anyhow::Result<HashKey> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).context("the system gives no random bytes for a key")?;
+    Ok(HashKey::new(bytes))
+}
+
+fn open(options: &Options, rules: &RuleSet, state: SourceState) -> anyhow::Result<Source> {
+    let inputs = options
+        .files
+        .iter()
+        .map(|path| Input::open(path).with_context(|| format!("`{}` cannot be opened", path.display())));
+    let mapping = options.map.as_deref().map(Mapping::read).transpose()?;
+    let jump_max = i64::from(options.jump_max_days) * rules::time::DAY;
+    let how = SourceOptions { merge: options.merge, jump_max };
+    let schema = Arc::new(rules.typed.schema.clone());
+    Ok(Source::open(inputs.collect::<Result<_, _>>()?, mapping, schema, how, state)?)
+}
+
+/// Everything that a run writes to.
+struct Replay<'a> {
+    options: &'a Options,
+    rules: &'a RuleSet,
+    gate: &'a Gate,
+    worker: Worker,
+    decisions: Option<Decisions>,
+    features: Option<Features>,
+    rejects: Rejects<'a>,
+    tally: Tally,
+    progress: Progress,
+    /// Where the labelled events stand whose labels are not known yet, by event id.
+    places: HashMap<String, Place>,
+}
+
+impl<'a> Replay<'a> {
+    fn new(
+        options: &'a Options,
+        rules: &'a RuleSet,
+        gate: &'a Gate,
+        source: &Source,
+    ) -> anyhow::Result<Self> {
+        let observe = if options.features.is_some() { named(rules).collect() } else { Vec::new() };
+        Ok(Self {
+            options,
+            rules,
+            gate,
+            worker: gate.worker(observe),
+            decisions: options.out.as_deref().map(|path| Decisions::create(path, rules)).transpose()?,
+            features: options.features.as_deref().map(|path| Features::create(path, rules)).transpose()?,
+            rejects: Rejects::new(&options.rejects, source.names().to_vec()),
+            tally: Tally::new(rules.typed.rules.len()),
+            progress: Progress::of_bytes(0, Arc::default()),
+            places: HashMap::new(),
+        })
+    }
+
+    fn all(&mut self, reader: &Reader) -> anyhow::Result<()> {
+        while let Some(batch) = reader.next() {
+            self.batch(&batch)?;
+            self.progress.rows(self.tally.decided);
+            reader.give_back(batch);
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, batch: &Batch) -> anyhow::Result<()> {
+        for read in batch.iter() {
+            match &read.item {
+                Item::Event(event) => self.event(event, read)?,
+                Item::Amendment(known) => self.amendment(known, read)?,
+                Item::Reject(reject) => self.reject(read, &reject.reason)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: &Event, read: &Read) -> anyhow::Result<()> {
+        let ticket = match self.gate.submit(event, &mut self.worker) {
+            Ok(ticket) => ticket,
+            Err(refused) => return self.reject(read, &refused.to_string()),
+        };
+        self.tally.decision(ticket.position.offset, &ticket.ruling);
+        if !ticket.ruling.flags.repeated {
+            if let Some(decisions) = &mut self.decisions {
+                decisions.write(self.rules, event, &ticket.ruling)?;
+            }
+            if let Some(features) = &mut self.features {
+                features.write(self.rules, event, &self.worker.observed)?;
+            }
+            if read.labelled {
+                self.places.insert(event.id.clone(), ticket.place.clone());
+            }
+        }
+        Gate::recycle(&mut self.worker, ticket);
+        Ok(())
+    }
+
+    fn amendment(&mut self, known: &Known, read: &Read) -> anyhow::Result<()> {
+        let amendment = &known.amendment;
+        let place = self.places.remove(&amendment.event_id).or_else(|| known.place.as_ref().map(Place::from));
+        match self.gate.amend(amendment, place.as_ref(), &mut self.worker) {
+            Ok(amended) => {
+                self.tally.amendments += 1;
+                if let (Some(event), Change::Label(label, _)) = (amended.event, &amendment.change) {
+                    self.tally.label(event, *label);
+                }
+                Ok(())
+            }
+            Err(refused) => self.reject(read, &refused.to_string()),
+        }
+    }
+
+    fn reject(&mut self, read: &Read, reason: &str) -> anyhow::Result<()> {
+        self.tally.rejects += 1;
+        self.rejects.add(read.at, reason)?;
+        if self.options.strict {
+            anyhow::bail!("{}: {reason}", self.rejects.place(read.at));
+        }
+        Ok(())
+    }
+
+    fn finish(
+        mut self,
+        source: Option<Source>,
+        dir: Option<&DataDir>,
+        elapsed: Duration,
+    ) -> anyhow::Result<Summary<'a>> {
+        self.progress.finish();
+        self.decisions.map_or(Ok(()), Decisions::finish)?;
+        self.features.map_or(Ok(()), Features::finish)?;
+        self.rejects.finish()?;
+        let skipped = source.as_ref().map_or(0, Source::skipped);
+        let state = source.map(Source::into_state).unwrap_or_default();
+        for known in &state.pending {
+            if let (Some(place), Change::Label(label, _)) =
+                (self.places.get(&known.amendment.event_id), &known.amendment.change)
+            {
+                self.tally.label(place.position, *label);
+            }
+        }
+        if let Some(dir) = dir {
+            let mut extra = Extra::new();
+            state::save(&state, &self.places, &mut extra);
+            snapshot::write(dir, self.gate, &extra)?;
+        }
+        self.tally.features_computed = self.worker.features_computed();
+        let pending = state.pending.len();
+        Ok(Summary { tally: self.tally, elapsed, pending, skipped, rejects: &self.options.rejects })
+    }
+}

@@ -1,0 +1,148 @@
+//! What a replay keeps beside the gate's state, so that many files in many runs equal one run: the labels that are
+//! not known yet, the row counter and the latest time.
+
+use std::collections::HashMap;
+
+use anyhow::Context as _;
+use engine::entity::EntityKey;
+use engine::event::{Amendment, Change};
+use engine::position::Position;
+use prost::Message;
+use rules::past::{Challenge, Label, OperationResult, Outcome};
+use rules::schema::KindId;
+use stream::gate::Place;
+use stream::snapshot::Extra;
+use stream::source::{EventPlace, Known, SourceState};
+
+/// The name of the blob in a snapshot.
+const NAME: &str = "replay";
+
+/// A source's state as bytes.
+#[derive(Clone, PartialEq, Message)]
+struct Saved {
+    #[prost(uint64, tag = "1")]
+    sequence: u64,
+    #[prost(sfixed64, optional, tag = "2")]
+    clock: Option<i64>,
+    #[prost(message, repeated, tag = "3")]
+    pending: Vec<SavedAmendment>,
+}
+
+/// An amendment that is not known yet.
+#[derive(Clone, PartialEq, Message)]
+struct SavedAmendment {
+    #[prost(string, tag = "1")]
+    id: String,
+    #[prost(string, tag = "2")]
+    event_id: String,
+    #[prost(sfixed64, tag = "3")]
+    time: i64,
+    #[prost(bool, tag = "4")]
+    time_given: bool,
+    /// 1 label, 2 challenge, 3 result, 4 outcome.
+    #[prost(uint32, tag = "5")]
+    column: u32,
+    /// The value's number.
+    #[prost(uint32, tag = "6")]
+    value: u32,
+    /// Of a label.
+    #[prost(string, optional, tag = "7")]
+    kind: Option<String>,
+    #[prost(message, optional, tag = "8")]
+    place: Option<SavedPlace>,
+}
+
+/// Where an event stands.
+#[derive(Clone, PartialEq, Message)]
+struct SavedPlace {
+    #[prost(uint64, tag = "1")]
+    offset: u64,
+    #[prost(sfixed64, tag = "2")]
+    time: i64,
+    #[prost(uint32, repeated, tag = "3")]
+    kinds: Vec<u32>,
+    /// 16 bytes an entity, little-endian.
+    #[prost(bytes = "vec", tag = "4")]
+    hashes: Vec<u8>,
+}
+
+/// Puts a source's state among a snapshot's blobs; `places` are those of events whose labels wait.
+pub(super) fn save(state: &SourceState, places: &HashMap<String, Place>, extra: &mut Extra) {
+    let pending = state.pending.iter().map(|known| {
+        let place = places.get(&known.amendment.event_id).map(save_place);
+        SavedAmendment {
+            place: place.or_else(|| known.place.as_ref().map(|it| save_place(&Place::from(it)))),
+            ..save_amendment(&known.amendment)
+        }
+    });
+    let saved = Saved { sequence: state.sequence, clock: state.clock, pending: pending.collect() };
+    extra.insert(NAME.to_owned(), saved.encode_to_vec());
+}
+
+/// The source's state among a snapshot's blobs; that of a first run if there is none.
+pub(super) fn restore(extra: &Extra) -> anyhow::Result<SourceState> {
+    let Some(bytes) = extra.get(NAME) else { return Ok(SourceState::default()) };
+    let saved =
+        Saved::decode(bytes.as_slice()).context("the snapshot's part for `replay` is not readable")?;
+    let pending = saved.pending.into_iter().map(restore_amendment).collect::<Option<_>>();
+    let pending = pending.context("the snapshot's part for `replay` was written by a later version")?;
+    Ok(SourceState { sequence: saved.sequence, clock: saved.clock, pending })
+}
+
+fn save_amendment(amendment: &Amendment) -> SavedAmendment {
+    let (column, value, kind) = match &amendment.change {
+        Change::Label(label, kind) => (1, *label as u32, kind.clone()),
+        Change::Challenge(challenge) => (2, *challenge as u32, None),
+        Change::Result(result) => (3, *result as u32, None),
+        Change::Outcome(outcome) => (4, *outcome as u32, None),
+    };
+    SavedAmendment {
+        id: amendment.id.clone(),
+        event_id: amendment.event_id.clone(),
+        time: amendment.time,
+        time_given: amendment.time_given,
+        column,
+        value,
+        kind,
+        place: None,
+    }
+}
+
+fn restore_amendment(saved: SavedAmendment) -> Option<Known> {
+    let value = u8::try_from(saved.value).ok()?;
+    let change = match saved.column {
+        1 => Change::Label(Label::from_number(value)?, saved.kind),
+        2 => Change::Challenge(Challenge::from_number(value)?),
+        3 => Change::Result(OperationResult::from_number(value)?),
+        4 => Change::Outcome(Outcome::from_number(value)?),
+        _ => return None,
+    };
+    let SavedAmendment { id, event_id, time, time_given, .. } = saved;
+    let amendment = Amendment { id, event_id, time, time_given, change };
+    let place = match saved.place {
+        Some(place) => Some(restore_place(&place)?),
+        None => None,
+    };
+    Some(Known { amendment, place, at: None })
+}
+
+fn save_place(place: &Place) -> SavedPlace {
+    SavedPlace {
+        offset: place.position,
+        time: place.at,
+        kinds: place.entities.iter().map(|it| u32::from(it.kind.0)).collect(),
+        hashes: place.entities.iter().flat_map(|it| it.hash().to_le_bytes()).collect(),
+    }
+}
+
+fn restore_place(saved: &SavedPlace) -> Option<EventPlace> {
+    let (hashes, _) = saved.hashes.as_chunks::<16>();
+    let entity = |(kind, hash): (&u32, &[u8; 16])| {
+        Some(EntityKey::new(KindId(u16::try_from(*kind).ok()?), u128::from_le_bytes(*hash)))
+    };
+    Some(EventPlace {
+        position: Position { partition: 0, offset: saved.offset },
+        time: saved.time,
+        entities: saved.kinds.iter().zip(hashes).map(entity).collect::<Option<_>>()?,
+    })
+}

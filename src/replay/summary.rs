@@ -1,0 +1,173 @@
+//! What a run came to, said at its end.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use engine::rule_set::RuleSet;
+use rules::past::Outcome;
+use rules::typed::{Mode, Severity};
+
+use super::tally::{Detection, Tally};
+
+/// Everything that the summary says.
+#[derive(Debug)]
+pub(crate) struct Summary<'a> {
+    pub(crate) tally: Tally,
+    pub(crate) elapsed: Duration,
+    /// Labels that are not known yet.
+    pub(crate) pending: usize,
+    /// Rows that the mapping leaves out.
+    pub(crate) skipped: u64,
+    /// Where bad rows went.
+    pub(crate) rejects: &'a Path,
+}
+
+impl Summary<'_> {
+    /// The summary as text, a line each.
+    pub(crate) fn say(&self, rules: &RuleSet) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write(rules, &mut text);
+        text
+    }
+
+    fn write(&self, rules: &RuleSet, text: &mut String) -> std::fmt::Result {
+        let tally = &self.tally;
+        let seconds = self.elapsed.as_secs_f64();
+        let decided = grouped(tally.decided);
+        writeln!(
+            text,
+            "{decided} events decided in {seconds:.2} s ({}/s)",
+            grouped(rate(tally.decided, seconds))
+        )?;
+        self.write_rows(text)?;
+        let outcomes = [Outcome::Allow, Outcome::Challenge, Outcome::Block];
+        let outcomes = outcomes.map(|it| (it.name(), tally.outcomes.get(it as usize).copied().unwrap_or(0)));
+        writeln!(text, "outcomes   {}", counts(outcomes, tally.decided))?;
+        let severities = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+        let alerts = severities.map(|it| (it.name(), tally.alerts.get(it as usize).copied().unwrap_or(0)));
+        writeln!(text, "alerts     {}", counts(alerts, tally.decided))?;
+        if 0 < tally.decided {
+            let per_row = ratio(tally.features_computed, tally.decided);
+            writeln!(text, "features   {per_row:.2} computed from the past per event")?;
+        }
+        self.write_hits(rules, text)?;
+        match tally.detection() {
+            Some(detection) => write_detection(text, &detection),
+            None => Ok(()),
+        }
+    }
+
+    /// What is unusual about the rows: only what there is.
+    fn write_rows(&self, text: &mut String) -> std::fmt::Result {
+        let tally = &self.tally;
+        let unusual = [
+            (tally.amendments, "amendments applied"),
+            (self.pending as u64, "labels not known yet"),
+            (tally.late.0, "late"),
+            (tally.late.1, "too late"),
+            (tally.repeated, "repeated"),
+            (self.skipped, "left out by the mapping"),
+        ];
+        for (count, what) in unusual {
+            if 0 < count {
+                writeln!(text, "           {} {what}", grouped(count))?;
+            }
+        }
+        if 0 < tally.rejects {
+            writeln!(
+                text,
+                "           {} rejected: see `{}`",
+                grouped(tally.rejects),
+                self.rejects.display()
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_hits(&self, rules: &RuleSet, text: &mut String) -> std::fmt::Result {
+        let total: u64 = self.tally.hits.iter().sum();
+        let share = percent(self.tally.rows_hit, self.tally.decided);
+        writeln!(text, "hits       {} on {} events ({share})", grouped(total), grouped(self.tally.rows_hit))?;
+        let width = rules.typed.rules.iter().map(|rule| rule.name.chars().count()).max().unwrap_or(0);
+        for (rule, hits) in rules.typed.rules.iter().zip(&self.tally.hits) {
+            let mode = match rule.mode {
+                Mode::Live => "",
+                Mode::Shadow => "  shadow",
+                Mode::Off => "  off",
+            };
+            writeln!(text, "  {:width$}  {:>12}{mode}", rule.name, grouped(*hits))?;
+        }
+        Ok(())
+    }
+}
+
+fn write_detection(text: &mut String, detection: &Detection) -> std::fmt::Result {
+    let number = |value: Option<f64>| value.map_or("–".to_owned(), |it| format!("{it:.4}"));
+    writeln!(text, "detection  {} fraud, {} other", grouped(detection.fraud), grouped(detection.other))?;
+    writeln!(
+        text,
+        "  challenged or blocked: precision {}, recall {}, false-positive rate {}",
+        number(detection.precision),
+        number(detection.recall),
+        number(detection.false_positive_rate)
+    )?;
+    writeln!(
+        text,
+        "  score: AUC ROC {}, average precision {}",
+        number(detection.auc_roc),
+        number(detection.average_precision)
+    )
+}
+
+/// Names with their counts, and shares of a whole.
+fn counts<const N: usize>(counts: [(&str, u64); N], whole: u64) -> String {
+    let each = counts.map(|(name, count)| format!("{name} {} ({})", grouped(count), percent(count, whole)));
+    each.join(", ")
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 { "–".to_owned() } else { format!("{:.2} %", 100.0 * ratio(part, whole)) }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of rows are far below 2⁵³")]
+fn ratio(part: u64, whole: u64) -> f64 {
+    part as f64 / whole as f64
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts of rows are far below 2⁵³, and a rate is no less than 0"
+)]
+fn rate(count: u64, seconds: f64) -> u64 {
+    if seconds > 0.0 { (count as f64 / seconds) as u64 } else { 0 }
+}
+
+/// A number with a comma between thousands.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        let pairs = [(0, "0"), (999, "999"), (1_000, "1,000"), (1_138_104, "1,138,104")];
+        for (number, text) in pairs {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}

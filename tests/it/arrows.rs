@@ -1,0 +1,87 @@
+//! The shape of the house: which crate may know which, and that every file says what it is for.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The crates of this workspace that a manifest's `[dependencies]` name.
+fn arrows_of(manifest: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(manifest)).unwrap();
+    let manifest: toml::Table = text.parse().unwrap();
+    let from = manifest["package"]["name"].as_str().unwrap();
+    let ours = ["rules", "engine", "stream", "floor"];
+    let to = manifest["dependencies"].as_table().unwrap().keys().filter(|it| ours.contains(&it.as_str()));
+    to.map(|to| format!("{from} -> {to}")).collect()
+}
+
+#[test]
+fn the_arrows_and_no_others() {
+    let manifests = ["rules/Cargo.toml", "engine/Cargo.toml", "stream/Cargo.toml", "Cargo.toml"];
+    let arrows: Vec<String> = manifests.iter().flat_map(|it| arrows_of(it)).collect();
+    assert_eq!(
+        arrows,
+        [
+            "engine -> rules",
+            "stream -> engine",
+            "stream -> rules",
+            "weir -> engine",
+            "weir -> rules",
+            "weir -> stream"
+        ]
+    );
+}
+
+/// What the pure crates must not bring in: runtimes, sockets, clocks of the machine.
+#[test]
+fn the_pure_crates_stay_pure() {
+    for manifest in ["rules/Cargo.toml", "engine/Cargo.toml"] {
+        let text = fs::read_to_string(root().join(manifest)).unwrap();
+        let parsed: toml::Table = text.parse().unwrap();
+        for name in parsed["dependencies"].as_table().unwrap().keys() {
+            let impure =
+                ["tokio", "reqwest", "axum", "rand", "getrandom", "chrono", "parking_lot", "dashmap"];
+            assert!(!impure.contains(&name.as_str()), "{manifest}: `{name}` does not belong in a pure crate");
+        }
+    }
+}
+
+fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for_and_none_is_unfinished() {
+    let mut files = Vec::new();
+    sources(root(), &mut files);
+    assert!(files.len() > 50, "the walk finds the sources");
+    let unfinished = [["FIX", "ME"].concat(), ["todo", "!("].concat(), ["unimplemented", "!("].concat()];
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("//!"), "{}: say in its first line what the file is for", file.display());
+        for word in &unfinished {
+            assert!(!text.contains(word.as_str()), "{}: `{word}`: finish it", file.display());
+        }
+    }
+}
+
+/// Every place that the map names exists.
+#[test]
+fn the_map_is_true() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    for place in text.split('`').skip(1).step_by(2).filter(|it| it.contains('/') && !it.contains(' ')) {
+        let somewhere = ["", "rules/src", "engine/src", "stream/src", "src", "rules/src/reference"];
+        let found = somewhere.iter().any(|folder| root().join(folder).join(place).exists());
+        assert!(found, "ARCHITECTURE.md names `{place}`, which is not there");
+    }
+}

@@ -1,0 +1,168 @@
+//! `weir replay` from outside: the same bytes again, in pieces or at once; bad input said and survived.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// The first rows of the wallet's simulated traffic, through the starter rules.
+fn simulated(folder: &Path, users: u32, days: u32) -> Vec<String> {
+    let file = folder.join("traffic.jsonl");
+    let (users, days) = (users.to_string(), days.to_string());
+    let out = file.to_str().unwrap();
+    run(&["simulate", "--seed", "11", "--users", &users, "--days", &days, "--out", out]);
+    fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect()
+}
+
+fn run(arguments: &[&str]) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// Replays lines; gives the decisions' and the features' text.
+fn replay(folder: &Path, lines: &[String], state: Option<&Path>) -> (String, String) {
+    let file = folder.join("part.jsonl");
+    fs::write(&file, lines.join("\n") + "\n").unwrap();
+    let (out, features) = (folder.join("out.csv"), folder.join("features.csv"));
+    let mut arguments = vec!["replay", file.to_str().unwrap(), "--rules", "fixtures/wallet"];
+    arguments.extend(["--out", out.to_str().unwrap(), "--features", features.to_str().unwrap()]);
+    if let Some(state) = state {
+        arguments.extend(["--state", state.to_str().unwrap()]);
+    }
+    run(&arguments);
+    (fs::read_to_string(out).unwrap(), fs::read_to_string(features).unwrap())
+}
+
+/// Text without its header line.
+fn body(text: &str) -> &str {
+    text.split_once('\n').unwrap().1
+}
+
+#[test]
+fn the_same_replay_gives_the_same_bytes_twice_and_in_four_pieces() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = simulated(folder.path(), 150, 4);
+    let whole = replay(folder.path(), &lines, None);
+    assert_eq!(replay(folder.path(), &lines, None), whole, "twice");
+    let state = folder.path().join("state");
+    let (mut out, mut features) = (String::new(), String::new());
+    let cuts = [0, lines.len() / 5, lines.len() / 2, lines.len() * 9 / 10, lines.len()];
+    for piece in cuts.windows(2) {
+        let (more_out, more_features) = replay(folder.path(), &lines[piece[0]..piece[1]], Some(&state));
+        out += body(&more_out);
+        features += body(&more_features);
+    }
+    assert_eq!(out, body(&whole.0), "decisions in four pieces");
+    assert_eq!(features, body(&whole.1), "features in four pieces");
+}
+
+/// Labels of a mapping that are not known yet when a run ends become known in the next.
+#[test]
+fn pending_labels_go_on_through_a_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let header = "transaction_id,tx_datetime,customer_id,terminal_id,amount,fraud\n";
+    let row = |day: u32| {
+        let fraud = u32::from(day.is_multiple_of(3));
+        format!(
+            "{day},2018-{:02}-{:02}T12:00:00,{},{},10.00,{fraud}\n",
+            4 + day / 28,
+            1 + day % 28,
+            day % 2,
+            day % 3
+        )
+    };
+    let rows: Vec<String> = (0..60).map(row).collect();
+    let replay = |rows: &[String], state: Option<&str>| {
+        let (file, features) = (folder.path().join("hb.csv"), folder.path().join("hb.features.csv"));
+        fs::write(&file, header.to_owned() + &rows.concat()).unwrap();
+        let mut arguments = vec!["replay", file.to_str().unwrap(), "--map", "fixtures/handbook/map.toml"];
+        arguments.extend([
+            "--rules",
+            "fixtures/handbook/rules.weir",
+            "--features",
+            features.to_str().unwrap(),
+        ]);
+        arguments.extend(state.into_iter().flat_map(|dir| ["--state", dir]));
+        run(&arguments);
+        fs::read_to_string(features).unwrap()
+    };
+    let whole = replay(&rows, None);
+    assert!(body(&whole).lines().any(|line| !line.ends_with(",0")), "some fraud is known in time");
+    for cut in [1, 7, 8, 30, 59] {
+        let state = folder.path().join(format!("state-{cut}"));
+        let first = replay(&rows[..cut], state.to_str());
+        let second = replay(&rows[cut..], state.to_str());
+        assert_eq!(body(&first).to_owned() + body(&second), body(&whole), "cut at {cut}");
+    }
+}
+
+/// A run that must fail: its exit is not zero, and it says all of these.
+#[track_caller]
+fn refused(arguments: &[&str], says: &[&str]) {
+    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "it went through: {said}");
+    for word in says {
+        assert!(said.contains(word), "`{word}` is not in: {said}");
+    }
+}
+
+const MAP: [&str; 4] = ["--map", "fixtures/handbook/map.toml", "--rules", "fixtures/handbook/rules.weir"];
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.csv");
+    let path = file.to_str().unwrap();
+    refused(&[&["replay", "nowhere.csv"], &MAP[..]].concat(), &["`nowhere.csv` cannot be opened"]);
+    fs::write(&file, "transaction_id,when,customer_id,terminal_id,amount,fraud\n").unwrap();
+    refused(&[&["replay", path], &MAP[..]].concat(), &["tx_datetime"]);
+    refused(&["replay", path, "--rules", "nowhere"], &["nowhere"]);
+}
+
+#[test]
+fn bad_rows_are_rejected_and_the_good_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out, rejects) =
+        (folder.path().join("rows.csv"), folder.path().join("out.csv"), folder.path().join("rejects.csv"));
+    let bad = ["1e3", "NaN", "123456789012345678901234567890", "ten", "", "1.005"];
+    let mut text = "transaction_id,tx_datetime,customer_id,terminal_id,amount,fraud\n".to_owned();
+    for (n, amount) in bad.iter().enumerate() {
+        text += &format!("{n},2018-04-01T00:00:{n:02},c,t,{amount},0\n");
+    }
+    text += "good,2018-04-01T00:01:00,c,t,10.00,0\n";
+    text += "other,1969-04-01T00:01:00,c,t,10.00,0\n";
+    text += "far,2199-04-01T00:01:00,c,t,10.00,0\n";
+    text += &format!("{},2018-04-01T00:01:00,c,t,10.00,0\n", "x".repeat(10_000));
+    text += "good,2018-04-01T00:01:00,c,t,10.00,0\n";
+    text += "good,2018-04-01T00:01:00,c,t,11.00,0\n";
+    fs::write(&file, text).unwrap();
+    let arguments = [
+        &[
+            "replay",
+            file.to_str().unwrap(),
+            "--out",
+            out.to_str().unwrap(),
+            "--rejects",
+            rejects.to_str().unwrap(),
+        ],
+        &MAP[..],
+    ]
+    .concat();
+    run(&arguments);
+    let decided = fs::read_to_string(&out).unwrap();
+    assert_eq!(decided.lines().skip(1).map(|it| it.split(',').next().unwrap()).collect::<Vec<_>>(), ["good"]);
+    let rejected = fs::read_to_string(&rejects).unwrap();
+    let lines: Vec<&str> = rejected.lines().skip(1).collect();
+    assert_eq!(lines.len(), bad.len() + 4, "{rejected}");
+    assert!(lines.last().unwrap().contains("event id `good`"), "{rejected}");
+    refused(&[&arguments[..], &["--strict"]].concat(), &["row 1"]);
+}
