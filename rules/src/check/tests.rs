@@ -273,3 +273,16 @@ proptest! {
         prop_assert_eq!(checked.rule_set.is_none(), has_errors(&checked.diagnostics));
     }
 }
+
+#[test]
+fn features_stand_on_each_other_only_so_deep() {
+    let chain = |steps: usize| -> String {
+        let step = |it: usize| format!("feature f{it} = f{} + 1\n", it + 1);
+        (0..steps).map(step).chain([format!("feature f{steps} = 1\n")]).collect()
+    };
+    assert_eq!(rule_set(&chain(99)).features.len(), 100);
+    let text = format!("use schema demo\n{}", chain(10_000));
+    let checked = check(&[Source { name: "schema", text: SCHEMA }, Source { name: "rules", text: &text }]);
+    let errors: Vec<&str> = checked.diagnostics.iter().map(|it| it.code.number()).collect();
+    assert_eq!(errors, ["E209"]);
+}
