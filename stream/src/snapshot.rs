@@ -324,3 +324,6 @@ fn read_extra(block: &mut Cut, into: &mut Extra) -> Option<()> {
     into.entry(name).or_default().extend_from_slice(block.rest(BYTES));
     Some(())
 }
+
+#[cfg(test)]
+mod tests;

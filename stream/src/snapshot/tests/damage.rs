@@ -1,0 +1,164 @@
+//! Whatever was not written is refused, by name and place, and the snapshot before is used.
+
+use std::fs;
+use std::ops::Range;
+
+use super::feed::{event, rule_set};
+use super::*;
+
+/// Where the blocks of a snapshot stand in its file.
+pub(super) fn blocks(path: &Path) -> Vec<Range<usize>> {
+    let bytes = fs::read(path).unwrap();
+    let (mut blocks, mut at) = (Vec::new(), 16);
+    while at < bytes.len() {
+        let packed = u32::from_le_bytes(bytes[at + 5..at + 9].try_into().unwrap());
+        let end = at + 13 + usize::try_from(packed).unwrap();
+        blocks.push(at..end);
+        at = end;
+    }
+    blocks
+}
+
+/// A directory with a snapshot of a few events and blobs.
+fn small() -> (tempfile::TempDir, DataDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = DataDir::open(folder.path()).unwrap();
+    let path = write(&dir, &gate_after(9), &Extra::from([("a".into(), vec![1; 40])])).unwrap();
+    (folder, dir, path)
+}
+
+fn gate_after(events: i64) -> Gate {
+    let rules = rule_set();
+    let gate = new_gate(&rules);
+    let payment = |at: i64| {
+        let fields = [("user", at % 3), ("merchant", at % 2), ("device", at % 4), ("amount", 100 + at)];
+        Item::Event(event(&rules.typed.schema, "payment", &format!("p-{at}"), at * 1_000_000, &fields))
+    };
+    run(&gate, &(0..events).map(payment).collect::<Vec<_>>());
+    gate
+}
+
+/// Whether a file with these bytes is refused as damaged; says how.
+fn refused(folder: &Path, bytes: &[u8]) -> Option<String> {
+    let path = folder.join("changed");
+    fs::write(&path, bytes).unwrap();
+    match read_from(&path, &rule_set()) {
+        Err(error @ SnapshotError::Damaged { .. }) => Some(error.to_string()),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_refused_wherever_it_is() {
+    let (folder, _dir, path) = small();
+    let whole = fs::read(path).unwrap();
+    assert_eq!(refused(folder.path(), &whole), None);
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        assert!(refused(folder.path(), &bytes).is_some(), "a bit of byte {at} of {}", whole.len());
+    }
+}
+
+#[test]
+fn a_file_cut_anywhere_is_refused() {
+    let (folder, _dir, path) = small();
+    let whole = fs::read(path).unwrap();
+    for length in 0..whole.len() {
+        assert!(refused(folder.path(), &whole[..length]).is_some(), "{length} of {} bytes", whole.len());
+    }
+}
+
+/// Blocks that are whole, each, and not the file that was written.
+#[test]
+fn blocks_that_are_missing_doubled_or_added_are_refused() {
+    let (folder, _dir, path) = small();
+    let (whole, blocks) = (fs::read(&path).unwrap(), blocks(&path));
+    for block in &blocks {
+        let without = [&whole[..block.start], &whole[block.end..]].concat();
+        assert!(refused(folder.path(), &without).is_some(), "without {block:?}");
+        let doubled = [&whole[..block.end], &whole[block.start..]].concat();
+        assert!(refused(folder.path(), &doubled).is_some(), "{block:?} twice");
+    }
+    assert!(refused(folder.path(), &[&whole[..], b"x"].concat()).is_some(), "a byte more");
+}
+
+#[test]
+fn damage_is_named_by_file_block_and_offset() {
+    let (folder, _dir, path) = small();
+    let (mut bytes, blocks) = (fs::read(&path).unwrap(), blocks(&path));
+    let third = blocks[2].clone();
+    bytes[third.end - 1] ^= 1;
+    let expected = format!(
+        "snapshot `{}` is damaged: block 2, byte {}: its checksum is wrong",
+        folder.path().join("changed").display(),
+        third.start
+    );
+    assert_eq!(refused(folder.path(), &bytes), Some(expected));
+}
+
+#[test]
+fn the_snapshot_before_a_damaged_one_is_used_and_kept() {
+    let (_folder, dir, older) = small();
+    let rules = rule_set();
+    let newer = write(&dir, &gate_after(20), &Extra::new()).unwrap();
+    let mut bytes = fs::read(&newer).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&newer, bytes).unwrap();
+    let restored = restore(&dir, &rules).unwrap().unwrap();
+    assert_eq!(restored.gate.next_position(), 9);
+    assert_eq!(restored.extra["a"], [1; 40]);
+    let aside = newer.with_extension("damaged");
+    let end = format!(
+        "its checksum is wrong; it is now `{}`, and the snapshot before it was used",
+        aside.display()
+    );
+    assert_eq!(restored.notes.len(), 1);
+    assert!(restored.notes[0].ends_with(&end), "{}", restored.notes[0]);
+    let written = write(&dir, &restored.gate, &Extra::new()).unwrap();
+    assert_eq!(dir.snapshots().unwrap(), [written, older]);
+    assert!(aside.exists());
+}
+
+/// Then nothing is renamed, so that nobody starts from nothing the next time.
+#[test]
+fn where_all_are_damaged_the_newest_is_named() {
+    let (_folder, dir, path) = small();
+    fs::write(&path, b"weirsnap").unwrap();
+    for _ in 0..2 {
+        let error = restore(&dir, &rule_set()).unwrap_err().to_string();
+        let expected = format!(
+            "snapshot `{}` is damaged: block 0, byte 0: the file is too short to be one",
+            path.display()
+        );
+        assert_eq!(error, expected);
+        assert_eq!(key(&dir).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn a_later_format_is_refused_by_name() {
+    let (_folder, dir, path) = small();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[8..12].copy_from_slice(&2_u32.to_le_bytes());
+    let crc = crc32fast::hash(&bytes[..12]);
+    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    assert_eq!(
+        restore(&dir, &rule_set()).unwrap_err().to_string(),
+        format!(
+            "snapshot `{}` has format 2, and this version reads up to 1: use a later version",
+            path.display()
+        )
+    );
+}
+
+/// What a crash leaves of a snapshot that was not finished is no snapshot.
+#[test]
+fn a_draft_is_no_snapshot() {
+    let (_folder, dir, path) = small();
+    fs::write(dir.draft(), b"half").unwrap();
+    assert_eq!(dir.snapshots().unwrap(), [path]);
+    assert_eq!(restore(&dir, &rule_set()).unwrap().unwrap().notes, Vec::<String>::new());
+}
