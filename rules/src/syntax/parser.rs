@@ -317,7 +317,7 @@ impl<'t> Parser<'t> {
 
     /// Takes a name, or reports that it is missing.
     pub(super) fn name(&mut self, what: &str) -> Option<Name> {
-        if self.at(SyntaxKind::Word) && !(self.at_line_start() && super::grammar::at_item(self)) {
+        if self.at(SyntaxKind::Word) && !(self.at_margin() && super::grammar::at_item(self)) {
             return Some(self.bump_name());
         }
         // A reserved word on the same line was meant as a name; one at the start of a line begins what comes next.
