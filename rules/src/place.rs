@@ -16,7 +16,8 @@ impl Place {
     /// A place from degrees in units of 10⁻⁷; none outside ±90° and ±180°.
     pub fn new(latitude_e7: i64, longitude_e7: i64) -> Option<Self> {
         let within = latitude_e7.abs() <= 900_000_000 && longitude_e7.abs() <= 1_800_000_000;
-        let (latitude_e7, longitude_e7) = (i32::try_from(latitude_e7).ok()?, i32::try_from(longitude_e7).ok()?);
+        let (latitude_e7, longitude_e7) =
+            (i32::try_from(latitude_e7).ok()?, i32::try_from(longitude_e7).ok()?);
         within.then_some(Self { latitude_e7, longitude_e7 })
     }
 
@@ -26,7 +27,10 @@ impl Place {
     }
 
     /// The place that [`Place::pack`] packed.
-    #[expect(clippy::cast_possible_truncation, reason = "the two halves are taken apart as they were put together")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the two halves are taken apart as they were put together"
+    )]
     pub fn unpack(slot: i64) -> Self {
         Self { latitude_e7: (slot >> 32) as i32, longitude_e7: slot as i32 }
     }

@@ -23,4 +23,5 @@ pub const TIME_MAX: Micros = 7_258_118_400 * SECOND;
 /// The widest `over`, `delay` or `keep`: ten years.
 pub const SPAN_MAX: Micros = 3_660 * DAY;
 
-const _: () = assert!(TIME_MAX.checked_add(2 * SPAN_MAX).is_some(), "no sum of a time and two spans overflows");
+const _: () =
+    assert!(TIME_MAX.checked_add(2 * SPAN_MAX).is_some(), "no sum of a time and two spans overflows");
