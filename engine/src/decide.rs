@@ -63,8 +63,8 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// Of an event at this time, when the engine clock (the greatest event time of the records before) stands at
-    /// `clock`.
+    /// Of an event at this time, when the engine clock (the greatest event time so far, with or without this one)
+    /// stands at `clock`.
     pub fn of(time: Micros, clock: Micros, schema: &Schema) -> Self {
         let edge = clock.saturating_sub(schema.lateness);
         let flags = Flags { late: time < clock, too_late: time < edge, ..Flags::default() };
@@ -137,21 +137,13 @@ pub fn feature<S: DerefMut<Target = EntityState>>(
     rules: &RuleSet,
     event: &Event,
     moment: Moment,
+    exclude: Option<Key>,
     id: FeatureId,
     states: &mut [S],
     scratch: &mut Scratch,
 ) -> Value {
     let Scratch { facts, edges, row, features_computed: computed, .. } = scratch;
-    let mut past = Past {
-        rules,
-        event,
-        roles: &facts.roles,
-        states,
-        at: moment.at,
-        exclude: None,
-        edges,
-        row,
-        computed,
-    };
+    let mut past =
+        Past { rules, event, roles: &facts.roles, states, at: moment.at, exclude, edges, row, computed };
     rules.program.feature(id, &mut facts.frame, &mut past)
 }

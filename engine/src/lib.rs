@@ -12,6 +12,7 @@ pub mod lists;
 pub mod state;
 pub mod plan;
 pub mod rule_set;
+pub mod rollout;
 mod past;
 mod scan;
 pub mod decide;

@@ -3,7 +3,6 @@
 //! The event being decided is not in the histories yet. Where an aggregate counts it, its own contribution is merged
 //! with what the window holds, so that the answer is as if it were in.
 
-use std::hash::Hasher as _;
 use std::ops::DerefMut;
 
 use rules::place::Place;
@@ -12,13 +11,13 @@ use rules::schema::{FieldId, KindId};
 use rules::time::{Micros, SECOND};
 use rules::typed::{Aggregate, AggregateFunction, Definition, Effect, FeatureId, ListId, RuleId};
 use rules::value::{Form, Value};
-use siphasher::sip::SipHasher13;
 
 use crate::apply::load_row;
 use crate::event::Event;
 use crate::facts::Roles;
 use crate::history::{Edges, Key, Moment, View};
 use crate::plan::{FeaturePlan, WindowPlan};
+use crate::rollout::place_e6;
 use crate::rule_set::RuleSet;
 use crate::scan::{Matches, form, from_totals, ratio, with_own};
 use crate::state::EntityState;
@@ -81,7 +80,7 @@ impl<S: DerefMut<Target = EntityState>> Source for Past<'_, S> {
     fn in_share(&mut self, rule: RuleId, role: FieldId, share_e6: u32) -> bool {
         let name = self.rules.typed.rules.get(rule.index()).map(|it| it.name.as_str());
         let id = id_in(self.rules, self.event, role);
-        name.zip(id).is_some_and(|(name, id)| share_of(name, id) < u64::from(share_e6))
+        name.zip(id).is_some_and(|(name, id)| place_e6(name, id) < u64::from(share_e6))
     }
 }
 
@@ -301,13 +300,4 @@ struct Whose {
 )]
 fn hours(span: Micros) -> f64 {
     span as f64 / 3_600_000_000.0
-}
-
-/// Where an id lies in a rule's rollout, in millionths of all ids: by a hash without a key, so that every node agrees.
-fn share_of(rule: &str, id: &str) -> u64 {
-    let mut hasher = SipHasher13::new();
-    hasher.write(rule.as_bytes());
-    hasher.write_u8(0);
-    hasher.write(id.as_bytes());
-    hasher.finish() % 1_000_000
 }

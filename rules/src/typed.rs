@@ -66,6 +66,18 @@ pub struct RuleSet {
     pub hash: [u8; 32],
 }
 
+impl RuleSet {
+    /// The roles and spans of all alerts that are raised at most `once per` an entity.
+    pub fn alerts_once(&self) -> impl Iterator<Item = (FieldId, Micros)> {
+        let of_rules = self.rules.iter().flat_map(|rule| &rule.effects);
+        let lines = self.policies.iter().flat_map(|policy| &policy.lines);
+        of_rules.chain(lines.flat_map(|line| &line.effects)).filter_map(|effect| match effect {
+            Effect::Alert { once, .. } => *once,
+            _ => None,
+        })
+    }
+}
+
 /// The type of an expression.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Type {

@@ -323,17 +323,18 @@ impl Gate {
         }
         let Worker { scratch, locks, .. } = worker;
         self.directory.lock(&scratch.facts.roles.entities, &|key| self.new_state(key), locks);
-        let clock = self.clock.fetch_max(event.time, Ordering::AcqRel);
+        // With this event in it: what is late is the same, and an event at rest for long is no less a repeat.
+        let clock = self.clock.fetch_max(event.time, Ordering::AcqRel).max(event.time);
         let moment = Moment::of(event.time, clock, &rules.typed.schema);
         let exclude = original.map(|it| Key::new(it.at, it.position));
         decide::capture(rules, event, moment, exclude, &mut locks.guards, scratch);
         decide::decide(rules, event, moment, exclude, &mut locks.guards, scratch);
-        self.observe(event, moment, worker);
+        self.observe(event, moment, exclude, worker);
         #[cfg(feature = "test-support")]
         self.release(worker);
         self.encode(event, digest, worker);
         let offset = self.journal.append(&worker.record);
-        let applied = Applied { position: offset, at: moment.at, clock: clock.max(event.time) };
+        let applied = Applied { position: offset, at: moment.at, clock };
         let Worker { scratch, locks, .. } = &mut *worker;
         for (entity, state) in locks.guards.iter_mut().enumerate() {
             self.apply(applied, original, entity, state, scratch);
@@ -417,11 +418,12 @@ impl Gate {
         }
     }
 
-    fn observe(&self, event: &Event, moment: Moment, worker: &mut Worker) {
+    fn observe(&self, event: &Event, moment: Moment, exclude: Option<Key>, worker: &mut Worker) {
         let Worker { scratch, locks, observe, observed, .. } = worker;
         observed.clear();
         for id in observe {
-            observed.push(decide::feature(&self.rules, event, moment, *id, &mut locks.guards, scratch));
+            let states = &mut locks.guards;
+            observed.push(decide::feature(&self.rules, event, moment, exclude, *id, states, scratch));
         }
     }
 

@@ -58,9 +58,9 @@ pub enum Need {
     Extremes,
     /// How many different values a column has.
     Distinct,
-    /// The oldest row.
+    /// The oldest row, and its value if there is a column.
     First,
-    /// The newest row.
+    /// The newest row, and its value if there is a column.
     Last,
     /// Every row, for conditions that read the current event.
     Scan,
@@ -83,7 +83,7 @@ impl Need {
 pub struct Window {
     /// Which rows belong to it; none: every row.
     pub condition: Option<ConditionId>,
-    /// Which column is looked at; none for count and scan.
+    /// Which column is looked at; none for count and scan, and where only the row is wanted.
     pub column: Option<ColumnId>,
     /// What is asked.
     pub need: Need,
@@ -475,7 +475,7 @@ fn index_of<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
 fn check(input: &PlanInput, at: usize, window: &Window) -> Result<(), PlanError> {
     let columns = input.columns.len();
     let known = |column: ColumnId| column.index() < columns;
-    let needs_column = !matches!(window.need, Need::Count | Need::Scan);
+    let needs_column = !matches!(window.need, Need::Count | Need::Scan | Need::First | Need::Last);
     if (needs_column && window.column.is_none()) || !window.column.is_none_or(known) {
         return Err(PlanError::Column { window: at });
     }

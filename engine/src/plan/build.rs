@@ -19,6 +19,12 @@ impl Plan {
     pub fn of(rules: &RuleSet) -> Result<Self, PlanError> {
         let mut kinds: Vec<Builder<'_>> =
             (0u16..).zip(&rules.schema.kinds).map(|(kind, _)| Builder::new(KindId(kind), rules)).collect();
+        for (role, span) in rules.alerts_once() {
+            if let Some(kind) = rules.schema.role_kind(role).and_then(|it| kinds.get_mut(it.index())) {
+                // Who was alerted about is remembered as long as it holds another alert back.
+                kind.keep = kind.keep.max(span + rules.schema.lateness);
+            }
+        }
         let features = (0u16..).zip(&rules.features).map(|(id, feature)| match &feature.definition {
             Definition::Expr(_) => FeaturePlan::Computed,
             Definition::Aggregate(aggregate) => plan_aggregate(FeatureId(id), aggregate, rules, &mut kinds),

@@ -1,4 +1,5 @@
 //! The stream from outside: the gate under threads.
 
 mod locks;
+mod reference;
 mod support;
