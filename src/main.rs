@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod bench;
 mod load;
 mod progress;
 mod replay;
@@ -14,6 +15,7 @@ mod simulate;
 #[derive(Debug, Parser)]
 #[command(name = "weir", version)]
 enum Command {
+    Bench(bench::Options),
     Replay(replay::Options),
     #[command(subcommand)]
     Rules(rules_command::Command),
@@ -22,6 +24,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let done: anyhow::Result<()> = match Command::parse() {
+        Command::Bench(options) => bench::run(&options),
         Command::Replay(options) => replay::run(&options),
         Command::Rules(command) => return rules_command::run(&command),
         Command::Simulate(options) => simulate::run(&options).map_err(Into::into),

@@ -18,4 +18,5 @@ mod tally;
 mod text;
 
 pub(crate) use options::Options;
-pub(crate) use run::run;
+pub(crate) use run::{first_gate, open, run};
+pub(crate) use summary::{grouped, rate};

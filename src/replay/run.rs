@@ -1,13 +1,17 @@
 //! The run itself: items in order through the gate.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use engine::entity::HashKey;
 use engine::event::{Change, Event};
+use engine::rates::Rates;
 use engine::rule_set::RuleSet;
+use rules::schema::Schema;
+use rules::time::DAY;
 use stream::gate::{Gate, Place, Worker};
 use stream::journal::{Forgetful, Journal};
 use stream::snapshot::{self, DataDir, Extra};
@@ -29,7 +33,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let dir = options.state.as_deref().map(DataDir::open).transpose()?;
     let (gate, state) = begin(&loaded, dir.as_ref())?;
     let rules = Arc::clone(gate.rules());
-    let source = open(options, &rules, state)?;
+    let jump_max = i64::from(options.jump_max_days) * DAY;
+    let how = SourceOptions { merge: options.merge, jump_max };
+    let source = open(&options.files, options.map.as_deref(), how, &loaded.rules.schema, state)?;
     let mut replay = Replay::new(options, &rules, &gate, &source)?;
     let start = Instant::now();
     let reader = Reader::start(source);
@@ -59,11 +65,17 @@ fn begin(loaded: &Loaded, dir: Option<&DataDir>) -> anyhow::Result<(Gate, Source
         restored.notes.iter().for_each(|note| eprintln!("note: {note}"));
         return Ok((restored.gate, state::restore(&restored.extra)?));
     }
-    let gate = Gate::new(rules, rates, journal(0));
-    for (entity, membership) in loaded.memberships(key) {
+    Ok((first_gate(loaded, rules, rates), SourceState::default()))
+}
+
+/// A gate of a first run: nothing in memory but who is on the lists of its files.
+pub(crate) fn first_gate(loaded: &Loaded, rules: Arc<RuleSet>, rates: Arc<Rates>) -> Gate {
+    let memberships = loaded.memberships(rules.key);
+    let gate = Gate::new(rules, rates, Box::new(Forgetful::default()));
+    for (entity, membership) in memberships {
         gate.put_on_list(entity, membership);
     }
-    Ok((gate, SourceState::default()))
+    gate
 }
 
 /// A key of hashes that nobody can guess. It appears in no output and decides nothing.
@@ -73,16 +85,19 @@ fn new_key() -> anyhow::Result<HashKey> {
     Ok(HashKey::new(bytes))
 }
 
-fn open(options: &Options, rules: &RuleSet, state: SourceState) -> anyhow::Result<Source> {
-    let inputs = options
-        .files
+/// Opens files and their mapping.
+pub(crate) fn open(
+    files: &[PathBuf],
+    map: Option<&Path>,
+    how: SourceOptions,
+    schema: &Schema,
+    state: SourceState,
+) -> anyhow::Result<Source> {
+    let inputs = files
         .iter()
         .map(|path| Input::open(path).with_context(|| format!("`{}` cannot be opened", path.display())));
-    let mapping = options.map.as_deref().map(Mapping::read).transpose()?;
-    let jump_max = i64::from(options.jump_max_days) * rules::time::DAY;
-    let how = SourceOptions { merge: options.merge, jump_max };
-    let schema = Arc::new(rules.typed.schema.clone());
-    Ok(Source::open(inputs.collect::<Result<_, _>>()?, mapping, schema, how, state)?)
+    let mapping = map.map(Mapping::read).transpose()?;
+    Ok(Source::open(inputs.collect::<Result<_, _>>()?, mapping, Arc::new(schema.clone()), how, state)?)
 }
 
 /// Everything that a run writes to.

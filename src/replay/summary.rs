@@ -136,13 +136,14 @@ fn ratio(part: u64, whole: u64) -> f64 {
     part as f64 / whole as f64
 }
 
+/// How many a second, rounded down.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "counts of rows are far below 2⁵³, and a rate is no less than 0"
 )]
-fn rate(count: u64, seconds: f64) -> u64 {
+pub(crate) fn rate(count: u64, seconds: f64) -> u64 {
     if seconds > 0.0 { (count as f64 / seconds) as u64 } else { 0 }
 }
 

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod arrows;
+mod bench;
 mod handbook;
 mod reference;
 mod replay;

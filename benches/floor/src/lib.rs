@@ -160,7 +160,7 @@ pub fn measure<T>(items: &[T], mut work: impl FnMut(&T) -> u64) -> Measured {
 }
 
 /// Nearest rank, of sorted durations; zero of none.
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+pub fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }

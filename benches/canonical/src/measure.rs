@@ -1,0 +1,72 @@
+//! Timing of one piece of work, event after event, each with input of its own.
+//!
+//! Input is made ready a batch at a time, outside of what is timed, so that it lies in the cache as that of an event
+//! just received does. Decisions and the floor are measured by this same code.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use floor::Measured;
+
+/// Inputs made ready at a time: enough that reading the clock around them costs nothing, few enough for the cache.
+const BATCH: usize = 256;
+
+/// Does the work three times `events` times: to warm up, in batches under the clock, and one by one under the clock.
+/// `fill` makes the next input over an old one; `work` gives a number that depends on all it did.
+pub fn measure<T: Default>(
+    events: usize,
+    mut fill: impl FnMut(&mut T),
+    mut work: impl FnMut(&T) -> u64,
+) -> Measured {
+    let mut inputs: Vec<T> = Vec::new();
+    inputs.resize_with(BATCH, T::default);
+    let mut batches = |each: &mut dyn FnMut(&[T])| {
+        let mut left = events;
+        while 0 < left {
+            let count = left.min(BATCH);
+            let batch = inputs.get_mut(..count).unwrap_or_default();
+            batch.iter_mut().for_each(&mut fill);
+            each(batch);
+            left -= count;
+        }
+    };
+    let mut sum = 0_u64;
+    batches(&mut |batch| sum = batch.iter().fold(sum, |sum, it| sum.wrapping_add(work(it))));
+
+    let mut elapsed = Duration::ZERO;
+    batches(&mut |batch| {
+        let start = Instant::now();
+        sum = batch.iter().fold(sum, |sum, it| sum.wrapping_add(work(it)));
+        elapsed += start.elapsed();
+    });
+
+    let mut each = Vec::with_capacity(events);
+    batches(&mut |batch| {
+        let mut before = Instant::now();
+        for it in batch {
+            black_box(work(it));
+            let after = Instant::now();
+            each.push(after - before);
+            before = after;
+        }
+    });
+    black_box(sum);
+    each.sort_unstable();
+    Measured { events, elapsed, p50: floor::percentile(&each, 50), p99: floor::percentile(&each, 99) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_input_is_worked_on_once_and_in_order() {
+        for events in [0, 1, BATCH, BATCH + 1, 1_000] {
+            let (mut next, mut seen) = (0_u64, Vec::new());
+            let fill = |it: &mut u64| (next += 1, *it = next).0;
+            let measured = measure(events, fill, |it| (seen.push(*it), *it).1);
+            assert_eq!(measured.events, events);
+            assert_eq!(seen, (1..=3 * events as u64).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `weir bench`: what it decides is what is known of the file, on however many threads.
+
+use std::collections::HashMap;
+use std::process::Command;
+
+use crate::handbook::handbook;
+
+/// Hits of the twenty rules on the open Handbook file, in the order of the rules.
+const HITS: [u64; 20] = [
+    35_682, 11_937, 92_944, 8_032, 15_251, 147_060, 123_303, 125, 2_659, 12_614, 3_764, 38_215, 33_331,
+    145_444, 83_250, 1_280, 862, 226_026, 24_912, 131_413,
+];
+
+/// What stands behind the first word of each line, up to the first blank.
+fn bench(arguments: &[&str]) -> HashMap<String, String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .arg("bench")
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let words = |line: &str| {
+        let mut words = line.split_whitespace().map(str::to_owned);
+        words.next().zip(words.next())
+    };
+    String::from_utf8(output.stdout).unwrap().lines().filter_map(words).collect()
+}
+
+#[test]
+fn twenty_rules_hit_the_handbook_as_often_as_known() {
+    let Some(file) = handbook("tx_2018-04_2018-07.csv.zst") else { return };
+    for threads in ["1", "2"] {
+        let said = bench(&[
+            "file",
+            file.to_str().unwrap(),
+            "--map",
+            "fixtures/handbook/map.toml",
+            "--rules",
+            "fixtures/handbook/twenty.weir",
+            "--threads",
+            threads,
+        ]);
+        let number = |name: &str| said[name].replace(',', "").parse::<u64>().unwrap();
+        assert_eq!(number("decisions"), 1_169_723, "on {threads} thread(s)");
+        assert_eq!(number("hits"), 1_138_104, "on {threads} thread(s)");
+        for (rule, hits) in (1..).zip(HITS) {
+            assert_eq!(number(&format!("r{rule:02}")), hits, "r{rule:02} on {threads} thread(s)");
+        }
+        assert!(!said.contains_key("rejected") && !said.contains_key("refused"));
+    }
+}
