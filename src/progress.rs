@@ -1,5 +1,6 @@
 //! A progress bar with rate and time left; nothing where nobody looks.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,12 +14,19 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Of so many bytes, of which `read` counts those that have been read. Quiet where standard error is no terminal.
-    pub(crate) fn of_bytes(total: u64, read: Arc<AtomicU64>) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10));
-        let style = "{bar:32} {percent:>3} %  {msg} rows  {eta} left";
+    /// Of these files, whose bytes [`Progress::read`] counts as they are read. Quiet where standard error is no
+    /// terminal.
+    pub(crate) fn of_files(files: &[PathBuf]) -> Self {
+        let bytes = files.iter().filter_map(|path| path.metadata().ok()).map(|it| it.len()).sum();
+        let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr_with_hz(10));
+        let style = "{bar:32} {percent:>3} %  {msg}  {eta} left";
         bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, read }
+        Self { bar, read: Arc::default() }
+    }
+
+    /// The count of bytes read.
+    pub(crate) fn read(&self) -> &Arc<AtomicU64> {
+        &self.read
     }
 
     /// Shows how far it is.
@@ -27,7 +35,7 @@ impl Progress {
             return;
         }
         let seconds = self.bar.elapsed().as_secs().max(1);
-        self.bar.set_message(format!("{rows} ({}/s)", rows / seconds));
+        self.bar.set_message(format!("{rows} rows ({}/s)", rows / seconds));
         self.bar.set_position(self.read.load(Ordering::Relaxed));
     }
 

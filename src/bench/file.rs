@@ -83,7 +83,8 @@ impl File {
         let schema = &loaded.rules.schema;
         let how = SourceOptions { merge: false, jump_max: SourceOptions::JUMP_MAX };
         let files = std::slice::from_ref(&options.file);
-        let mut source = open(files, options.map.as_deref(), how, schema, SourceState::default())?;
+        let mut source =
+            open(files, options.map.as_deref(), how, schema, SourceState::default(), &Arc::default())?;
         let mut threads = Threads { count: options.threads as usize, of_event: HashMap::new() };
         let mut file = Self {
             shares: (0..options.threads).map(|_| Vec::new()).collect(),

@@ -116,6 +116,10 @@ pub(crate) struct CsvFile {
 impl CsvFile {
     /// Creates the file.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        if path.extension().is_some_and(|it| it == "parquet") {
+            let message = format!("`{}`: only CSV is written for now; name a .csv file", path.display());
+            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+        }
         let file = File::create(path).map_err(|error| named_error(path, &error))?;
         let rows = csv::WriterBuilder::new()
             .buffer_capacity(BUFFER_BYTES)

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -35,18 +36,25 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let rules = Arc::clone(gate.rules());
     let jump_max = i64::from(options.jump_max_days) * DAY;
     let how = SourceOptions { merge: options.merge, jump_max };
-    let source = open(&options.files, options.map.as_deref(), how, &loaded.rules.schema, state)?;
-    let mut replay = Replay::new(options, &rules, &gate, &source)?;
+    let progress = Progress::of_files(&options.files);
+    let map = options.map.as_deref();
+    let source = open(&options.files, map, how, &loaded.rules.schema, state, progress.read())?;
+    let mut replay = Replay::new(options, &rules, &gate, &source, progress)?;
     let start = Instant::now();
     let reader = Reader::start(source);
     let outcome = replay.all(&reader);
     let (source, error) = reader.finish();
     outcome?;
-    let summary = replay.finish(source, dir.as_ref(), start.elapsed())?;
+    // A run that broke off leaves the state as it was, so that it can be run again with the file mended.
+    let keep = dir.as_ref().filter(|_| error.is_none());
+    let summary = replay.finish(source, keep, start.elapsed())?;
     eprint!("{}", summary.say(&rules));
-    match error {
-        None => Ok(()),
-        Some(error) => Err(error.into()),
+    match (error, &options.state) {
+        (None, _) => Ok(()),
+        (Some(error), None) => Err(error.into()),
+        (Some(error), Some(dir)) => {
+            Err(anyhow::Error::new(error).context(format!("nothing was saved to `{}`", dir.display())))
+        }
     }
 }
 
@@ -85,17 +93,18 @@ fn new_key() -> anyhow::Result<HashKey> {
     Ok(HashKey::new(bytes))
 }
 
-/// Opens files and their mapping.
+/// Opens files and their mapping; `read` counts the bytes as they are read.
 pub(crate) fn open(
     files: &[PathBuf],
     map: Option<&Path>,
     how: SourceOptions,
     schema: &Schema,
     state: SourceState,
+    read: &Arc<AtomicU64>,
 ) -> anyhow::Result<Source> {
-    let inputs = files
-        .iter()
-        .map(|path| Input::open(path).with_context(|| format!("`{}` cannot be opened", path.display())));
+    let open = |path| Input::tracked(path, read);
+    let inputs =
+        files.iter().map(|path| open(path).with_context(|| format!("`{}` cannot be opened", path.display())));
     let mapping = map.map(Mapping::read).transpose()?;
     Ok(Source::open(inputs.collect::<Result<_, _>>()?, mapping, Arc::new(schema.clone()), how, state)?)
 }
@@ -121,6 +130,7 @@ impl<'a> Replay<'a> {
         rules: &'a RuleSet,
         gate: &'a Gate,
         source: &Source,
+        progress: Progress,
     ) -> anyhow::Result<Self> {
         let observe = if options.features.is_some() { named(rules).collect() } else { Vec::new() };
         Ok(Self {
@@ -132,7 +142,7 @@ impl<'a> Replay<'a> {
             features: options.features.as_deref().map(|path| Features::create(path, rules)).transpose()?,
             rejects: Rejects::new(&options.rejects, source.names().to_vec()),
             tally: Tally::new(rules.typed.rules.len()),
-            progress: Progress::of_bytes(0, Arc::default()),
+            progress,
             places: HashMap::new(),
         })
     }

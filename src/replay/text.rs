@@ -36,7 +36,8 @@ fn push_scaled(text: &mut String, number: i128, scale: u8) {
 }
 
 /// A feature's value: nothing where it is missing, flags as 0 and 1, money in minor units, durations in microseconds,
-/// enums by name, places as degrees.
+/// enums by name, places as
+/// degrees. Of a text or an entity only whether it is there is known here: nothing is written.
 pub(crate) fn push_value(text: &mut String, value: Value, ty: Type, rules: &RuleSet) {
     match (value, ty) {
         (Value::Missing, _) => {}
@@ -58,6 +59,8 @@ pub(crate) fn push_value(text: &mut String, value: Value, ty: Type, rules: &Rule
             text.push(' ');
             push_scaled(text, i128::from(place.longitude_e7), 7);
         }
+        // What stands in a slot is a hash, and hashes appear in no output.
+        (Value::Exact(_), Type::Text | Type::Entity(_)) => {}
         (Value::Exact(number), Type::Time) => push_time(text, i64::try_from(number).unwrap_or_default()),
         (Value::Exact(number), _) => {
             let _ = write!(text, "{number}");

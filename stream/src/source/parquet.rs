@@ -56,7 +56,7 @@ impl Opened {
     pub(super) fn new(bytes: Bytes) -> Result<Self, String> {
         guarded(move || {
             let reader: Box<dyn FileReader> = match bytes {
-                Bytes::File(file) => Box::new(SerializedFileReader::new(file)?),
+                Bytes::File(tracked) => Box::new(SerializedFileReader::new(tracked.file)?),
                 Bytes::Memory(mut memory) => {
                     let mut all = Vec::new();
                     memory.read_to_end(&mut all)?;

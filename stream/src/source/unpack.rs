@@ -26,7 +26,7 @@ pub struct Input {
 
 #[derive(Debug)]
 pub(super) enum Bytes {
-    File(File),
+    File(Tracked),
     Memory(Cursor<Arc<[u8]>>),
 }
 
@@ -36,12 +36,36 @@ impl Input {
     /// # Errors
     /// If it cannot be opened.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { name: path.display().to_string().into(), bytes: Bytes::File(File::open(path)?) })
+        Self::tracked(path, &Arc::default())
+    }
+
+    /// Opens a file whose bytes are counted as they are read, so that others see how far it is.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn tracked(path: &Path, read: &Arc<AtomicU64>) -> io::Result<Self> {
+        let tracked = Tracked { file: File::open(path)?, read: Arc::clone(read) };
+        Ok(Self { name: path.display().to_string().into(), bytes: Bytes::File(tracked) })
     }
 
     /// A file whose bytes are in memory.
     pub fn memory(name: &str, bytes: impl Into<Arc<[u8]>>) -> Self {
         Self { name: name.into(), bytes: Bytes::Memory(Cursor::new(bytes.into())) }
+    }
+}
+
+/// A file, and a count of the bytes read of it.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    pub(super) file: File,
+    read: Arc<AtomicU64>,
+}
+
+impl Read for Tracked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.file.read(buffer)?;
+        self.read.fetch_add(bytes as u64, Ordering::Relaxed);
+        Ok(bytes)
     }
 }
 
@@ -57,7 +81,7 @@ impl Read for Bytes {
 impl Seek for Bytes {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         match self {
-            Self::File(file) => file.seek(to),
+            Self::File(tracked) => tracked.file.seek(to),
             Self::Memory(memory) => memory.seek(to),
         }
     }
