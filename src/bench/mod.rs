@@ -4,13 +4,18 @@
 //! and parsing are no part of what is measured.
 
 mod file;
+mod memory;
 mod timing;
+mod workload;
 
-/// Measure how fast events are decided.
+/// Measure how fast events are decided: those of the canonical workload, or of a file.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
+    #[command(flatten)]
+    workload: workload::Options,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -21,6 +26,7 @@ enum What {
 /// Runs the bench and prints what it measured.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     match &options.what {
-        What::File(options) => file::run(options),
+        None => workload::run(&options.workload),
+        Some(What::File(options)) => file::run(options),
     }
 }

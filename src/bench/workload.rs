@@ -1,0 +1,248 @@
+//! `weir bench` without a file: the canonical workload, whole decisions beside the floor under them.
+//!
+//! The gate first lives through thirty-five days of the traffic. Then decisions and the floor are measured in the same
+//! process, by the same code, over payments of the same traffic. Absolute times say something of this machine only;
+//! what is held against a bound is a ratio.
+
+use std::thread;
+
+use canonical::measure::measure;
+use canonical::traffic::{Payment, Traffic};
+use comfy_table::{CellAlignment, Table, presets};
+use engine::event::Event;
+use floor::{Draw, Floor, Measured, Population};
+use stream::gate::{Gate, Worker};
+
+use super::memory::Memory;
+use super::timing::micros;
+use crate::replay::grouped;
+
+/// Days of traffic before anything is measured: more than the widest window.
+const WARM_UP_DAYS: i64 = 35;
+/// Threads of the second measurement.
+const THREADS: u32 = 2;
+/// A mean decision, in mean floors.
+const MEAN_MAX: f64 = 7.0;
+/// The 99th percentile of decisions, in those of the floor.
+const P99_MAX: f64 = 7.0;
+/// What decisions gain from a second thread, as a share of what the floor gains.
+const GAIN_MIN: f64 = 0.8;
+
+/// How large a workload.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Users, each with one card and one device
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(100..))]
+    users: u32,
+    /// Merchants; one for a hundred users if left out
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    merchants: Option<u32>,
+    /// How merchants are drawn; both ways, one after the other, if left out
+    #[arg(long, value_enum)]
+    draw: Option<DrawName>,
+    /// Payments that are measured on each thread
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
+    events: u32,
+    /// Seed of the traffic
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// End with an error if a ratio is missed
+    #[arg(long)]
+    check: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum DrawName {
+    /// Each merchant as often as the others
+    Uniform,
+    /// Merchant n 1/n times as often as the first
+    Zipf,
+}
+
+impl DrawName {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Uniform => "uniform",
+            Self::Zipf => "zipf",
+        }
+    }
+
+    fn draw(self) -> Draw {
+        match self {
+            Self::Uniform => Draw::Uniform,
+            Self::Zipf => Draw::Zipf,
+        }
+    }
+}
+
+/// Measures and prints; with `--check` an error names every bound that was missed.
+pub(super) fn run(options: &Options) -> anyhow::Result<()> {
+    let merchants = options.merchants.unwrap_or(options.users / 100).max(1);
+    let population = Population { users: options.users, merchants };
+    let draws = options.draw.map_or(vec![DrawName::Uniform, DrawName::Zipf], |it| vec![it]);
+    let mut missed = Vec::new();
+    for draw in draws {
+        let ran = Ran::of(population, draw.draw(), options)?;
+        println!(
+            "{} users, merchants drawn {}\n{}",
+            grouped(population.users.into()),
+            draw.name(),
+            ran.say()
+        );
+        missed.extend(ran.missed().into_iter().map(|it| format!("{}: {it}", draw.name())));
+    }
+    if options.check && !missed.is_empty() {
+        anyhow::bail!("missed: {}", missed.join("; "));
+    }
+    Ok(())
+}
+
+/// What was measured with one way to draw merchants.
+#[derive(Debug)]
+struct Ran {
+    floor: Pair,
+    decision: Pair,
+    memory: Memory,
+    /// Features computed from windows, of an event.
+    windows: f64,
+}
+
+/// On one thread, and on several at once.
+#[derive(Debug)]
+struct Pair {
+    one: Measured,
+    several: Vec<Measured>,
+}
+
+impl Pair {
+    /// Events a second on several threads, in those of one.
+    fn gain(&self) -> f64 {
+        self.several.iter().map(Measured::per_second).sum::<f64>() / self.one.per_second()
+    }
+}
+
+impl Ran {
+    fn of(population: Population, draw: Draw, options: &Options) -> anyhow::Result<Self> {
+        let events = options.events as usize;
+        let gate = canonical::gate()?;
+        let mut worker = gate.worker(Vec::new());
+        let mut traffic = Traffic::new(population, draw, options.seed);
+        let decided = warm_up(&gate, &mut worker, &mut traffic);
+        let windows = per_event(worker.features_computed(), decided);
+        gate.evict_idle();
+        let memory = Memory::of(&gate, population);
+
+        let floor = Floor::build(population);
+        let floor = Pair {
+            one: measure_floor(&floor, traffic.clone(), events),
+            several: on_threads(&traffic, |share| measure_floor(&floor, share, events)),
+        };
+        let one = measure_decisions(&gate, traffic.by_ref(), events);
+        let several = on_threads(&traffic, |share| measure_decisions(&gate, share, events));
+        Ok(Self { floor, decision: Pair { one, several }, memory, windows })
+    }
+
+    fn say(&self) -> String {
+        let mut table = Table::new();
+        let threads = format!("{THREADS} threads gain");
+        let header = ["", "mean", "p50", "p99", "a second", "mean ÷ floor", "p99 ÷ floor", &threads];
+        table.load_style(presets::NOTHING).set_header(header);
+        table.column_iter_mut().skip(1).for_each(|it| it.set_cell_alignment(CellAlignment::Right));
+        for (name, pair) in [("floor", &self.floor), ("decision", &self.decision)] {
+            let Measured { p50, p99, .. } = pair.one;
+            let (mean, ratios) = (pair.one.elapsed / events_of(&pair.one), self.ratios(pair));
+            table.add_row([
+                name.to_owned(),
+                micros(mean),
+                micros(p50),
+                micros(p99),
+                format!("{:.0}", pair.one.per_second()),
+                format!("{:.2}", ratios.0),
+                format!("{:.2}", ratios.1),
+                format!("{:.2}", pair.gain()),
+            ]);
+        }
+        let windows = format!("windows evaluated of an event: {:.1}", self.windows);
+        format!("{}\n{windows}\n\n{}", table.trim_fmt(), self.memory.say())
+    }
+
+    /// Mean and 99th percentile, in those of the floor.
+    fn ratios(&self, pair: &Pair) -> (f64, f64) {
+        let floor = &self.floor.one;
+        let p99 = pair.one.p99.as_secs_f64() / floor.p99.as_secs_f64().max(1e-9);
+        (pair.one.mean_ns() / floor.mean_ns().max(1e-9), p99)
+    }
+
+    /// Every bound that does not hold, in words.
+    fn missed(&self) -> Vec<String> {
+        let (mean, p99) = self.ratios(&self.decision);
+        let gain = self.decision.gain() / self.floor.gain();
+        let bounds = [
+            (mean <= MEAN_MAX, format!("mean {mean:.2} floors, at most {MEAN_MAX}")),
+            (p99 <= P99_MAX, format!("p99 {p99:.2} floors, at most {P99_MAX}")),
+            (GAIN_MIN <= gain, format!("threads gain {gain:.2} of the floor's, at least {GAIN_MIN}")),
+        ];
+        let times = bounds.into_iter().filter(|(holds, _)| !holds).map(|(_, words)| words);
+        times.chain(self.memory.missed()).collect()
+    }
+}
+
+/// Lives through the days before; gives the number of payments.
+fn warm_up(gate: &Gate, worker: &mut Worker, traffic: &mut Traffic) -> u64 {
+    let (mut event, mut text, mut decided) = (Event::default(), String::new(), 0);
+    while traffic.days() < WARM_UP_DAYS
+        && let Some(payment) = traffic.next()
+    {
+        payment.fill(&mut event, &mut text);
+        decided += submit(gate, worker, &event).min(1);
+    }
+    decided
+}
+
+/// Decides; gives 1 and what the score says, 0 if it was refused.
+fn submit(gate: &Gate, worker: &mut Worker, event: &Event) -> u64 {
+    let Ok(ticket) = gate.submit(event, worker) else { return 0 };
+    let score = ticket.ruling.verdict.score_e6.unsigned_abs();
+    Gate::recycle(worker, ticket);
+    1 + score
+}
+
+fn measure_floor(floor: &Floor, mut payments: impl Iterator<Item = Payment>, events: usize) -> Measured {
+    let fill = |keys: &mut [u128; 4]| *keys = payments.next().map_or([0; 4], |it| it.visit().keys());
+    measure(events, fill, |keys| floor.touch(keys))
+}
+
+fn measure_decisions(gate: &Gate, mut payments: impl Iterator<Item = Payment>, events: usize) -> Measured {
+    let mut worker = gate.worker(Vec::new());
+    let mut text = String::new();
+    let fill = |event: &mut Event| payments.next().into_iter().for_each(|it| it.fill(event, &mut text));
+    measure(events, fill, |event| submit(gate, &mut worker, event))
+}
+
+/// Runs the work on several threads at once, each with the payments of its share of the users.
+fn on_threads<T: Send>(
+    traffic: &Traffic,
+    work: impl Fn(Box<dyn Iterator<Item = Payment>>) -> T + Sync,
+) -> Vec<T> {
+    thread::scope(|scope| {
+        let work = &work;
+        let running: Vec<_> = (0..THREADS)
+            .map(|share| {
+                let traffic = traffic.clone();
+                scope.spawn(move || work(Box::new(traffic.filter(move |it| it.user % THREADS == share))))
+            })
+            .collect();
+        // A panic has been printed by its thread; its events are missing from the gain.
+        running.into_iter().filter_map(|it| it.join().ok()).collect()
+    })
+}
+
+fn events_of(measured: &Measured) -> u32 {
+    u32::try_from(measured.events).unwrap_or(u32::MAX).max(1)
+}
+
+/// A share to print: exact up to 2⁵³.
+#[expect(clippy::cast_precision_loss, reason = "counts of a bench are far below 2⁵³")]
+fn per_event(count: u64, events: u64) -> f64 {
+    count as f64 / events.max(1) as f64
+}
