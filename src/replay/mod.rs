@@ -1,7 +1,7 @@
 //! `weir replay`: historical files through the gate, decisions and features out.
 //!
 //! ```text
-//! reader thread: unpack, parse, map ──batches──► this thread: decide, apply, tally ──rows──► writer threads
+//! reader thread: unpack, parse, map ──batches──► this thread: decide, apply, tally ──► writer thread: rows
 //! ```
 //!
 //! The same gate as everywhere, over a journal that keeps nothing. Nothing of what is written depends on the clock of
@@ -16,6 +16,7 @@ mod state;
 mod summary;
 mod tally;
 mod text;
+mod writer;
 
 pub(crate) use options::Options;
 pub(crate) use run::{first_gate, open, run};

@@ -4,6 +4,8 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use engine::words::Ruling;
+use rules::value::Value;
 use stream::source::{Item, RowAt, Source, SourceError};
 
 /// Items in a batch: enough that handing one over costs little beside filling it.
@@ -18,7 +20,7 @@ pub(crate) struct Batch {
     len: usize,
 }
 
-/// An item and where it came from.
+/// An item, where it came from, and what became of it.
 #[derive(Debug, Default)]
 pub(crate) struct Read {
     /// The item.
@@ -27,12 +29,23 @@ pub(crate) struct Read {
     pub(crate) at: Option<RowAt>,
     /// Whether it is an event whose label waits for its time.
     pub(crate) labelled: bool,
+    /// Whether it is an event that was decided, for the first time.
+    pub(crate) decided: bool,
+    /// If so: what was decided.
+    pub(crate) ruling: Ruling,
+    /// If so: its features, as far as they were asked for.
+    pub(crate) observed: Vec<Value>,
 }
 
 impl Batch {
     /// The items.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Read> {
         self.items.iter().take(self.len)
+    }
+
+    /// The items, to be told what became of them.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Read> {
+        self.items.iter_mut().take(self.len)
     }
 
     /// Fills the batch; false if the source is at its end.
@@ -47,6 +60,7 @@ impl Batch {
             }
             read.at = source.at();
             read.labelled = source.is_labelled();
+            read.decided = false;
             self.len += 1;
         }
         Ok(true)
@@ -87,10 +101,9 @@ impl Reader {
         self.full.recv().ok()
     }
 
-    /// Gives a batch back.
-    pub(crate) fn give_back(&self, batch: Batch) {
-        // If the thread has ended, the batch is dropped.
-        let _ = self.empty.try_send(batch);
+    /// Where emptied batches are given back.
+    pub(crate) fn give_back(&self) -> SyncSender<Batch> {
+        self.empty.clone()
     }
 
     /// Waits for the thread: the source, and the error that ended it, if one did.

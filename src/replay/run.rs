@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use engine::entity::HashKey;
-use engine::event::{Change, Event};
+use engine::event::Change;
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use rules::schema::Schema;
@@ -16,7 +16,7 @@ use rules::time::DAY;
 use stream::gate::{Gate, Place, Worker};
 use stream::journal::{Forgetful, Journal};
 use stream::snapshot::{self, DataDir, Extra};
-use stream::source::{Input, Item, Known, Mapping, Options as SourceOptions, Source, SourceState};
+use stream::source::{Input, Item, Known, Mapping, Options as SourceOptions, RowAt, Source, SourceState};
 
 use super::Options;
 use super::output::{Decisions, Features, named};
@@ -25,6 +25,7 @@ use super::rejects::Rejects;
 use super::state;
 use super::summary::Summary;
 use super::tally::Tally;
+use super::writer::{Files, Writer};
 use crate::load::{self, Loaded};
 use crate::progress::Progress;
 
@@ -39,11 +40,18 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let progress = Progress::of_files(&options.files);
     let map = options.map.as_deref();
     let source = open(&options.files, map, how, &loaded.rules.schema, state, progress.read())?;
-    let mut replay = Replay::new(options, &rules, &gate, &source, progress)?;
+    let files = Files {
+        decisions: options.out.as_deref().map(|path| Decisions::create(path, &rules)).transpose()?,
+        features: options.features.as_deref().map(|path| Features::create(path, &rules)).transpose()?,
+        rules: Arc::clone(&rules),
+    };
+    let mut replay = Replay::new(options, &rules, &gate, &source, progress);
     let start = Instant::now();
     let reader = Reader::start(source);
-    let outcome = replay.all(&reader);
+    let writer = Writer::start(files, reader.give_back());
+    let outcome = replay.all(&reader, &writer);
     let (source, error) = reader.finish();
+    writer.finish()?;
     outcome?;
     // A run that broke off leaves the state as it was, so that it can be run again with the file mended.
     let keep = dir.as_ref().filter(|_| error.is_none());
@@ -112,11 +120,8 @@ pub(crate) fn open(
 /// Everything that a run writes to.
 struct Replay<'a> {
     options: &'a Options,
-    rules: &'a RuleSet,
     gate: &'a Gate,
     worker: Worker,
-    decisions: Option<Decisions>,
-    features: Option<Features>,
     rejects: Rejects<'a>,
     tally: Tally,
     progress: Progress,
@@ -131,64 +136,62 @@ impl<'a> Replay<'a> {
         gate: &'a Gate,
         source: &Source,
         progress: Progress,
-    ) -> anyhow::Result<Self> {
+    ) -> Self {
         let observe = if options.features.is_some() { named(rules).collect() } else { Vec::new() };
-        Ok(Self {
+        Self {
             options,
-            rules,
             gate,
             worker: gate.worker(observe),
-            decisions: options.out.as_deref().map(|path| Decisions::create(path, rules)).transpose()?,
-            features: options.features.as_deref().map(|path| Features::create(path, rules)).transpose()?,
             rejects: Rejects::new(&options.rejects, source.names().to_vec()),
             tally: Tally::new(rules.typed.rules.len()),
             progress,
             places: HashMap::new(),
-        })
-    }
-
-    fn all(&mut self, reader: &Reader) -> anyhow::Result<()> {
-        while let Some(batch) = reader.next() {
-            self.batch(&batch)?;
-            self.progress.rows(self.tally.decided);
-            reader.give_back(batch);
         }
-        Ok(())
     }
 
-    fn batch(&mut self, batch: &Batch) -> anyhow::Result<()> {
-        for read in batch.iter() {
-            match &read.item {
-                Item::Event(event) => self.event(event, read)?,
-                Item::Amendment(known) => self.amendment(known, read)?,
-                Item::Reject(reject) => self.reject(read, &reject.reason)?,
+    fn all(&mut self, reader: &Reader, writer: &Writer) -> anyhow::Result<()> {
+        while let Some(mut batch) = reader.next() {
+            self.batch(&mut batch)?;
+            self.progress.rows(self.tally.decided);
+            if !writer.write(batch) {
+                break;
             }
         }
         Ok(())
     }
 
-    fn event(&mut self, event: &Event, read: &Read) -> anyhow::Result<()> {
-        let ticket = match self.gate.submit(event, &mut self.worker) {
+    fn batch(&mut self, batch: &mut Batch) -> anyhow::Result<()> {
+        for read in batch.iter_mut() {
+            match &read.item {
+                Item::Event(_) => self.event(read)?,
+                Item::Amendment(known) => self.amendment(known, read.at)?,
+                Item::Reject(reject) => self.reject(read.at, &reject.reason)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, read: &mut Read) -> anyhow::Result<()> {
+        let Item::Event(event) = &read.item else { return Ok(()) };
+        let mut ticket = match self.gate.submit(event, &mut self.worker) {
             Ok(ticket) => ticket,
-            Err(refused) => return self.reject(read, &refused.to_string()),
+            Err(refused) => return self.reject(read.at, &refused.to_string()),
         };
         self.tally.decision(ticket.position.offset, &ticket.ruling);
         if !ticket.ruling.flags.repeated {
-            if let Some(decisions) = &mut self.decisions {
-                decisions.write(self.rules, event, &ticket.ruling)?;
-            }
-            if let Some(features) = &mut self.features {
-                features.write(self.rules, event, &self.worker.observed)?;
-            }
             if read.labelled {
                 self.places.insert(event.id.clone(), ticket.place.clone());
             }
+            read.decided = true;
+            // The buffers change places, so that neither side allocates.
+            std::mem::swap(&mut read.ruling, &mut ticket.ruling);
+            std::mem::swap(&mut read.observed, &mut self.worker.observed);
         }
         Gate::recycle(&mut self.worker, ticket);
         Ok(())
     }
 
-    fn amendment(&mut self, known: &Known, read: &Read) -> anyhow::Result<()> {
+    fn amendment(&mut self, known: &Known, at: Option<RowAt>) -> anyhow::Result<()> {
         let amendment = &known.amendment;
         let place = self.places.remove(&amendment.event_id).or_else(|| known.place.as_ref().map(Place::from));
         match self.gate.amend(amendment, place.as_ref(), &mut self.worker) {
@@ -199,15 +202,15 @@ impl<'a> Replay<'a> {
                 }
                 Ok(())
             }
-            Err(refused) => self.reject(read, &refused.to_string()),
+            Err(refused) => self.reject(at, &refused.to_string()),
         }
     }
 
-    fn reject(&mut self, read: &Read, reason: &str) -> anyhow::Result<()> {
+    fn reject(&mut self, at: Option<RowAt>, reason: &str) -> anyhow::Result<()> {
         self.tally.rejects += 1;
-        self.rejects.add(read.at, reason)?;
+        self.rejects.add(at, reason)?;
         if self.options.strict {
-            anyhow::bail!("{}: {reason}", self.rejects.place(read.at));
+            anyhow::bail!("{}: {reason}", self.rejects.place(at));
         }
         Ok(())
     }
@@ -219,8 +222,6 @@ impl<'a> Replay<'a> {
         elapsed: Duration,
     ) -> anyhow::Result<Summary<'a>> {
         self.progress.finish();
-        self.decisions.map_or(Ok(()), Decisions::finish)?;
-        self.features.map_or(Ok(()), Features::finish)?;
         self.rejects.finish()?;
         let skipped = source.as_ref().map_or(0, Source::skipped);
         let state = source.map(Source::into_state).unwrap_or_default();

@@ -27,8 +27,9 @@ fn run(arguments: &[&str]) -> Output {
 fn replay(folder: &Path, lines: &[String], state: Option<&Path>) -> (String, String) {
     let file = folder.join("part.jsonl");
     fs::write(&file, lines.join("\n") + "\n").unwrap();
-    let (out, features) = (folder.join("out.csv"), folder.join("features.csv"));
+    let [out, features, rejects] = ["out.csv", "features.csv", "rejects.csv"].map(|name| folder.join(name));
     let mut arguments = vec!["replay", file.to_str().unwrap(), "--rules", "fixtures/wallet"];
+    arguments.extend(["--rejects", rejects.to_str().unwrap()]);
     arguments.extend(["--out", out.to_str().unwrap(), "--features", features.to_str().unwrap()]);
     if let Some(state) = state {
         arguments.extend(["--state", state.to_str().unwrap()]);

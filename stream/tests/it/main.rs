@@ -1,4 +1,5 @@
-//! The stream from outside: the gate under threads.
+//! The stream from outside: the gate under threads, and against the reference.
+#![cfg(test)]
 
 mod locks;
 mod reference;
