@@ -22,6 +22,8 @@ const STATED_TENTHS_MAX: u64 = 13;
 pub(super) struct Memory {
     users: u64,
     kinds: Vec<KindMemory>,
+    /// Of the table of ids and repeats, which no user's bytes include.
+    ids: u64,
 }
 
 /// The memory of one kind.
@@ -59,7 +61,7 @@ impl Memory {
             let bytes = heap + entities * plan.cost().entity_bytes as u64;
             KindMemory { name: kind.name.clone(), entities, rows, bytes, stated }
         };
-        Self { users, kinds: kinds.map(kind).collect() }
+        Self { users, kinds: kinds.map(kind).collect(), ids: gate.bytes_of_ids() as u64 }
     }
 
     /// As a table.
@@ -79,7 +81,8 @@ impl Memory {
                 grouped(it.bytes / self.users.max(1)),
             ]);
         }
-        format!("{}\n", table.trim_fmt())
+        let ids = grouped(self.ids / self.users.max(1));
+        format!("{}\nthe table of ids and repeats: {ids} bytes a user\n", table.trim_fmt())
     }
 
     fn all(&self) -> KindMemory {

@@ -4,6 +4,7 @@
 //! and parsing are no part of what is measured.
 
 mod file;
+mod flat;
 mod memory;
 mod timing;
 mod workload;
@@ -21,6 +22,8 @@ pub(crate) struct Options {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     File(file::Options),
+    /// Measure what an event costs one merchant with few and with many events in its window
+    Flat(flat::Options),
 }
 
 /// Runs the bench and prints what it measured.
@@ -28,5 +31,6 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     match &options.what {
         None => workload::run(&options.workload),
         Some(What::File(options)) => file::run(options),
+        Some(What::Flat(options)) => flat::run(options),
     }
 }

@@ -282,6 +282,11 @@ impl Gate {
         self.directory.for_each(look);
     }
 
+    /// Bytes that the table of ids and repeats takes; it grows with the events of [`REPEAT_FOR`].
+    pub fn bytes_of_ids(&self) -> usize {
+        self.recent.bytes()
+    }
+
     /// Offset of the next record.
     pub(crate) fn next_position(&self) -> u64 {
         self.journal.next()

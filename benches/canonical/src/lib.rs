@@ -16,15 +16,14 @@ use rules::diagnostic::{Colour, Source, render};
 use stream::gate::Gate;
 use stream::journal::Forgetful;
 
-/// The schema and the rules, each with its file's name.
-const SOURCES: [Source<'static>; 2] = [
-    Source { name: "canonical.schema.weir", text: include_str!("../../canonical.schema.weir") },
-    Source { name: "canonical.weir", text: include_str!("../../canonical.weir") },
-];
+const SCHEMA: Source<'static> =
+    Source { name: "canonical.schema.weir", text: include_str!("../../canonical.schema.weir") };
+const RULES: Source<'static> = Source { name: "canonical.weir", text: include_str!("../../canonical.weir") };
+const FLAT: Source<'static> = Source { name: "flat.weir", text: include_str!("../../flat.weir") };
 
-/// The rule set of the workload is not in order: somebody changed it, or the language.
+/// A rule set of the benches is not in order: somebody changed it, or the language.
 #[derive(Debug, thiserror::Error)]
-#[error("the canonical rule set cannot be used: {0}")]
+#[error("a rule set of the benches cannot be used: {0}")]
 pub struct Broken(String);
 
 /// A gate with nothing in memory, over a journal that keeps nothing, and the workload's rules in force. Every gate has
@@ -33,12 +32,42 @@ pub struct Broken(String);
 /// # Errors
 /// If the rule set does not pass its check.
 pub fn gate() -> Result<Gate, Broken> {
-    let checked = rules::check::check(&SOURCES);
+    gate_of(RULES)
+}
+
+/// The same with rules that ask of a merchant only, over its whole day.
+///
+/// # Errors
+/// If the rule set does not pass its check.
+pub fn flat_gate() -> Result<Gate, Broken> {
+    gate_of(FLAT)
+}
+
+fn gate_of(rules: Source<'static>) -> Result<Gate, Broken> {
+    let sources = [SCHEMA, rules];
+    let checked = rules::check::check(&sources);
     let Some(typed) = checked.rule_set else {
-        return Err(Broken(render(&checked.diagnostics, &SOURCES, Colour::Never)));
+        return Err(Broken(render(&checked.diagnostics, &sources, Colour::Never)));
     };
     let currency = typed.schema.currency;
     let rules = RuleSet::new(typed, HashKey::new([0; 16]), ValueLists::default());
     let rules = rules.map_err(|error| Broken(error.to_string()))?;
     Ok(Gate::new(Arc::new(rules), Arc::new(Rates::new(currency)), Box::new(Forgetful::default())))
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::plan::FeaturePlan;
+
+    use super::*;
+
+    #[test]
+    fn the_rule_sets_pass_their_check_and_are_of_the_size_they_say() {
+        for (gate, rules, features) in [(gate().unwrap(), 50, 30), (flat_gate().unwrap(), 1, 8)] {
+            let typed = &gate.rules().typed;
+            assert_eq!((typed.rules.len(), typed.features.len()), (rules, features));
+            let windows = gate.rules().plan.features.iter();
+            assert!(windows.clone().all(|it| matches!(it, FeaturePlan::Window(_))));
+        }
+    }
 }

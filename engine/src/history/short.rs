@@ -16,17 +16,19 @@ pub(crate) fn capacity_for(plan: &Plan, rows: usize) -> usize {
     (rows + rows / 4 + 1).clamp(2, plan.sizes.short)
 }
 
-/// Makes room for one more row: moves the rows to the front where that frees an eighth, and grows otherwise. There
-/// must be fewer rows than the short form's most.
+/// Makes room for one more row: moves the rows to the front where that frees an eighth, and grows otherwise. What had
+/// room for more than twice of what is left of a burst shrinks. There must be fewer rows than the short form's most.
 pub(crate) fn make_room(plan: &Plan, table: &mut Table) {
     if !table.is_full() {
         return;
     }
-    let spare = table.capacity() - table.len();
-    if 0 < spare && (table.capacity() <= 8 * spare || table.capacity() == plan.sizes.short) {
+    let (spare, wanted) = (table.capacity() - table.len(), capacity_for(plan, table.len()));
+    if 2 * wanted < table.capacity() {
+        *table = table.resized(plan.layout.width(), wanted);
+    } else if 0 < spare && (table.capacity() <= 8 * spare || table.capacity() == plan.sizes.short) {
         table.compact();
     } else {
-        *table = table.resized(plan.layout.width(), capacity_for(plan, table.len()));
+        *table = table.resized(plan.layout.width(), wanted);
     }
 }
 

@@ -147,6 +147,11 @@ impl Recent {
         Some(Found { position: entry.position, clock: entry.clock })
     }
 
+    /// Bytes that the table takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.shards.iter().map(|shard| size_of::<Shard>() + shard.entries.lock().bytes()).sum()
+    }
+
     /// How many parts the table has, for [`Recent::copy`].
     pub(crate) fn shards(&self) -> usize {
         self.shards.len()
@@ -234,6 +239,13 @@ impl Entries {
         if let Some(at) = self.in_flight.iter().position(|it| *it == id) {
             self.in_flight.swap_remove(at);
         }
+    }
+
+    fn bytes(&self) -> usize {
+        self.numbers.allocation_size()
+            + self.entries.capacity() * size_of::<Entry>()
+            + self.records.capacity()
+            + self.in_flight.capacity() * size_of::<u128>()
     }
 
     fn is(&self, number: u64, id: u128) -> bool {
