@@ -1,5 +1,5 @@
-//! The three functions of the contract: [`capture`] and [`decide`] read the states of an event's entities, [`apply`]
-//! (in `apply.rs`) writes them. Nothing here knows how states are found or locked.
+//! The three functions of the contract: [`capture`] and [`decide`] read the states of an event's entities,
+//! [`crate::apply::apply`] writes them. Nothing here knows how states are found or locked.
 
 use std::ops::DerefMut;
 

@@ -1,6 +1,6 @@
 //! `weir rules`: what an analyst does with rule files before they decide anything.
 //!
-//! [`check`] says what is wrong, [`fmt`] lays out, [`test`] runs the tests of the language, [`cost`] says what state
+//! [`check`] says what is wrong, [`fmt`] lays out, [`mod@test`] runs the tests of the language, [`cost`] says what state
 //! the features need. All take a folder of rule files or one rule file, as [`crate::load`] reads them.
 
 mod check;

@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`dice`] (chance), [`world`] (cities, merchants, customers, their usual ways), [`event`] (what
 //! happens to them), [`habits`] (an honest day), [`scenarios`] (fraud), [`timeline`] (all of it in order of time),
-//! [`write`] (as a file).
+//! [`mod@write`] (as a file).
 
 mod dice;
 mod event;
