@@ -3,7 +3,6 @@
 use rules::past::{Challenge, Label, Mutable, OperationResult, Outcome};
 use rules::schema::{Currency, EventTypeId, FieldType, Schema};
 use rules::time::Micros;
-use smallvec::SmallVec;
 
 /// Longest event id, in bytes.
 pub const EVENT_ID_BYTES_MAX: usize = 128;
@@ -162,7 +161,12 @@ impl Event {
     /// The body's digest: 128 bits of BLAKE3 over the fields as received, before stamping and conversion. Two bodies
     /// are the same body exactly if their digests are equal.
     pub fn digest(&self) -> [u8; 16] {
-        let mut body = Body::new(b'e');
+        self.digest_in(&mut Vec::new())
+    }
+
+    /// The same, with room to write the body in, so that event after event allocates nothing.
+    pub fn digest_in(&self, room: &mut Vec<u8>) -> [u8; 16] {
+        let mut body = Body::new(b'e', room);
         body.text(&self.id);
         body.number(self.event_type.map_or(-1, |it| i64::from(it.0)));
         body.option(self.time_given.then_some(self.time), Body::number);
@@ -186,11 +190,13 @@ impl Event {
 }
 
 /// A body as bytes that no other body has: every number is fixed in width, every text stands behind its length.
-struct Body(SmallVec<[u8; 512]>);
+struct Body<'a>(&'a mut Vec<u8>);
 
-impl Body {
-    fn new(kind: u8) -> Self {
-        Self(SmallVec::from_slice(&[kind]))
+impl<'a> Body<'a> {
+    fn new(kind: u8, room: &'a mut Vec<u8>) -> Self {
+        room.clear();
+        room.push(kind);
+        Self(room)
     }
 
     fn field(&mut self, at: usize, kind: u8) -> &mut Self {
@@ -216,7 +222,7 @@ impl Body {
     }
 
     fn digest(&self) -> [u8; 16] {
-        let hash = blake3::hash(&self.0);
+        let hash = blake3::hash(self.0);
         let mut first = [0; 16];
         first.iter_mut().zip(hash.as_bytes()).for_each(|(to, from)| *to = *from);
         first
@@ -271,7 +277,8 @@ impl Change {
 impl Amendment {
     /// The body's digest, as [`Event::digest`].
     pub fn digest(&self) -> [u8; 16] {
-        let mut body = Body::new(b'a');
+        let mut room = Vec::new();
+        let mut body = Body::new(b'a', &mut room);
         body.text(&self.id);
         body.text(&self.event_id);
         body.option(self.time_given.then_some(self.time), Body::number);

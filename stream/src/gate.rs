@@ -194,7 +194,7 @@ impl Gate {
     /// If nothing could be decided; then nothing is recorded either.
     pub fn submit(&self, event: &Event, worker: &mut Worker) -> Result<Ticket, Refused> {
         let id = self.rules.key.hash128(&event.id);
-        let digest = event.digest();
+        let digest = event.digest_in(&mut worker.record);
         match self.recent.begin(id, &digest, self.clock.load(Ordering::Acquire), &mut worker.record) {
             Seen::Repeat { position } => Ok(self.repeat(position, worker)),
             Seen::Reused => Err(Refused::IdReused(event.id.clone())),

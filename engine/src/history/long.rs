@@ -33,6 +33,9 @@ pub(crate) struct Long {
     /// By pair plan: a history for each value of its column.
     pairs: Box<[HashMap<i64, History, FixedState>]>,
     horizon: Micros,
+    /// The time of the first block's newest row, or an earlier one: until the horizon is there, nothing leaves, and
+    /// that block, which nobody else asks for, need not be fetched to see it.
+    stays_until: Micros,
     /// Scratch: one row's totals in all lanes, and its words.
     delta: Box<[i128]>,
     words: Box<[u64]>,
@@ -69,6 +72,7 @@ impl Long {
             distincts: plan.distincts.iter().map(|it| Values::new(it.mutable)).collect(),
             pairs: plan.pairs.iter().map(|_| HashMap::default()).collect(),
             horizon: Micros::MIN,
+            stays_until: Micros::MIN,
             delta: vec![0; plan.totals].into(),
             words: vec![0; plan.layout.width()].into(),
         };
@@ -113,6 +117,7 @@ impl Long {
         self.flag_new(plan, key);
         let (path, block, row, change) = self.tree.insert(plan, key, &self.words);
         if let Change::Split { left, at, right } = change {
+            self.stays_until = Micros::MIN;
             for cursor in self.cursors.iter_mut().filter(|it| it.block == left && at <= it.row) {
                 *cursor = Cursor { block: right, row: cursor.row - at, ..*cursor };
             }
@@ -263,8 +268,12 @@ impl Long {
         self.horizon = self.horizon.max(horizon);
         let head = self.tree.head();
         let single = head == self.tree.tail();
+        if !single && self.horizon < self.stays_until {
+            return Trimmed::Long;
+        }
         let newest = self.tree.block(head).table.last_key();
         let leaves = newest.is_some_and(|newest| newest.time <= self.horizon);
+        self.stays_until = newest.filter(|_| !single).map_or(Micros::MIN, |newest| newest.time);
         if !leaves && !single {
             return Trimmed::Long;
         }
@@ -282,6 +291,7 @@ impl Long {
 
     /// Drops the first block, which holds no row newer than the horizon.
     fn drop_head(&mut self, plan: &Plan) {
+        self.stays_until = Micros::MIN;
         let head = self.tree.pop_head(plan);
         let table = &self.tree.block(head).table;
         tree::totals_of(plan, table, 0..table.len(), &mut self.dropped);
