@@ -88,15 +88,15 @@ pub fn amend(
     }
     let Some(row) = state.history.row(&plan.history, original) else { return };
     let mutable = change.applied_to(Mutable::unpack(row.state()));
-    load_row(plan, row, &mut scratch.row);
-    scratch.row.mutable = mutable;
+    load_row(plan, row, &mut scratch.looks.row);
+    scratch.looks.row.mutable = mutable;
     scratch.members.clear();
     scratch.members.resize(plan.conditions.len().div_ceil(64), 0);
     for (id, condition) in (0u16..).map(ConditionId).zip(&plan.conditions) {
         let holds = match &condition.test {
             // Type, role and presence stay: that they hold is in the base's bit.
             Some(test) if test.mutable => {
-                test.base.is_none_or(|base| row.member(base)) && passes(rules, test, &mut scratch.row)
+                test.base.is_none_or(|base| row.member(base)) && passes(rules, test, &mut scratch.looks.row)
             }
             _ => row.member(id),
         };

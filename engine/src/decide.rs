@@ -3,7 +3,6 @@
 
 use std::ops::DerefMut;
 
-use rules::program::Frame;
 use rules::schema::Schema;
 use rules::time::Micros;
 use rules::typed::FeatureId;
@@ -11,9 +10,9 @@ use rules::value::Value;
 
 use crate::decision::Flags;
 use crate::event::Event;
-use crate::facts::Facts;
-use crate::history::{Edges, Key};
-use crate::past::Past;
+use crate::facts::{Facts, Roles};
+use crate::history::Key;
+use crate::past::{Looks, Past};
 use crate::rule_set::RuleSet;
 use crate::state::EntityState;
 use crate::words::Ruling;
@@ -27,12 +26,7 @@ pub struct Scratch {
     pub ruling: Ruling,
     /// The captured values, in the plan's order.
     pub captured: Vec<(FeatureId, Value)>,
-    /// How many features were computed from the past, of all events so far.
-    pub features_computed: u64,
-    /// By entity: where the edges of its windows lie.
-    pub(crate) edges: Vec<Edges>,
-    /// A frame for past events.
-    pub(crate) row: Frame,
+    pub(crate) looks: Looks,
     pub(crate) members: Vec<u64>,
     pub(crate) values: Vec<i64>,
 }
@@ -44,12 +38,15 @@ impl Scratch {
             facts: Facts::new(&rules.typed.schema, rules.typed.features.len()),
             ruling: Ruling::default(),
             captured: Vec::new(),
-            features_computed: 0,
-            edges: Vec::new(),
-            row: rules.program.frame(),
+            looks: Looks { edges: Vec::new(), row: rules.program.frame(), computed: 0 },
             members: Vec::new(),
             values: Vec::new(),
         }
+    }
+
+    /// How many features were computed from the past, of all events so far.
+    pub fn features_computed(&self) -> u64 {
+        self.looks.computed
     }
 }
 
@@ -72,78 +69,78 @@ impl Moment {
     }
 }
 
-/// Computes the captured features of the event in `scratch.facts`. Runs for every event that is applied, decided or
-/// not.
-///
-/// `states` are those of `scratch.facts.roles.entities`, in that order; `exclude` is the place of a recheck's
-/// original, which is left out.
-pub fn capture<S: DerefMut<Target = EntityState>>(
-    rules: &RuleSet,
-    event: &Event,
-    moment: Moment,
-    exclude: Option<Key>,
-    states: &mut [S],
-    scratch: &mut Scratch,
-) {
-    let Scratch { facts, captured, edges, row, features_computed: computed, .. } = scratch;
-    if edges.len() < states.len() {
-        edges.resize_with(states.len(), Edges::new);
+/// An event to be decided: under which rules, when, and as if what had never been.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// What is in force.
+    pub rules: &'a RuleSet,
+    /// The event, which `Scratch::facts` has been loaded with.
+    pub event: &'a Event,
+    /// When it is evaluated.
+    pub moment: Moment,
+    /// Of a recheck: the place of its original, which is left out.
+    pub exclude: Option<Key>,
+}
+
+impl<'a> Case<'a> {
+    fn past<'b, S>(&self, roles: &'b Roles, states: &'b mut [S], looks: &'b mut Looks) -> Past<'b, S>
+    where
+        'a: 'b,
+    {
+        let Self { rules, event, moment, exclude } = *self;
+        Past { rules, event, roles, states, at: moment.at, exclude, looks }
     }
-    edges.iter_mut().for_each(Edges::begin);
-    facts.frame.time = moment.at;
-    captured.clear();
-    let mut past =
-        Past { rules, event, roles: &facts.roles, states, at: moment.at, exclude, edges, row, computed };
-    for id in &rules.plan.captured {
-        let feature = rules.typed.features.get(id.index());
-        if !feature.is_some_and(|it| it.domain.contains(&facts.frame.event_type)) {
-            continue;
-        }
-        captured.push((*id, rules.program.feature(*id, &mut facts.frame, &mut past)));
+
+    /// Whether a feature may be asked for of this event.
+    fn has(&self, id: FeatureId) -> bool {
+        let feature = self.rules.typed.features.get(id.index());
+        feature.zip(self.event.event_type).is_some_and(|(it, event)| it.domain.contains(&event))
     }
 }
 
-/// Decides the event in `scratch.facts`, of which [`capture`] has run: features, rules, policy. The decision is left
-/// in `scratch.ruling`. It reads; that cursors of windows move is a cache, which no value shows.
-pub fn decide<S: DerefMut<Target = EntityState>>(
-    rules: &RuleSet,
-    event: &Event,
-    moment: Moment,
-    exclude: Option<Key>,
-    states: &mut [S],
-    scratch: &mut Scratch,
-) {
-    let Scratch { facts, ruling, edges, row, features_computed: computed, .. } = scratch;
+/// Computes the captured features of an event. Runs for every event that is applied, decided or not.
+///
+/// `states` are those of `scratch.facts.roles.entities`, in that order.
+pub fn capture<S: DerefMut<Target = EntityState>>(case: Case<'_>, states: &mut [S], scratch: &mut Scratch) {
+    let Scratch { facts, captured, looks, .. } = scratch;
+    looks.begin(states.len());
+    facts.frame.time = case.moment.at;
+    captured.clear();
+    let mut past = case.past(&facts.roles, states, looks);
+    for id in case.rules.plan.captured.iter().filter(|id| case.has(**id)) {
+        captured.push((*id, case.rules.program.feature(*id, &mut facts.frame, &mut past)));
+    }
+}
+
+/// Decides an event of which [`capture`] has run: features, rules, policy. The decision is left in `scratch.ruling`. It
+/// reads; that cursors of windows move is a cache, which no value shows.
+pub fn decide<S: DerefMut<Target = EntityState>>(case: Case<'_>, states: &mut [S], scratch: &mut Scratch) {
+    let Scratch { facts, ruling, looks, .. } = scratch;
+    let rules = case.rules;
     ruling.clear();
-    ruling.flags = moment.flags;
+    ruling.flags = case.moment.flags;
     let frame = &mut facts.frame;
-    let mut past =
-        Past { rules, event, roles: &facts.roles, states, at: moment.at, exclude, edges, row, computed };
+    let mut past = case.past(&facts.roles, states, looks);
     rules.program.run(frame, &mut past, &mut ruling.verdict);
     ruling.verdict.alerts.retain(|alert| past.alert_is_due(alert.effect));
     let read_by_hits = ruling.verdict.hits.iter().flat_map(|hit| rules.program.rule_reads(hit.rule));
     for id in rules.typed.record.iter().chain(read_by_hits) {
         let known = ruling.recorded.iter().any(|(known, _)| known == id);
-        let feature = rules.typed.features.get(id.index());
-        if !known && feature.is_some_and(|it| it.domain.contains(&frame.event_type)) {
+        if !known && case.has(*id) {
             ruling.recorded.push((*id, rules.program.feature(*id, frame, &mut past)));
         }
     }
     ruling.recorded.sort_unstable_by_key(|(id, _)| *id);
 }
 
-/// The value of any feature for the event in `scratch.facts`, of which [`capture`] has run.
+/// The value of any feature for an event of which [`capture`] has run.
 pub fn feature<S: DerefMut<Target = EntityState>>(
-    rules: &RuleSet,
-    event: &Event,
-    moment: Moment,
-    exclude: Option<Key>,
+    case: Case<'_>,
     id: FeatureId,
     states: &mut [S],
     scratch: &mut Scratch,
 ) -> Value {
-    let Scratch { facts, edges, row, features_computed: computed, .. } = scratch;
-    let mut past =
-        Past { rules, event, roles: &facts.roles, states, at: moment.at, exclude, edges, row, computed };
-    rules.program.feature(id, &mut facts.frame, &mut past)
+    let Scratch { facts, looks, .. } = scratch;
+    let mut past = case.past(&facts.roles, states, looks);
+    case.rules.program.feature(id, &mut facts.frame, &mut past)
 }

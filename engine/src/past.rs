@@ -33,17 +33,33 @@ pub(crate) struct Past<'a, S> {
     pub(crate) at: Micros,
     /// Of a recheck: the row of its original, which is left out.
     pub(crate) exclude: Option<Key>,
-    /// By entity: where the edges of its windows lie.
-    pub(crate) edges: &'a mut [Edges],
+    pub(crate) looks: &'a mut Looks,
+}
+
+/// What looking into the past needs room for; reused from event to event.
+#[derive(Clone, Debug)]
+pub(crate) struct Looks {
+    /// By entity of the event: where the edges of its windows lie.
+    pub(crate) edges: Vec<Edges>,
     /// A frame for past events.
-    pub(crate) row: &'a mut Frame,
-    /// Counts what is computed.
-    pub(crate) computed: &'a mut u64,
+    pub(crate) row: Frame,
+    /// How many features were computed from the past, of all events so far.
+    pub(crate) computed: u64,
+}
+
+impl Looks {
+    /// Forgets where the edges lay for another event; there is room for so many entities.
+    pub(crate) fn begin(&mut self, entities: usize) {
+        if self.edges.len() < entities {
+            self.edges.resize_with(entities, Edges::new);
+        }
+        self.edges.iter_mut().for_each(Edges::begin);
+    }
 }
 
 impl<S: DerefMut<Target = EntityState>> Source for Past<'_, S> {
     fn aggregate(&mut self, feature: FeatureId, frame: &mut Frame) -> Value {
-        *self.computed += 1;
+        self.looks.computed += 1;
         let rules = self.rules;
         let Some(Definition::Aggregate(aggregate)) =
             rules.typed.features.get(feature.index()).map(|it| &it.definition)
@@ -126,7 +142,7 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
     /// The windows of an entity at this moment.
     fn view(&mut self, whose: Whose) -> Option<View<'_>> {
         let plan = self.rules.plan.kinds.get(whose.kind.index())?;
-        let (state, edges) = (self.states.get_mut(whose.entity)?, self.edges.get_mut(whose.entity)?);
+        let (state, edges) = (self.states.get_mut(whose.entity)?, self.looks.edges.get_mut(whose.entity)?);
         let moment = Moment { at: self.at, exclude: self.exclude };
         let view = state.history.view(&plan.history, edges, moment);
         Some(match whose.second {
@@ -198,21 +214,21 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
         frame: &mut Frame,
     ) -> Value {
         let rules = self.rules;
-        let mut this = std::mem::take(&mut self.row.this);
+        let mut this = std::mem::take(&mut self.looks.row.this);
         program.prepare(&rules.program, frame, self, &mut this);
         frame.this.clone_from(&this);
-        self.row.this = this;
+        self.looks.row.this = this;
         let own = self.counts_itself(aggregate, program, frame);
         let Some(kind) = rules.plan.kinds.get(whose.kind.index()) else { return Value::Missing };
         let Some(state) = self.states.get_mut(whose.entity) else { return Value::Missing };
-        let Some(edges) = self.edges.get_mut(whose.entity) else { return Value::Missing };
+        let Some(edges) = self.looks.edges.get_mut(whose.entity) else { return Value::Missing };
         let moment = Moment { at: self.at, exclude: self.exclude };
         let mut view = state.history.view(&kind.history, edges, moment);
         if let Some(second) = whose.second {
             view = view.among(second);
         }
         let mut found = Matches::new(aggregate);
-        let row_frame = &mut *self.row;
+        let row_frame = &mut self.looks.row;
         view.scan(plan.window, |row| {
             load_row(kind, row, row_frame);
             if program.matches(row_frame) {

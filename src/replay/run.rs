@@ -193,7 +193,7 @@ impl<'a> Replay<'a> {
 
     fn amendment(&mut self, known: &Known, at: Option<RowAt>) -> anyhow::Result<()> {
         let amendment = &known.amendment;
-        let place = self.places.remove(&amendment.event_id).or_else(|| known.place.as_ref().map(Place::from));
+        let place = self.places.remove(&amendment.event_id).or_else(|| known.place.clone());
         match self.gate.amend(amendment, place.as_ref(), &mut self.worker) {
             Ok(amended) => {
                 self.tally.amendments += 1;

@@ -6,13 +6,12 @@ use std::collections::HashMap;
 use anyhow::Context as _;
 use engine::entity::EntityKey;
 use engine::event::{Amendment, Change};
-use engine::position::Position;
 use prost::Message;
 use rules::past::{Challenge, Label, OperationResult, Outcome};
 use rules::schema::KindId;
 use stream::gate::Place;
 use stream::snapshot::Extra;
-use stream::source::{EventPlace, Known, SourceState};
+use stream::source::{Known, SourceState};
 
 /// The name of the blob in a snapshot.
 const NAME: &str = "replay";
@@ -69,11 +68,8 @@ struct SavedPlace {
 /// Puts a source's state among a snapshot's blobs; `places` are those of events whose labels wait.
 pub(super) fn save(state: &SourceState, places: &HashMap<String, Place>, extra: &mut Extra) {
     let pending = state.pending.iter().map(|known| {
-        let place = places.get(&known.amendment.event_id).map(save_place);
-        SavedAmendment {
-            place: place.or_else(|| known.place.as_ref().map(|it| save_place(&Place::from(it)))),
-            ..save_amendment(&known.amendment)
-        }
+        let place = places.get(&known.amendment.event_id).or(known.place.as_ref());
+        SavedAmendment { place: place.map(save_place), ..save_amendment(&known.amendment) }
     });
     let saved = Saved { sequence: state.sequence, clock: state.clock, pending: pending.collect() };
     extra.insert(NAME.to_owned(), saved.encode_to_vec());
@@ -135,14 +131,14 @@ fn save_place(place: &Place) -> SavedPlace {
     }
 }
 
-fn restore_place(saved: &SavedPlace) -> Option<EventPlace> {
+fn restore_place(saved: &SavedPlace) -> Option<Place> {
     let (hashes, _) = saved.hashes.as_chunks::<16>();
     let entity = |(kind, hash): (&u32, &[u8; 16])| {
         Some(EntityKey::new(KindId(u16::try_from(*kind).ok()?), u128::from_le_bytes(*hash)))
     };
-    Some(EventPlace {
-        position: Position { partition: 0, offset: saved.offset },
-        time: saved.time,
+    Some(Place {
+        position: saved.offset,
+        at: saved.time,
         entities: saved.kinds.iter().zip(hashes).map(entity).collect::<Option<_>>()?,
     })
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use engine::apply::{self, Applied};
-use engine::decide::{self, Moment, Scratch};
+use engine::decide::{self, Case, Moment, Scratch};
 use engine::entity::EntityKey;
 use engine::event::{Amendment, Change, Event};
 use engine::facts::NoRate;
@@ -34,7 +34,6 @@ use smallvec::SmallVec;
 
 use crate::journal::Journal;
 use crate::record::Decided;
-use crate::source::EventPlace;
 use directory::{Directory, Locks};
 use recent::{Recent, Seen};
 pub use renew::OtherState;
@@ -91,13 +90,6 @@ pub struct Place {
     pub entities: SmallVec<[EntityKey; 4]>,
 }
 
-impl From<&EventPlace> for Place {
-    fn from(place: &EventPlace) -> Self {
-        let entities = place.entities.iter().copied().collect();
-        Self { at: place.time, position: place.position.offset, entities }
-    }
-}
-
 /// What a submitted amendment gets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Amended {
@@ -134,7 +126,7 @@ pub enum Refused {
 impl Worker {
     /// How many features were computed from the past for all events so far.
     pub fn features_computed(&self) -> u64 {
-        self.scratch.features_computed
+        self.scratch.features_computed()
     }
 }
 
@@ -332,9 +324,10 @@ impl Gate {
         let clock = self.clock.fetch_max(event.time, Ordering::AcqRel).max(event.time);
         let moment = Moment::of(event.time, clock, &rules.typed.schema);
         let exclude = original.map(|it| Key::new(it.at, it.position));
-        decide::capture(rules, event, moment, exclude, &mut locks.guards, scratch);
-        decide::decide(rules, event, moment, exclude, &mut locks.guards, scratch);
-        self.observe(event, moment, exclude, worker);
+        let case = Case { rules, event, moment, exclude };
+        decide::capture(case, &mut locks.guards, scratch);
+        decide::decide(case, &mut locks.guards, scratch);
+        observe(case, worker);
         #[cfg(feature = "test-support")]
         self.release(worker);
         self.encode(event, digest, worker);
@@ -423,15 +416,6 @@ impl Gate {
         }
     }
 
-    fn observe(&self, event: &Event, moment: Moment, exclude: Option<Key>, worker: &mut Worker) {
-        let Worker { scratch, locks, observe, observed, .. } = worker;
-        observed.clear();
-        for id in observe {
-            let states = &mut locks.guards;
-            observed.push(decide::feature(&self.rules, event, moment, exclude, *id, states, scratch));
-        }
-    }
-
     fn encode(&self, event: &Event, digest: &[u8; 16], worker: &mut Worker) {
         let typed = &self.rules.typed;
         let Worker { scratch, message, record, .. } = worker;
@@ -450,6 +434,15 @@ impl Gate {
     fn new_state(&self, key: EntityKey) -> EntityState {
         // INVARIANT (kinds): keys are made from the schema that the plan was made from.
         EntityState::new(self.rules.plan.kinds.get(key.kind.index()))
+    }
+}
+
+/// Computes the features that the worker is asked to compute of every event.
+fn observe(case: Case<'_>, worker: &mut Worker) {
+    let Worker { scratch, locks, observe, observed, .. } = worker;
+    observed.clear();
+    for id in observe {
+        observed.push(decide::feature(case, *id, &mut locks.guards, scratch));
     }
 }
 

@@ -27,12 +27,13 @@ use engine::event::Event;
 use rules::schema::Schema;
 use rules::time::{DAY, Micros};
 
+use crate::gate::Place;
 use feed::{Counts, Feed};
 use file::{FileReader, Got, Setup};
 use join::JoinTable;
 
 pub use mapping::{Mapping, MappingError, Order};
-pub use pending::{EventPlace, Known, Pending};
+pub use pending::{Known, Pending};
 pub use unpack::{Damage, Input};
 
 /// A row of a file.
@@ -286,7 +287,7 @@ impl Source {
     }
 
     /// Says where the event last given out was placed, for its label.
-    pub fn locate(&mut self, place: EventPlace) {
+    pub fn locate(&mut self, place: Place) {
         if let Some(label) = &mut self.label {
             label.place = Some(place);
         }

@@ -3,12 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use engine::entity::EntityKey;
 use engine::event::Amendment;
-use engine::position::Position;
 use rules::time::Micros;
 
 use super::RowAt;
+use crate::gate::Place;
 
 /// An amendment with what is needed to apply it where no index finds its event.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,20 +15,9 @@ pub struct Known {
     /// What becomes known, and when.
     pub amendment: Amendment,
     /// Where its event stands; none until somebody says ([`super::Source::locate`]), or where an index knows.
-    pub place: Option<EventPlace>,
+    pub place: Option<Place>,
     /// The row that it came from; none if it came from a saved state.
     pub at: Option<RowAt>,
-}
-
-/// Where a decided event stands.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct EventPlace {
-    /// Its record.
-    pub position: Position,
-    /// The time at which it stands in the windows.
-    pub time: Micros,
-    /// The entities in whose histories it is.
-    pub entities: Vec<EntityKey>,
 }
 
 /// The amendments that wait, the earliest first; of equal time in the order in which they came.
