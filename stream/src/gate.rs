@@ -477,6 +477,9 @@ impl Gate {
     }
 
     fn apply_released(&self, applied: Applied, original: Option<&Place>, worker: &mut Worker) {
+        if self.release_early.is_none() {
+            return;
+        }
         let keys = worker.scratch.facts.roles.entities.clone();
         for (entity, key) in
             keys.into_iter().enumerate().filter(|(_, it)| Some(it.kind) == self.release_early)
