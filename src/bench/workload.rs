@@ -30,6 +30,8 @@ const GAIN_MIN: f64 = 0.8;
 
 /// How large a workload.
 #[derive(Debug, clap::Args)]
+// Flattened into the command's own options, whose group it would otherwise take for its own.
+#[group(skip)]
 pub(super) struct Options {
     /// Users, each with one card and one device
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(100..))]
