@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use crate::program::output;
 
 /// The data set, if it is there; it is not part of the repository.
 pub(crate) fn handbook(file: &str) -> Option<PathBuf> {
@@ -19,11 +20,7 @@ pub(crate) fn handbook(file: &str) -> Option<PathBuf> {
 /// Runs `weir` and gives what it says on standard error.
 #[track_caller]
 pub(crate) fn weir(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
-        .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
+    let output = output(arguments);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
     said

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
+
+use crate::program::output;
 
 /// The first rows of the wallet's simulated traffic, through the starter rules.
 fn simulated(folder: &Path, users: u32, days: u32) -> Vec<String> {
@@ -14,11 +16,7 @@ fn simulated(folder: &Path, users: u32, days: u32) -> Vec<String> {
 }
 
 fn run(arguments: &[&str]) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
-        .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
+    let output = output(arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output
 }
@@ -104,11 +102,7 @@ fn pending_labels_go_on_through_a_state() {
 /// A run that must fail: its exit is not zero, and it says all of these.
 #[track_caller]
 fn refused(arguments: &[&str], says: &[&str]) {
-    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
-        .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
+    let output = output(arguments);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success(), "it went through: {said}");
     for word in says {
