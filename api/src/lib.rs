@@ -1,0 +1,1 @@
+//! HTTP: the server, keys, errors, paging, live streams.

@@ -1,0 +1,1 @@
+//! What the fraud desk keeps, in SQL.
