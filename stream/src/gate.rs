@@ -32,7 +32,7 @@ use rules::typed::FeatureId;
 use rules::value::Value;
 use smallvec::SmallVec;
 
-use crate::journal::Journal;
+use crate::journal::{Entry, Journal, RecordKind};
 use crate::record::Decided;
 use directory::{Directory, Locks};
 use recent::{Recent, Seen};
@@ -250,7 +250,7 @@ impl Gate {
     pub fn put_on_list(&self, entity: EntityKey, membership: Membership) -> Position {
         let mut locks = Locks::default();
         self.directory.lock(&[entity], &|key| self.new_state(key), &mut locks);
-        let offset = self.journal.append(&[]);
+        let offset = self.append(RecordKind::List, &[], None, &[entity]);
         if let Some(state) = locks.guards.first_mut() {
             state.put_on_list(offset, membership);
         }
@@ -331,7 +331,9 @@ impl Gate {
         #[cfg(feature = "test-support")]
         self.release(worker);
         self.encode(event, digest, worker);
-        let offset = self.journal.append(&worker.record);
+        let id = Some(rules.key.hash128(&event.id));
+        let entities = &worker.scratch.facts.roles.entities;
+        let offset = self.append(RecordKind::Decided, &worker.record, id, entities);
         let applied = Applied { position: offset, at: moment.at, clock };
         let Worker { scratch, locks, .. } = &mut *worker;
         for (entity, state) in locks.guards.iter_mut().enumerate() {
@@ -381,7 +383,7 @@ impl Gate {
         let rules = &*self.rules;
         let Worker { scratch, locks, .. } = worker;
         self.directory.lock(&place.entities, &|key| self.new_state(key), locks);
-        let offset = self.journal.append(&[]);
+        let offset = self.append(RecordKind::Amend, &[], None, &place.entities);
         for (key, state) in place.entities.iter().zip(&mut locks.guards) {
             if let Some(plan) = rules.plan.kinds.get(key.kind.index()) {
                 let original = Key::new(place.at, place.position);
@@ -429,6 +431,10 @@ impl Gate {
         }
         message.set_ruling(&scratch.ruling, &typed.hash);
         message.write(record);
+    }
+
+    fn append(&self, kind: RecordKind, body: &[u8], id: Option<u128>, entities: &[EntityKey]) -> u64 {
+        self.journal.append(&Entry { kind, body, id, entities, received_at: 0 })
     }
 
     fn new_state(&self, key: EntityKey) -> EntityState {

@@ -1,18 +1,233 @@
-//! Where records go: the ordered sequence that everything else is a fold over.
+//! Where records go: the ordered, durable sequence that everything else is a fold over.
+//!
+//! A record is framed, numbered and made durable here; what its body says is the matter of [`crate::record`].
 
-use std::sync::atomic::{AtomicU64, Ordering};
+mod error;
+#[cfg(feature = "test-support")]
+mod memory;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use engine::entity::EntityKey;
+use rules::time::Micros;
+use tokio::sync::watch;
+
+pub use error::JournalError;
+#[cfg(feature = "test-support")]
+pub use memory::Memory;
 
 /// The journal as the gate sees it.
 pub trait Journal: Send + Sync {
-    /// Appends a record and gives its offset. Called under the locks of the record's entities, so it must not wait for
-    /// a disk.
-    fn append(&self, record: &[u8]) -> u64;
+    /// Reserves room for `records` records of at most `bytes_each` bytes of body each. Called before any lock; never
+    /// waits.
+    ///
+    /// # Errors
+    /// If the records that wait for the disk, and those that were promised room, leave none.
+    fn reserve(&self, records: usize, bytes_each: usize) -> Result<Reservation, Full>;
 
-    /// The offset below which everything is durable.
+    /// Appends a record and gives its offset. Called under the locks of the record's entities: it copies and never
+    /// waits for a disk.
+    fn append(&self, entry: &Entry<'_>) -> u64;
+
+    /// What is below this offset may be answered.
     fn durable(&self) -> u64;
 
     /// The offset that the next record will get.
     fn next(&self) -> u64;
+
+    /// Tells of every advance of [`Journal::durable`], and of the journal's end by a failed write.
+    fn watch(&self) -> watch::Receiver<Progress>;
+
+    /// How much waits for the disk, and how fast it leaves.
+    fn load(&self) -> Load;
+
+    /// Puts the body of a durable record into the buffer and gives its kind; none where the journal keeps no record
+    /// of that offset.
+    ///
+    /// # Errors
+    /// If the disk cannot be read, or what it holds is damaged.
+    fn read(&self, offset: u64, into: &mut Vec<u8>) -> Result<Option<RecordKind>, JournalError>;
+
+    /// The newest durable record with an id.
+    ///
+    /// # Errors
+    /// If the disk cannot be read, or what it holds is damaged.
+    fn find(&self, id: u128) -> Result<Option<u64>, JournalError>;
+
+    /// Adds to `into` the offsets below `before` of the newest durable records that name an entity, newest first and
+    /// at most `most` of them.
+    ///
+    /// # Errors
+    /// If the disk cannot be read, or what it holds is damaged.
+    fn about(
+        &self,
+        entity: EntityKey,
+        before: u64,
+        most: usize,
+        into: &mut Vec<u64>,
+    ) -> Result<(), JournalError>;
+
+    /// Walks over the durable records from an offset on, or from the oldest that is kept if that is greater.
+    ///
+    /// # Errors
+    /// If the disk cannot be read, or what it holds is damaged.
+    fn cursor(&self, from: u64) -> Result<Box<dyn Cursor>, JournalError>;
+}
+
+/// A walk over records in the order of their offsets.
+pub trait Cursor: Send {
+    /// The next record; none at the end of what is durable. Asked again later, it goes on with what became durable
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// If the disk cannot be read, or what it holds is damaged.
+    fn next(&mut self) -> Result<Option<Record<'_>>, JournalError>;
+}
+
+/// What a record is. The numbers stand in every journal and are never given anew.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum RecordKind {
+    /// An event and its decision.
+    Decided = 1,
+    /// An event recorded without a verdict.
+    Event = 2,
+    /// What became known later about an event.
+    Amend = 3,
+    /// A whole rule set, in force from here on.
+    RuleSet = 4,
+    /// A change of a list.
+    List = 5,
+    /// A table of exchange rates, in force from here on.
+    Rates = 6,
+    /// An alert that is to be quiet for a while.
+    Snooze = 7,
+    /// Since when a feature is complete.
+    Warm = 8,
+}
+
+impl RecordKind {
+    /// The kind of a number; none if this version knows none.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Decided,
+            2 => Self::Event,
+            3 => Self::Amend,
+            4 => Self::RuleSet,
+            5 => Self::List,
+            6 => Self::Rates,
+            7 => Self::Snooze,
+            8 => Self::Warm,
+            _ => return None,
+        })
+    }
+}
+
+/// A record to append.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// What it is.
+    pub kind: RecordKind,
+    /// What it says.
+    pub body: &'a [u8],
+    /// The hash of the id under which it is looked up.
+    pub id: Option<u128>,
+    /// The entities under which it is looked up, at most [`ENTITIES_MAX`].
+    pub entities: &'a [EntityKey],
+    /// When it came in by the wall clock; 0 = not known. It stands in the record's trailer, for people only.
+    pub received_at: Micros,
+}
+
+/// Most entities of one record.
+pub const ENTITIES_MAX: usize = 255;
+
+/// A record as it was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Its place.
+    pub offset: u64,
+    /// What it is.
+    pub kind: RecordKind,
+    /// What it says.
+    pub body: &'a [u8],
+    /// The hash of the id under which it is looked up.
+    pub id: Option<u128>,
+    /// When it came in by the wall clock; 0 = not known.
+    pub received_at: Micros,
+    /// With which others it was written: the number of its batch.
+    pub batch: u64,
+}
+
+/// How far the journal is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Progress {
+    /// What is below this offset may be answered.
+    pub durable: u64,
+    /// A write or a sync failed: nothing more will become durable.
+    pub poisoned: bool,
+}
+
+/// What waits for the disk, and how long that takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Load {
+    /// Records that were appended and are not durable.
+    pub records_ahead: u64,
+    /// Records that became durable in a second, lately, while there were any to write; 0 = not known.
+    pub records_per_s: u64,
+    /// How long a record that is appended now is expected to wait.
+    pub wait: Duration,
+}
+
+/// There is no room for a record: the disk does not keep up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the journal's buffer is full: the disk does not keep up; send again later")]
+pub struct Full;
+
+/// Room in the journal's buffer, held until it is spent or dropped.
+#[derive(Debug, Default)]
+#[must_use = "dropping it gives the room back"]
+pub struct Reservation {
+    budget: Option<Arc<Budget>>,
+    records: usize,
+    bytes_each: usize,
+}
+
+impl Reservation {
+    /// Of a journal that has no bound.
+    pub fn unbounded() -> Self {
+        Self::default()
+    }
+
+    /// One of its records was appended: its own bytes are counted from now on.
+    pub fn spend(&mut self) {
+        if let (Some(budget), Some(left)) = (&self.budget, self.records.checked_sub(1)) {
+            self.records = left;
+            budget.give_back(self.bytes_each);
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if let Some(budget) = &self.budget {
+            budget.give_back(self.records * self.bytes_each);
+        }
+    }
+}
+
+/// The bytes of the buffer that are taken or promised: what bounds the memory that waits for the disk.
+#[derive(Debug)]
+struct Budget {
+    bytes_most: usize,
+    bytes: AtomicUsize,
+}
+
+impl Budget {
+    fn give_back(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 /// A journal that keeps nothing: it only counts. For replay and tests.
@@ -29,7 +244,11 @@ impl Forgetful {
 }
 
 impl Journal for Forgetful {
-    fn append(&self, _record: &[u8]) -> u64 {
+    fn reserve(&self, _records: usize, _bytes_each: usize) -> Result<Reservation, Full> {
+        Ok(Reservation::unbounded())
+    }
+
+    fn append(&self, _entry: &Entry<'_>) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
@@ -39,5 +258,45 @@ impl Journal for Forgetful {
 
     fn next(&self) -> u64 {
         self.next.load(Ordering::Relaxed)
+    }
+
+    /// Everything that will ever be appended is durable.
+    fn watch(&self) -> watch::Receiver<Progress> {
+        watch::channel(Progress { durable: u64::MAX, poisoned: false }).1
+    }
+
+    fn load(&self) -> Load {
+        Load::default()
+    }
+
+    fn read(&self, _offset: u64, _into: &mut Vec<u8>) -> Result<Option<RecordKind>, JournalError> {
+        Ok(None)
+    }
+
+    fn find(&self, _id: u128) -> Result<Option<u64>, JournalError> {
+        Ok(None)
+    }
+
+    fn about(
+        &self,
+        _entity: EntityKey,
+        _before: u64,
+        _most: usize,
+        _into: &mut Vec<u64>,
+    ) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn cursor(&self, _from: u64) -> Result<Box<dyn Cursor>, JournalError> {
+        Ok(Box::new(Nothing))
+    }
+}
+
+/// A walk over nothing.
+struct Nothing;
+
+impl Cursor for Nothing {
+    fn next(&mut self) -> Result<Option<Record<'_>>, JournalError> {
+        Ok(None)
     }
 }
