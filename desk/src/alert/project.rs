@@ -1,0 +1,105 @@
+//! The projection: rows and how far they tell, written together, so that no record is told twice or left out.
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait as _, TransactionTrait as _};
+
+use super::Alert;
+use crate::table::{alert, alert_entity, projection};
+use crate::{Desk, Error, migration, writing};
+
+/// The projection's name among all.
+const NAME: &str = "alerts";
+/// Rows of one statement: SQLite takes 32,766 values a statement, and a row has twelve.
+const ROWS_MAX: usize = 1_000;
+
+/// Up to where the alerts are told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Told {
+    /// Offset of the first record that has not been looked at.
+    pub next: u64,
+    /// The greatest [`Alert::seq`] that there is.
+    pub seq: Option<i64>,
+}
+
+impl Desk {
+    /// How far the journal has been told.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn alerts_told(&self) -> Result<Told, Error> {
+        let row = projection::Entity::find_by_id(NAME).one(&self.db).await?;
+        let newest = self.alerts(&super::Filter::default(), super::Page::Before(None), 1).await?;
+        Ok(Told {
+            next: row.and_then(|it| u64::try_from(it.next).ok()).unwrap_or(0),
+            seq: newest.first().map(|it| it.seq),
+        })
+    }
+
+    /// Writes what the records before `next` raised, and that they have been looked at.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing has been written.
+    pub async fn tell_alerts(&self, alerts: &[Alert], next: u64) -> Result<(), Error> {
+        let transaction = self.db.begin_with_options(writing()).await?;
+        for some in alerts.chunks(ROWS_MAX) {
+            insert(&transaction, some).await?;
+        }
+        let position = projection::ActiveModel {
+            name: Set(NAME.to_owned()),
+            next: Set(i64::try_from(next).unwrap_or(i64::MAX)),
+        };
+        let replaced =
+            OnConflict::column(projection::Column::Name).update_column(projection::Column::Next).to_owned();
+        projection::Entity::insert(position)
+            .on_conflict(replaced)
+            .exec_without_returning(&transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Drops all alerts, so that they are told again from the first record. What people did with them stays.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn forget_alerts(&self) -> Result<(), Error> {
+        let transaction = self.db.begin_with_options(writing()).await?;
+        migration::renew_projection(&transaction).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+async fn insert(db: &impl ConnectionTrait, alerts: &[Alert]) -> Result<(), Error> {
+    if alerts.is_empty() {
+        return Ok(());
+    }
+    let rows = alerts.iter().map(|it| alert::ActiveModel {
+        seq: Set(it.seq),
+        id: Set(it.id.clone()),
+        decision_id: Set(it.decision_id.clone()),
+        event_id: Set(it.event_id.clone()),
+        event_type: Set(it.event_type.clone()),
+        at: Set(it.at),
+        severity: Set(it.severity as i16),
+        rule: Set(it.rule.clone()),
+        reason: Set(it.reason.clone()),
+        outcome: Set(it.outcome.name().to_owned()),
+        score_e6: Set(it.score_e6),
+        rule_set: Set(it.rule_set.clone()),
+    });
+    alert::Entity::insert_many(rows).exec_without_returning(db).await?;
+    let parties = alerts.iter().flat_map(|alert| {
+        alert.entities.iter().map(|it| alert_entity::ActiveModel {
+            alert_seq: Set(alert.seq),
+            role: Set(it.role.clone()),
+            kind: Set(it.kind.clone()),
+            entity_id: Set(it.id.clone()),
+        })
+    });
+    let parties: Vec<alert_entity::ActiveModel> = parties.collect();
+    if !parties.is_empty() {
+        alert_entity::Entity::insert_many(parties).exec_without_returning(db).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! The projection and the work beside it, over a real file.
+
+use engine::decision::{Alert as Raised, Flags, RuleHit};
+
+use super::*;
+
+fn decision(n: u64, severities: &[Severity]) -> Decision {
+    let hit = RuleHit {
+        rule: "mule".into(),
+        reason: "Many send to one".into(),
+        customer_reason: None,
+        severity: None,
+        contribution_e6: 0,
+        shadow: false,
+    };
+    Decision {
+        id: format!("dec_{n}"),
+        event_id: format!("p{n}"),
+        outcome: Outcome::Block,
+        score_e6: 60_000_000,
+        hits: vec![hit],
+        factors_any_of: Vec::new(),
+        actions: Vec::new(),
+        alerts: severities.iter().map(|it| Raised { severity: *it, rule: Some("mule".into()) }).collect(),
+        features: Vec::new(),
+        rule_set: "aa".into(),
+        valid_until: None,
+        flags: Flags::default(),
+        fallback: None,
+        durable: true,
+    }
+}
+
+fn raised(n: u64, user: &str, severities: &[Severity]) -> Vec<Alert> {
+    let party = Party { role: "payee".into(), kind: "user".into(), id: user.into() };
+    let at = i64::try_from(n).unwrap() * 10;
+    alerts_of(&decision(n, severities), n, "transfer", at, &[party])
+}
+
+async fn desk(folder: &tempfile::TempDir) -> Desk {
+    Desk::open(&folder.path().join("weir.db")).await.unwrap()
+}
+
+#[tokio::test]
+async fn pages_filters_and_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = desk(&folder).await;
+    let rows = [
+        (3, "u1", vec![Severity::Low, Severity::High]),
+        (5, "u2", vec![Severity::Medium]),
+        (9, "u1", vec![Severity::Critical]),
+    ];
+    let all: Vec<Alert> = rows.iter().flat_map(|(n, user, it)| raised(*n, user, it)).collect();
+    desk.tell_alerts(&all, 10).await.unwrap();
+    let [low, high, medium, critical] = [0, 1, 2, 3].map(|at: usize| all[at].clone());
+    let review =
+        Act { status: Some(Status::InReview), note: Some("calling".into()), by: "ann".into(), at: 1 };
+    desk.act_on_alert(&high.id, &review).await.unwrap();
+    let high = Alert { status: Status::InReview, ..high };
+
+    let check = async |filter: Filter, page: Page, limit: u64, expected: &[&Alert]| {
+        let found = desk.alerts(&filter, page, limit).await.unwrap();
+        assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{filter:?} {page:?}");
+    };
+    let any = Filter::default;
+    let newest = Page::Before(None);
+    check(any(), newest, 9, &[&critical, &medium, &high, &low]).await;
+    check(any(), newest, 2, &[&critical, &medium]).await;
+    check(any(), Page::Before(Some(medium.seq)), 9, &[&high, &low]).await;
+    check(any(), Page::After(low.seq), 2, &[&high, &medium]).await;
+    check(Filter { severity_min: Some(Severity::High), ..any() }, newest, 9, &[&critical, &high]).await;
+    let about = |id: &str| Some(("user".to_owned(), id.to_owned()));
+    check(Filter { entity: about("u1"), ..any() }, newest, 9, &[&critical, &high, &low]).await;
+    check(Filter { entity: about("u9"), ..any() }, newest, 9, &[]).await;
+    check(Filter { from: Some(50), until: Some(90), ..any() }, newest, 9, &[&medium]).await;
+    check(Filter { status: Some(Status::Open), ..any() }, newest, 9, &[&critical, &medium, &low]).await;
+    check(Filter { status: Some(Status::InReview), ..any() }, newest, 9, &[&high]).await;
+    check(Filter { rule: Some("mule".into()), ..any() }, newest, 1, &[&critical]).await;
+    check(Filter { rule: Some("other".into()), ..any() }, newest, 1, &[]).await;
+
+    let note = Act { status: None, note: Some("no answer".into()), by: "ben".into(), at: 2 };
+    desk.act_on_alert(&high.id, &note).await.unwrap();
+    assert_eq!(desk.alert(&high.id).await.unwrap(), Some(high.clone()));
+    assert_eq!(desk.acts_on_alert(&high.id).await.unwrap(), [review, note]);
+    assert_eq!(desk.alert("alt_0").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn rows_and_position_are_written_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = desk(&folder).await;
+    assert_eq!(desk.alerts_told().await.unwrap(), Told { next: 0, seq: None });
+    let first = raised(3, "u1", &[Severity::Low]);
+    desk.tell_alerts(&first, 4).await.unwrap();
+    let told = Told { next: 4, seq: Some(first[0].seq) };
+    assert_eq!(desk.alerts_told().await.unwrap(), told);
+    // A row that is there already: the whole batch is refused, its position too.
+    let both = [raised(5, "u1", &[Severity::Low]), first].concat();
+    assert!(desk.tell_alerts(&both, 6).await.is_err());
+    assert_eq!(desk.alerts_told().await.unwrap(), told);
+}
+
+#[tokio::test]
+async fn a_dropped_projection_is_told_again_and_the_work_is_still_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = raised(3, "u1", &[Severity::Low, Severity::High]);
+    let act = Act { status: Some(Status::Confirmed), note: None, by: "ann".into(), at: 1 };
+    {
+        let desk = desk(&folder).await;
+        desk.tell_alerts(&all, 4).await.unwrap();
+        desk.act_on_alert(&all[1].id, &act).await.unwrap();
+        // As an operator might, by hand.
+        sea_orm::ConnectionTrait::execute_unprepared(&desk.db, "DROP TABLE alerts").await.unwrap();
+        desk.close().await;
+    }
+    let desk = desk(&folder).await;
+    assert_eq!(desk.alerts_told().await.unwrap(), Told { next: 0, seq: None });
+    desk.tell_alerts(&all, 4).await.unwrap();
+    let found = desk.alerts(&Filter::default(), Page::After(0), 9).await.unwrap();
+    assert_eq!(found[1], Alert { status: Status::Confirmed, ..all[1].clone() });
+    desk.forget_alerts().await.unwrap();
+    assert_eq!(desk.alerts_told().await.unwrap().next, 0);
+    assert_eq!(desk.acts_on_alert(&all[1].id).await.unwrap(), [act]);
+}
