@@ -1,1 +1,183 @@
-//! HTTP: the server, keys, errors, paging, live streams.
+//! HTTP: the server, keys, errors, paging, live streams; and beside each other the routers, of which [`risk`] is one.
+//!
+//! A request passes, in this order: its connection's limits ([`server`]), the count of requests, its key ([`keys`]), its
+//! body ([`request`]), its route. Whatever goes wrong on the way is a [`problem::Problem`].
+
+pub mod app;
+mod docs;
+mod health;
+pub mod keys;
+pub mod limits;
+pub mod metrics;
+pub mod page;
+pub mod problem;
+pub mod request;
+pub mod risk;
+pub mod server;
+mod sizes;
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router, middleware};
+use desk::Desk;
+use stream::gate::Gate;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::{App, Patience};
+use crate::docs::Document;
+use crate::keys::{Doors, Keys};
+use crate::metrics::Metrics;
+use crate::problem::{Code, Problem};
+use crate::risk::door::Door;
+use crate::risk::follow::{self, Told};
+use crate::risk::rules::{Jobs, Trial};
+use crate::server::Traffic;
+
+/// A server that is ready to serve.
+#[derive(Debug)]
+pub struct Server {
+    app: Arc<App>,
+    router: Router,
+}
+
+/// What a server is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where events are decided.
+    pub gate: Arc<Gate>,
+    /// What people keep.
+    pub desk: Desk,
+    /// Runs the tests of a rule set.
+    pub trial: Arc<dyn Trial>,
+    /// How far behind the engine clock an event's time may lie.
+    pub past_max: Duration,
+    /// How long a client is waited for.
+    pub patience: Patience,
+}
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum NoServer {
+    /// The database failed.
+    #[error(transparent)]
+    Desk(#[from] desk::Error),
+    /// Two metrics have one name.
+    #[error(transparent)]
+    Metrics(#[from] prometheus::Error),
+}
+
+impl Server {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// If the keys cannot be read.
+    pub async fn new(parts: Parts) -> Result<Self, NoServer> {
+        let Parts { gate, desk, trial, past_max, patience } = parts;
+        let keys = Arc::new(Keys::read(desk.clone()).await?);
+        let metrics = Arc::new(Metrics::new()?);
+        let (router, document) = routes().split_for_parts();
+        let doors = Doors::of(&document, Arc::clone(&keys));
+        let app = Arc::new(App {
+            door: Arc::new(Door::new(gate)),
+            desk,
+            keys,
+            traffic: Arc::new(Traffic::new(Arc::clone(&metrics))),
+            metrics,
+            told: Told::default(),
+            jobs: Jobs::default(),
+            trial,
+            document: Document::of(&document),
+            past_max,
+            patience,
+        });
+        let router = router
+            .route_layer(middleware::from_fn_with_state(doors, keys::admit))
+            .route("/docs", get(docs::page_moved))
+            .route("/docs/", get(docs::page))
+            .route("/docs/{*file}", get(docs::page_file))
+            .route_layer(middleware::from_fn_with_state(Arc::clone(&app.traffic), server::count))
+            .method_not_allowed_fallback(method_not_allowed)
+            .fallback(no_such_route)
+            .layer(CatchPanicLayer::custom(panicked))
+            .with_state(Arc::clone(&app));
+        Ok(Self { app, router })
+    }
+
+    /// What every request passes: to stop the server, and to tell it of the memory limit.
+    pub fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(&self.app.traffic)
+    }
+
+    /// What is counted and timed.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.app.metrics)
+    }
+
+    /// Serves until it is stopped; what was accepted is then finished, and all its alerts are told.
+    pub async fn serve(self, listener: TcpListener) {
+        let Self { app, router } = self;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&app.keys).keep_fresh());
+        tasks.spawn(sizes::keep_counted(Arc::clone(&app)));
+        let follower = {
+            let app = Arc::clone(&app);
+            let stopping = app.traffic.stopping();
+            tokio::spawn(async move {
+                follow::follow(Arc::clone(&app.door), app.desk.clone(), &app.told, &app.metrics, stopping)
+                    .await;
+            })
+        };
+        server::serve(listener, router, Arc::clone(&app.traffic), app.patience).await;
+        // It ends by itself when everything durable is told; not told is told at the next start.
+        let _ = tokio::time::timeout(limits::STOP_TIME_MAX, follower).await;
+        tasks.shutdown().await;
+    }
+}
+
+/// All documented routes.
+fn routes() -> OpenApiRouter<Arc<App>> {
+    risk::routes()
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(openapi))
+        .routes(routes!(docs::about_problem))
+}
+
+/// This document
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "documentation",
+    responses((status = 200, description = "OpenAPI 3.1, with the event types of the rule set in force", body = serde_json::Value))
+)]
+async fn openapi(State(app): State<Arc<App>>) -> Json<serde_json::Value> {
+    Json(app.document.with(&app.door.in_force().rules.typed.schema))
+}
+
+async fn no_such_route(request: axum::extract::Request) -> Problem {
+    let path = stream::intake::shown(request.uri().path());
+    Problem::new(Code::NoSuchRoute, format!("there is nothing at {path}: `/docs` shows what there is"))
+}
+
+async fn method_not_allowed(request: axum::extract::Request) -> Problem {
+    let detail = format!("`{}` is not possible here: the header `Allow` names what is", request.method());
+    Problem::new(Code::MethodNotAllowed, detail)
+}
+
+/// A bug must not take the connection with it; the panic itself is in the log already.
+fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    Problem::internal(&"a panic").into_response()
+}
+
+/// An event that a schema takes, to begin with.
+pub fn example_event(schema: &rules::schema::Schema) -> String {
+    docs::example(schema).to_string()
+}

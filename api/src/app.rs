@@ -1,0 +1,69 @@
+//! What all routes share.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use desk::Desk;
+use rules::time::Micros;
+
+use crate::docs::Document;
+use crate::keys::Keys;
+use crate::limits::{BODY_TIME_MAX, HEADER_TIME_MAX};
+use crate::metrics::Metrics;
+use crate::risk::door::Door;
+use crate::risk::follow::Told;
+use crate::risk::rules::{Jobs, Trial};
+use crate::server::Traffic;
+
+/// What all routes share.
+#[derive(Debug)]
+pub struct App {
+    /// Where events are decided.
+    pub door: Arc<Door>,
+    /// What people keep.
+    pub desk: Desk,
+    /// Who may call.
+    pub keys: Arc<Keys>,
+    /// What is counted and timed.
+    pub metrics: Arc<Metrics>,
+    /// What every request passes.
+    pub traffic: Arc<Traffic>,
+    /// How far the alerts are told.
+    pub told: Told,
+    /// Rule sets on their way into force.
+    pub jobs: Jobs,
+    /// Runs the tests of a rule set.
+    pub trial: Arc<dyn Trial>,
+    /// The OpenAPI document.
+    pub document: Document,
+    /// How far behind the engine clock an event's time may lie.
+    pub past_max: Duration,
+    /// How long a client is waited for.
+    pub patience: Patience,
+}
+
+/// How long a client is waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience {
+    /// Until the headers of a request are there; behind it the connection is closed.
+    pub headers: Duration,
+    /// Until the body is there.
+    pub body: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { headers: HEADER_TIME_MAX, body: BODY_TIME_MAX }
+    }
+}
+
+/// The wall clock, in microseconds UTC.
+pub fn now() -> Micros {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
+}
+
+/// A length of time in microseconds.
+pub fn micros(span: Duration) -> Micros {
+    Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX)
+}

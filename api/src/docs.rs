@@ -1,0 +1,147 @@
+//! The OpenAPI document, and a page that shows it and needs no internet.
+//!
+//! Operations are described where they are handled. What is the same for all of them is added here: the problems that
+//! any may answer, those that an operation names in its extension `x-problems` as responses with an example, and the
+//! schema of events, which the rule set in force declares.
+
+mod events;
+
+pub(crate) use events::example;
+
+use std::sync::Arc;
+
+use axum::extract::Path;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use rules::schema::Schema;
+use serde_json::{Map, Value, json};
+use utoipa::openapi::OpenApi;
+use utoipa_swagger_ui::Config;
+
+use crate::keys::SCHEME;
+use crate::problem::{self, Code, Problem};
+
+/// Under which member an operation names the problems of its own.
+const PROBLEMS: &str = "x-problems";
+/// What any operation may answer.
+const ANYWHERE: [Code; 4] =
+    [Code::MethodNotAllowed, Code::InvalidParameter, Code::Internal, Code::Unavailable];
+/// What any operation that asks for a key may answer.
+const WITH_KEY: [Code; 2] = [Code::Unauthorized, Code::Forbidden];
+/// What any operation with a body may answer.
+const WITH_BODY: [Code; 4] =
+    [Code::MalformedJson, Code::RequestTimeout, Code::BodyTooLarge, Code::UnsupportedMediaType];
+
+/// The document without what the rule set declares.
+#[derive(Clone, Debug)]
+pub struct Document(Arc<Value>);
+
+impl Document {
+    /// Of what the routes say.
+    pub fn of(routes: &OpenApi) -> Self {
+        let mut document = serde_json::to_value(routes).unwrap_or_default();
+        document["info"] = json!({
+            "title": "Weir",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "A gate in the stream of payments: every transaction gets `allow`, `challenge` or `block`, \
+                a score and reasons, before the money moves. Errors are problem documents (RFC 9457) whose `errors` \
+                name each wrong place.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        });
+        document["components"]["securitySchemes"][SCHEME] = json!({
+            "type": "http", "scheme": "bearer",
+            "description": "An API key, made by `weir keys create`. The roles that an operation asks for stand beside it.",
+        });
+        let operations = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+        for operation in operations.filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+            describe_problems(operation);
+        }
+        Self(Arc::new(document))
+    }
+
+    /// The document under a schema.
+    pub fn with(&self, schema: &Schema) -> Value {
+        let mut document = (*self.0).clone();
+        let schemas = &mut document["components"]["schemas"];
+        for (name, it) in events::schemas(schema) {
+            schemas[name] = it;
+        }
+        let example = events::example(schema);
+        for (path, wrap) in [("/v1/decisions", false), ("/v1/events", false), ("/v1/decisions/batch", true)] {
+            let body = if wrap { json!({ "events": [example.clone()] }) } else { example.clone() };
+            document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"] = body;
+        }
+        document
+    }
+}
+
+fn describe_problems(operation: &mut Value) {
+    let own = operation.as_object_mut().and_then(|it| it.remove(PROBLEMS)).unwrap_or_default();
+    let own = own.as_array().into_iter().flatten().filter_map(|it| Code::from_name(it.as_str()?));
+    let mut codes: Vec<Code> = own.chain(ANYWHERE).collect();
+    if operation.get("security").is_some() {
+        codes.extend(WITH_KEY);
+    }
+    if operation.get("requestBody").is_some() {
+        codes.extend(WITH_BODY);
+    }
+    codes.sort_unstable();
+    codes.dedup();
+    for code in codes {
+        let response = &mut operation["responses"][code.status().as_str()];
+        // One status may stand for several codes: each is an example.
+        let description = match response["description"].as_str() {
+            Some(others) => format!("{others}; {}", code.title()),
+            None => code.title().to_owned(),
+        };
+        response["description"] = description.into();
+        if matches!(code, Code::Overloaded | Code::Unavailable) {
+            response["headers"]["Retry-After"] = json!({ "description": "Seconds after which to come again", "schema": { "type": "integer" } });
+        }
+        let content = &mut response["content"][problem::MEDIA_TYPE];
+        content["schema"] = json!({ "$ref": "#/components/schemas/Problem" });
+        let example = serde_json::to_value(Problem::new(code, code.title()).body()).unwrap_or_default();
+        content["examples"][code.name()] = json!({ "summary": code.advice(), "value": example });
+    }
+}
+
+/// A page about a problem.
+#[utoipa::path(
+    get, path = "/problems/{code}", tag = "documentation",
+    params(("code" = String, Path, description = "A problem's `code`", example = "invalid_fields")),
+    responses((status = 200, description = "What the problem means and what to do", body = String, content_type = "text/plain")),
+    extensions(("x-problems" = json!(["no_such_route"])))
+)]
+pub(crate) async fn about_problem(Path(code): Path<String>) -> Result<String, Problem> {
+    let code = Code::from_name(&code)
+        .ok_or_else(|| Problem::new(Code::NoSuchRoute, "there is no problem of this code"))?;
+    Ok(format!("{} ({})\n{}\n\n{}\n", code.name(), code.status(), code.title(), code.advice()))
+}
+
+/// The page's address without its slash, from which its files would not be found.
+pub(crate) async fn page_moved() -> Redirect {
+    Redirect::permanent("/docs/")
+}
+
+/// The page.
+pub(crate) async fn page() -> Response {
+    page_file(Path(String::new())).await
+}
+
+/// A file of the page.
+pub(crate) async fn page_file(Path(file): Path<String>) -> Response {
+    let config = Arc::new(Config::from("/openapi.json").persist_authorization(true));
+    match utoipa_swagger_ui::serve(&file, config) {
+        Ok(Some(found)) => {
+            // Whatever the page may come to hold: it loads nothing from elsewhere.
+            let policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
+            let headers = [
+                (header::CONTENT_TYPE, found.content_type),
+                (header::CONTENT_SECURITY_POLICY, policy.to_owned()),
+            ];
+            (StatusCode::OK, headers, found.bytes.into_owned()).into_response()
+        }
+        Ok(None) => Problem::new(Code::NoSuchRoute, "the page has no such file").into_response(),
+        Err(error) => Problem::internal(&error).into_response(),
+    }
+}

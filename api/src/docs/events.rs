@@ -1,0 +1,121 @@
+//! The JSON Schema of events, as the schema of the rule set declares them: one object per event type.
+
+use rules::schema::{EventType, FieldType, Schema};
+use serde_json::{Map, Value, json};
+
+/// The components `Event`, and one for each event type.
+pub(super) fn schemas(schema: &Schema) -> Vec<(String, Value)> {
+    let of = |it: &EventType| (component(it), event_type(it, schema));
+    let mut all: Vec<(String, Value)> = schema.events.iter().map(of).collect();
+    let mapping: Map<String, Value> =
+        schema.events.iter().map(|it| (it.name.clone(), reference(&component(it)))).collect();
+    let one_of: Vec<Value> = mapping.values().map(|it| json!({ "$ref": it })).collect();
+    let event = json!({
+        "title": "Event",
+        "description": format!("Something that happened, of a type of the schema `{}`.", schema.name),
+        "oneOf": one_of,
+        "discriminator": { "propertyName": "type", "mapping": mapping },
+    });
+    all.push(("Event".to_owned(), event));
+    all
+}
+
+fn component(it: &EventType) -> String {
+    format!("Event.{}", it.name)
+}
+
+fn reference(component: &str) -> Value {
+    format!("#/components/schemas/{component}").into()
+}
+
+/// An event of the first type, with all that is required: a document's example.
+pub(crate) fn example(schema: &Schema) -> Value {
+    let mut event = Map::new();
+    event.insert("id".to_owned(), "p-1".into());
+    let Some(first) = schema.events.first() else { return Value::Object(event) };
+    event.insert("type".to_owned(), first.name.clone().into());
+    for field in first.fields.iter().filter(|it| !it.optional && it.derived.is_none()) {
+        if let Some(declared) = schema.field(field.field) {
+            event.insert(declared.name.clone(), field_example(&declared.name, declared.ty, schema));
+        }
+    }
+    Value::Object(event)
+}
+
+fn event_type(it: &EventType, schema: &Schema) -> Value {
+    let mut properties = Map::new();
+    let mut required = vec!["id".to_owned(), "type".to_owned()];
+    let id = json!({ "type": "string", "minLength": 1, "maxLength": 128, "description": "The caller's own; sent again, it gets the first answer." });
+    properties.insert("id".to_owned(), id);
+    properties.insert("type".to_owned(), json!({ "const": it.name }));
+    let time = json!({ "type": "string", "format": "date-time", "description": "RFC 3339 with an offset; left out: the time of arrival." });
+    properties.insert("time".to_owned(), time);
+    let recheck = json!({ "type": "string", "description": "The event that this one decides again." });
+    properties.insert("recheck_of".to_owned(), recheck);
+    let extra = json!({ "type": "object", "description": "The caller's own: kept, and read by no rule." });
+    properties.insert("extra".to_owned(), extra);
+    for field in it.fields.iter().filter(|it| it.derived.is_none()) {
+        let Some(declared) = schema.field(field.field) else { continue };
+        properties.insert(declared.name.clone(), field_type(declared.ty, schema));
+        if !field.optional {
+            required.push(declared.name.clone());
+        }
+    }
+    json!({
+        "title": it.name, "type": "object", "properties": properties, "required": required,
+        "additionalProperties": false,
+    })
+}
+
+fn field_type(ty: FieldType, schema: &Schema) -> Value {
+    match ty {
+        FieldType::Flag => json!({ "type": "boolean" }),
+        FieldType::Int => json!({ "type": "integer" }),
+        FieldType::Decimal { scale } => {
+            json!({ "type": "string", "description": format!("A decimal number of at most {scale} digits behind the point."), "examples": ["12.5"] })
+        }
+        FieldType::Money { currency } => {
+            let currency = match currency {
+                Some(fixed) => json!({ "const": fixed.code() }),
+                None => json!({ "type": "string", "pattern": "^[A-Z]{3}$" }),
+            };
+            let value = json!({ "type": "integer", "description": "In minor units." });
+            json!({
+                "type": "object", "properties": { "value": value, "currency": currency },
+                "required": ["value", "currency"], "additionalProperties": false,
+            })
+        }
+        FieldType::Place => {
+            let degrees = |most: i32| json!({ "type": "number", "minimum": -most, "maximum": most });
+            json!({
+                "type": "object", "properties": { "lat": degrees(90), "lon": degrees(180) },
+                "required": ["lat", "lon"], "additionalProperties": false,
+            })
+        }
+        FieldType::Time => json!({ "type": "string", "format": "date-time" }),
+        FieldType::Duration => json!({ "type": "string", "examples": ["90m"] }),
+        FieldType::Text { max_bytes } => json!({ "type": "string", "maxLength": max_bytes }),
+        FieldType::Enum(id) => json!({ "enum": schema.enum_type(id).map_or(&[][..], |it| &it.values) }),
+        FieldType::Entity(kind) => {
+            let kind = schema.kinds.get(kind.index()).map_or("entity", |it| it.name.as_str());
+            json!({ "type": "string", "minLength": 1, "maxLength": 256, "description": format!("The id of a {kind}.") })
+        }
+    }
+}
+
+fn field_example(name: &str, ty: FieldType, schema: &Schema) -> Value {
+    match ty {
+        FieldType::Flag => json!(true),
+        FieldType::Int => json!(1),
+        FieldType::Decimal { .. } => json!("1"),
+        FieldType::Money { currency } => {
+            json!({ "value": 1250, "currency": currency.unwrap_or(schema.currency).code() })
+        }
+        FieldType::Place => json!({ "lat": 29.56, "lon": 106.55 }),
+        FieldType::Time => json!("2026-01-05T08:00:00+08:00"),
+        FieldType::Duration => json!("90m"),
+        FieldType::Enum(id) => json!(schema.enum_type(id).and_then(|it| it.values.first())),
+        FieldType::Text { .. } => json!("5732"),
+        FieldType::Entity(_) => json!(format!("{name}-1")),
+    }
+}

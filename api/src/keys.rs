@@ -1,0 +1,174 @@
+//! Who calls, and whether they may: keys are looked up by hash, and the roles that an operation asks for are those that
+//! its description in the OpenAPI document names. What is documented is what is enforced.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use desk::Desk;
+use desk::key::{Key, KeyHash, Role};
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::Operation;
+
+use crate::limits::KEYS_REFRESH;
+use crate::problem::{Code, Problem, Where};
+
+/// The name of the security scheme in the OpenAPI document.
+pub const SCHEME: &str = "key";
+
+/// The valid keys, in memory: a request never waits for the database because of its key, except the first of a key that
+/// was made since they were last read.
+#[derive(Debug)]
+pub struct Keys {
+    desk: Desk,
+    valid: ArcSwap<HashMap<String, Arc<Caller>>>,
+}
+
+/// Who calls.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Caller {
+    /// The key's name.
+    pub name: String,
+    /// What its holder is.
+    pub role: Role,
+}
+
+impl Keys {
+    /// Reads the valid keys.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn read(desk: Desk) -> Result<Self, desk::Error> {
+        let keys = Self { desk, valid: ArcSwap::default() };
+        keys.refresh().await?;
+        Ok(keys)
+    }
+
+    /// Reads them again, as long as somebody holds them: so a revoked key is refused soon.
+    pub async fn keep_fresh(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(KEYS_REFRESH);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.refresh().await {
+                tracing::warn!(%error, "the API keys cannot be read; those known stay valid");
+            }
+        }
+    }
+
+    async fn refresh(&self) -> Result<(), desk::Error> {
+        let keys = self.desk.keys().await?.into_iter().filter(|it| it.revoked_at.is_none());
+        self.valid.store(Arc::new(keys.map(|it| (it.hash.clone(), caller(it))).collect()));
+        Ok(())
+    }
+
+    /// Who holds a key; none if it is not valid.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn caller(&self, key: &str) -> Result<Option<Arc<Caller>>, desk::Error> {
+        let hash = KeyHash::of(key);
+        if let Some(known) = self.valid.load().get(&hash.text()) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        Ok(self.desk.key_of(hash).await?.map(caller))
+    }
+}
+
+fn caller(key: Key) -> Arc<Caller> {
+    Arc::new(Caller { name: key.name, role: key.role })
+}
+
+/// Which roles each operation asks for; an operation that is not in it asks for an admin.
+#[derive(Clone, Debug)]
+pub struct Doors {
+    keys: Arc<Keys>,
+    /// By method and path: none if the operation is open to all.
+    roles: Arc<HashMap<(String, String), Option<Vec<Role>>>>,
+}
+
+impl Doors {
+    /// Of the operations of a document.
+    pub fn of(document: &OpenApi, keys: Arc<Keys>) -> Self {
+        let operations = document.paths.paths.iter().flat_map(|(path, item)| {
+            let all = [
+                ("GET", &item.get),
+                ("PUT", &item.put),
+                ("POST", &item.post),
+                ("DELETE", &item.delete),
+                ("PATCH", &item.patch),
+            ];
+            all.into_iter()
+                .filter_map(move |(method, it)| Some(((method.to_owned(), path.clone()), it.as_ref()?)))
+        });
+        let roles = operations.map(|(of, it)| (of, roles_of(it))).collect();
+        Self { keys, roles: Arc::new(roles) }
+    }
+}
+
+/// The roles that an operation's description names; none if it names no security at all.
+pub fn roles_of(operation: &Operation) -> Option<Vec<Role>> {
+    let security = serde_json::to_value(operation.security.as_ref()?).unwrap_or_default();
+    let named = security.as_array().into_iter().flatten().filter_map(|it| it.get(SCHEME)?.as_array());
+    Some(named.flatten().filter_map(|it| Role::from_name(it.as_str()?)).collect())
+}
+
+/// Lets a request through whose key may do what it asks for, with its [`Caller`] as an extension.
+pub async fn admit(State(doors): State<Doors>, mut request: Request, next: Next) -> Response {
+    let Some(roles) = doors.roles_for(&request) else { return next.run(request).await };
+    let caller = match key_of(&request).map(str::to_owned) {
+        Ok(key) => doors.caller(&key, &roles).await,
+        Err(problem) => Err(problem),
+    };
+    match caller {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+impl Doors {
+    /// The roles that an operation asks for; none if it is open to all.
+    fn roles_for(&self, request: &Request) -> Option<Vec<Role>> {
+        let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+        // What a HEAD may see is what a GET may see.
+        let method = if request.method() == "HEAD" { "GET" } else { request.method().as_str() };
+        let known = self.roles.get(&(method.to_owned(), path.to_owned()));
+        known.cloned().unwrap_or_else(|| Some(vec![Role::Admin]))
+    }
+
+    /// Who holds a key, if its role is one of these.
+    async fn caller(&self, key: &str, roles: &[Role]) -> Result<Arc<Caller>, Problem> {
+        let found = self.keys.caller(key).await?;
+        let caller =
+            found.ok_or_else(|| unauthorized("the key is not valid: it is unknown, or was revoked"))?;
+        if roles.contains(&caller.role) {
+            return Ok(caller);
+        }
+        let names: Vec<String> = roles.iter().map(|it| format!("`{}`", it.name())).collect();
+        let detail = format!(
+            "a key of the role `{}` may not do this: use one of {}",
+            caller.role.name(),
+            names.join(", ")
+        );
+        Err(Problem::new(Code::Forbidden, detail))
+    }
+}
+
+fn key_of(request: &Request) -> Result<&str, Problem> {
+    let Some(given) = request.headers().get(header::AUTHORIZATION) else {
+        return Err(unauthorized("no key: send the header `Authorization: Bearer KEY`"));
+    };
+    let shape = || unauthorized("the header is not of the form `Authorization: Bearer KEY`");
+    let (scheme, key) = given.to_str().ok().and_then(|it| it.split_once(' ')).ok_or_else(shape)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(key.trim()) } else { Err(shape()) }
+}
+
+fn unauthorized(detail: &str) -> Problem {
+    Problem::at(Code::Unauthorized, Where::Header("Authorization".to_owned()), detail)
+}

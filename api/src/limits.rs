@@ -1,0 +1,49 @@
+//! Every bound of the HTTP interface.
+
+use std::time::Duration;
+
+/// Longest body of one event or amendment, in bytes.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Longest body of a batch, a rule set or a rate table, in bytes.
+pub const LARGE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How deep arrays and objects of a body may be nested.
+pub const JSON_DEPTH_MAX: usize = 32;
+/// Most events of a batch.
+pub const BATCH_EVENTS_MAX: usize = 1_000;
+
+/// How long a client may take to send the headers of a request; behind it the connection is closed.
+pub const HEADER_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long a client may take to send a body.
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+/// Requests that are worked on at once; further ones are refused and told to come again.
+pub const REQUESTS_MAX: usize = 1_024;
+/// Live streams at once: each is held for as long as somebody looks.
+pub const STREAMS_MAX: usize = 256;
+/// Connections at once; further ones wait to be accepted.
+pub const CONNECTIONS_MAX: usize = 8_192;
+/// How long a stopping server waits for what was accepted.
+pub const STOP_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Entries of a page unless the caller says how many.
+pub const PAGE_DEFAULT: u64 = 50;
+/// Most entries of a page.
+pub const PAGE_MAX: u64 = 500;
+/// Recent events of an entity that are shown.
+pub const RECENT_EVENTS_MAX: usize = 50;
+/// Longest note on an alert, in bytes.
+pub const NOTE_BYTES_MAX: usize = 4_096;
+
+/// How far ahead of the wall clock an event's time may lie: senders' clocks differ.
+pub const AHEAD_MAX: Duration = Duration::from_secs(5 * 60);
+/// How far behind the engine clock an event's time may lie, unless the configuration says otherwise.
+pub const PAST_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often the valid keys are read again: a revoked key is refused after at most so long.
+pub const KEYS_REFRESH: Duration = Duration::from_secs(1);
+/// How often the sizes of the state are counted for the metrics.
+pub const SIZES_REFRESH: Duration = Duration::from_secs(15);
+/// How often a live stream without alerts says that it is alive.
+pub const STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+const _: () = assert!(BODY_BYTES_MAX < LARGE_BODY_BYTES_MAX && STREAMS_MAX < REQUESTS_MAX);
+const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);

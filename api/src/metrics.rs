@@ -1,0 +1,203 @@
+//! What is counted and timed, for Prometheus. Labels are names from the rule set or fixed words, never ids.
+
+use std::time::{Duration, Instant};
+
+use engine::decision::Decision;
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
+};
+
+/// All metrics of one server.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    decisions: IntCounterVec,
+    hits: IntCounterVec,
+    alerts: IntCounterVec,
+    fallbacks: IntCounterVec,
+    late: IntCounterVec,
+    repeats: IntCounter,
+    shed: IntCounterVec,
+    stages: HistogramVec,
+    requests: HistogramVec,
+    /// Alerts as they wait to be shown: records of the journal that the projection has not told yet.
+    pub projection_lag: IntGauge,
+    /// Records that were appended and are not durable.
+    pub queue_depth: IntGauge,
+    /// Entities in memory, by kind.
+    pub entities: IntGaugeVec,
+    /// Events that their histories hold, by kind.
+    pub rows: IntGaugeVec,
+    /// Their bytes, by kind.
+    pub bytes: IntGaugeVec,
+    /// What the process takes, in bytes.
+    pub resident: IntGauge,
+    /// Requests that are being worked on.
+    pub in_flight: IntGauge,
+}
+
+/// The parts of a decision's time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// From bytes to a checked event.
+    Intake,
+    /// Locks, features, rules, record.
+    Decide,
+    /// Until the record is durable.
+    Durable,
+}
+
+impl Stage {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Intake => "intake",
+            Self::Decide => "decide",
+            Self::Durable => "durable",
+        }
+    }
+}
+
+/// From two microseconds to half a second.
+fn buckets() -> Vec<f64> {
+    vec![
+        2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5,
+        1.0, 5.0,
+    ]
+}
+
+impl Metrics {
+    /// Fresh ones.
+    ///
+    /// # Errors
+    /// If two of them had one name.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let maker = Maker { registry: &registry };
+        let metrics = Self {
+            decisions: maker.counters("decisions_total", "Decisions, by outcome", &["outcome"])?,
+            hits: maker.counters("rule_hits_total", "Rules that hit, by rule and mode", &["rule", "mode"])?,
+            alerts: maker.counters("alerts_total", "Alerts raised, by severity", &["severity"])?,
+            fallbacks: maker.counters(
+                "fallbacks_total",
+                "Declared fallbacks answered, by cause",
+                &["cause"],
+            )?,
+            late: maker.counters("late_events_total", "Events behind the engine clock", &["how"])?,
+            repeats: maker.counter("repeated_events_total", "Events that had been decided before")?,
+            shed: maker.counters(
+                "shed_total",
+                "Requests refused to protect the rest, by reason",
+                &["reason"],
+            )?,
+            stages: maker.histograms("decision_stage_seconds", "Time of a decision, by stage", &["stage"])?,
+            requests: maker.histograms(
+                "http_request_seconds",
+                "Requests, by route and status",
+                &["route", "status"],
+            )?,
+            projection_lag: maker.gauge("alerts_lag_records", "Durable records not yet told as alerts")?,
+            queue_depth: maker.gauge("journal_queue_records", "Records appended and not yet durable")?,
+            entities: maker.gauges("state_entities", "Entities in memory, by kind", &["kind"])?,
+            rows: maker.gauges("state_rows", "Events in the histories, by kind", &["kind"])?,
+            bytes: maker.gauges("state_bytes", "Bytes of the state, by kind", &["kind"])?,
+            resident: maker.gauge("process_resident_bytes", "Memory that the process takes")?,
+            in_flight: maker.gauge("http_requests_in_flight", "Requests being worked on")?,
+            registry: registry.clone(),
+        };
+        Ok(metrics)
+    }
+
+    /// Counts a decision that was answered.
+    pub fn decided(&self, decision: &Decision) {
+        if decision.flags.repeated {
+            self.repeats.inc();
+            return;
+        }
+        self.decisions.with_label_values(&[decision.outcome.name()]).inc();
+        for hit in &decision.hits {
+            let mode = if hit.shadow { "shadow" } else { "live" };
+            self.hits.with_label_values(&[hit.rule.as_str(), mode]).inc();
+        }
+        for alert in &decision.alerts {
+            self.alerts.with_label_values(&[alert.severity.name()]).inc();
+        }
+        if decision.fallback.is_some() {
+            self.fallbacks.with_label_values(&["deadline"]).inc();
+        }
+        if decision.flags.late {
+            self.late.with_label_values(&[if decision.flags.too_late { "too_late" } else { "late" }]).inc();
+        }
+    }
+
+    /// Counts a request that was refused so that others go on.
+    pub fn shed(&self, reason: &str) {
+        self.shed.with_label_values(&[reason]).inc();
+    }
+
+    /// Notes how long a stage took, and gives the time at which the next begins.
+    pub fn took(&self, stage: Stage, since: Instant) -> Instant {
+        let now = Instant::now();
+        self.stages.with_label_values(&[stage.name()]).observe(now.duration_since(since).as_secs_f64());
+        now
+    }
+
+    /// Notes a request that was answered.
+    pub fn answered(&self, route: &str, status: u16, took: Duration) {
+        self.requests.with_label_values(&[route, status.to_string().as_str()]).observe(took.as_secs_f64());
+    }
+
+    /// All of them, as Prometheus reads them.
+    ///
+    /// # Errors
+    /// If one of them cannot be written, which is a bug.
+    pub fn text(&self) -> Result<Vec<u8>, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+
+    /// A histogram of a caller's own, registered beside the others.
+    ///
+    /// # Errors
+    /// If its name is taken.
+    pub fn histogram(&self, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {
+        let histogram =
+            Histogram::with_opts(HistogramOpts::new(format!("weir_{name}"), help).buckets(buckets()))?;
+        self.registry.register(Box::new(histogram.clone()))?;
+        Ok(histogram)
+    }
+}
+
+/// Makes metrics and registers them.
+struct Maker<'a> {
+    registry: &'a Registry,
+}
+
+impl Maker<'_> {
+    fn keep<T: prometheus::core::Collector + Clone + 'static>(&self, it: T) -> Result<T, prometheus::Error> {
+        self.registry.register(Box::new(it.clone()))?;
+        Ok(it)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        self.keep(IntCounter::new(format!("weir_{name}"), help)?)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+        self.keep(IntCounterVec::new(Opts::new(format!("weir_{name}"), help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        self.keep(IntGauge::new(format!("weir_{name}"), help)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+        self.keep(IntGaugeVec::new(Opts::new(format!("weir_{name}"), help), labels)?)
+    }
+
+    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {
+        let options = HistogramOpts::new(format!("weir_{name}"), help).buckets(buckets());
+        self.keep(HistogramVec::new(options, labels)?)
+    }
+}

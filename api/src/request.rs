@@ -1,0 +1,246 @@
+//! What comes in with a request, read within limits: the body, the query, parts of the path. Whatever is wrong with it
+//! is a [`Problem`] that says where.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::header;
+use axum::http::request::Parts;
+use rules::time::Micros;
+use stream::intake::{self, shown};
+
+use crate::app::App;
+use crate::limits::JSON_DEPTH_MAX;
+use crate::problem::{Code, Problem, Where};
+
+/// A JSON body of at most so many bytes, not yet read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JsonText<const BYTES_MAX: usize>(pub Bytes);
+
+impl<const BYTES_MAX: usize> FromRequest<Arc<App>> for JsonText<BYTES_MAX> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        check_type(&request)?;
+        let body = axum::body::to_bytes(request.into_body(), BYTES_MAX);
+        let patience = app.patience.body;
+        let Ok(read) = tokio::time::timeout(patience, body).await else {
+            let detail = format!("the body was not there after {patience:?}: send it at once");
+            return Err(Problem::at(Code::RequestTimeout, whole_body(), detail));
+        };
+        let bytes = read.map_err(|error| unread(&error, BYTES_MAX))?;
+        check_depth(&bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl<const BYTES_MAX: usize> JsonText<BYTES_MAX> {
+    /// The body in the shape of a type.
+    ///
+    /// # Errors
+    /// If it is no JSON, or has another shape.
+    pub fn read<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, Problem> {
+        serde_json::from_slice(&self.0).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => Problem::field("", error.to_string()),
+            _ => malformed(&error.to_string()),
+        })
+    }
+}
+
+/// The body is no JSON, as the reader says.
+pub fn malformed(said: &str) -> Problem {
+    Problem::at(Code::MalformedJson, whole_body(), said)
+}
+
+fn whole_body() -> Where {
+    Where::Pointer("#".to_owned())
+}
+
+fn check_type(request: &Request) -> Result<(), Problem> {
+    let Some(given) = request.headers().get(header::CONTENT_TYPE) else { return Ok(()) };
+    let essence = given.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let place = Where::Header("Content-Type".to_owned());
+    let detail = format!("the body is {} by its own word: send `application/json`", shown(given.as_bytes()));
+    Err(Problem::at(Code::UnsupportedMediaType, place, detail))
+}
+
+fn unread(error: &axum::Error, bytes_max: usize) -> Problem {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(it) = cause {
+        // By name: the type is of a crate that nothing else here needs.
+        if it.to_string() == "length limit exceeded" {
+            let detail = format!("the body is longer than {bytes_max} bytes: send less at once");
+            return Problem::at(Code::BodyTooLarge, whole_body(), detail);
+        }
+        cause = it.source();
+    }
+    Problem::at(Code::MalformedJson, whole_body(), format!("the body ended early: {error}"))
+}
+
+/// Refuses what is nested too deep: the readers below skip what they need not look at, and would go to any depth.
+fn check_depth(body: &[u8]) -> Result<(), Problem> {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if JSON_DEPTH_MAX < depth {
+            return Err(malformed(&format!("arrays and objects are nested deeper than {JSON_DEPTH_MAX}")));
+        }
+    }
+    Ok(())
+}
+
+/// The parameters of a query, taken one by one; what nobody took is refused.
+#[derive(Debug, Default)]
+pub struct Params {
+    given: BTreeMap<String, String>,
+    asked: Vec<&'static str>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let given = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
+        let given = given.map_err(|it| Problem::new(Code::InvalidParameter, it.body_text()))?.0;
+        let mut params = Self::default();
+        for (name, value) in given {
+            if params.given.insert(name.clone(), value).is_some() {
+                return Err(Problem::parameter(&name, format!("{} is there twice", shown(&name))));
+            }
+        }
+        Ok(params)
+    }
+}
+
+impl Params {
+    /// A text.
+    pub fn text(&mut self, name: &'static str) -> Option<String> {
+        self.asked.push(name);
+        self.given.remove(name)
+    }
+
+    /// A value that a text says, in words that follow it: `is not …`.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn value<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Problem> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let refused = |problem| Problem::parameter(name, format!("{} {problem}", shown(&text)));
+        read(&text).map(Some).map_err(refused)
+    }
+
+    /// A whole number within a range.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn number(
+        &mut self,
+        name: &'static str,
+        within: std::ops::RangeInclusive<u64>,
+    ) -> Result<Option<u64>, Problem> {
+        self.value(name, |text| {
+            let number = text.parse().ok().filter(|it| within.contains(it));
+            number.ok_or_else(|| format!("is not a whole number from {} to {}", within.start(), within.end()))
+        })
+    }
+
+    /// A time, RFC 3339.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn time(&mut self, name: &'static str) -> Result<Option<Micros>, Problem> {
+        self.value(name, |text| intake::time::rfc3339(text.as_bytes()))
+    }
+
+    /// One of a few names.
+    ///
+    /// # Errors
+    /// If it is none of them.
+    pub fn one_of<T: Copy>(
+        &mut self,
+        name: &'static str,
+        all: &[T],
+        name_of: fn(T) -> &'static str,
+    ) -> Result<Option<T>, Problem> {
+        self.value(name, |text| {
+            let names = all.iter().map(|it| name_of(*it));
+            let found = all.iter().copied().find(|it| name_of(*it) == text);
+            found.ok_or_else(|| format!("is none of {}", intake::listed(names)))
+        })
+    }
+
+    /// Refuses what nobody asked for.
+    ///
+    /// # Errors
+    /// If there is such a parameter.
+    pub fn finish(self) -> Result<(), Problem> {
+        match self.given.keys().next() {
+            None => Ok(()),
+            Some(name) => {
+                let suggestion = intake::suggestion(name, self.asked.iter().copied());
+                Err(Problem::parameter(name, format!("{} is no parameter{suggestion}", shown(name))))
+            }
+        }
+    }
+}
+
+/// The parts of a path that are names, decoded.
+#[derive(Debug)]
+pub struct Names<T>(pub T);
+
+impl<S: Send + Sync, T: serde::de::DeserializeOwned + Send> FromRequestParts<S> for Names<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(names) = Path::<T>::from_request_parts(parts, state).await.map_err(|it| {
+            Problem::at(Code::InvalidParameter, Where::Parameter("path".to_owned()), it.body_text())
+        })?;
+        Ok(Self(names))
+    }
+}
+
+/// A JSON pointer's member name, escaped.
+pub fn escaped(name: &str) -> Cow<'_, str> {
+    if name.contains(['~', '/']) {
+        Cow::Owned(name.replace('~', "~0").replace('/', "~1"))
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nesting_is_counted_outside_of_texts() {
+        let check =
+            |body: &str, deep: bool| assert_eq!(check_depth(body.as_bytes()).is_err(), deep, "{body}");
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        check(&nested(JSON_DEPTH_MAX), false);
+        check(&nested(JSON_DEPTH_MAX + 1), true);
+        check(&format!("\"{}\"", "[".repeat(99)), false);
+        check(&format!("\"\\\"{}\"", "{".repeat(99)), false);
+        check(&format!("\"\\\\\"{}", "{".repeat(99)), true);
+        check(&"[]".repeat(99), false);
+        check(&"]".repeat(99), false);
+    }
+}

@@ -1,0 +1,39 @@
+//! The gate's own interface: decisions, alerts, entities, rules, lists.
+
+mod alerts;
+mod decisions;
+pub mod door;
+mod entities;
+mod events;
+pub(crate) mod follow;
+mod incoming;
+mod lists;
+pub mod rules;
+mod value;
+mod wire;
+
+use std::sync::Arc;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+
+/// Its routes.
+pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(decisions::decide))
+        .routes(routes!(decisions::decide_batch))
+        .routes(routes!(decisions::explain))
+        .routes(routes!(events::record))
+        .routes(routes!(events::amend))
+        .routes(routes!(alerts::list))
+        .routes(routes!(alerts::watch))
+        .routes(routes!(alerts::show))
+        .routes(routes!(alerts::act))
+        .routes(routes!(entities::show))
+        .routes(routes!(rules::show, rules::put))
+        .routes(routes!(rules::job))
+        .routes(routes!(lists::show, lists::put, lists::delete))
+        .routes(routes!(lists::put_rates))
+}

@@ -1,0 +1,311 @@
+//! Alerts: page by page, one by one, live; and what people do with them.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Sse;
+use axum::response::sse::{Event as Sent, KeepAlive};
+use axum::{Extension, Json};
+use desk::alert::{Act, Alert, Filter, Page, Status};
+use rules::typed::Severity;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use utoipa::ToSchema;
+
+use super::value::{Score, Time};
+use crate::app::{App, now};
+use crate::keys::Caller;
+use crate::limits::{NOTE_BYTES_MAX, PAGE_MAX, STREAM_KEEP_ALIVE};
+use crate::page::{Asked, Cursor};
+use crate::problem::{Code, Problem, Where};
+use crate::request::{JsonText, Names, Params};
+
+const SEVERITIES: [Severity; 4] = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+
+/// An alert: a decision that a person must see.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Alert, title = "Alert")]
+pub(crate) struct AlertBody {
+    /// `alt_` and 32 hexadecimal digits: the same however often alerts are told again.
+    id: String,
+    /// Of the decision that raised it.
+    decision_id: String,
+    /// Of the event that was decided.
+    event_id: String,
+    /// Of the event.
+    event_type: String,
+    /// When it happened.
+    #[schema(value_type = String, format = DateTime)]
+    time: Time,
+    /// `low`, `medium`, `high`, `critical`.
+    severity: &'static str,
+    /// The rule that raised it; null = the policy.
+    rule: Option<String>,
+    /// The rule's reason.
+    reason: Option<String>,
+    /// What was decided.
+    outcome: &'static str,
+    /// Of the decision.
+    #[schema(value_type = f64)]
+    score: Score,
+    /// Whom it is about.
+    entities: Vec<PartyBody>,
+    /// `open`, `in_review`, `confirmed`, `dismissed`.
+    status: &'static str,
+}
+
+/// Who stands in a role of an event.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Party)]
+pub(crate) struct PartyBody {
+    /// The field's name.
+    role: String,
+    /// The entity's kind.
+    kind: String,
+    /// The entity's id.
+    id: String,
+}
+
+impl From<Alert> for AlertBody {
+    fn from(it: Alert) -> Self {
+        let party = |it: desk::alert::Party| PartyBody { role: it.role, kind: it.kind, id: it.id };
+        Self {
+            id: it.id,
+            decision_id: it.decision_id,
+            event_id: it.event_id,
+            event_type: it.event_type,
+            time: Time(it.at),
+            severity: it.severity.name(),
+            rule: it.rule,
+            reason: it.reason,
+            outcome: it.outcome.name(),
+            score: Score(it.score_e6),
+            entities: it.entities.into_iter().map(party).collect(),
+            status: it.status.name(),
+        }
+    }
+}
+
+/// A page of alerts.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Alerts)]
+pub(crate) struct AlertsBody {
+    /// Newest first.
+    alerts: Vec<AlertBody>,
+    /// The cursor of the next page; null = this was the last.
+    next: Option<Cursor>,
+}
+
+/// List alerts
+///
+/// Newest first. Alerts are told from the durable journal, a moment behind the decisions that raise them.
+#[utoipa::path(
+    get, path = "/v1/alerts", tag = "alerts", security(("key" = ["admin", "analyst"])),
+    params(
+        ("severity" = Option<String>, Query, description = "At least so bad: `low`, `medium`, `high`, `critical`", example = "high"),
+        ("status" = Option<String>, Query, description = "`open`, `in_review`, `confirmed`, `dismissed`"),
+        ("rule" = Option<String>, Query, description = "Raised by this rule"),
+        ("kind" = Option<String>, Query, description = "About an entity of this kind: with `id`"),
+        ("id" = Option<String>, Query, description = "About this entity: with `kind`"),
+        ("from" = Option<String>, Query, description = "Event time at or after, RFC 3339"),
+        ("until" = Option<String>, Query, description = "Event time before, RFC 3339"),
+        ("limit" = Option<u64>, Query, description = "Most entries, 1 to 500; otherwise 50"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses((status = 200, description = "A page", body = AlertsBody))
+)]
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    mut params: Params,
+) -> Result<Json<AlertsBody>, Problem> {
+    let asked = Asked::of(&mut params)?;
+    let filter = filter(params)?;
+    let found = app.desk.alerts(&filter, Page::Before(asked.before), asked.limit).await?;
+    let next = asked.next(&found, |it| it.seq);
+    Ok(Json(AlertsBody { alerts: found.into_iter().map(AlertBody::from).collect(), next }))
+}
+
+fn filter(mut params: Params) -> Result<Filter, Problem> {
+    let filter = Filter {
+        severity_min: params.one_of("severity", &SEVERITIES, Severity::name)?,
+        status: params.one_of("status", &Status::ALL, Status::name)?,
+        rule: params.text("rule"),
+        from: params.time("from")?,
+        until: params.time("until")?,
+        entity: match (params.text("kind"), params.text("id")) {
+            (Some(kind), Some(id)) => Some((kind, id)),
+            (None, None) => None,
+            (None, Some(_)) => {
+                return Err(Problem::parameter("kind", "missing: an entity has a `kind` and an `id`"));
+            }
+            (Some(_), None) => {
+                return Err(Problem::parameter("id", "missing: an entity has a `kind` and an `id`"));
+            }
+        },
+    };
+    params.finish()?;
+    Ok(filter)
+}
+
+/// An alert, and what people did with it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AlertHistory {
+    /// The alert.
+    alert: AlertBody,
+    /// What was done, oldest first.
+    acts: Vec<ActBody>,
+}
+
+/// One thing that somebody did with an alert.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Act)]
+pub(crate) struct ActBody {
+    /// What the status was set to; null: it stayed.
+    status: Option<&'static str>,
+    /// What was written about it.
+    note: Option<String>,
+    /// The name of the key that did it.
+    by: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    time: Time,
+}
+
+/// Show an alert
+#[utoipa::path(
+    get, path = "/v1/alerts/{id}", tag = "alerts", security(("key" = ["admin", "analyst"])),
+    params(("id" = String, Path, description = "The alert's id")),
+    responses((status = 200, description = "The alert, and what was done with it", body = AlertHistory)),
+    extensions(("x-problems" = json!(["alert_unknown"])))
+)]
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Names(id): Names<String>,
+) -> Result<Json<AlertHistory>, Problem> {
+    Ok(Json(history(&app, &id).await?))
+}
+
+async fn history(app: &App, id: &str) -> Result<AlertHistory, Problem> {
+    let found = app.desk.alert(id).await?;
+    let unknown =
+        || Problem::at(Code::AlertUnknown, Where::Parameter("id".to_owned()), "there is no such alert");
+    let alert = found.map(AlertBody::from).ok_or_else(unknown)?;
+    let act = |it: Act| ActBody {
+        status: it.status.map(Status::name),
+        note: it.note,
+        by: it.by,
+        time: Time(it.at),
+    };
+    let acts = app.desk.acts_on_alert(id).await?.into_iter().map(act).collect();
+    Ok(AlertHistory { alert, acts })
+}
+
+/// What is done with an alert.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewAct)]
+pub(crate) struct NewAct {
+    /// `open`, `in_review`, `confirmed`, `dismissed`; left out: it stays.
+    status: Option<String>,
+    /// At most 4096 bytes.
+    note: Option<String>,
+}
+
+/// Work on an alert
+///
+/// Sets its status, or writes a note, or both. What was done stays, whatever becomes of the alert's row.
+#[utoipa::path(
+    post, path = "/v1/alerts/{id}/acts", tag = "alerts", security(("key" = ["admin", "analyst"])),
+    params(("id" = String, Path, description = "The alert's id")),
+    request_body(content = NewAct, example = json!({ "status": "in_review", "note": "called the customer" })),
+    responses((status = 200, description = "The alert, and what was done with it", body = AlertHistory)),
+    extensions(("x-problems" = json!(["alert_unknown", "invalid_fields"])))
+)]
+pub(crate) async fn act(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Arc<Caller>>,
+    Names(id): Names<String>,
+    body: JsonText<{ 4 * NOTE_BYTES_MAX }>,
+) -> Result<Json<AlertHistory>, Problem> {
+    let NewAct { status, note } = body.read()?;
+    let status = match status {
+        None => None,
+        Some(name) => Some(Status::from_name(&name).ok_or_else(|| {
+            let names = stream::intake::listed(Status::ALL.iter().map(|it| it.name()));
+            Problem::field("/status", format!("{} is none of {names}", stream::intake::shown(&name)))
+        })?),
+    };
+    if status.is_none() && note.is_none() {
+        return Err(Problem::field("", "nothing to do: send a `status`, a `note`, or both"));
+    }
+    if note.as_ref().is_some_and(|it| NOTE_BYTES_MAX < it.len()) {
+        return Err(Problem::field("/note", format!("longer than {NOTE_BYTES_MAX} bytes")));
+    }
+    // Only of what there is: a note on nothing is a slip.
+    history(&app, &id).await?;
+    let act = Act { status, note, by: caller.name.clone(), at: now() };
+    app.desk.act_on_alert(&id, &act).await?;
+    Ok(Json(history(&app, &id).await?))
+}
+
+/// Watch alerts
+///
+/// Server-sent events: each has the name `alert`, an `id`, and an alert as its data. Sent back as `Last-Event-ID`, the id
+/// resumes where the connection broke off; without it the stream begins with what is raised from now on.
+#[utoipa::path(
+    get, path = "/v1/alerts/stream", tag = "alerts", security(("key" = ["admin", "analyst"])),
+    params(("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last alert that was received")),
+    responses((status = 200, description = "Alerts as they are raised", body = String, content_type = "text/event-stream")),
+    extensions(("x-problems" = json!(["invalid_header"])))
+)]
+pub(crate) async fn watch(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    params: Params,
+) -> Result<Sse<impl tokio_stream::Stream<Item = Result<Sent, Infallible>>>, Problem> {
+    params.finish()?;
+    let after = match headers.get("Last-Event-ID") {
+        None => app.told.seq(),
+        Some(id) => id.to_str().ok().and_then(|it| it.parse().ok()).ok_or_else(|| {
+            let place = Where::Header("Last-Event-ID".to_owned());
+            Problem::at(Code::InvalidHeader, place, "this is no id that the stream gave")
+        })?,
+    };
+    let Some(place) = app.told.watcher() else {
+        let detail = "as many people are watching as may";
+        return Err(Problem::new(Code::Unavailable, detail).retry_after_s(5));
+    };
+    let (send, receive) = mpsc::channel(8);
+    tokio::spawn(async move {
+        let _place = place;
+        // Ends when the client is gone, the server stops, or the database fails: the client comes again.
+        let _ = send_alerts(&app, after, &send).await;
+    });
+    let keep_alive = KeepAlive::new().interval(STREAM_KEEP_ALIVE);
+    Ok(Sse::new(ReceiverStream::new(receive)).keep_alive(keep_alive))
+}
+
+/// Sends alerts after one as they come; none: the stream is at its end.
+async fn send_alerts(app: &App, mut after: i64, to: &mpsc::Sender<Result<Sent, Infallible>>) -> Option<()> {
+    let mut told = app.told.watch();
+    let mut stopping = app.traffic.stopping();
+    loop {
+        told.borrow_and_update();
+        let found = app.desk.alerts(&Filter::default(), Page::After(after), PAGE_MAX).await.ok()?;
+        for alert in found {
+            after = alert.seq;
+            let sent = Sent::default().event("alert").id(after.to_string());
+            to.send(Ok(sent.json_data(AlertBody::from(alert)).ok()?)).await.ok()?;
+        }
+        if *told.borrow() <= after {
+            tokio::select! {
+                changed = told.changed() => changed.ok()?,
+                _ = stopping.wait_for(|it| *it) => return None,
+                () = to.closed() => return None,
+            }
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! `POST /v1/decisions`, one or many, and the whole explanation of one.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use stream::gate::{Deadline, Ticket};
+use stream::intake;
+use utoipa::ToSchema;
+
+use super::door::{Answer, Recorded, Seat};
+use super::incoming::{self, refused, unreadable};
+use super::value::{Json as Cell, Ordered, Time, of_event};
+use super::wire::DecisionBody;
+use crate::app::App;
+use crate::limits::{BATCH_EVENTS_MAX, BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX};
+use crate::metrics::Stage;
+use crate::problem::{self, Code, Problem, Where};
+use crate::request::{JsonText, Names};
+
+/// The header by which a caller says how long it waits.
+const DEADLINE: &str = "Weir-Deadline";
+/// The longest deadline: nobody waits longer for an answer that must come before the money moves.
+const DEADLINE_MAX: Duration = Duration::from_secs(60);
+
+/// Decide an event
+///
+/// The event is decided, recorded and applied; the answer comes when its record is durable. An id that was sent before
+/// gets its first decision again, with the flag `repeated`. With `recheck_of` an event is decided again, with the fields
+/// that changed.
+#[utoipa::path(
+    post, path = "/v1/decisions", tag = "decisions", security(("key" = ["admin", "service"])),
+    params(("Weir-Deadline" = Option<String>, Header, description = "How long the caller waits, such as `10ms`, or `none`; otherwise as the policy says. Behind it the declared fallback is answered, with `durable: false`", example = "10ms")),
+    request_body(content_type = "application/json", content = serde_json::Value, description = "An event"),
+    responses((status = 200, description = "What to do", body = DecisionBody)),
+    extensions(("x-problems" = json!(["invalid_fields", "invalid_header", "event_unknown", "event_id_reused", "overloaded"])))
+)]
+pub(crate) async fn decide(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: JsonText<BODY_BYTES_MAX>,
+) -> Result<Json<DecisionBody>, Problem> {
+    let start = Instant::now();
+    app.traffic.check_memory()?;
+    let deadline = deadline(&headers, start)?;
+    let mut seat = app.door.seat();
+    let decided = submit(&app, &body.0, "", deadline, &mut seat);
+    let event = std::mem::take(&mut seat.event);
+    app.door.leave(seat);
+    let ticket = decided?;
+    let waiting = Instant::now();
+    let answer = app.door.settle(ticket, &event).await.map_err(|it| refused("", it.into(), &app.metrics))?;
+    app.metrics.took(Stage::Durable, waiting);
+    Ok(Json(said(&app, answer)))
+}
+
+/// Reads an event from text and decides it; `at` is the JSON pointer at which it stands in the body.
+fn submit(app: &App, text: &[u8], at: &str, deadline: Deadline, seat: &mut Seat) -> Result<Ticket, Problem> {
+    let start = Instant::now();
+    incoming::event(app, text, at, &mut seat.event)?;
+    let read = app.metrics.took(Stage::Intake, start);
+    let ticket = app.door.decide(seat, deadline).map_err(|it| refused(at, it, &app.metrics));
+    app.metrics.took(Stage::Decide, read);
+    ticket
+}
+
+fn said(app: &App, answer: Answer) -> DecisionBody {
+    app.metrics.decided(&answer.decision);
+    DecisionBody::of(answer.decision, &answer.rules)
+}
+
+fn deadline(headers: &HeaderMap, since: Instant) -> Result<Deadline, Problem> {
+    let Some(given) = headers.get(DEADLINE) else { return Ok(Deadline::Policy { since }) };
+    if given == "none" {
+        return Ok(Deadline::Never);
+    }
+    let span = intake::time::duration(given.as_bytes(), None).ok();
+    let span = span.and_then(|it| u64::try_from(it).ok()).map(Duration::from_micros);
+    match span.filter(|it| Duration::ZERO < *it && *it <= DEADLINE_MAX) {
+        Some(span) => Ok(Deadline::By(since + span)),
+        None => {
+            let detail = format!(
+                "{} is neither `none` nor a time of at most {}s, such as `10ms`",
+                intake::shown(given.as_bytes()),
+                DEADLINE_MAX.as_secs()
+            );
+            Err(Problem::at(Code::InvalidHeader, Where::Header(DEADLINE.to_owned()), detail))
+        }
+    }
+}
+
+/// Events to be decided one after another.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Batch<'a> {
+    #[serde(borrow)]
+    events: Vec<&'a RawValue>,
+}
+
+/// What became of a batch, in its order.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BatchBody {
+    /// One for each event.
+    results: Vec<ResultBody>,
+}
+
+/// What became of one event of a batch.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Result)]
+pub(crate) struct ResultBody {
+    /// As the status of an answer of its own.
+    status: u16,
+    /// Where it was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<DecisionBody>,
+    /// Where it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<problem::Body>,
+}
+
+impl From<Result<DecisionBody, Problem>> for ResultBody {
+    fn from(result: Result<DecisionBody, Problem>) -> Self {
+        match result {
+            Ok(decision) => Self { status: 200, decision: Some(decision), problem: None },
+            Err(problem) => {
+                Self { status: problem.code.status().as_u16(), decision: None, problem: Some(problem.body()) }
+            }
+        }
+    }
+}
+
+/// Decide many events
+///
+/// They are decided one after another, in their order, each for itself: one that is refused does not hold up the next.
+/// All wait for the disk together.
+#[utoipa::path(
+    post, path = "/v1/decisions/batch", tag = "decisions", security(("key" = ["admin", "service"])),
+    params(("Weir-Deadline" = Option<String>, Header, description = "As for one event; counted from when the request came in")),
+    request_body(content_type = "application/json", content = serde_json::Value, description = "An object whose `events` is an array of at most 1000 events"),
+    responses((status = 200, description = "What became of each, in order", body = BatchBody)),
+    extensions(("x-problems" = json!(["invalid_fields", "invalid_header"])))
+)]
+pub(crate) async fn decide_batch(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: JsonText<LARGE_BODY_BYTES_MAX>,
+) -> Result<Json<BatchBody>, Problem> {
+    let start = Instant::now();
+    app.traffic.check_memory()?;
+    let deadline = deadline(&headers, start)?;
+    let Batch { events } = body.read()?;
+    if BATCH_EVENTS_MAX < events.len() {
+        let detail = format!("{} events: at most {BATCH_EVENTS_MAX} at once", events.len());
+        return Err(Problem::field("/events", detail));
+    }
+    let mut submitted = Vec::with_capacity(events.len());
+    let mut seat = app.door.seat();
+    for (at, text) in events.iter().enumerate() {
+        let ticket = submit(&app, text.get().as_bytes(), &format!("/events/{at}"), deadline, &mut seat);
+        submitted.push((ticket, std::mem::take(&mut seat.event)));
+    }
+    app.door.leave(seat);
+    let mut results = Vec::with_capacity(submitted.len());
+    for (ticket, event) in submitted {
+        let result = match ticket {
+            Ok(ticket) => app
+                .door
+                .settle(ticket, &event)
+                .await
+                .map(|it| said(&app, it))
+                .map_err(|it| refused("", it.into(), &app.metrics)),
+            Err(problem) => Err(problem),
+        };
+        results.push(ResultBody::from(result));
+    }
+    Ok(Json(BatchBody { results }))
+}
+
+/// A decision, and all that is known of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Explanation)]
+pub(crate) struct ExplanationBody {
+    /// As it was answered.
+    decision: DecisionBody,
+    /// As it was sent, with the time that it was given.
+    #[schema(value_type = serde_json::Value)]
+    event: Ordered<serde_json::Value>,
+    /// Whether it was decided; if not, it was recorded only.
+    decided: bool,
+    /// Where it stands in the journal.
+    position: PositionBody,
+    /// The engine clock at which it was decided.
+    #[schema(value_type = String, format = DateTime)]
+    clock: Time,
+    /// What became known later, oldest first.
+    amendments: Vec<AmendmentOf>,
+}
+
+/// A place in the journal.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Position)]
+pub(crate) struct PositionBody {
+    /// Always 0 on one machine.
+    partition: u32,
+    /// Of the record.
+    offset: u64,
+}
+
+/// Something that became known of an event.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AmendmentOf)]
+pub(crate) struct AmendmentOf {
+    /// Its own id; empty where the server itself set the outcome, because a deadline had passed.
+    id: String,
+    /// What it sets: `label`, `challenge`, `result` or `outcome`.
+    sets: &'static str,
+    /// To what.
+    to: &'static str,
+    /// Of a label: the kind of fraud.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    /// When it became known.
+    #[schema(value_type = String, format = DateTime)]
+    time: Time,
+}
+
+/// Explain a decision
+///
+/// Everything that the decision saw and did, as the journal has it.
+#[utoipa::path(
+    get, path = "/v1/decisions/{id}", tag = "decisions", security(("key" = ["admin", "analyst", "service"])),
+    params(("id" = String, Path, description = "The event's id; or the decision's, if it raised an alert", example = "p-1")),
+    responses((status = 200, description = "The explanation", body = ExplanationBody)),
+    extensions(("x-problems" = json!(["decision_unknown"])))
+)]
+pub(crate) async fn explain(
+    State(app): State<Arc<App>>,
+    Names(id): Names<String>,
+) -> Result<Json<ExplanationBody>, Problem> {
+    let event_id = match app.desk.event_of_decision(&id).await? {
+        Some(event_id) => event_id,
+        None => id,
+    };
+    let found = app.door.find(&event_id).map_err(|it| unreadable(&it))?;
+    let unknown = || {
+        Problem::at(
+            Code::DecisionUnknown,
+            Where::Parameter("id".to_owned()),
+            format!("nothing is known of {}", intake::shown(&event_id)),
+        )
+    };
+    let found = found.ok_or_else(unknown)?;
+    let amendments = app.door.amendments_of(&found).map_err(|it| unreadable(&it))?;
+    Ok(Json(explanation(found, amendments)))
+}
+
+fn explanation(found: Recorded, amendments: Vec<engine::event::Amendment>) -> ExplanationBody {
+    let Recorded { offset, clock, event, decided, decision, rules } = found;
+    let mut event = of_event(&event, &rules.typed.schema);
+    event.0.retain(|(_, it)| *it != serde_json::to_value(Cell::Missing(())).unwrap_or_default());
+    ExplanationBody {
+        decision: DecisionBody::of(decision, &rules),
+        event,
+        decided,
+        position: PositionBody { partition: 0, offset },
+        clock: Time(clock),
+        amendments: amendments.into_iter().map(amendment).collect(),
+    }
+}
+
+fn amendment(it: engine::event::Amendment) -> AmendmentOf {
+    use engine::event::Change;
+    let (sets, to, kind) = match it.change {
+        Change::Label(label, kind) => ("label", label.name(), kind),
+        Change::Challenge(challenge) => ("challenge", challenge.name(), None),
+        Change::Result(result) => ("result", result.name(), None),
+        Change::Outcome(outcome) => ("outcome", outcome.name(), None),
+    };
+    AmendmentOf { id: it.id, sets, to, kind, time: Time(it.time) }
+}

@@ -1,0 +1,93 @@
+//! `POST /v1/events` and `POST /v1/amendments`: what is to be known, and is not asked about.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::incoming::{self, refused};
+use crate::app::App;
+use crate::limits::BODY_BYTES_MAX;
+use crate::problem::Problem;
+use crate::request::JsonText;
+
+/// An event that was recorded.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RecordedEvent)]
+pub(crate) struct EventBody {
+    /// The event's id.
+    event_id: String,
+    /// `late`, `too_late` (then it is kept, and no feature sees it), `repeated`.
+    #[schema(value_type = Vec<String>)]
+    flags: Vec<&'static str>,
+    /// Always true: the answer comes when it is on disk.
+    durable: bool,
+}
+
+/// Record an event
+///
+/// Without a verdict: its windows know it from then on. For what happens whatever is said about it, such as a login that
+/// somebody else let pass.
+#[utoipa::path(
+    post, path = "/v1/events", tag = "decisions", security(("key" = ["admin", "service"])),
+    request_body(content_type = "application/json", content = serde_json::Value, description = "An event"),
+    responses((status = 200, description = "It is recorded", body = EventBody)),
+    extensions(("x-problems" = json!(["invalid_fields", "event_id_reused", "overloaded"])))
+)]
+pub(crate) async fn record(
+    State(app): State<Arc<App>>,
+    body: JsonText<BODY_BYTES_MAX>,
+) -> Result<Json<EventBody>, Problem> {
+    app.traffic.check_memory()?;
+    let mut seat = app.door.seat();
+    let ticket = incoming::event(&app, &body.0, "", &mut seat.event)
+        .and_then(|()| app.door.record(&mut seat).map_err(|it| refused("", it, &app.metrics)));
+    let event = std::mem::take(&mut seat.event);
+    app.door.leave(seat);
+    let answer = app.door.settle(ticket?, &event).await.map_err(|it| refused("", it.into(), &app.metrics))?;
+    let flags = answer.decision.flags.names().collect();
+    Ok(Json(EventBody { event_id: event.id, flags, durable: answer.decision.durable }))
+}
+
+/// An amendment that was recorded.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RecordedAmendment)]
+pub(crate) struct AmendmentBody {
+    /// Its own id.
+    id: String,
+    /// The event that it is about.
+    event_id: String,
+    /// Whether it had been made before: then nothing has changed.
+    repeated: bool,
+    /// Always true: the answer comes when it is on disk.
+    durable: bool,
+}
+
+/// Amend an event
+///
+/// Says what became known of a past event: its label, the result of its challenge, what became of the operation. It is
+/// seen by every decision made after it.
+#[utoipa::path(
+    post, path = "/v1/amendments", tag = "decisions", security(("key" = ["admin", "analyst", "service"])),
+    request_body(
+        content_type = "application/json", content = serde_json::Value, description = "An amendment: exactly one of `label`, `challenge`, `result`, `outcome`",
+        example = json!({ "id": "a-1", "event_id": "p-1", "label": "fraud", "kind": "card_stolen" })
+    ),
+    responses((status = 200, description = "It is recorded", body = AmendmentBody)),
+    extensions(("x-problems" = json!(["invalid_fields", "event_unknown", "event_id_reused", "overloaded"])))
+)]
+pub(crate) async fn amend(
+    State(app): State<Arc<App>>,
+    body: JsonText<BODY_BYTES_MAX>,
+) -> Result<Json<AmendmentBody>, Problem> {
+    let amendment = incoming::amendment(&app, &body.0)?;
+    let mut seat = app.door.seat();
+    let amended = app.door.amend(&amendment, &mut seat);
+    app.door.leave(seat);
+    let amended = amended.map_err(|it| refused("", it, &app.metrics))?;
+    app.door.durable(amended.position).await.map_err(|it| refused("", it.into(), &app.metrics))?;
+    let repeated = amended.event.is_none();
+    Ok(Json(AmendmentBody { id: amendment.id, event_id: amendment.event_id, repeated, durable: true }))
+}

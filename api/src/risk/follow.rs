@@ -1,0 +1,235 @@
+//! Follows the durable journal and tells its alerts to the desk, which keeps them with the position up to which they
+//! tell: what a crash leaves out is told again, and nothing twice.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use desk::Desk;
+use desk::alert::{Alert, Party, alerts_of};
+use engine::event::{Event, FieldValue};
+use engine::rule_set::RuleSet;
+use prost::Message as _;
+use rules::schema::{FieldType, Schema};
+use stream::in_force::InForce;
+use stream::journal::{Cursor, JournalError, RecordKind};
+use stream::record::{RuleSetRecord, Stamp};
+use tokio::sync::watch;
+
+use super::door::{Door, recorded};
+use crate::limits::STREAMS_MAX;
+use crate::metrics::Metrics;
+
+/// Records that are looked at before what they raised is written.
+const RECORDS_AT_ONCE: usize = 4_096;
+/// Records without an alert after which the position is written all the same.
+const QUIET_RECORDS_MAX: u64 = 20_000;
+/// How long to wait after an error.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How far the alerts are told, for those who watch.
+#[derive(Debug)]
+pub struct Told {
+    seq: watch::Sender<i64>,
+    watchers: Arc<AtomicUsize>,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self { seq: watch::channel(-1).0, watchers: Arc::default() }
+    }
+}
+
+/// A watcher's place, given back when it is dropped.
+#[derive(Debug)]
+pub struct Watcher(Arc<AtomicUsize>);
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Told {
+    /// The newest alert's [`Alert::seq`]; below all of them where there is none.
+    pub fn seq(&self) -> i64 {
+        *self.seq.borrow()
+    }
+
+    /// To wait for newer ones.
+    pub fn watch(&self) -> watch::Receiver<i64> {
+        self.seq.subscribe()
+    }
+
+    /// A place among those who watch; none where there are too many.
+    pub fn watcher(&self) -> Option<Watcher> {
+        let place = Watcher(Arc::clone(&self.watchers));
+        let before = self.watchers.fetch_add(1, Ordering::Relaxed);
+        (before < STREAMS_MAX).then_some(place)
+    }
+}
+
+/// Tells alerts until the server has stopped and all is told, or the journal has failed.
+pub(crate) async fn follow(
+    door: Arc<Door>,
+    desk: Desk,
+    told: &Told,
+    metrics: &Metrics,
+    stopping: watch::Receiver<bool>,
+) {
+    loop {
+        match follow_once(&door, &desk, told, metrics, stopping.clone()).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::error!(%error, "alerts are not told; trying again");
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
+}
+
+/// Why no alerts are told.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Desk(#[from] desk::Error),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("the reader of the journal broke off: {0}")]
+    Broken(#[from] tokio::task::JoinError),
+}
+
+async fn follow_once(
+    door: &Arc<Door>,
+    desk: &Desk,
+    told: &Told,
+    metrics: &Metrics,
+    mut stopping: watch::Receiver<bool>,
+) -> Result<(), Failed> {
+    let start = desk.alerts_told().await?;
+    told.seq.send_if_modified(|seq| start.seq.is_some_and(|newest| newest != std::mem::replace(seq, newest)));
+    let mut written = start.next;
+    let mut reader = Reader::new(Arc::clone(door), start.next)?;
+    let mut progress = door.gate().journal().watch();
+    loop {
+        let durable = progress.borrow_and_update().durable;
+        let (back, batch) = tokio::task::spawn_blocking(move || {
+            let batch = reader.batch();
+            (reader, batch)
+        })
+        .await?;
+        reader = back;
+        let batch = batch?;
+        metrics.projection_lag.set(i64::try_from(durable.saturating_sub(batch.next)).unwrap_or(i64::MAX));
+        if !batch.alerts.is_empty() || QUIET_RECORDS_MAX <= batch.next - written {
+            desk.tell_alerts(&batch.alerts, batch.next).await?;
+            written = batch.next;
+        }
+        if let Some(newest) = batch.alerts.last() {
+            told.seq.send_replace(newest.seq);
+        }
+        if batch.more {
+            continue;
+        }
+        let ended = tokio::select! {
+            changed = progress.changed() => changed.is_err() || progress.borrow().poisoned,
+            _ = stopping.wait_for(|it| *it) => progress.borrow().durable <= batch.next,
+        };
+        if ended {
+            return Ok(());
+        }
+    }
+}
+
+/// What some records raised.
+struct Batch {
+    alerts: Vec<Alert>,
+    /// Offset of the first record that was not looked at.
+    next: u64,
+    /// Whether there were records.
+    more: bool,
+}
+
+struct Reader {
+    door: Arc<Door>,
+    cursor: Box<dyn Cursor>,
+    next: u64,
+    /// Rule sets that were met on the way, by number: the words for what was decided under them.
+    met: BTreeMap<u32, Arc<InForce>>,
+}
+
+impl Reader {
+    fn new(door: Arc<Door>, next: u64) -> Result<Self, JournalError> {
+        let cursor = door.gate().journal().cursor(next)?;
+        Ok(Self { cursor, next, met: BTreeMap::new(), door })
+    }
+
+    fn batch(&mut self) -> Result<Batch, JournalError> {
+        let (mut alerts, mut looked_at) = (Vec::new(), 0);
+        while looked_at < RECORDS_AT_ONCE {
+            let Some(record) = self.cursor.next()? else { break };
+            looked_at += 1;
+            self.next = record.offset + 1;
+            match record.kind {
+                RecordKind::Decided => {
+                    let words = |number| words(&self.met, &self.door, number);
+                    let Some(it) = recorded(record.offset, record.kind, record.body, words) else { continue };
+                    alerts.extend(alerts_in(&it.event, &it.decision, record.offset, &it.rules.typed.schema));
+                }
+                RecordKind::RuleSet => meet(&mut self.met, &self.door, record.body),
+                _ => {}
+            }
+        }
+        Ok(Batch { alerts, next: self.next, more: looked_at != 0 })
+    }
+}
+
+/// What was in force under a number, as far as words are concerned: rates and lists that changed later change none.
+fn words(met: &BTreeMap<u32, Arc<InForce>>, door: &Door, number: u32) -> Arc<RuleSet> {
+    let known = door.gate().in_force_at(number);
+    let met = || met.range(..=number).next_back().map(|(_, it)| Arc::clone(it));
+    Arc::clone(&known.or_else(met).unwrap_or_else(|| door.in_force()).rules)
+}
+
+fn meet(met: &mut BTreeMap<u32, Arc<InForce>>, door: &Door, body: &[u8]) {
+    let Some((stamp, message)) = Stamp::split(body) else { return };
+    if door.gate().in_force_at(stamp.rule_set).is_some() {
+        return;
+    }
+    let compiled = RuleSetRecord::decode(message)
+        .ok()
+        .and_then(|it| InForce::compile(stamp.rule_set, Arc::new(it.bundle), door.gate().key()).ok());
+    if let Some(compiled) = compiled {
+        met.insert(stamp.rule_set, Arc::new(compiled));
+    }
+}
+
+fn alerts_in(
+    event: &Event,
+    decision: &engine::decision::Decision,
+    offset: u64,
+    schema: &Schema,
+) -> Vec<Alert> {
+    if decision.alerts.is_empty() {
+        return Vec::new();
+    }
+    let declared = event.event_type.and_then(|it| schema.events.get(it.index()));
+    let name = declared.map_or("", |it| it.name.as_str());
+    alerts_of(decision, offset, name, event.time, &parties(event, schema))
+}
+
+/// Who stands in which role of an event.
+fn parties(event: &Event, schema: &Schema) -> Vec<Party> {
+    let declared = event.event_type.and_then(|it| schema.events.get(it.index()));
+    let fields = declared.into_iter().flat_map(|it| it.fields.iter().enumerate());
+    let party = |(at, it): (usize, &rules::schema::EventField)| {
+        let field = schema.field(it.field)?;
+        let (FieldType::Entity(kind), FieldValue::Text(id)) = (field.ty, event.value(at)) else {
+            return None;
+        };
+        let kind = schema.kinds.get(kind.index())?.name.clone();
+        Some(Party { role: field.name.clone(), kind, id: id.to_owned() })
+    };
+    fields.filter_map(party).collect()
+}

@@ -1,0 +1,110 @@
+//! Events and amendments on their way in: read by `stream`'s intake, stamped and held to the wall clock here, because
+//! the engine has none.
+
+use engine::event::{Amendment, Event};
+use rules::time::Micros;
+use stream::gate::Refused;
+use stream::intake::{self, Body, JsonError};
+
+use super::door::Unreadable;
+use crate::app::{App, micros, now};
+use crate::limits::AHEAD_MAX;
+use crate::metrics::Metrics;
+use crate::problem::{Code, Problem, Where};
+use crate::request::malformed;
+
+/// Reads an event, which stands in the body at the JSON pointer `at`, and stamps it if it has no time.
+///
+/// # Errors
+/// If it is none, or its time is not to be believed.
+pub(super) fn event(app: &App, text: &[u8], at: &str, event: &mut Event) -> Result<(), Problem> {
+    match read(app, text, at, event)? {
+        Body::Event => {}
+        Body::Amendment(_) => {
+            let detail = "an amendment, and these go to `POST /v1/amendments`".to_owned();
+            return Err(Problem::fields(at, [("/event_id".to_owned(), detail)]));
+        }
+    }
+    let arrival = now();
+    if event.time_given {
+        check_time(app, event.time, arrival, at)
+    } else {
+        event.time = arrival;
+        Ok(())
+    }
+}
+
+/// Reads an amendment, and stamps it if it does not say when it became known.
+///
+/// # Errors
+/// If it is none.
+pub(super) fn amendment(app: &App, text: &[u8]) -> Result<Amendment, Problem> {
+    match read(app, text, "", &mut Event::default())? {
+        Body::Amendment(mut it) => {
+            if !it.time_given {
+                it.time = now();
+            }
+            Ok(it)
+        }
+        Body::Event => {
+            Err(Problem::field("/event_id", "missing: an amendment names the event that it is about"))
+        }
+    }
+}
+
+fn read(app: &App, text: &[u8], at: &str, event: &mut Event) -> Result<Body, Problem> {
+    let rules = app.door.in_force();
+    intake::parse_json(text, &rules.rules.typed.schema, event).map_err(|error| match error {
+        JsonError::Syntax(said) if at.is_empty() => malformed(&said),
+        JsonError::Syntax(said) => Problem::fields(at, [(String::new(), said)]),
+        JsonError::Fields(fields) => Problem::fields(at, fields.into_iter().map(|it| (it.place, it.message))),
+    })
+}
+
+fn check_time(app: &App, time: Micros, arrival: Micros, at: &str) -> Result<(), Problem> {
+    let wrong = |detail| Err(Problem::fields(at, [("/time".to_owned(), detail)]));
+    if arrival.saturating_add(micros(AHEAD_MAX)) < time {
+        let minutes = AHEAD_MAX.as_secs() / 60;
+        return wrong(format!(
+            "lies more than {minutes} minutes ahead of the server's clock: send when it happened"
+        ));
+    }
+    match app.door.clock() {
+        Some(clock) if time < clock.saturating_sub(micros(app.past_max)) => {
+            let hours = app.past_max.as_secs() / 3600;
+            wrong(format!(
+                "lies more than {hours} hours behind the newest event: history is read by `weir replay`, or raise `past_max`"
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Why the gate took nothing, as the caller sees it; what it sent stands in the body at the JSON pointer `at`.
+pub(super) fn refused(at: &str, why: Refused, metrics: &Metrics) -> Problem {
+    let detail = why.to_string();
+    let place = |pointer: &str| Where::Pointer(format!("#{at}{pointer}"));
+    match why {
+        Refused::NoRate(it) => {
+            let pointer = format!("/{}/currency", crate::request::escaped(&it.field));
+            Problem::fields(at, [(pointer, detail)])
+        }
+        Refused::IdReused(_) => Problem::at(Code::EventIdReused, place("/id"), detail),
+        Refused::EventUnknown(_) => Problem::at(Code::EventUnknown, place("/event_id"), detail),
+        Refused::OfRecheck(_) | Refused::RolesChanged(_) | Refused::RecheckRecorded(_) => {
+            Problem::fields(at, [("/recheck_of".to_owned(), detail)])
+        }
+        Refused::Overloaded { retry_after } => {
+            metrics.shed("disk");
+            let seconds = u32::try_from(retry_after.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
+            Problem::new(Code::Overloaded, detail).retry_after_s(seconds.max(1))
+        }
+        Refused::Poisoned(_) => Problem::new(Code::Unavailable, detail).retry_after_s(5),
+        Refused::Unreadable(_) => Problem::internal(&detail),
+    }
+}
+
+/// A record that cannot be shown.
+pub(super) fn unreadable(why: &Unreadable) -> Problem {
+    Problem::internal(why)
+}

@@ -1,0 +1,299 @@
+//! Lists, tables and rates: what the desk changes while decisions go on. Each change is a record, and the answer comes
+//! when it is durable.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use engine::entity::EntityKey;
+use engine::lists::Membership;
+use engine::rates::Rates;
+use rules::schema::KindId;
+use rules::time::Micros;
+use rules::typed::{List, ListId, ListKind, Type};
+use rules::value::Value;
+use serde::{Deserialize, Serialize};
+use stream::bundle::{self, Item};
+use stream::gate::NoChange;
+use stream::in_force::InForce;
+use stream::intake::{self, shown};
+use utoipa::ToSchema;
+
+use super::incoming::refused;
+use super::value::{Json as Cell, Time, of_feature};
+use crate::app::App;
+use crate::limits::{BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX};
+use crate::problem::{Code, Problem, Where};
+use crate::request::{JsonText, Names};
+
+/// Whether something is on a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListEntry, title = "ListEntry")]
+pub(crate) struct EntryBody {
+    /// The list's name.
+    list: String,
+    /// The entity's id, or the value.
+    id: String,
+    /// Whether it is on it now.
+    member: bool,
+    /// Until when; null = until removed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    until: Option<Time>,
+    /// Of a table: the value.
+    value: Cell,
+}
+
+/// What an entry says.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewEntry)]
+pub(crate) struct NewEntry {
+    /// Until when, RFC 3339; left out: until removed.
+    until: Option<String>,
+    /// Of a table: the value as text, an amount in major units.
+    value: Option<String>,
+}
+
+/// One list, and how an id is looked up in it.
+struct Found<'a> {
+    id: ListId,
+    list: &'a List,
+}
+
+impl Found<'_> {
+    /// The kind of its entities; none if it holds plain values.
+    fn kind(&self) -> Option<KindId> {
+        match self.list.of {
+            ListKind::Entities(kind) | ListKind::Table(kind, _) => Some(kind),
+            ListKind::Values(_) => None,
+        }
+    }
+}
+
+fn find<'a>(in_force: &'a InForce, name: &str) -> Result<Found<'a>, Problem> {
+    let lists = &in_force.rules.typed.lists;
+    let found = (0_u16..).map(ListId).zip(lists).find(|(_, it)| it.name == name);
+    let unknown = || {
+        let suggestion = intake::suggestion(name, lists.iter().map(|it| it.name.as_str()));
+        Problem::at(
+            Code::ListUnknown,
+            Where::Parameter("list".to_owned()),
+            format!("{} is no list{suggestion}", shown(name)),
+        )
+    };
+    found.map(|(id, list)| Found { id, list }).ok_or_else(unknown)
+}
+
+/// An id or a value as the list takes it.
+fn item(of: &Found<'_>, in_force: &InForce, text: &str) -> Result<Item, Problem> {
+    let ty = match of.list.of {
+        ListKind::Entities(kind) | ListKind::Table(kind, _) => Type::Entity(kind),
+        ListKind::Values(ty) => ty,
+    };
+    bundle::item(ty, &in_force.rules.typed.schema, text).map_err(|problem| Problem::parameter("id", problem))
+}
+
+/// Look into a list
+#[utoipa::path(
+    get, path = "/v1/lists/{list}/{id}", tag = "lists", security(("key" = ["admin", "analyst"])),
+    params(
+        ("list" = String, Path, description = "A list or table of the rule set", example = "watched"),
+        ("id" = String, Path, description = "The entity's id, or the value", example = "u1"),
+    ),
+    responses((status = 200, description = "Whether it is on the list", body = EntryBody)),
+    extensions(("x-problems" = json!(["list_unknown"])))
+)]
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Names((list, id)): Names<(String, String)>,
+) -> Result<Json<EntryBody>, Problem> {
+    entry(&app, list, id).map(Json)
+}
+
+fn entry(app: &App, list: String, id: String) -> Result<EntryBody, Problem> {
+    let in_force = app.door.in_force();
+    let found = find(&in_force, &list)?;
+    let item = item(&found, &in_force, &id)?;
+    let key = app.door.gate().key();
+    let mut body = EntryBody { member: false, until: None, value: Cell::Missing(()), list, id };
+    let Some(kind) = found.kind() else {
+        body.member = in_force.rules.values.contains(found.id, item.slot(key));
+        return Ok(body);
+    };
+    let clock = app.door.clock().unwrap_or(Micros::MIN);
+    let entity = EntityKey::new(kind, key.hash128(&body.id));
+    app.door.gate().look(entity, |in_force, state| {
+        let held = state.lists().iter().find(|it| it.list == found.id);
+        let Some(held) = held.filter(|it| it.until.is_none_or(|until| clock < until)) else { return };
+        body.member = true;
+        body.until = held.until.map(Time);
+        if let ListKind::Table(_, ty) = found.list.of {
+            body.value =
+                of_feature(Value::from_slot(held.value, ty.form()), ty, &in_force.rules.typed.schema);
+        }
+    });
+    Ok(body)
+}
+
+/// Put on a list
+///
+/// In the place of what was there. A list of plain values takes no `until`; a table takes a `value`.
+#[utoipa::path(
+    put, path = "/v1/lists/{list}/{id}", tag = "lists", security(("key" = ["admin", "analyst"])),
+    params(
+        ("list" = String, Path, description = "A list or table of the rule set", example = "watched"),
+        ("id" = String, Path, description = "The entity's id, or the value", example = "u1"),
+    ),
+    request_body(content = NewEntry, example = json!({ "until": "2199-01-01T00:00:00Z" })),
+    responses((status = 200, description = "It is on the list", body = EntryBody)),
+    extensions(("x-problems" = json!(["list_unknown", "invalid_fields", "overloaded"])))
+)]
+pub(crate) async fn put(
+    State(app): State<Arc<App>>,
+    Names((list, id)): Names<(String, String)>,
+    body: JsonText<BODY_BYTES_MAX>,
+) -> Result<Json<EntryBody>, Problem> {
+    let new: NewEntry = if body.0.is_empty() { NewEntry::default() } else { body.read()? };
+    change(&app, &list, &id, Some(new)).await?;
+    entry(&app, list, id).map(Json)
+}
+
+/// Take off a list
+#[utoipa::path(
+    delete, path = "/v1/lists/{list}/{id}", tag = "lists", security(("key" = ["admin", "analyst"])),
+    params(
+        ("list" = String, Path, description = "A list or table of the rule set", example = "watched"),
+        ("id" = String, Path, description = "The entity's id, or the value", example = "u1"),
+    ),
+    responses((status = 200, description = "It is not on the list", body = EntryBody)),
+    extensions(("x-problems" = json!(["list_unknown", "overloaded"])))
+)]
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    Names((list, id)): Names<(String, String)>,
+) -> Result<Json<EntryBody>, Problem> {
+    change(&app, &list, &id, None).await?;
+    entry(&app, list, id).map(Json)
+}
+
+/// Puts an entry on a list, or takes it off, and waits until that is durable.
+async fn change(app: &App, list: &str, id: &str, new: Option<NewEntry>) -> Result<(), Problem> {
+    let in_force = app.door.in_force();
+    let found = find(&in_force, list)?;
+    let of = item(&found, &in_force, id)?;
+    let gate = app.door.gate();
+    let changed = match (found.kind(), new) {
+        (None, new) => {
+            if let Some(NewEntry { until: Some(_), .. } | NewEntry { value: Some(_), .. }) = &new {
+                return Err(Problem::field(
+                    "",
+                    "a list of plain values knows no `until` and no `value`: send `{}`",
+                ));
+            }
+            gate.put_value(list, id, new.is_some())
+                .map_err(|it| no_change(it, app))
+                .map(|()| last_record(app))
+        }
+        (Some(kind), new) => {
+            let entity = EntityKey::new(kind, gate.key().hash128(id));
+            match new {
+                Some(new) => gate.put_on_list(entity, membership(&found, &in_force, &new, gate.key())?),
+                None => gate.take_off_list(entity, found.id),
+            }
+            .map(|it| it.offset)
+            .map_err(|it| refused("", it, &app.metrics))
+        }
+    };
+    let _ = of;
+    let offset = changed?;
+    app.door.durable(offset).await.map_err(|it| refused("", it.into(), &app.metrics))
+}
+
+/// A change that does not say where its record stands is durable when all records so far are.
+fn last_record(app: &App) -> u64 {
+    app.door.gate().journal().next().saturating_sub(1)
+}
+
+fn membership(
+    of: &Found<'_>,
+    in_force: &InForce,
+    new: &NewEntry,
+    key: engine::entity::HashKey,
+) -> Result<Membership, Problem> {
+    let until = new.until.as_deref().map(|text| {
+        let refused = |problem| Problem::field("/until", format!("{} {problem}", shown(text)));
+        intake::time::rfc3339(text.as_bytes()).map_err(refused)
+    });
+    let value = match (of.list.of, new.value.as_deref()) {
+        (ListKind::Table(_, ty), Some(text)) => {
+            let item = bundle::item(ty, &in_force.rules.typed.schema, text);
+            Some(item.map_err(|problem| Problem::field("/value", problem))?.slot(key))
+        }
+        (ListKind::Table(..), None) => {
+            return Err(Problem::field("/value", "missing: every entry of a table has one"));
+        }
+        (_, Some(_)) => return Err(Problem::field("/value", "is for tables, and this is a list")),
+        (_, None) => None,
+    };
+    Ok(Membership { list: of.id, until: until.transpose()?, value })
+}
+
+fn no_change(why: NoChange, app: &App) -> Problem {
+    match why {
+        NoChange::Refused(why) => refused("", why, &app.metrics),
+        other => Problem::parameter("id", other.to_string()),
+    }
+}
+
+/// The rate table in force.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Rates, title = "Rates")]
+pub(crate) struct RatesBody {
+    /// The schema's currency.
+    base: String,
+    /// What one whole unit of each currency is worth in whole units of the base.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    rates: super::value::Ordered<String>,
+}
+
+/// Put rates in force
+///
+/// The whole table: what one whole unit of each currency is worth in whole units of the schema's. Amounts of other
+/// currencies are refused.
+#[utoipa::path(
+    put, path = "/v1/rates", tag = "lists", security(("key" = ["admin", "operator"])),
+    request_body(
+        content_type = "application/json", content = std::collections::BTreeMap<String, String>, description = "Rates as decimal texts, by currency",
+        example = json!({ "USD": "7.1043", "JPY": "0.0485" })
+    ),
+    responses((status = 200, description = "The table is in force", body = RatesBody)),
+    extensions(("x-problems" = json!(["invalid_fields", "overloaded"])))
+)]
+pub(crate) async fn put_rates(
+    State(app): State<Arc<App>>,
+    body: JsonText<LARGE_BODY_BYTES_MAX>,
+) -> Result<Json<RatesBody>, Problem> {
+    let given: std::collections::BTreeMap<String, String> = body.read()?;
+    let base = app.door.in_force().rules.typed.schema.currency;
+    let mut wrong = Vec::new();
+    let mut table = String::from("currency,rate\n");
+    for (currency, rate) in &given {
+        let row = format!("{currency},{rate}\n");
+        // Row by row, so that every wrong one is named.
+        match Rates::parse(&format!("currency,rate\n{row}"), base) {
+            Ok(_) if !row.trim_end().contains('\n') => table.push_str(&row),
+            Ok(_) => {
+                wrong.push((format!("/{}", crate::request::escaped(currency)), "is not one rate".to_owned()))
+            }
+            Err(error) => wrong.push((format!("/{}", crate::request::escaped(currency)), error.message)),
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(Problem::fields("", wrong));
+    }
+    let rates = Rates::parse(&table, base).map_err(|it| Problem::field("", it.message))?;
+    app.door.gate().put_rates(&rates).map_err(|it| no_change(it, &app))?;
+    app.door.durable(last_record(&app)).await.map_err(|it| refused("", it.into(), &app.metrics))?;
+    let rates = rates.iter().map(|(currency, rate)| (currency.code().to_owned(), rate.to_string()));
+    Ok(Json(RatesBody { base: base.code().to_owned(), rates: super::value::Ordered(rates.collect()) }))
+}

@@ -1,0 +1,401 @@
+//! The rule set in force, and putting another one in its place: checked, its own tests run, and then a job that
+//! activates it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use desk::Desk;
+use engine::words::hex;
+use parking_lot::Mutex;
+use rules::diagnostic::{Diagnostic, Severity, line_column};
+use rules::schema::Schema;
+use rules::typed::{ListKind, Mode};
+use serde::{Deserialize, Serialize};
+use stream::bundle::{Bundle, BundleError, Checked, File, ListFile};
+use stream::gate::NotAtOnce;
+use utoipa::ToSchema;
+
+use super::value::Time;
+use crate::app::{App, now};
+use crate::keys::Caller;
+use crate::limits::LARGE_BODY_BYTES_MAX;
+use crate::problem::{Code, Complaint, Problem, Where};
+use crate::request::{JsonText, Names};
+
+/// Jobs that are remembered.
+const JOBS_MAX: usize = 100;
+/// Versions that are listed.
+const VERSIONS_SHOWN: u64 = 20;
+
+/// Runs the tests that a rule set has of its own.
+pub trait Trial: Send + Sync + std::fmt::Debug {
+    /// The tests that failed; those that passed are counted.
+    ///
+    /// # Errors
+    /// If they cannot be run.
+    fn run(&self, bundle: &Bundle, checked: &Checked) -> Result<Verdict, String>;
+}
+
+/// What came of the tests.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Verdict {
+    /// How many passed.
+    pub passed: usize,
+    /// What is said of each that failed.
+    pub failures: Vec<String>,
+}
+
+/// The rule set in force.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RuleSet, title = "RuleSet")]
+pub struct RulesBody {
+    /// Its hash, in hexadecimal.
+    hash: String,
+    /// Counted up with each change of rules, rates or lists of values.
+    number: u32,
+    /// Of the schema.
+    schema: SchemaBody,
+    /// The rules, in order.
+    rules: Vec<RuleBody>,
+    /// The features, in order.
+    features: Vec<String>,
+    /// Lists and tables.
+    lists: Vec<ListBody>,
+    /// Its files, by name.
+    files: BTreeMap<String, String>,
+    /// What was sent before, newest first.
+    versions: Vec<VersionBody>,
+}
+
+/// A schema's name, version and words.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SchemaOf)]
+pub struct SchemaBody {
+    /// As rule files name it.
+    name: String,
+    /// Rises with each change.
+    version: u32,
+    /// Entity kinds; the first is the partition key.
+    kinds: Vec<String>,
+    /// Event types.
+    events: Vec<String>,
+}
+
+/// A rule.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Rule)]
+pub struct RuleBody {
+    /// Its name.
+    name: String,
+    /// Its reason.
+    reason: String,
+    /// `live`, `shadow`, `off`.
+    mode: &'static str,
+    /// The event types that it looks at.
+    on: Vec<String>,
+}
+
+/// A list or table.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = List)]
+pub struct ListBody {
+    /// Its name.
+    name: String,
+    /// `entities`, `table`, `values`.
+    holds: &'static str,
+    /// Of entities and tables: the entities' kind.
+    kind: Option<String>,
+}
+
+/// A rule set that was sent.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RuleSetVersion)]
+pub struct VersionBody {
+    /// Counted up.
+    id: i64,
+    /// Its hash.
+    hash: String,
+    /// The name of the key that sent it.
+    by: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    sent: Time,
+    /// When it was last put in force; null: never.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    activated: Option<Time>,
+}
+
+/// Show the rule set
+#[utoipa::path(
+    get, path = "/v1/rules", tag = "rules", security(("key" = ["admin", "analyst", "operator"])),
+    responses((status = 200, description = "What is in force, and what was", body = RulesBody))
+)]
+pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Json<RulesBody>, Problem> {
+    let in_force = app.door.in_force();
+    let typed = &in_force.rules.typed;
+    let schema = &typed.schema;
+    let versions = app.desk.rule_sets(VERSIONS_SHOWN).await?;
+    let versions = versions.into_iter().map(|it| VersionBody {
+        id: it.id,
+        hash: it.hash,
+        by: it.uploaded_by,
+        sent: Time(it.uploaded_at),
+        activated: it.activated_at.map(Time),
+    });
+    Ok(Json(RulesBody {
+        hash: hex(&typed.hash),
+        number: in_force.number,
+        schema: SchemaBody {
+            name: schema.name.clone(),
+            version: schema.version,
+            kinds: schema.kinds.iter().map(|it| it.name.clone()).collect(),
+            events: schema.events.iter().map(|it| it.name.clone()).collect(),
+        },
+        rules: typed.rules.iter().map(|it| rule(it, schema)).collect(),
+        features: typed
+            .feature_order
+            .iter()
+            .filter_map(|it| typed.features.get(it.index()).map(|it| it.name.clone()))
+            .collect(),
+        lists: typed.lists.iter().map(|it| list(it, schema)).collect(),
+        files: in_force.bundle.as_deref().map(files_of).unwrap_or_default(),
+        versions: versions.collect(),
+    }))
+}
+
+fn rule(it: &rules::typed::Rule, schema: &Schema) -> RuleBody {
+    let mode = match it.mode {
+        Mode::Live => "live",
+        Mode::Shadow => "shadow",
+        Mode::Off => "off",
+    };
+    let on = it.on.iter().filter_map(|it| schema.events.get(it.index()).map(|it| it.name.clone()));
+    RuleBody { name: it.name.clone(), reason: it.reason.clone(), mode, on: on.collect() }
+}
+
+fn list(it: &rules::typed::List, schema: &Schema) -> ListBody {
+    let (holds, kind) = match it.of {
+        ListKind::Entities(kind) => ("entities", Some(kind)),
+        ListKind::Table(kind, _) => ("table", Some(kind)),
+        ListKind::Values(_) => ("values", None),
+    };
+    let kind = kind.and_then(|it| schema.kinds.get(it.index()).map(|it| it.name.clone()));
+    ListBody { name: it.name.clone(), holds, kind }
+}
+
+/// All texts of a bundle by the names of their files.
+fn files_of(bundle: &Bundle) -> BTreeMap<String, String> {
+    let named = |it: &File| (it.name.clone(), it.text.clone());
+    let lists = bundle.lists.iter().map(|it| (it.name.clone(), it.text.clone()));
+    bundle.sources.iter().chain(&bundle.rates).map(named).chain(lists).collect()
+}
+
+/// A rule set as texts.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewRuleSet)]
+pub struct NewRules {
+    /// Schema and rules (`*.weir`), and the list files and the rate table that they name, by name.
+    files: BTreeMap<String, String>,
+}
+
+/// A rule set on its way into force.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Job, title = "Job")]
+pub struct JobBody {
+    /// Its own id.
+    id: u64,
+    /// `activating`, `active`, `refused`.
+    state: &'static str,
+    /// The rule set's hash.
+    hash: String,
+    /// Tests of its own that passed.
+    tests_passed: usize,
+    /// What the checker thinks odd.
+    warnings: Vec<Complaint>,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<crate::problem::Body>,
+}
+
+/// Rule sets on their way into force, the newest few.
+#[derive(Debug, Default)]
+pub struct Jobs(Mutex<VecDeque<JobBody>>);
+
+impl Jobs {
+    fn begin(&self, hash: String, tests_passed: usize, warnings: Vec<Complaint>) -> JobBody {
+        let mut jobs = self.0.lock();
+        let id = jobs.back().map_or(1, |it| it.id + 1);
+        let job = JobBody { id, state: "activating", hash, tests_passed, warnings, problem: None };
+        jobs.push_back(job.clone());
+        if JOBS_MAX < jobs.len() {
+            jobs.pop_front();
+        }
+        job
+    }
+
+    fn end(&self, id: u64, outcome: Result<(), Problem>) {
+        let mut jobs = self.0.lock();
+        let Some(job) = jobs.iter_mut().find(|it| it.id == id) else { return };
+        job.state = if outcome.is_ok() { "active" } else { "refused" };
+        job.problem = outcome.err().map(|it| it.body());
+    }
+
+    fn find(&self, id: u64) -> Option<JobBody> {
+        self.0.lock().iter().find(|it| it.id == id).cloned()
+    }
+}
+
+/// Put a rule set in force
+///
+/// It is checked and its own tests are run before the answer; then a job activates it, which `Location` leads to. What
+/// needs no new state (thresholds, texts, rules over existing features) takes over at once.
+#[utoipa::path(
+    put, path = "/v1/rules", tag = "rules", security(("key" = ["admin", "analyst"])),
+    request_body(content = NewRules, example = json!({ "files": { "s.schema.weir": "schema s 1\n…", "s.weir": "use schema s\n…" } })),
+    responses((status = 202, description = "It is good, and a job activates it", body = JobBody)),
+    extensions(("x-problems" = json!(["invalid_fields", "invalid_rules", "not_activated"])))
+)]
+pub(crate) async fn put(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Arc<Caller>>,
+    body: JsonText<LARGE_BODY_BYTES_MAX>,
+) -> Result<Response, Problem> {
+    let new: NewRules = body.read()?;
+    let trial = Arc::clone(&app.trial);
+    let examined = tokio::task::spawn_blocking(move || examine(&new, &*trial)).await;
+    let Examined { bundle, hash, tests_passed, warnings } =
+        examined.map_err(|it| Problem::internal(&it))??;
+    let files = serde_json::to_string(&files_of(&bundle)).map_err(|it| Problem::internal(&it))?;
+    let version = app.desk.keep_rule_set(&hash, &files, &caller.name, now()).await?;
+    let job = app.jobs.begin(hash, tests_passed, warnings);
+    let id = job.id;
+    tokio::spawn(async move {
+        let outcome = activate(&app, bundle, version).await;
+        app.jobs.end(id, outcome);
+    });
+    let location = [(header::LOCATION, format!("/v1/rules/jobs/{id}"))];
+    Ok((StatusCode::ACCEPTED, location, Json(job)).into_response())
+}
+
+/// Show a job
+#[utoipa::path(
+    get, path = "/v1/rules/jobs/{id}", tag = "rules", security(("key" = ["admin", "analyst"])),
+    params(("id" = u64, Path, description = "The job's id", example = 1)),
+    responses((status = 200, description = "How far it is", body = JobBody)),
+    extensions(("x-problems" = json!(["job_unknown"])))
+)]
+pub(crate) async fn job(
+    State(app): State<Arc<App>>,
+    Names(id): Names<u64>,
+) -> Result<Json<JobBody>, Problem> {
+    let unknown =
+        || Problem::at(Code::JobUnknown, Where::Parameter("id".to_owned()), format!("there is no job {id}"));
+    app.jobs.find(id).map(Json).ok_or_else(unknown)
+}
+
+/// A rule set that may be put in force.
+struct Examined {
+    bundle: Bundle,
+    hash: String,
+    tests_passed: usize,
+    warnings: Vec<Complaint>,
+}
+
+fn examine(new: &NewRules, trial: &dyn Trial) -> Result<Examined, Problem> {
+    let bundle = bundle_of(&new.files)?;
+    let checked = bundle.check().map_err(|it| bad_bundle(&it, &bundle))?;
+    let Verdict { passed, failures } =
+        trial.run(&bundle, &checked).map_err(|it| refused_rules(&it, Vec::new()))?;
+    if !failures.is_empty() {
+        let detail = format!("{} of {} tests of its own failed", failures.len(), failures.len() + passed);
+        let errors = failures.into_iter().map(|it| {
+            let place =
+                it.lines().find_map(|it| it.trim().strip_prefix("--> ")).unwrap_or_default().to_owned();
+            Complaint { place: Where::File(place), detail: it.trim_end().to_owned() }
+        });
+        return Err(refused_rules(&detail, errors.collect()));
+    }
+    let warnings = complaints(&checked.warnings, &bundle, Severity::Warning);
+    Ok(Examined { hash: hex(&checked.rules.hash), tests_passed: passed, warnings, bundle })
+}
+
+/// The texts in their places: what is which is said by the names and by the rules.
+fn bundle_of(files: &BTreeMap<String, String>) -> Result<Bundle, Problem> {
+    let file = |name: &str| files.get(name).map(|text| File { name: name.to_owned(), text: text.clone() });
+    let sources = files.keys().filter(|it| it.ends_with(".weir")).filter_map(|it| file(it)).collect();
+    let mut bundle = Bundle { sources, lists: Vec::new(), rates: None };
+    if bundle.sources.is_empty() {
+        return Err(Problem::field("/files", "no file is called `….weir`: send the schema and the rules"));
+    }
+    let rules = bundle.check();
+    // What else is wrong is said when all is in its place.
+    let typed = match &rules {
+        Ok(checked) => &checked.rules,
+        Err(error) => return Err(bad_bundle(error, &bundle)),
+    };
+    let missing = |name: &str| Problem::field("/files", format!("`{name}` is missing, which the rules name"));
+    for list in &typed.lists {
+        if let Some(name) = &list.file {
+            let text = files.get(name).ok_or_else(|| missing(name))?.clone();
+            bundle.lists.push(ListFile { list: list.name.clone(), name: name.clone(), text });
+        }
+    }
+    if let Some(name) = &typed.schema.rates_file {
+        bundle.rates = Some(file(name).ok_or_else(|| missing(name))?);
+    }
+    Ok(bundle)
+}
+
+fn refused_rules(detail: &str, errors: Vec<Complaint>) -> Problem {
+    Problem { errors, ..Problem::new(Code::InvalidRules, detail) }
+}
+
+fn bad_bundle(error: &BundleError, bundle: &Bundle) -> Problem {
+    match error {
+        BundleError::Rules { diagnostics, .. } => {
+            let errors = complaints(diagnostics, bundle, Severity::Error);
+            refused_rules(&format!("the rules have {} errors", errors.len()), errors)
+        }
+        other => refused_rules(&other.to_string(), Vec::new()),
+    }
+}
+
+fn complaints(said: &[Diagnostic], bundle: &Bundle, severity: Severity) -> Vec<Complaint> {
+    let of = |it: &Diagnostic| {
+        let file = usize::try_from(it.file).ok().and_then(|at| bundle.sources.get(at));
+        let place = file.map_or_else(String::new, |file| {
+            let place = line_column(&file.text, it.span.start);
+            format!("{}:{}:{}", file.name, place.line, place.column)
+        });
+        let help: String = it.help.iter().map(|it| format!("; {it}")).collect();
+        let detail = format!("{}: {}{help}", it.code.number(), it.message);
+        Complaint { place: Where::File(place), detail }
+    };
+    said.iter().filter(|it| it.severity() == severity).map(of).collect()
+}
+
+/// Puts a rule set in force and waits until that is durable.
+async fn activate(app: &Arc<App>, bundle: Bundle, version: i64) -> Result<(), Problem> {
+    let door = Arc::clone(&app.door);
+    let activated = tokio::task::spawn_blocking(move || door.gate().activate(Arc::new(bundle))).await;
+    activated.map_err(|it| Problem::internal(&it))?.map_err(|it| not_at_once(it, app))?;
+    let last = app.door.gate().journal().next().saturating_sub(1);
+    app.door.durable(last).await.map_err(|it| super::incoming::refused("", it.into(), &app.metrics))?;
+    note(&app.desk, version).await
+}
+
+async fn note(desk: &Desk, version: i64) -> Result<(), Problem> {
+    Ok(desk.note_activation(version, now()).await?)
+}
+
+fn not_at_once(why: NotAtOnce, app: &App) -> Problem {
+    match why {
+        NotAtOnce::Refused(why) => super::incoming::refused("", why, &app.metrics),
+        other => Problem::new(Code::NotActivated, other.to_string()),
+    }
+}

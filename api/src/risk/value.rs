@@ -1,0 +1,284 @@
+//! Values as JSON: whole numbers and flags as such, decimals as texts, money in minor units beside its currency, times
+//! as RFC 3339, durations as the rule language writes them. What stands in memory as a hash is nobody's to see.
+
+use engine::event::{Event, FieldValue};
+use rules::place::Place;
+use rules::schema::{Currency, FieldType, Schema};
+use rules::time::{DAY, HOUR, MILLISECOND, MINUTE, Micros, SECOND};
+use rules::typed::{Numeric, Type};
+use rules::value::Value;
+use rust_decimal::Decimal;
+use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
+
+/// A value of a feature or a field.
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = Value)]
+pub(crate) enum Json {
+    /// Missing.
+    Missing(()),
+    /// A flag.
+    Flag(bool),
+    /// A whole number.
+    Whole(i64),
+    /// A computed number.
+    Real(f64),
+    /// A decimal number, a time, a duration, a text, an id or the name of an enum's value.
+    Text(String),
+    /// An amount.
+    Money {
+        /// In minor units: a whole number, or a decimal as text.
+        #[schema(value_type = serde_json::Value)]
+        value: Box<Json>,
+        /// Three capitals.
+        currency: String,
+    },
+    /// A place, in degrees.
+    Place {
+        /// Latitude.
+        lat: f64,
+        /// Longitude.
+        lon: f64,
+    },
+    /// Something that is only known by its hash.
+    Hidden {
+        /// Always true.
+        present: bool,
+    },
+}
+
+/// Millionths as a number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Score(pub i64);
+
+impl Serialize for Score {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "scores are far below 2^53 millionths; shown, never summed"
+    )]
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 % 1_000_000 {
+            0 => serializer.serialize_i64(self.0 / 1_000_000),
+            _ => serializer.serialize_f64(self.0 as f64 / 1e6),
+        }
+    }
+}
+
+/// A time as RFC 3339 in UTC.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Time(pub Micros);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(time) => serializer.collect_str(&time),
+            Err(_) => serializer.serialize_i64(self.0),
+        }
+    }
+}
+
+/// A map that keeps its order.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Ordered<T>(pub Vec<(String, T)>);
+
+impl<T: Serialize> Serialize for Ordered<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+/// A feature's value.
+pub(crate) fn of_feature(value: Value, ty: Type, schema: &Schema) -> Json {
+    match (value, ty) {
+        (Value::Missing, _) => Json::Missing(()),
+        (Value::Flag(flag), _) => Json::Flag(flag),
+        (Value::Real(real), Type::Money(currency, _)) => money(Json::Text(real.to_string()), currency),
+        (Value::Real(real), Type::Duration(_)) => Json::Text(format!("{}s", real / 1e6)),
+        (Value::Real(real), _) => Json::Real(real),
+        (Value::Exact(exact), Type::Number(numeric)) => number(exact, scale(numeric)),
+        (Value::Exact(exact), Type::Money(currency, numeric)) => {
+            money(number(exact, scale(numeric)), currency)
+        }
+        (Value::Exact(exact), other) => match i64::try_from(exact) {
+            Ok(slot) => of_slot(slot, other, schema),
+            Err(_) => Json::Text(exact.to_string()),
+        },
+    }
+}
+
+fn of_slot(slot: i64, ty: Type, schema: &Schema) -> Json {
+    match ty {
+        Type::Duration(_) => Json::Text(duration(slot)),
+        Type::Time => time(slot),
+        Type::Place => place(slot),
+        Type::Enum(id) => named(schema.enum_type(id).map(|it| it.values.as_slice()), slot),
+        Type::EventType => {
+            let found = usize::try_from(slot).ok().and_then(|at| schema.events.get(at));
+            found.map_or(Json::Missing(()), |it| Json::Text(it.name.clone()))
+        }
+        Type::Text | Type::Entity(_) => Json::Hidden { present: true },
+        _ => Json::Whole(slot),
+    }
+}
+
+/// An event in the shape in which it is sent.
+pub(crate) fn of_event(event: &Event, schema: &Schema) -> Ordered<serde_json::Value> {
+    let declared = event.event_type.and_then(|it| schema.events.get(it.index()));
+    let mut members = vec![
+        ("id".to_owned(), Json::Text(event.id.clone())),
+        ("type".to_owned(), declared.map_or(Json::Missing(()), |it| Json::Text(it.name.clone()))),
+        ("time".to_owned(), time(event.time)),
+    ];
+    if let Some(original) = &event.recheck_of {
+        members.push(("recheck_of".to_owned(), Json::Text(original.clone())));
+    }
+    for (at, field) in declared.into_iter().flat_map(|it| it.fields.iter().enumerate()) {
+        let Some(declared) = schema.field(field.field) else { continue };
+        match of_field(event.value(at), declared.ty, schema) {
+            Json::Missing(()) => {}
+            value => members.push((declared.name.clone(), value)),
+        }
+    }
+    let json = |it: Json| serde_json::to_value(it).unwrap_or_default();
+    let mut members: Vec<(String, serde_json::Value)> =
+        members.into_iter().map(|(name, it)| (name, json(it))).collect();
+    if let Ok(extra) = serde_json::from_str(&event.extra) {
+        members.push(("extra".to_owned(), extra));
+    }
+    Ordered(members)
+}
+
+fn of_field(value: FieldValue<'_>, ty: FieldType, schema: &Schema) -> Json {
+    match (value, ty) {
+        (FieldValue::Missing, _) => Json::Missing(()),
+        (FieldValue::Text(text), _) => Json::Text(text.to_owned()),
+        (FieldValue::Money { minor, currency }, _) => money(Json::Whole(minor), currency),
+        (FieldValue::Number(number), FieldType::Flag) => Json::Flag(number != 0),
+        (FieldValue::Number(slot), FieldType::Decimal { scale }) => {
+            Json::Text(decimal(i128::from(slot), u32::from(scale)))
+        }
+        (FieldValue::Number(slot), FieldType::Place) => place(slot),
+        (FieldValue::Number(slot), FieldType::Time) => time(slot),
+        (FieldValue::Number(slot), FieldType::Duration) => Json::Text(duration(slot)),
+        (FieldValue::Number(slot), FieldType::Enum(id)) => {
+            named(schema.enum_type(id).map(|it| it.values.as_slice()), slot)
+        }
+        (FieldValue::Number(slot), _) => Json::Whole(slot),
+    }
+}
+
+fn named(names: Option<&[String]>, slot: i64) -> Json {
+    let name = names.and_then(|it| it.get(usize::try_from(slot).ok()?));
+    name.map_or(Json::Missing(()), |it| Json::Text(it.clone()))
+}
+
+fn money(value: Json, currency: Currency) -> Json {
+    Json::Money { value: Box::new(value), currency: currency.code().to_owned() }
+}
+
+fn time(micros: Micros) -> Json {
+    let time = jiff::Timestamp::from_microsecond(micros);
+    time.map_or(Json::Whole(micros), |it| Json::Text(it.to_string()))
+}
+
+fn place(packed: i64) -> Json {
+    let Place { latitude_e7, longitude_e7 } = Place::unpack(packed);
+    Json::Place { lat: f64::from(latitude_e7) / 1e7, lon: f64::from(longitude_e7) / 1e7 }
+}
+
+fn number(exact: i128, scale: u32) -> Json {
+    match i64::try_from(exact) {
+        Ok(whole) if scale == 0 => Json::Whole(whole),
+        _ => Json::Text(decimal(exact, scale)),
+    }
+}
+
+fn scale(numeric: Numeric) -> u32 {
+    match numeric {
+        Numeric::Exact { scale, .. } => u32::from(scale),
+        Numeric::Real => 0,
+    }
+}
+
+/// An exact number without needless zeros; as a whole number and its scale where it has more digits than a decimal.
+fn decimal(exact: i128, scale: u32) -> String {
+    match Decimal::try_from_i128_with_scale(exact, scale) {
+        Ok(decimal) => decimal.normalize().to_string(),
+        Err(_) => format!("{exact}e-{scale}"),
+    }
+}
+
+/// A length of time in the largest unit of the language that measures it whole.
+fn duration(micros: Micros) -> String {
+    let units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s"), (MILLISECOND, "ms")];
+    match units.iter().find(|(unit, _)| micros != 0 && micros % unit == 0) {
+        Some((unit, name)) => format!("{}{name}", micros / unit),
+        None => format!("{}s", decimal(i128::from(micros), 6)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rules::diagnostic::Source;
+
+    use super::*;
+
+    fn schema() -> Schema {
+        let text = "schema s 1\nzone \"UTC\"\ncurrency CNY\nentity user\nenum channel = app, web\n\
+                    event payment\n  user: user\n  amount: money\n  share: decimal(2)?\n  channel: channel?\n\
+                    \x20 place: place?\n  held: duration?\n  vip: flag?\n  n: int?\n  at: time?\n";
+        rules::check::check_schema(Source { name: "s.schema.weir", text }).0.unwrap()
+    }
+
+    #[test]
+    fn features_as_json() {
+        let schema = schema();
+        let exact = |scale| Numeric::Exact { scale, digits: 20 };
+        let cny = schema.currency;
+        let place = Place::new(295_600_000, -1_065_500_000).unwrap().pack();
+        #[rustfmt::skip]
+        let rows = [
+            (Value::Missing,                  Type::Flag,                     "null"),
+            (Value::Flag(true),               Type::Flag,                     "true"),
+            (Value::Exact(7),                 Type::Number(exact(0)),         "7"),
+            (Value::Exact(i128::MAX),         Type::Number(exact(0)),         "\"170141183460469231731687303715884105727e-0\""),
+            (Value::Exact(12_500),            Type::Number(exact(3)),         "\"12.5\""),
+            (Value::Real(0.1),                Type::Number(Numeric::Real),    "0.1"),
+            (Value::Exact(500),               Type::Money(cny, exact(0)),     r#"{"value":500,"currency":"CNY"}"#),
+            (Value::Real(250.5),              Type::Money(cny, Numeric::Real), r#"{"value":"250.5","currency":"CNY"}"#),
+            (Value::Exact(5_400_000_000),     Type::Duration(exact(0)),       "\"90m\""),
+            (Value::Exact(1_000_001),         Type::Duration(exact(0)),       "\"1.000001s\""),
+            (Value::Exact(0),                 Type::Time,                     "\"1970-01-01T00:00:00Z\""),
+            (Value::Exact(i128::from(place)), Type::Place,                    r#"{"lat":29.56,"lon":-106.55}"#),
+            (Value::Exact(1),                 Type::Enum(rules::schema::EnumId(0)), "\"web\""),
+            (Value::Exact(0),                 Type::EventType,                "\"payment\""),
+            (Value::Exact(99),                Type::Text,                     r#"{"present":true}"#),
+        ];
+        for (value, ty, expected) in rows {
+            let json = serde_json::to_string(&of_feature(value, ty, &schema)).unwrap();
+            assert_eq!(json, expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_goes_out_as_it_came_in() {
+        let schema = schema();
+        let sent = r#"{"id":"p1","type":"payment","time":"2026-01-05T00:00:00.25Z","user":"u1","amount":{"value":1250,"currency":"CNY"},"share":"0.5","channel":"web","place":{"lat":29.56,"lon":106.55},"held":"90m","vip":true,"n":-3,"at":"2026-01-05T00:00:00Z","extra":{"a":[1]}}"#;
+        let mut event = Event::default();
+        stream::intake::parse_json(sent.as_bytes(), &schema, &mut event).unwrap();
+        assert_eq!(serde_json::to_string(&of_event(&event, &schema)).unwrap(), sent);
+    }
+
+    #[test]
+    fn scores_and_times() {
+        let check = |score: i64, expected: &str| {
+            assert_eq!(serde_json::to_string(&Score(score)).unwrap(), expected);
+        };
+        check(0, "0");
+        check(55_000_000, "55");
+        check(-12_500_000, "-12.5");
+        check(1, "1e-6");
+        check(123_456_789_012_345, "123456789.012345");
+    }
+}
