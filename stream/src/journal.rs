@@ -2,6 +2,19 @@
 //!
 //! A record is framed, numbered and made durable here; what its body says is the matter of [`crate::record`].
 
+mod frame;
+mod batch;
+mod segment;
+mod walk;
+mod index;
+mod shared;
+mod shelf;
+mod survey;
+mod log;
+mod meter;
+mod on_disk;
+mod reader;
+mod care;
 mod error;
 #[cfg(feature = "test-support")]
 mod memory;
@@ -14,9 +27,14 @@ use engine::entity::EntityKey;
 use rules::time::Micros;
 use tokio::sync::watch;
 
+pub use care::{Stat, stat, verify};
 pub use error::JournalError;
 #[cfg(feature = "test-support")]
 pub use memory::Memory;
+pub use meter::SyncTimes;
+pub use on_disk::{Durability, OnDisk, Options};
+pub use reader::Reader;
+pub use survey::Thorough;
 
 /// The journal as the gate sees it.
 pub trait Journal: Send + Sync {
@@ -178,6 +196,8 @@ pub struct Load {
     pub records_per_s: u64,
     /// How long a record that is appended now is expected to wait.
     pub wait: Duration,
+    /// A write or a sync failed: nothing more will become durable.
+    pub poisoned: bool,
 }
 
 /// There is no room for a record: the disk does not keep up.
@@ -225,6 +245,25 @@ struct Budget {
 }
 
 impl Budget {
+    fn new(bytes_most: usize) -> Self {
+        Self { bytes_most, bytes: AtomicUsize::new(0) }
+    }
+
+    /// Takes room if there is so much.
+    fn take(&self, bytes: usize) -> Result<(), Full> {
+        let taken = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if self.bytes_most < taken.saturating_add(bytes) {
+            self.give_back(bytes);
+            return Err(Full);
+        }
+        Ok(())
+    }
+
+    /// Counts what was appended, for which there is room or not.
+    fn add(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     fn give_back(&self, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -300,3 +339,6 @@ impl Cursor for Nothing {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests;

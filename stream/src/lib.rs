@@ -2,6 +2,7 @@
 
 pub mod gate;
 pub mod intake;
+pub mod disk;
 pub mod journal;
 pub mod record;
 pub mod snapshot;

@@ -78,7 +78,7 @@ pub enum JournalError {
 
 impl JournalError {
     /// For `map_err`: what was being done, and with what file.
-    pub(crate) fn io(action: &'static str, file: &str) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, file: &str) -> impl FnOnce(io::Error) -> Self + use<> {
         let file = file.to_owned();
         move |source| Self::Io { action, file, source }
     }

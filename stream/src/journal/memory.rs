@@ -103,7 +103,9 @@ impl Journal for Memory {
     }
 
     fn load(&self) -> Load {
-        Load { records_ahead: self.next().saturating_sub(self.durable()), ..Load::default() }
+        let progress = *self.progress.borrow();
+        let records_ahead = self.next().saturating_sub(progress.durable);
+        Load { records_ahead, poisoned: progress.poisoned, ..Load::default() }
     }
 
     fn read(&self, offset: u64, into: &mut Vec<u8>) -> Result<Option<RecordKind>, JournalError> {

@@ -1,0 +1,109 @@
+//! What finds the records of one segment: by offset, by id, by entity.
+//!
+//! Ids and entities are found by 64 bits of their hashes; who looks reads the record and compares the whole. In memory
+//! while the segment is written; then a file beside it (see [`file`]).
+
+pub(super) mod file;
+
+use engine::entity::EntityKey;
+use hashbrown::HashTable;
+
+use super::frame::Frame;
+
+/// 64 bits of an id's hash.
+pub(super) fn id_key(id: u128) -> u64 {
+    (id >> 64) as u64
+}
+
+/// 64 bits of an entity's hash, other bits than a map's shard is chosen by; the same id of another kind has others.
+#[expect(clippy::cast_possible_truncation, reason = "half of the hash")]
+pub(super) fn entity_key(entity: EntityKey) -> u64 {
+    entity.hash() as u64 ^ u64::from(entity.kind.0).rotate_right(16)
+}
+
+/// The index of a segment that is being written.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    /// The byte at which each record's frame begins.
+    pub(super) places: Vec<u32>,
+    pub(super) ids: Keys,
+    pub(super) entities: Keys,
+}
+
+impl Index {
+    /// Adds the next record, whose frame begins at a byte.
+    ///
+    /// INVARIANT (segment size): segments are rolled before they reach 4 GiB, so places and counts fit into 32 bits.
+    pub(super) fn push(&mut self, frame: &Frame<'_>, at: u64) {
+        let record = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
+        self.places.push(u32::try_from(at).unwrap_or(u32::MAX));
+        if let Some(id) = frame.id() {
+            self.ids.push(id_key(id), record);
+        }
+        for entity in frame.entities() {
+            self.entities.push(entity_key(entity), record);
+        }
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.places.capacity() * size_of::<u32>() + self.ids.bytes() + self.entities.bytes()
+    }
+}
+
+/// Which records have a key: of each key a chain, newest first.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    rows: Vec<Row>,
+    /// The newest row of each key.
+    newest: HashTable<u32>,
+}
+
+/// That a record has a key.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    key: u64,
+    record: u32,
+    /// One more than the row of the same key before; 0 = none.
+    before: u32,
+}
+
+impl Keys {
+    fn push(&mut self, key: u64, record: u32) {
+        let row = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+        let Self { rows, newest } = self;
+        let of = |row: &u32| rows.get(*row as usize).map_or(0, |it| it.key);
+        let entry = newest.entry(key, |row| of(row) == key, of);
+        let before = match entry {
+            hashbrown::hash_table::Entry::Occupied(mut old) => std::mem::replace(old.get_mut(), row) + 1,
+            hashbrown::hash_table::Entry::Vacant(vacant) => {
+                vacant.insert(row);
+                0
+            }
+        };
+        rows.push(Row { key, record, before });
+    }
+
+    /// The records of a key, newest first.
+    pub(super) fn newest_first(&self, key: u64) -> impl Iterator<Item = u32> {
+        let of = |row: &u32| self.rows.get(*row as usize);
+        let found = self.newest.find(key, |row| of(row).is_some_and(|it| it.key == key));
+        let first = found.and_then(of);
+        let chain = std::iter::successors(first, |row| self.rows.get(row.before.checked_sub(1)? as usize));
+        chain.map(|row| row.record)
+    }
+
+    /// All keys with their records, by key and then record.
+    fn sorted(&self) -> Vec<(u64, u32)> {
+        let mut sorted: Vec<_> = self.rows.iter().map(|row| (row.key, row.record)).collect();
+        sorted.sort_unstable();
+        sorted
+    }
+
+    fn bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<Row>() + self.newest.allocation_size()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! What admission is told: how long a record would wait.
+
+use super::*;
+
+/// Batches of so many records and milliseconds; expected of a hundred records ahead, milliseconds.
+#[track_caller]
+fn check(batches: impl IntoIterator<Item = (u32, f64)>, expected_ms: std::ops::Range<f64>) {
+    let mut fit = Fit::default();
+    for (records, ms) in batches {
+        fit.add(f64::from(records), ms / 1000.0);
+    }
+    let (batch_s, record_s) = fit.line();
+    let ms = (batch_s + record_s * 100.0) * 1000.0;
+    assert!(expected_ms.contains(&ms), "{ms} ms, {fit:?}");
+}
+
+#[test]
+fn a_hundred_records_ahead() {
+    check([], 0.0..0.001);
+    // One record an fsync is no sign that a hundred take a hundred fsyncs.
+    check([(1, 1.0); 50], 0.9..1.1);
+    check((0..50).map(|at| (1 + at % 2, 1.0 + f64::from(at % 3))), 1.0..8.0);
+    // A disk of 500 records a second.
+    check((0..50).map(|at| (1 + at * 7 % 40, f64::from(1 + at * 7 % 40) * 2.0)), 170.0..210.0);
+    check((0..50).map(|_| (100, 200.0)), 190.0..210.0);
+    // It was slow; what is old counts less and less.
+    check([(50, 500.0); 20].into_iter().chain([(50, 1.0); 200]), 0.5..6.0);
+}
+
+#[test]
+fn a_batch_that_hangs_is_seen_before_it_ends() {
+    let (meter, mut fit) = (Meter::new(), Fit::default());
+    assert_eq!(meter.wait(1000), Duration::ZERO);
+    let began = meter.begin();
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(Duration::from_millis(15) < meter.wait(0));
+    meter.end(began, 10, &mut fit);
+    assert!(0 < meter.records_per_s() && meter.records_per_s() < 700);
+    meter.synced(Duration::from_micros(1500));
+    meter.synced(Duration::from_micros(100));
+    let times = meter.sync_times();
+    assert_eq!(times.count, 2);
+    assert!((90..110).contains(&times.p50.as_micros()), "{times:?}");
+    assert!((1450..1550).contains(&times.max.as_micros()), "{times:?}");
+}

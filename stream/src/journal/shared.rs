@@ -1,0 +1,56 @@
+//! A journal that others beside the gate hold too: whoever closes it, or asks how long its syncs take.
+
+use std::sync::Arc;
+
+use engine::entity::EntityKey;
+use tokio::sync::watch;
+
+use super::{Cursor, Entry, Full, Journal, JournalError, Load, Progress, RecordKind, Reservation};
+
+impl<J: Journal + ?Sized> Journal for Arc<J> {
+    fn reserve(&self, records: usize, bytes_each: usize) -> Result<Reservation, Full> {
+        (**self).reserve(records, bytes_each)
+    }
+
+    fn append(&self, entry: &Entry<'_>) -> u64 {
+        (**self).append(entry)
+    }
+
+    fn durable(&self) -> u64 {
+        (**self).durable()
+    }
+
+    fn next(&self) -> u64 {
+        (**self).next()
+    }
+
+    fn watch(&self) -> watch::Receiver<Progress> {
+        (**self).watch()
+    }
+
+    fn load(&self) -> Load {
+        (**self).load()
+    }
+
+    fn read(&self, offset: u64, into: &mut Vec<u8>) -> Result<Option<RecordKind>, JournalError> {
+        (**self).read(offset, into)
+    }
+
+    fn find(&self, id: u128) -> Result<Option<u64>, JournalError> {
+        (**self).find(id)
+    }
+
+    fn about(
+        &self,
+        entity: EntityKey,
+        before: u64,
+        most: usize,
+        into: &mut Vec<u64>,
+    ) -> Result<(), JournalError> {
+        (**self).about(entity, before, most, into)
+    }
+
+    fn cursor(&self, from: u64) -> Result<Box<dyn Cursor>, JournalError> {
+        (**self).cursor(from)
+    }
+}

@@ -1,0 +1,287 @@
+//! The journal with its threads.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::disk::Folder;
+use crate::disk::simulated::Faults;
+use crate::journal::{Durability, Full, Journal, OnDisk, Options, Progress, verify};
+
+fn options(durability: Durability) -> Options {
+    Options { durability, segment_bytes: 64 << 10, ..Options::new(key()) }
+}
+
+fn on(disk: &Simulated, options: Options) -> OnDisk {
+    OnDisk::open(Arc::new(disk.clone()), options).unwrap()
+}
+
+/// A record whose body says who appended it, and its how manieth.
+fn append(journal: &OnDisk, who: u64, nth: u64) -> u64 {
+    let id = Some(u128::from(who) << 64 | u128::from(nth));
+    let mut body = [who.to_le_bytes(), nth.to_le_bytes()].concat();
+    body.resize(100 + (nth % 400) as usize, 7);
+    let entity = EntityKey::new(KindId(1), u128::from(who + 1) << 64 | u128::from(who + 1));
+    journal.append(&Entry { kind: RecordKind::Event, body: &body, id, entities: &[entity], received_at: 1 })
+}
+
+/// Waits as a thread; gives whether it became durable.
+fn settled(journal: &OnDisk, offset: u64) -> bool {
+    let until = Instant::now() + Duration::from_secs(20);
+    while journal.durable() <= offset {
+        if journal.load().poisoned || until < Instant::now() {
+            return false;
+        }
+        thread::yield_now();
+    }
+    true
+}
+
+#[test]
+fn threads_append_at_once_and_all_is_there() {
+    for durability in [Durability::Fsync, Durability::Os] {
+        let folder = tempfile::tempdir().unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(Folder::create(folder.path().join("journal")).unwrap());
+        let journal = OnDisk::open(Arc::clone(&disk), options(durability)).unwrap();
+        let (threads, each) = (4, 500);
+        thread::scope(|scope| {
+            for who in 0..threads {
+                let journal = &journal;
+                scope.spawn(move || {
+                    let mut before = None;
+                    for nth in 0..each {
+                        let offset = append(journal, who, nth);
+                        assert!(before < Some(offset));
+                        before = Some(offset);
+                        if nth % 50 == 0 {
+                            assert!(settled(journal, offset));
+                            let mut bytes = Vec::new();
+                            assert_eq!(journal.read(offset, &mut bytes).unwrap(), Some(RecordKind::Event));
+                            assert_eq!(bytes[..8], who.to_le_bytes());
+                        }
+                    }
+                });
+            }
+            // A reader follows meanwhile.
+            let mut cursor = journal.cursor(0).unwrap();
+            let mut next = 0;
+            while next < threads * each {
+                while let Some(record) = cursor.next().unwrap() {
+                    assert_eq!(record.offset, next);
+                    next += 1;
+                }
+                thread::yield_now();
+            }
+        });
+        journal.close();
+        assert_eq!(journal.fault(), None);
+        assert_eq!((journal.next(), journal.synced()), (threads * each, threads * each));
+        let mut found = Vec::new();
+        let entity = EntityKey::new(KindId(1), 2 << 64 | 2);
+        journal.about(entity, u64::MAX, usize::MAX, &mut found).unwrap();
+        assert_eq!(found.len() as u64, each);
+        drop(journal);
+        let stat = verify(&disk).unwrap().unwrap();
+        assert_eq!((stat.next, stat.synced), (threads * each, threads * each));
+        assert!(5 < stat.segments, "{stat:?}");
+        let journal = OnDisk::open(disk, options(durability)).unwrap();
+        for who in 0..threads {
+            let offset = journal.find(u128::from(who) << 64 | u128::from(each - 1)).unwrap();
+            assert!(offset.is_some());
+        }
+        assert_eq!(journal.take_notes(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn one_sync_serves_all_who_came_meanwhile() {
+    let disk = Simulated::new(1);
+    let journal = on(&disk, Options { segment_bytes: 1 << 30, ..options(Durability::Fsync) });
+    disk.set_faults(Faults { sync_time: Duration::from_millis(5), ..Faults::default() });
+    let before = disk.syncs();
+    let last = (0..200).map(|nth| append(&journal, 0, nth)).last().unwrap();
+    assert!(settled(&journal, last));
+    let syncs = disk.syncs() - before;
+    assert!(syncs <= 20, "{syncs} syncs of 200 records");
+    let times = journal.sync_times();
+    assert!(
+        Duration::from_millis(4) < times.p50 && times.p50 <= times.p99 && times.p99 <= times.max,
+        "{times:?}"
+    );
+    assert!(0 < journal.load().records_per_s);
+}
+
+#[test]
+fn after_a_failed_sync_nothing_becomes_durable() {
+    for durability in [Durability::Fsync, Durability::Os] {
+        let disk = Simulated::new(1);
+        let journal = on(&disk, options(durability));
+        let mut watch = journal.watch();
+        let offset = append(&journal, 0, 0);
+        assert!(settled(&journal, offset));
+        // Under `os` it is durable before it is synced.
+        while journal.synced() <= offset {
+            thread::yield_now();
+        }
+        disk.set_faults(Faults { syncs_failing_in_1000: 1000, ..Faults::default() });
+        let offset = append(&journal, 0, 1);
+        while !journal.load().poisoned {
+            thread::yield_now();
+        }
+        let durable = journal.durable();
+        assert!(durability == Durability::Os || durable <= offset);
+        disk.set_faults(Faults::default());
+        let later = append(&journal, 0, 2);
+        thread::sleep(Duration::from_millis(20));
+        assert_eq!(journal.durable(), durable.max(offset.min(durable)));
+        assert!(journal.durable() <= later);
+        assert_eq!(*watch.borrow_and_update(), Progress { durable, poisoned: true });
+        let fault = journal.fault().unwrap();
+        assert!(fault.starts_with("cannot sync `simulated/0000"), "{fault}");
+        journal.close();
+        assert!(journal.durable() <= later);
+    }
+}
+
+#[test]
+fn what_waits_is_bounded_by_what_was_reserved() {
+    let disk = Simulated::new(1);
+    let journal = on(&disk, Options { buffer_bytes: 64 << 10, ..options(Durability::Fsync) });
+    let entry = Entry { kind: RecordKind::Event, body: &[1; 900], id: None, entities: &[], received_at: 0 };
+    let mut held = journal.reserve(20, 1000).unwrap();
+    let rest: Vec<_> = std::iter::from_fn(|| journal.reserve(1, 1000).ok()).collect();
+    assert!((20..45).contains(&rest.len()), "{}", rest.len());
+    assert_eq!(journal.reserve(1, 1000).unwrap_err(), Full);
+    drop(rest);
+    // Spent one by one, all of it comes back once it is written.
+    for _ in 0..20 {
+        journal.append(&entry);
+        held.spend();
+    }
+    drop(held);
+    assert!(settled(&journal, 19));
+    let until = Instant::now() + Duration::from_secs(5);
+    while journal.buffer_bytes() != 0 && Instant::now() < until {
+        thread::yield_now();
+    }
+    assert_eq!(journal.buffer_bytes(), 0);
+}
+
+#[test]
+fn a_slow_disk_is_seen_by_who_waits() {
+    let disk = Simulated::new(1);
+    let journal = on(&disk, options(Durability::Fsync));
+    disk.set_faults(Faults { sync_time: Duration::from_millis(30), ..Faults::default() });
+    let offset = append(&journal, 0, 0);
+    assert!(settled(&journal, offset));
+    assert!(Duration::from_millis(20) < journal.load().wait, "{:?}", journal.load());
+    // Each batch now costs by its bytes: what is ahead tells how long it takes.
+    disk.set_faults(Faults { bytes_per_s: Some(2_000_000), ..Faults::default() });
+    let mut nth = 1;
+    for records in [1, 100, 10, 200, 50, 300] {
+        let last = (0..records)
+            .map(|_| {
+                append(&journal, 0, {
+                    nth += 1;
+                    nth
+                })
+            })
+            .last()
+            .unwrap();
+        assert!(settled(&journal, last));
+    }
+    let began = Instant::now();
+    let last = (0..1000)
+        .map(|_| {
+            append(&journal, 0, {
+                nth += 1;
+                nth
+            })
+        })
+        .last()
+        .unwrap();
+    let expected = journal.load().wait;
+    assert!(settled(&journal, last));
+    let took = began.elapsed();
+    assert!(took / 5 < expected && expected < took * 5, "expected {expected:?}, took {took:?}");
+}
+
+#[test]
+fn power_fails_under_threads() {
+    for seed in 0..20 {
+        let disk = Simulated::new(seed);
+        let journal = on(&disk, Options { segment_bytes: 16 << 10, ..options(Durability::Fsync) });
+        let (told, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+        thread::scope(|scope| {
+            for who in 0..3 {
+                let (journal, told, stop) = (&journal, &told, &stop);
+                scope.spawn(move || {
+                    for nth in 0.. {
+                        let offset = append(journal, who, nth);
+                        if !settled(journal, offset) {
+                            return;
+                        }
+                        told.fetch_max(offset + 1, Ordering::SeqCst);
+                        if stop.load(Ordering::Relaxed) {
+                            return;
+                        }
+                    }
+                });
+            }
+            thread::sleep(Duration::from_millis(10));
+            disk.crash();
+            stop.store(true, Ordering::Relaxed);
+        });
+        let told = told.into_inner();
+        drop(journal);
+        let log = open(&disk, 16 << 10).unwrap();
+        assert!(told <= log.next(), "seed {seed}: {told} were durable, {} are there", log.next());
+        assert!(0 < told, "seed {seed}");
+    }
+}
+
+#[test]
+fn idle_it_records_what_is_synced() {
+    let disk = Simulated::new(1);
+    let journal = on(&disk, options(Durability::Fsync));
+    let offset = append(&journal, 0, 0);
+    assert!(settled(&journal, offset));
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let until = Instant::now() + Duration::from_secs(10);
+    while crate::journal::stat(&shared).unwrap().unwrap().synced != 1 && Instant::now() < until {
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(crate::journal::stat(&shared).unwrap().unwrap().synced, 1);
+    drop(journal);
+}
+
+#[test]
+fn who_waits_is_woken() {
+    let journal = on(&Simulated::new(1), options(Durability::Fsync));
+    let mut watch = journal.watch();
+    let offset = append(&journal, 0, 0);
+    let wait = watch.wait_for(|progress| offset < progress.durable || progress.poisoned);
+    let progress = *pollster(wait).unwrap();
+    assert_eq!(progress, Progress { durable: 1, poisoned: false });
+}
+
+/// Runs a future on this thread, which sleeps until it is woken.
+fn pollster<F: Future>(future: F) -> F::Output {
+    let waker = std::task::Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
+            std::task::Poll::Ready(output) => return output,
+            std::task::Poll::Pending => thread::park_timeout(Duration::from_secs(20)),
+        }
+    }
+}
+
+struct Unpark(thread::Thread);
+
+impl std::task::Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
