@@ -5,10 +5,12 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod bench;
+mod keys;
 mod load;
 mod progress;
 mod replay;
 mod rules_command;
+mod serve;
 mod simulate;
 
 /// A real-time fraud-risk engine.
@@ -16,17 +18,22 @@ mod simulate;
 #[command(name = "weir", version)]
 enum Command {
     Bench(bench::Options),
+    #[command(subcommand)]
+    Keys(keys::Command),
     Replay(replay::Options),
     #[command(subcommand)]
     Rules(rules_command::Command),
+    Serve(serve::Options),
     Simulate(simulate::Options),
 }
 
 fn main() -> ExitCode {
     let done: anyhow::Result<()> = match Command::parse() {
         Command::Bench(options) => bench::run(&options),
+        Command::Keys(command) => keys::run(&command),
         Command::Replay(options) => replay::run(&options),
         Command::Rules(command) => return rules_command::run(&command),
+        Command::Serve(options) => serve::run(&options),
         Command::Simulate(options) => simulate::run(&options).map_err(Into::into),
     };
     match done {

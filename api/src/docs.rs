@@ -66,7 +66,7 @@ impl Document {
         for (name, it) in events::schemas(schema) {
             schemas[name] = it;
         }
-        let example = events::example(schema);
+        let example = serde_json::to_value(events::example(schema)).unwrap_or_default();
         for (path, wrap) in [("/v1/decisions", false), ("/v1/events", false), ("/v1/decisions/batch", true)] {
             let body = if wrap { json!({ "events": [example.clone()] }) } else { example.clone() };
             document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"] = body;

@@ -177,7 +177,7 @@ fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     Problem::internal(&"a panic").into_response()
 }
 
-/// An event that a schema takes, to begin with.
-pub fn example_event(schema: &rules::schema::Schema) -> String {
-    docs::example(schema).to_string()
+/// An event that a schema takes, as JSON, to begin with.
+pub fn example_event(schema: &::rules::schema::Schema) -> String {
+    serde_json::to_string(&docs::example(schema)).unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use engine::decision::Decision;
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry, TextEncoder,
 };
 
@@ -31,6 +31,8 @@ pub struct Metrics {
     pub rows: IntGaugeVec,
     /// Their bytes, by kind.
     pub bytes: IntGaugeVec,
+    /// How long syncs of the journal took, by quantile.
+    pub sync_seconds: GaugeVec,
     /// What the process takes, in bytes.
     pub resident: IntGauge,
     /// Requests that are being worked on.
@@ -101,6 +103,10 @@ impl Metrics {
             entities: maker.gauges("state_entities", "Entities in memory, by kind", &["kind"])?,
             rows: maker.gauges("state_rows", "Events in the histories, by kind", &["kind"])?,
             bytes: maker.gauges("state_bytes", "Bytes of the state, by kind", &["kind"])?,
+            sync_seconds: maker.keep(GaugeVec::new(
+                Opts::new("weir_journal_sync_seconds", "How long syncs of the journal took, by quantile"),
+                &["quantile"],
+            )?)?,
             resident: maker.gauge("process_resident_bytes", "Memory that the process takes")?,
             in_flight: maker.gauge("http_requests_in_flight", "Requests being worked on")?,
             registry: registry.clone(),
@@ -155,17 +161,6 @@ impl Metrics {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
-    }
-
-    /// A histogram of a caller's own, registered beside the others.
-    ///
-    /// # Errors
-    /// If its name is taken.
-    pub fn histogram(&self, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {
-        let histogram =
-            Histogram::with_opts(HistogramOpts::new(format!("weir_{name}"), help).buckets(buckets()))?;
-        self.registry.register(Box::new(histogram.clone()))?;
-        Ok(histogram)
     }
 }
 

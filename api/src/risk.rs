@@ -9,7 +9,7 @@ pub(crate) mod follow;
 mod incoming;
 mod lists;
 pub mod rules;
-mod value;
+pub(crate) mod value;
 mod wire;
 
 use std::sync::Arc;

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::load::{self, LoadError, Loaded};
+pub(crate) use test::run_tests;
 
 /// Check, format, test and price rule files.
 #[derive(Debug, Subcommand)]

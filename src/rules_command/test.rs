@@ -49,6 +49,13 @@ pub(super) fn run(options: &Options) -> Result<bool, Error> {
     Ok(failures.is_empty())
 }
 
+/// Runs all tests: how many passed, and what is said of each that failed.
+pub(crate) fn run_tests(loaded: &Loaded) -> (usize, Vec<String>) {
+    let tests = &loaded.rules.tests;
+    let failures: Vec<String> = tests.iter().filter_map(|it| failure(loaded, it)).collect();
+    (tests.len() - failures.len(), failures)
+}
+
 /// What was expected and did not come.
 struct Complaint {
     /// Where it is written.

@@ -3,6 +3,8 @@
 use rules::schema::{EventType, FieldType, Schema};
 use serde_json::{Map, Value, json};
 
+use crate::risk::value::Ordered;
+
 /// The components `Event`, and one for each event type.
 pub(super) fn schemas(schema: &Schema) -> Vec<(String, Value)> {
     let of = |it: &EventType| (component(it), event_type(it, schema));
@@ -28,18 +30,17 @@ fn reference(component: &str) -> Value {
     format!("#/components/schemas/{component}").into()
 }
 
-/// An event of the first type, with all that is required: a document's example.
-pub(crate) fn example(schema: &Schema) -> Value {
-    let mut event = Map::new();
-    event.insert("id".to_owned(), "p-1".into());
-    let Some(first) = schema.events.first() else { return Value::Object(event) };
-    event.insert("type".to_owned(), first.name.clone().into());
+/// An event of the first type, with all that is required, in the order of the schema: a document's example.
+pub(crate) fn example(schema: &Schema) -> Ordered<Value> {
+    let mut members = vec![("id".to_owned(), json!("p-1"))];
+    let Some(first) = schema.events.first() else { return Ordered(members) };
+    members.push(("type".to_owned(), json!(first.name)));
     for field in first.fields.iter().filter(|it| !it.optional && it.derived.is_none()) {
         if let Some(declared) = schema.field(field.field) {
-            event.insert(declared.name.clone(), field_example(&declared.name, declared.ty, schema));
+            members.push((declared.name.clone(), field_example(&declared.name, declared.ty, schema)));
         }
     }
-    Value::Object(event)
+    Ordered(members)
 }
 
 fn event_type(it: &EventType, schema: &Schema) -> Value {

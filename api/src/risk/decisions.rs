@@ -188,7 +188,7 @@ pub(crate) struct ExplanationBody {
     decision: DecisionBody,
     /// As it was sent, with the time that it was given.
     #[schema(value_type = serde_json::Value)]
-    event: Ordered<serde_json::Value>,
+    event: Ordered<Cell>,
     /// Whether it was decided; if not, it was recorded only.
     decided: bool,
     /// Where it stands in the journal.
@@ -260,11 +260,9 @@ pub(crate) async fn explain(
 
 fn explanation(found: Recorded, amendments: Vec<engine::event::Amendment>) -> ExplanationBody {
     let Recorded { offset, clock, event, decided, decision, rules } = found;
-    let mut event = of_event(&event, &rules.typed.schema);
-    event.0.retain(|(_, it)| *it != serde_json::to_value(Cell::Missing(())).unwrap_or_default());
     ExplanationBody {
         decision: DecisionBody::of(decision, &rules),
-        event,
+        event: of_event(&event, &rules.typed.schema),
         decided,
         position: PositionBody { partition: 0, offset },
         clock: Time(clock),

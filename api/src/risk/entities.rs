@@ -66,7 +66,7 @@ pub(crate) struct MembershipBody {
 pub(crate) struct RecentBody {
     /// As it was sent.
     #[schema(value_type = serde_json::Value)]
-    event: Ordered<serde_json::Value>,
+    event: Ordered<Cell>,
     /// What was decided; `none`: it was recorded only.
     outcome: &'static str,
     /// Of the decision.

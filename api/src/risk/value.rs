@@ -46,6 +46,9 @@ pub(crate) enum Json {
         /// Always true.
         present: bool,
     },
+    /// What the caller added for itself.
+    #[schema(value_type = serde_json::Value)]
+    Extra(serde_json::Value),
 }
 
 /// Millionths as a number.
@@ -123,7 +126,7 @@ fn of_slot(slot: i64, ty: Type, schema: &Schema) -> Json {
 }
 
 /// An event in the shape in which it is sent.
-pub(crate) fn of_event(event: &Event, schema: &Schema) -> Ordered<serde_json::Value> {
+pub(super) fn of_event(event: &Event, schema: &Schema) -> Ordered<Json> {
     let declared = event.event_type.and_then(|it| schema.events.get(it.index()));
     let mut members = vec![
         ("id".to_owned(), Json::Text(event.id.clone())),
@@ -140,11 +143,8 @@ pub(crate) fn of_event(event: &Event, schema: &Schema) -> Ordered<serde_json::Va
             value => members.push((declared.name.clone(), value)),
         }
     }
-    let json = |it: Json| serde_json::to_value(it).unwrap_or_default();
-    let mut members: Vec<(String, serde_json::Value)> =
-        members.into_iter().map(|(name, it)| (name, json(it))).collect();
     if let Ok(extra) = serde_json::from_str(&event.extra) {
-        members.push(("extra".to_owned(), extra));
+        members.push(("extra".to_owned(), Json::Extra(extra)));
     }
     Ordered(members)
 }

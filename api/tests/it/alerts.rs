@@ -1,0 +1,124 @@
+//! Alerts: told from the journal, page by page, live; and what is done with them.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::Weir;
+
+/// Raises an alert for each of so many users.
+async fn raise(weir: &Weir, from: usize, to: usize) {
+    for n in from..to {
+        weir.pay(&format!("p{n}"), &format!("u{n}"), 200_000).await;
+    }
+}
+
+async fn alerts(weir: &Weir, query: &str) -> Value {
+    let answer = weir.get(&format!("/v1/alerts{query}")).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.body
+}
+
+fn events(page: &Value) -> Vec<&str> {
+    page["alerts"].as_array().unwrap().iter().map(|it| it["event_id"].as_str().unwrap()).collect()
+}
+
+async fn raised(weir: &Weir, count: usize) {
+    weir.until("the alerts are told", async |weir| {
+        (events(&alerts(weir, "?limit=500").await).len() == count).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn page_by_page_and_filtered() {
+    let weir = Weir::start().await;
+    raise(&weir, 0, 5).await;
+    raised(&weir, 5).await;
+    let first = alerts(&weir, "?limit=2").await;
+    assert_eq!(events(&first), ["p4", "p3"]);
+    let second = alerts(&weir, &format!("?limit=2&cursor={}", first["next"].as_str().unwrap())).await;
+    assert_eq!(events(&second), ["p2", "p1"]);
+    let last = alerts(&weir, &format!("?limit=2&cursor={}", second["next"].as_str().unwrap())).await;
+    assert_eq!((events(&last), &last["next"]), (vec!["p0"], &Value::Null));
+    let alert = &last["alerts"][0];
+    let of = ["event_type", "severity", "rule", "reason", "outcome", "score", "status"].map(|it| alert[it].clone());
+    assert_eq!(json!(of), json!(["payment", "high", "limit", "Over the spending limit", "block", 0, "open"]));
+    assert_eq!(alert["entities"], json!([{ "role": "user", "kind": "user", "id": "u0" }]));
+    assert_eq!(events(&alerts(&weir, "?kind=user&id=u3").await), ["p3"]);
+    assert_eq!(events(&alerts(&weir, "?severity=critical").await), [""; 0]);
+    // By the decision's id too, since it raised an alert.
+    let explained = weir.get(&format!("/v1/decisions/{}", alert["decision_id"].as_str().unwrap())).await;
+    assert_eq!(explained.body["event"]["id"], "p0");
+}
+
+#[tokio::test]
+async fn what_is_done_with_an_alert_outlives_its_row() {
+    let weir = Weir::start().await;
+    raise(&weir, 0, 1).await;
+    raised(&weir, 1).await;
+    let id = alerts(&weir, "").await["alerts"][0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/alerts/{id}/acts");
+    let done = weir.post(&path, &json!({ "status": "in_review", "note": "calling" })).await.body;
+    assert_eq!((&done["alert"]["status"], &done["acts"][0]["note"], &done["acts"][0]["by"]), (&json!("in_review"), &json!("calling"), &json!("admin")));
+    assert_eq!(events(&alerts(&weir, "?status=in_review").await), ["p0"]);
+    for (body, pointer) in [
+        (json!({}), "#"),
+        (json!({ "status": "closed" }), "#/status"),
+        (json!({ "note": "x".repeat(4097) }), "#/note"),
+    ] {
+        let refused = weir.post(&path, &body).await;
+        assert_eq!((refused.status.as_u16(), &refused.body["errors"][0]["pointer"]), (422, &json!(pointer)));
+    }
+    weir.desk.forget_alerts().await.unwrap();
+    assert_eq!(weir.get(&format!("/v1/alerts/{id}")).await.status, 404, "the row is gone");
+    assert_eq!(weir.desk.acts_on_alert(&id).await.unwrap().len(), 1, "the work is not");
+}
+
+/// The ids and events of a stream, until so many came.
+async fn watch(weir: &Weir, last: Option<&str>, count: usize) -> Vec<(String, String)> {
+    let request = weir.request(Method::GET, "/v1/alerts/stream");
+    let request = match last {
+        Some(last) => request.header("Last-Event-ID", last),
+        None => request,
+    };
+    let mut response = request.send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let mut text = String::new();
+    while text.matches("\n\n").count() < count {
+        let chunk = tokio::time::timeout(Duration::from_secs(10), response.chunk()).await;
+        text.push_str(std::str::from_utf8(&chunk.expect("alerts come").unwrap().expect("the stream goes on")).unwrap());
+    }
+    let field = |block: &str, name: &str| {
+        block.lines().find_map(|it| it.strip_prefix(name)).unwrap().trim().to_owned()
+    };
+    let event = |block: &str| {
+        assert_eq!(field(block, "event:"), "alert");
+        let data: Value = serde_json::from_str(&field(block, "data:")).unwrap();
+        (field(block, "id:"), data["event_id"].as_str().unwrap().to_owned())
+    };
+    text.split("\n\n").filter(|it| it.contains("data:")).map(event).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_goes_on_where_it_broke_off() {
+    let weir = Weir::start().await;
+    raise(&weir, 0, 1).await;
+    raised(&weir, 1).await;
+    // From the beginning, by an id before all.
+    let first = watch(&weir, Some("-1"), 1).await;
+    assert_eq!(first[0].1, "p0");
+    // What is raised while nobody looks is not lost to whoever says where it was.
+    raise(&weir, 1, 4).await;
+    let rest = watch(&weir, Some(&first[0].0), 3).await;
+    assert_eq!(rest.iter().map(|it| it.1.as_str()).collect::<Vec<_>>(), ["p1", "p2", "p3"]);
+    // Whoever says nothing sees what is raised from now on.
+    let (live, ()) = tokio::join!(watch(&weir, None, 1), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        raise(&weir, 4, 5).await;
+    });
+    assert_eq!(live[0].1, "p4");
+    let wrong = weir.request(Method::GET, "/v1/alerts/stream").header("Last-Event-ID", "x").send().await.unwrap();
+    assert_eq!(wrong.status(), 400);
+}

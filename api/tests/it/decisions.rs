@@ -1,0 +1,151 @@
+//! Deciding, recording, amending, explaining.
+
+use serde_json::{Value, json};
+
+use crate::support::{Weir, answer, payment};
+
+#[tokio::test]
+async fn a_decision_says_what_to_do_and_why() {
+    let weir = Weir::start().await;
+    let decision = weir.pay("p1", "u1", 60_000).await;
+    let id = decision["id"].as_str().unwrap().to_owned();
+    assert!(id.starts_with("dec_") && id.len() == 36);
+    let rule_set = decision["rule_set"].clone();
+    let expected = json!({
+        "id": id, "event_id": "p1", "outcome": "allow", "score": 0, "hits": [], "factors_any_of": [],
+        "actions": [], "alerts": [],
+        "features": { "spent_24h": { "value": 0, "currency": "CNY" }, "payments_1h": 1 },
+        "rule_set": rule_set, "valid_until": decision["valid_until"], "flags": [], "durable": true,
+    });
+    assert_eq!(decision, expected);
+
+    let decision = weir.pay("p2", "u1", 60_000).await;
+    assert_eq!(decision["outcome"], "block");
+    let hit = json!({
+        "rule": "limit", "reason": "Over the spending limit", "customer_reason": "Your limit is reached",
+        "severity": "high", "contribution": 0, "shadow": false,
+    });
+    assert_eq!(decision["hits"], json!([hit]));
+    assert_eq!(decision["alerts"], json!([{ "severity": "high", "rule": "limit" }]));
+
+    assert_eq!(weir.put("/v1/lists/watched/u2", &json!({})).await.status, 200);
+    let decision = weir.pay("p3", "u2", 100).await;
+    assert_eq!((&decision["outcome"], &decision["score"]), (&json!("challenge"), &json!(60)));
+    assert_eq!(decision["factors_any_of"], json!([["passkey"], ["pay_pwd", "otp"]]));
+}
+
+#[tokio::test]
+async fn the_same_body_again_gets_the_first_answer_and_another_is_refused() {
+    let weir = Weir::start().await;
+    let first = weir.pay("p1", "u1", 60_000).await;
+    let again = weir.pay("p1", "u1", 60_000).await;
+    assert_eq!(again["flags"], json!(["repeated"]));
+    let same = |it: &Value| ["id", "outcome", "features", "score"].map(|name| it[name].clone());
+    assert_eq!(same(&again), same(&first));
+    let other = weir.post("/v1/decisions", &payment("p1", "u1", 60_001)).await;
+    assert_eq!((other.status.as_u16(), &other.body["code"]), (409, &json!("event_id_reused")));
+    assert_eq!(other.body["errors"][0]["pointer"], "#/id");
+    assert_eq!(weir.pay("p2", "u1", 40_000).await["outcome"], "allow", "the repeat was not counted");
+}
+
+#[tokio::test]
+async fn what_becomes_known_later_counts_and_is_in_the_explanation() {
+    let weir = Weir::start().await;
+    let mut sent = payment("p1", "u1", 90_000);
+    sent["extra"] = json!({ "order": 7 });
+    let decision = weir.post("/v1/decisions", &sent).await.body;
+    assert_eq!(weir.pay("p2", "u1", 20_000).await["outcome"], "block");
+    let reversed = json!({ "id": "a1", "event_id": "p1", "result": "reversed" });
+    let amended = weir.post("/v1/amendments", &reversed).await;
+    assert_eq!(amended.body, json!({ "id": "a1", "event_id": "p1", "repeated": false, "durable": true }));
+    assert_eq!(weir.post("/v1/amendments", &reversed).await.body["repeated"], true);
+    assert_eq!(weir.pay("p3", "u1", 20_000).await["outcome"], "allow", "reversed money was not spent");
+
+    let explained = weir.get("/v1/decisions/p1").await.body;
+    assert_eq!(explained["decision"], decision);
+    let event = &explained["event"];
+    assert_eq!((&event["id"], &event["amount"], &event["extra"]), (&sent["id"], &sent["amount"], &sent["extra"]));
+    assert!(event["time"].is_string() && explained["decided"] == true);
+    let amendment = &explained["amendments"][0];
+    assert_eq!((&amendment["id"], &amendment["sets"], &amendment["to"]), (&json!("a1"), &json!("result"), &json!("reversed")));
+
+    let unknown = weir.get("/v1/decisions/p9").await;
+    assert_eq!((unknown.status.as_u16(), &unknown.body["code"]), (404, &json!("decision_unknown")));
+    let unknown = weir.post("/v1/amendments", &json!({ "id": "a2", "event_id": "p9", "label": "fraud" })).await;
+    assert_eq!((unknown.status.as_u16(), &unknown.body["code"]), (404, &json!("event_unknown")));
+}
+
+#[tokio::test]
+async fn a_recorded_event_is_seen_and_gets_no_verdict() {
+    let weir = Weir::start().await;
+    let recorded = weir.post("/v1/events", &payment("e1", "u1", 95_000)).await;
+    assert_eq!(recorded.body, json!({ "event_id": "e1", "flags": [], "durable": true }));
+    assert_eq!(weir.pay("p1", "u1", 10_000).await["outcome"], "block", "what was recorded counts");
+    let explained = weir.get("/v1/decisions/e1").await.body;
+    assert_eq!((&explained["decided"], &explained["decision"]["outcome"]), (&json!(false), &json!("none")));
+}
+
+#[tokio::test]
+async fn a_recheck_leaves_its_original_out() {
+    let weir = Weir::start().await;
+    assert_eq!(weir.pay("p1", "u1", 90_000).await["outcome"], "allow");
+    let mut recheck = payment("p1-again", "u1", 90_000);
+    recheck["recheck_of"] = json!("p1");
+    let decided = weir.post("/v1/decisions", &recheck).await;
+    assert_eq!((decided.status.as_u16(), &decided.body["outcome"]), (200, &json!("allow")), "{}", decided.body);
+    recheck["id"] = json!("p1-other");
+    recheck["user"] = json!("u2");
+    let refused = weir.post("/v1/decisions", &recheck).await;
+    assert_eq!((refused.status.as_u16(), &refused.body["errors"][0]["pointer"]), (422, &json!("#/recheck_of")));
+}
+
+#[tokio::test]
+async fn a_batch_is_decided_in_order_each_for_itself() {
+    let weir = Weir::start().await;
+    let wrong = json!({ "id": "b2", "type": "payment", "user": "u1", "amount": { "value": "1", "currency": "CNY" } });
+    let events = json!({ "events": [payment("b1", "u1", 90_000), wrong, payment("b3", "u1", 20_000), 7] });
+    let answer = weir.post("/v1/decisions/batch", &events).await;
+    let results = answer.body["results"].as_array().unwrap();
+    let statuses: Vec<_> = results.iter().map(|it| it["status"].as_u64().unwrap()).collect();
+    assert_eq!(statuses, [200, 422, 200, 422]);
+    assert_eq!(results[0]["decision"]["outcome"], "allow");
+    assert_eq!(results[1]["problem"]["errors"][0]["pointer"], "#/events/1/amount/value");
+    assert_eq!(results[2]["decision"]["outcome"], "block", "the first was counted");
+    assert_eq!(results[3]["problem"]["errors"][0]["pointer"], "#/events/3");
+}
+
+#[tokio::test]
+async fn an_entity_is_shown_as_it_is_now() {
+    let weir = Weir::start().await;
+    let unknown = weir.get("/v1/entities/user/u1").await.body;
+    assert_eq!((&unknown["known"], &unknown["recent"]), (&json!(false), &json!([])));
+    weir.pay("p1", "u1", 30_000).await;
+    weir.pay("p2", "u1", 20_000).await;
+    weir.put("/v1/lists/limits/u1", &json!({ "value": "12.50" })).await;
+    let user = weir.get("/v1/entities/user/u1").await.body;
+    let features = json!({
+        "spent_24h": { "value": 50_000, "currency": "CNY" }, "payments_1h": 2,
+        "usual": { "value": "25000", "currency": "CNY" },
+    });
+    assert_eq!(user["features"], features, "without a new event");
+    assert_eq!(user["lists"], json!([{ "list": "limits", "until": null, "value": { "value": 1250, "currency": "CNY" } }]));
+    let recent: Vec<_> = user["recent"].as_array().unwrap().iter().map(|it| it["event"]["id"].clone()).collect();
+    assert_eq!(recent, ["p2", "p1"]);
+    let wrong = weir.get("/v1/entities/usr/u1").await;
+    assert_eq!((wrong.status.as_u16(), &wrong.body["code"]), (404, &json!("kind_unknown")));
+    assert!(wrong.body["detail"].as_str().unwrap().contains("did you mean `user`?"));
+}
+
+#[tokio::test]
+async fn whoever_does_not_wait_gets_the_fallback_and_it_is_recorded() {
+    // Nothing is ever durable here.
+    let weir = Weir::start_with(stream::journal::Memory::held(), api::app::Patience::default()).await;
+    let impatient = weir.request(reqwest::Method::POST, "/v1/decisions").header("Weir-Deadline", "30ms");
+    let late = answer(impatient.json(&payment("p1", "u1", 100))).await.body;
+    assert_eq!((&late["outcome"], &late["fallback"], &late["durable"]), (&json!("challenge"), &json!("deadline"), &json!(false)));
+    weir.journal.settle(u64::MAX);
+    let again = weir.pay("p1", "u1", 100).await;
+    assert_eq!((&again["outcome"], &again["flags"]), (&json!("challenge"), &json!(["repeated"])), "a repeat gets what the caller got");
+    let explained = weir.get("/v1/decisions/p1").await.body;
+    assert_eq!(explained["amendments"][0]["to"], "challenge");
+}

@@ -1,0 +1,206 @@
+//! The OpenAPI document, walked: every route is there, every error is described, every example validates, and the roles
+//! that it names are those that are let in.
+
+use std::collections::BTreeSet;
+
+use api::problem::Code;
+use desk::key::Role;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Weir, answer};
+
+struct Operation<'a> {
+    method: Method,
+    path: &'a str,
+    said: &'a Value,
+}
+
+fn operations(document: &Value) -> Vec<Operation<'_>> {
+    let paths = document["paths"].as_object().unwrap();
+    paths
+        .iter()
+        .flat_map(|(path, item)| {
+            item.as_object().unwrap().iter().map(move |(method, said)| Operation {
+                method: method.to_uppercase().parse().unwrap(),
+                path,
+                said,
+            })
+        })
+        .collect()
+}
+
+async fn document(weir: &Weir) -> Value {
+    answer(weir.anonymous(Method::GET, "/openapi.json")).await.body
+}
+
+/// A path with its parameters as its examples say.
+fn filled(operation: &Operation<'_>) -> String {
+    let parameters = operation.said["parameters"].as_array().cloned().unwrap_or_default();
+    parameters.iter().filter(|it| it["in"] == "path").fold(operation.path.to_owned(), |path, it| {
+        let name = it["name"].as_str().unwrap();
+        let example = match &it["example"] {
+            Value::Null => "none".to_owned(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        path.replace(&format!("{{{name}}}"), &example)
+    })
+}
+
+#[tokio::test]
+async fn every_route_is_described() {
+    let weir = Weir::start().await;
+    let document = document(&weir).await;
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let described: Vec<String> =
+        operations(&document).iter().map(|it| format!("{} {}", it.method, it.path)).collect();
+    let mut expected = vec![
+        "POST /v1/decisions", "POST /v1/decisions/batch", "GET /v1/decisions/{id}", "POST /v1/events",
+        "POST /v1/amendments", "GET /v1/alerts", "GET /v1/alerts/stream", "GET /v1/alerts/{id}",
+        "POST /v1/alerts/{id}/acts", "GET /v1/entities/{kind}/{id}", "GET /v1/rules", "PUT /v1/rules",
+        "GET /v1/rules/jobs/{id}", "GET /v1/lists/{list}/{id}", "PUT /v1/lists/{list}/{id}",
+        "DELETE /v1/lists/{list}/{id}", "PUT /v1/rates", "GET /livez", "GET /readyz", "GET /metrics",
+        "GET /openapi.json", "GET /problems/{code}",
+    ];
+    let mut described: Vec<&str> = described.iter().map(String::as_str).collect();
+    expected.sort_unstable();
+    described.sort_unstable();
+    assert_eq!(described, expected);
+    for operation in operations(&document) {
+        let what = format!("{} {}", operation.method, operation.path);
+        for name in ["summary", "operationId", "tags", "responses"] {
+            assert!(!operation.said[name].is_null(), "{what} has no {name}");
+        }
+        if operation.path == "/v1/alerts/stream" {
+            continue;
+        }
+        let answered = answer(weir.request(operation.method.clone(), &filled(&operation))).await;
+        assert!(!["no_such_route", "method_not_allowed"].contains(&answered.body["code"].as_str().unwrap_or_default()), "{what} is not there");
+        let status = answered.status.as_str().to_owned();
+        assert!(!operation.said["responses"][&status].is_null(), "{what} answers {status}, which is not described: {}", answered.body);
+        if let Some(code) = answered.body["code"].as_str() {
+            let content = &operation.said["responses"][&status]["content"]["application/problem+json"];
+            assert!(!content["examples"][code].is_null(), "{what} answers {code}, which is not described");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_error_is_described_and_every_example_validates() {
+    let weir = Weir::start().await;
+    let document = document(&weir).await;
+    let validates = |what: &str, schema: &Value, example: &Value| {
+        // The schema's references lead into the document.
+        let mut root = schema.clone();
+        root["components"] = document["components"].clone();
+        let validator = jsonschema::validator_for(&root).unwrap_or_else(|it| panic!("{what}: {it}"));
+        if let Err(error) = validator.validate(example) {
+            panic!("{what}: {error}: {example}");
+        }
+    };
+    let mut described = BTreeSet::new();
+    let mut bodies = 0;
+    for operation in operations(&document) {
+        let what = format!("{} {}", operation.method, operation.path);
+        if let Some(body) = operation.said.get("requestBody") {
+            let content = &body["content"]["application/json"];
+            assert!(!content["example"].is_null(), "{what} has no example");
+            validates(&what, &content["schema"], &content["example"]);
+            bodies += 1;
+        }
+        for (status, response) in operation.said["responses"].as_object().unwrap() {
+            assert!(!response["description"].as_str().unwrap().is_empty());
+            let content = &response["content"]["application/problem+json"];
+            for (code, example) in content["examples"].as_object().into_iter().flatten() {
+                validates(&format!("{what} {code}"), &content["schema"], &example["value"]);
+                let code = Code::from_name(code).unwrap();
+                assert_eq!(code.status().as_str(), status, "{what}");
+                described.insert(code);
+            }
+        }
+    }
+    assert_eq!(bodies, 8);
+    assert_eq!(described, BTreeSet::from(Code::ALL));
+}
+
+/// The examples are what the server takes: sent as they stand, they are answered as described.
+#[tokio::test]
+async fn what_the_examples_say_is_taken_and_what_comes_back_validates() {
+    let weir = Weir::start().await;
+    let document = document(&weir).await;
+    let event = document["paths"]["/v1/decisions"]["post"]["requestBody"]["content"]["application/json"]["example"].clone();
+    for (method, path, body) in [
+        (Method::POST, "/v1/decisions", event.clone()),
+        (Method::POST, "/v1/decisions/batch", json!({ "events": [event.clone(), 7] })),
+        (Method::POST, "/v1/events", { let mut it = event.clone(); it["id"] = json!("e-1"); it }),
+        (Method::POST, "/v1/amendments", json!({ "id": "a-1", "event_id": "p-1", "label": "fraud", "kind": "card_stolen" })),
+        (Method::PUT, "/v1/rates", json!({ "USD": "7.1043", "JPY": "0.0485" })),
+        (Method::GET, "/v1/decisions/p-1", Value::Null),
+        (Method::GET, "/v1/rules", Value::Null),
+        (Method::GET, "/v1/alerts", Value::Null),
+        (Method::GET, "/v1/entities/user/user-1", Value::Null),
+        (Method::GET, "/readyz", Value::Null),
+    ] {
+        let request = weir.request(method.clone(), path);
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let answered = answer(request).await;
+        assert_eq!(answered.status, 200, "{method} {path}: {}", answered.body);
+        let template = operations(&document)
+            .into_iter()
+            .find(|it| it.method == method && (it.path == path || filled(it) == path || matches(it.path, path)))
+            .unwrap();
+        let mut schema = template.said["responses"]["200"]["content"]["application/json"]["schema"].clone();
+        schema["components"] = document["components"].clone();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        if let Err(error) = validator.validate(&answered.body) {
+            panic!("{method} {path}: {error} at {}: {}", error.instance_path(), answered.body);
+        }
+    }
+}
+
+/// Whether a path is one of a template.
+fn matches(template: &str, path: &str) -> bool {
+    let (template, path): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
+    template.len() == path.len() && template.iter().zip(&path).all(|(a, b)| a.starts_with('{') || a == b)
+}
+
+#[tokio::test]
+async fn who_may_is_who_the_document_says() {
+    let weir = Weir::start().await;
+    let document = document(&weir).await;
+    let mut guarded = 0;
+    for operation in operations(&document) {
+        if operation.path == "/v1/alerts/stream" {
+            continue;
+        }
+        let what = format!("{} {}", operation.method, operation.path);
+        let roles = operation.said["security"].as_array().map(|it| it[0]["key"].clone());
+        let without = answer(weir.anonymous(operation.method.clone(), &filled(&operation))).await;
+        assert_eq!(without.status == 401, roles.is_some(), "{what}");
+        guarded += usize::from(roles.is_some());
+        for role in Role::ALL {
+            let request = weir.anonymous(operation.method.clone(), &filled(&operation)).bearer_auth(weir.key(role));
+            let named = roles.as_ref().is_none_or(|it| it.as_array().unwrap().contains(&json!(role.name())));
+            assert_eq!(answer(request).await.status != 403, named, "{what} as {}", role.name());
+        }
+    }
+    assert_eq!(guarded, 17);
+}
+
+#[tokio::test]
+async fn the_page_needs_nothing_from_elsewhere() {
+    let weir = Weir::start().await;
+    let page = answer(weir.anonymous(Method::GET, "/docs/")).await;
+    assert_eq!(page.status, 200);
+    let html = page.body.as_str().unwrap();
+    assert!(html.contains("swagger-ui") && !html.contains("http://") && !html.contains("https://"), "{html}");
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'self'"), "{policy}");
+    for file in ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-initializer.js"] {
+        assert_eq!(answer(weir.anonymous(Method::GET, &format!("/docs/{file}"))).await.status, 200, "{file}");
+    }
+    assert_eq!(answer(weir.anonymous(Method::GET, "/docs/other.js")).await.status, 404);
+    let about = answer(weir.anonymous(Method::GET, "/problems/event_id_reused")).await;
+    assert!(about.body.as_str().unwrap().starts_with("event_id_reused (409 Conflict)"), "{}", about.body);
+}

@@ -1,0 +1,91 @@
+//! Many at once, and the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::support::{Weir, answer, payment};
+
+/// Of 100.00 each, ten fit under a limit of 1000.00.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn concurrent_payments_of_one_user_pass_up_to_the_limit_and_no_further() {
+    let weir = Arc::new(Weir::start().await);
+    let mut payments = JoinSet::new();
+    for n in 0..64 {
+        let weir = Arc::clone(&weir);
+        payments.spawn(async move { weir.pay(&format!("p{n}"), "u1", 10_000).await["outcome"].clone() });
+    }
+    let outcomes = payments.join_all().await;
+    let allowed = outcomes.iter().filter(|it| **it == "allow").count();
+    assert_eq!((allowed, outcomes.len()), (10, 64));
+}
+
+#[tokio::test]
+async fn at_the_memory_limit_nothing_new_is_decided_and_reads_go_on() {
+    let weir = Weir::start().await;
+    weir.pay("p1", "u1", 100).await;
+    weir.traffic.set_memory_full(true);
+    for path in ["/v1/decisions", "/v1/events"] {
+        let refused = weir.post(path, &payment("p2", "u1", 100)).await;
+        assert_eq!((refused.status.as_u16(), &refused.body["code"]), (503, &json!("unavailable")), "{path}");
+        assert_eq!(refused.headers["retry-after"], "1");
+    }
+    assert_eq!(weir.get("/readyz").await.status, 503);
+    assert_eq!(weir.get("/livez").await.status, 200);
+    assert_eq!(weir.get("/v1/decisions/p1").await.status, 200);
+    weir.traffic.set_memory_full(false);
+    weir.pay("p2", "u1", 100).await;
+    assert_eq!(weir.get("/readyz").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_failed_journal_answers_nothing_more() {
+    let weir = Weir::start().await;
+    weir.pay("p1", "u1", 100).await;
+    weir.journal.poison();
+    let refused = weir.post("/v1/decisions", &payment("p2", "u1", 100)).await;
+    assert_eq!((refused.status.as_u16(), &refused.body["code"]), (503, &json!("unavailable")));
+    assert_eq!(weir.get("/readyz").await.status, 503);
+    assert_eq!(weir.get("/livez").await.status, 200);
+}
+
+#[tokio::test]
+async fn stopping_finishes_what_was_accepted() {
+    let mut weir = Weir::start_with(stream::journal::Memory::held(), api::app::Patience::default()).await;
+    let waiting = weir.request(Method::POST, "/v1/decisions").json(&payment("p1", "u1", 100));
+    let waiting = tokio::spawn(answer(waiting));
+    let journal = weir.journal.clone();
+    weir.until("the payment is recorded", async |_| (2 <= journal.len()).then_some(())).await;
+    weir.traffic.stop();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!weir.serving.is_finished(), "it waits for the payment");
+    let late = weir.anonymous(Method::GET, "/livez").send().await;
+    assert!(late.is_err(), "and takes nobody new");
+    weir.journal.settle(u64::MAX);
+    assert_eq!(waiting.await.unwrap().status, 200);
+    tokio::time::timeout(Duration::from_secs(5), &mut weir.serving).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_happens_is_counted() {
+    let weir = Weir::start().await;
+    weir.pay("p1", "u1", 60_000).await;
+    weir.pay("p2", "u1", 60_000).await;
+    weir.pay("p2", "u1", 60_000).await;
+    let text = weir.get("/metrics").await.body;
+    let text = text.as_str().unwrap();
+    for line in [
+        "weir_decisions_total{outcome=\"allow\"} 1",
+        "weir_decisions_total{outcome=\"block\"} 1",
+        "weir_repeated_events_total 1",
+        "weir_rule_hits_total{mode=\"live\",rule=\"limit\"} 1",
+        "weir_alerts_total{severity=\"high\"} 1",
+        "weir_decision_stage_seconds_count{stage=\"decide\"} 3",
+        "weir_http_request_seconds_count{route=\"/v1/decisions\",status=\"200\"} 3",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+    }
+}

@@ -1,0 +1,11 @@
+//! The interface driven as a person would, over a socket on this machine.
+#![cfg(test)]
+
+mod alerts;
+mod decisions;
+mod document;
+mod lists;
+mod load;
+mod refusals;
+mod rules;
+mod support;

@@ -1,0 +1,232 @@
+//! Bad requests: each gets a problem that says where, and the server goes on.
+
+use std::time::{Duration, Instant};
+
+use api::app::Patience;
+use desk::key::Role;
+use reqwest::Method;
+use serde_json::{Value, json};
+use stream::journal::Memory;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::{Answer, Weir, answer, payment};
+
+/// What is expected: status, code, and the place of the first error.
+type Expected = (u16, &'static str, &'static str);
+
+#[track_caller]
+fn check(what: &str, answer: &Answer, (status, code, place): Expected) {
+    let got = (answer.status.as_u16(), answer.body["code"].as_str().unwrap_or_default());
+    assert_eq!(got, (status, code), "{what}: {}", answer.body);
+    assert_eq!(answer.headers["content-type"], "application/problem+json", "{what}");
+    let error = &answer.body["errors"][0];
+    let found = ["pointer", "parameter", "header"].iter().find_map(|it| error[*it].as_str()).unwrap_or_default();
+    assert_eq!(found, place, "{what}: {}", answer.body);
+    let detail = answer.body["detail"].as_str().unwrap();
+    assert!(!detail.is_empty() && detail.len() < 400, "{what}: {detail}");
+    assert_eq!(answer.body["type"], format!("/problems/{code}"), "{what}");
+}
+
+/// A payment with other members in the place of its own; null takes one away.
+fn with(changes: Value) -> String {
+    let mut event = payment("p1", "u1", 100);
+    for (name, value) in changes.as_object().unwrap() {
+        event[name] = value.clone();
+    }
+    event.to_string()
+}
+
+fn raw(amount: &str) -> String {
+    format!(r#"{{"id":"p1","type":"payment","user":"u1","amount":{{"value":{amount},"currency":"CNY"}}}}"#)
+}
+
+#[rustfmt::skip]
+fn bad_bodies() -> Vec<(String, Expected)> {
+    let ahead = jiff_time(3_600_000_000);
+    vec![
+        // No JSON.
+        (String::new(),                                             (400, "malformed_json", "#")),
+        ("{\"id\": \"p1\",".into(),                                 (400, "malformed_json", "#")),
+        ("{'id': 'p1'}".into(),                                     (400, "malformed_json", "#")),
+        ("[1, 2]".into(),                                           (400, "malformed_json", "#")),
+        ("\"p1\"".into(),                                           (400, "malformed_json", "#")),
+        (format!("{} {{}}", with(json!({}))),                       (400, "malformed_json", "#")),
+        (format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000)),    (400, "malformed_json", "#")),
+        (with(json!({ "extra": { "a": nested(40) } })),             (400, "malformed_json", "#")),
+        // Fields that are unknown, missing, doubled, or of another type.
+        (with(json!({ "amuont": 1 })),                              (422, "invalid_fields", "#/amuont")),
+        (with(json!({ "a/b~c": 1 })),                               (422, "invalid_fields", "#/a~1b~0c")),
+        (with(json!({ "user": null })),                             (422, "invalid_fields", "#/user")),
+        (with(json!({ "id": null })),                               (422, "invalid_fields", "#/id")),
+        (with(json!({ "type": null })),                             (422, "invalid_fields", "#/type")),
+        (with(json!({ "type": "paymnet" })),                        (422, "invalid_fields", "#/type")),
+        (with(json!({ "user": 7 })),                                (422, "invalid_fields", "#/user")),
+        (with(json!({ "user": "" })),                               (422, "invalid_fields", "#/user")),
+        (with(json!({ "amount": 100 })),                            (422, "invalid_fields", "#/amount")),
+        (with(json!({ "channel": "fax" })),                         (422, "invalid_fields", "#/channel")),
+        (with(json!({ "mcc": "57321" })),                           (422, "invalid_fields", "#/mcc")),
+        (with(json!({ "share": "0.123" })),                         (422, "invalid_fields", "#/share")),
+        (with(json!({ "place": { "lat": 91, "lon": 0 } })),         (422, "invalid_fields", "#/place")),
+        (with(json!({ "place": { "lat": 1 } })),                    (422, "invalid_fields", "#/place/lon")),
+        (with(json!({ "event_id": "p0", "label": "fraud" })),       (422, "invalid_fields", "#/type")),
+        ("{\"id\":\"a\",\"id\":\"b\",\"type\":\"login\",\"user\":\"u\"}".into(), (422, "invalid_fields", "#/id")),
+        // Amounts.
+        (raw("1e3"),                                                (422, "invalid_fields", "#/amount/value")),
+        (raw("1.5"),                                                (422, "invalid_fields", "#/amount/value")),
+        (raw("\"100\""),                                            (422, "invalid_fields", "#/amount/value")),
+        (raw(&"9".repeat(30)),                                      (422, "invalid_fields", "#/amount/value")),
+        (raw("10000000000001"),                                     (422, "invalid_fields", "#/amount/value")),
+        (raw("NaN"),                                                (400, "malformed_json", "#")),
+        (raw("100").replace("CNY", "cny"),                          (422, "invalid_fields", "#/amount/currency")),
+        (raw("100").replace("CNY", "XXX"),                          (422, "invalid_fields", "#/amount/currency")),
+        // Times.
+        (with(json!({ "time": "yesterday" })),                      (422, "invalid_fields", "#/time")),
+        (with(json!({ "time": "2026-01-05T08:00:00" })),            (422, "invalid_fields", "#/time")),
+        (with(json!({ "time": 1767571200 })),                       (422, "invalid_fields", "#/time")),
+        (with(json!({ "time": "1969-12-31T23:59:59Z" })),           (422, "invalid_fields", "#/time")),
+        (with(json!({ "time": ahead })),                            (422, "invalid_fields", "#/time")),
+        (with(json!({ "time": "2020-01-01T00:00:00Z" })),           (422, "invalid_fields", "#/time")),
+        // Ids.
+        (with(json!({ "id": "x".repeat(10_240) })),                 (422, "invalid_fields", "#/id")),
+        (with(json!({ "user": "x".repeat(10_240) })),               (422, "invalid_fields", "#/user")),
+        (with(json!({ "recheck_of": "p-unknown" })),                (404, "event_unknown", "#/recheck_of")),
+        // Too much.
+        (with(json!({ "extra": { "a": "x".repeat(20_000) } })),     (422, "invalid_fields", "#/extra")),
+        (with(json!({ "extra": { "a": "x".repeat(70_000) } })),     (413, "body_too_large", "#")),
+    ]
+}
+
+fn nested(depth: usize) -> Value {
+    (0..depth).fold(json!(1), |inside, _| json!([inside]))
+}
+
+/// A time so far from now.
+fn jiff_time(ahead_micros: i64) -> String {
+    jiff::Timestamp::from_microsecond(api::app::now() + ahead_micros).unwrap().to_string()
+}
+
+#[tokio::test]
+async fn bad_bodies_are_refused_where_they_are_bad() {
+    let weir = Weir::start().await;
+    // So that the engine's clock is today's.
+    weir.pay("today", "u1", 1).await;
+    for (body, expected) in bad_bodies() {
+        let what: String = body.chars().take(120).collect();
+        let request = weir.request(Method::POST, "/v1/decisions").header("Content-Type", "application/json");
+        check(&what, &answer(request.body(body)).await, expected);
+    }
+    let mut bytes = with(json!({ "user": "u?" })).into_bytes();
+    let at = bytes.iter().position(|it| *it == b'?').unwrap();
+    bytes[at] = 0xff;
+    let request = weir.request(Method::POST, "/v1/decisions").header("Content-Type", "application/json");
+    check("invalid UTF-8", &answer(request.body(bytes)).await, (400, "malformed_json", "#"));
+    assert_eq!(weir.pay("p1", "u1", 100).await["outcome"], "allow", "the server goes on, and nothing was recorded");
+}
+
+#[tokio::test]
+async fn bad_requests_are_refused_where_they_are_bad() {
+    let weir = Weir::start().await;
+    let event = payment("p1", "u1", 100);
+    let get = |path: &str| weir.request(Method::GET, path);
+    let post = |path: &str| weir.request(Method::POST, path).json(&event);
+    #[rustfmt::skip]
+    let rows: Vec<(&str, reqwest::RequestBuilder, Expected)> = vec![
+        ("no such path",      get("/v2/decisions"),                                              (404, "no_such_route", "")),
+        ("wrong method",      get("/v1/decisions"),                                              (405, "method_not_allowed", "")),
+        ("wrong method",      weir.request(Method::PATCH, "/v1/rules"),                          (405, "method_not_allowed", "")),
+        ("no key",            weir.anonymous(Method::POST, "/v1/decisions").json(&event),        (401, "unauthorized", "Authorization")),
+        ("wrong key",         weir.anonymous(Method::POST, "/v1/decisions").bearer_auth("weir_0").json(&event), (401, "unauthorized", "Authorization")),
+        ("another scheme",    weir.anonymous(Method::POST, "/v1/decisions").basic_auth("a", Some("b")).json(&event), (401, "unauthorized", "Authorization")),
+        ("another type",      weir.request(Method::POST, "/v1/decisions").header("Content-Type", "text/plain").body(event.to_string()), (415, "unsupported_media_type", "Content-Type")),
+        ("a form",            weir.request(Method::POST, "/v1/decisions").form(&[("id", "p1")]), (415, "unsupported_media_type", "Content-Type")),
+        ("a bad deadline",    post("/v1/decisions").header("Weir-Deadline", "soon"),             (400, "invalid_header", "Weir-Deadline")),
+        ("a long deadline",   post("/v1/decisions").header("Weir-Deadline", "2h"),               (400, "invalid_header", "Weir-Deadline")),
+        ("an event among amendments", post("/v1/amendments"),                                    (422, "invalid_fields", "#/event_id")),
+        ("limit",             get("/v1/alerts?limit=0"),                                         (400, "invalid_parameter", "limit")),
+        ("limit",             get("/v1/alerts?limit=501"),                                       (400, "invalid_parameter", "limit")),
+        ("cursor",            get("/v1/alerts?cursor=x"),                                        (400, "invalid_parameter", "cursor")),
+        ("severity",          get("/v1/alerts?severity=worst"),                                  (400, "invalid_parameter", "severity")),
+        ("a time",            get("/v1/alerts?from=today"),                                      (400, "invalid_parameter", "from")),
+        ("half an entity",    get("/v1/alerts?kind=user"),                                       (400, "invalid_parameter", "id")),
+        ("unknown parameter", get("/v1/alerts?severty=high"),                                    (400, "invalid_parameter", "severty")),
+        ("doubled parameter", get("/v1/alerts?limit=1&limit=2"),                                 (400, "invalid_parameter", "limit")),
+        ("a path in no UTF-8", get("/v1/entities/user/%ff"),                                     (400, "invalid_parameter", "path")),
+        ("a number",          get("/v1/rules/jobs/x"),                                           (400, "invalid_parameter", "path")),
+        ("too many events",   weir.request(Method::POST, "/v1/decisions/batch").json(&json!({ "events": vec![7; 1001] })), (422, "invalid_fields", "#/events")),
+        ("no events",         weir.request(Method::POST, "/v1/decisions/batch").json(&json!({})), (422, "invalid_fields", "#")),
+    ];
+    for (what, request, expected) in rows {
+        check(what, &answer(request).await, expected);
+    }
+    let wrong_method = answer(get("/v1/decisions")).await;
+    assert_eq!(wrong_method.headers["allow"], "POST");
+    let no_key = answer(weir.anonymous(Method::GET, "/v1/alerts")).await;
+    assert_eq!(no_key.headers["www-authenticate"], "Bearer");
+    let role = weir.anonymous(Method::GET, "/v1/alerts").bearer_auth(weir.key(Role::Service));
+    let forbidden = answer(role).await;
+    check("role", &forbidden, (403, "forbidden", ""));
+    assert_eq!(forbidden.body["detail"], "a key of the role `service` may not do this: use one of `admin`, `analyst`");
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_refused_soon() {
+    let weir = Weir::start().await;
+    let key = weir.key(Role::Service).to_owned();
+    let send = async || {
+        let id = format!("p{}", api::app::now());
+        answer(weir.anonymous(Method::POST, "/v1/decisions").bearer_auth(&key).json(&payment(&id, "u1", 1))).await
+    };
+    assert_eq!(send().await.status, 200);
+    let id = weir.desk.keys().await.unwrap().iter().find(|it| it.role == Role::Service).unwrap().id;
+    weir.desk.revoke_key(id, api::app::now()).await.unwrap();
+    weir.until("the key is refused", async |_| (send().await.status == 401).then_some(())).await;
+    // One that is made while the server runs is valid at once.
+    let made = weir.desk.create_key(Role::Service, "new", 0).await.unwrap();
+    let request = weir.anonymous(Method::POST, "/v1/decisions").bearer_auth(made.reveal());
+    assert_eq!(answer(request.json(&payment("made", "u1", 1))).await.status, 200);
+}
+
+#[tokio::test]
+async fn slow_clients_are_not_waited_for() {
+    let patience = Patience { headers: Duration::from_millis(200), body: Duration::from_millis(300) };
+    let weir = Weir::start_with(Memory::default(), patience).await;
+    // The body stays away.
+    let mut slow = TcpStream::connect(weir.address).await.unwrap();
+    let head = format!(
+        "POST /v1/decisions HTTP/1.1\r\nHost: weir\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Content-Length: 100\r\n\r\n{{\"id\":",
+        weir.key(Role::Admin)
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    let text = read_some(&mut slow).await;
+    assert!(text.starts_with("HTTP/1.1 408 "), "{text}");
+    assert!(text.contains("\"code\":\"request_timeout\"") && text.contains("\"pointer\":\"#\""), "{text}");
+    // The headers do.
+    let start = Instant::now();
+    let mut slower = TcpStream::connect(weir.address).await.unwrap();
+    slower.write_all(b"POST /v1/decisions HTTP/1.1\r\nHost: w").await.unwrap();
+    read_some(&mut slower).await;
+    assert!(start.elapsed() < Duration::from_secs(5), "the connection was closed");
+    // What is no HTTP.
+    let mut other = TcpStream::connect(weir.address).await.unwrap();
+    other.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n").await.unwrap();
+    let text = read_some(&mut other).await;
+    assert!(text.is_empty() || text.starts_with("HTTP/1.1 400 "), "{text}");
+    weir.pay("p1", "u1", 100).await;
+}
+
+/// What comes until the connection is closed, or nothing more comes.
+async fn read_some(stream: &mut TcpStream) -> String {
+    let (mut bytes, mut some) = (Vec::new(), [0; 4096]);
+    while let Ok(Ok(read)) = tokio::time::timeout(Duration::from_secs(3), stream.read(&mut some)).await {
+        if read == 0 {
+            break;
+        }
+        bytes.extend_from_slice(&some[..read]);
+        if bytes.ends_with(b"}") {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,80 @@
+//! Putting another rule set in force.
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, RULES, SCHEMA, Weir};
+
+async fn send(weir: &Weir, rules: &str) -> Answer {
+    weir.put("/v1/rules", &json!({ "files": { "s.schema.weir": SCHEMA, "s.weir": rules } })).await
+}
+
+/// What became of a job.
+async fn job(weir: &Weir, accepted: &Answer) -> Value {
+    let path = accepted.headers["location"].to_str().unwrap().to_owned();
+    weir.until("the job ends", async |weir| {
+        let job = weir.get(&path).await.body;
+        (job["state"] != "activating").then_some(job)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn another_threshold_takes_over_at_once_and_so_does_going_back() {
+    let weir = Weir::start().await;
+    weir.pay("p1", "u1", 60_000).await;
+    let before = weir.get("/v1/rules").await.body;
+    assert_eq!(before["rules"][0], json!({ "name": "limit", "reason": "Over the spending limit", "mode": "live", "on": ["payment"] }));
+    assert_eq!(before["files"]["s.weir"], RULES);
+    let raised = RULES.replace("1000.00", "5000.00");
+    let accepted = send(&weir, &raised).await;
+    assert_eq!((accepted.status.as_u16(), &accepted.body["tests_passed"]), (202, &json!(2)), "{}", accepted.body);
+    let done = job(&weir, &accepted).await;
+    assert_eq!(done["state"], "active", "{done}");
+    let after = weir.get("/v1/rules").await.body;
+    assert_eq!(after["hash"], done["hash"]);
+    assert_ne!(after["hash"], before["hash"]);
+    let version = &after["versions"][0];
+    assert_eq!((&version["hash"], &version["by"]), (&done["hash"], &json!("admin")));
+    assert!(version["activated"].is_string());
+    assert_eq!(weir.pay("p2", "u1", 60_000).await["outcome"], "allow", "what was remembered stays, the limit is new");
+    let back = send(&weir, RULES).await;
+    assert_eq!(job(&weir, &back).await["state"], "active");
+    assert_eq!(weir.pay("p3", "u1", 60_000).await["outcome"], "block");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_rules_is_said_with_its_place() {
+    let weir = Weir::start().await;
+    let wrong = RULES.replace("spent_24h + amount", "spent_24 + amont");
+    let refused = send(&weir, &wrong).await;
+    assert_eq!((refused.status.as_u16(), &refused.body["code"]), (422, &json!("invalid_rules")));
+    let errors = refused.body["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 2, "{}", refused.body);
+    assert!(errors[0]["file"].as_str().unwrap().starts_with("s.weir:14:"), "{}", errors[0]);
+    assert!(errors[0]["detail"].as_str().unwrap().contains("did you mean `spent_24h`?"), "{}", errors[0]);
+
+    let doomed = format!("{RULES}\nrule doomed \"Doomed\" on payment when amount > 1.00 CNY then score +1\n");
+    let refused = send(&weir, &doomed).await;
+    assert_eq!((refused.status.as_u16(), &refused.body["detail"]), (422, &json!("1 of 3 tests of its own failed")));
+    assert_eq!(refused.body["errors"][0]["file"], "s.weir:9:6");
+
+    let listed = format!("{RULES}\nlist more : user from \"more.txt\"\n");
+    let refused = send(&weir, &listed).await;
+    assert_eq!(refused.body["errors"][0]["detail"], "`more.txt` is missing, which the rules name");
+    let empty = weir.put("/v1/rules", &json!({ "files": {} })).await;
+    assert_eq!((empty.status.as_u16(), &empty.body["errors"][0]["pointer"]), (422, &json!("#/files")));
+}
+
+#[tokio::test]
+async fn a_rule_set_that_lacks_state_is_refused_by_name_and_the_old_one_stays() {
+    let weir = Weir::start().await;
+    let before = weir.get("/v1/rules").await.body["hash"].clone();
+    let wider = RULES.replace("payments_1h = count(payment) by user over 1h", "payments_1h = count(payment) by user over 90d");
+    let accepted = send(&weir, &wider).await;
+    assert_eq!(accepted.status, 202);
+    let done = job(&weir, &accepted).await;
+    assert_eq!((&done["state"], &done["problem"]["code"]), (&json!("refused"), &json!("not_activated")), "{done}");
+    assert!(done["problem"]["detail"].as_str().unwrap().contains("payments_1h"), "{done}");
+    assert_eq!(weir.get("/v1/rules").await.body["hash"], before);
+    assert_eq!(weir.get("/v1/rules/jobs/99").await.body["code"], "job_unknown");
+}

@@ -1,0 +1,139 @@
+//! `weir keys`: API keys, in the database of a data directory, whether the server runs or not.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use api::app::now;
+use clap::{Args, Subcommand, ValueEnum};
+use comfy_table::{Table, presets};
+use desk::Desk;
+use desk::key::{Key, Role};
+
+use crate::serve::DATA_DEFAULT;
+
+/// Make, list and revoke API keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a key and print it, alone, on standard output. It is valid at once and never shown again.
+    Create(Create),
+    /// Show all keys, never the keys themselves.
+    List(Data),
+    /// Revoke a key. A running server refuses it within a second.
+    Revoke(Revoke),
+}
+
+/// Where the keys are.
+#[derive(Debug, Args)]
+pub(crate) struct Data {
+    /// The server's data directory
+    #[arg(long, value_name = "DIR", default_value = DATA_DEFAULT)]
+    data: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    #[command(flatten)]
+    data: Data,
+    /// What its holder is
+    #[arg(long)]
+    role: RoleName,
+    /// What it is for, in your words
+    #[arg(long)]
+    name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Revoke {
+    #[command(flatten)]
+    data: Data,
+    /// The key's number, as `weir keys list` shows it
+    id: i64,
+}
+
+/// The names of roles on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum RoleName {
+    /// May do everything
+    Admin,
+    /// A person of the fraud desk: reads everything, works on alerts, changes lists and rules
+    Analyst,
+    /// A program that moves money: sends events and amendments, reads its decisions
+    Service,
+    /// Who runs the server: metrics, rate tables
+    Operator,
+}
+
+impl RoleName {
+    fn role(self) -> Role {
+        match self {
+            Self::Admin => Role::Admin,
+            Self::Analyst => Role::Analyst,
+            Self::Service => Role::Service,
+            Self::Operator => Role::Operator,
+        }
+    }
+}
+
+/// Where the database of a data directory is.
+pub(crate) fn database(data: &Path) -> PathBuf {
+    data.join("weir.db")
+}
+
+pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match command {
+            Command::Create(options) => create(options).await,
+            Command::List(options) => list(options).await,
+            Command::Revoke(options) => revoke(options).await,
+        }
+    })
+}
+
+async fn open(data: &Data) -> anyhow::Result<Desk> {
+    std::fs::create_dir_all(&data.data)
+        .with_context(|| format!("cannot create the data directory `{}`", data.data.display()))?;
+    Ok(Desk::open(&database(&data.data)).await?)
+}
+
+async fn create(options: &Create) -> anyhow::Result<()> {
+    let desk = open(&options.data).await?;
+    let secret = desk.create_key(options.role.role(), &options.name, now()).await?;
+    println!("{}", secret.reveal());
+    desk.close().await;
+    Ok(())
+}
+
+async fn list(data: &Data) -> anyhow::Result<()> {
+    let desk = open(data).await?;
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["id", "key", "role", "name", "made", "revoked"]);
+    for key in desk.keys().await? {
+        table.add_row(row(&key));
+    }
+    println!("{table}");
+    desk.close().await;
+    Ok(())
+}
+
+fn row(key: &Key) -> [String; 6] {
+    let time = |micros| jiff::Timestamp::from_microsecond(micros).map(|it| it.strftime("%F %T").to_string());
+    [
+        key.id.to_string(),
+        format!("{}…", key.shown),
+        key.role.name().to_owned(),
+        key.name.clone(),
+        time(key.created_at).unwrap_or_default(),
+        key.revoked_at.map_or_else(String::new, |it| time(it).unwrap_or_default()),
+    ]
+}
+
+async fn revoke(options: &Revoke) -> anyhow::Result<()> {
+    let desk = open(&options.data).await?;
+    let revoked = desk.revoke_key(options.id, now()).await?;
+    desk.close().await;
+    if !revoked {
+        bail!("there is no valid key {}: `weir keys list` shows which there are", options.id);
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! What the server is told: by the command line, then by the file, then by default.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use clap::ValueEnum;
+use serde::Deserialize;
+
+use super::memory::Limit;
+use super::{DATA_DEFAULT, Options};
+
+/// Where the server listens unless told otherwise: only this machine reaches it.
+const LISTEN_DEFAULT: &str = "127.0.0.1:7878";
+
+/// When a decision may be answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Durability {
+    /// When its record is on the disk
+    #[default]
+    Fsync,
+    /// When its record is with the operating system: it outlives the process, not the machine
+    Os,
+}
+
+impl Durability {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Fsync => "fsync",
+            Self::Os => "os",
+        }
+    }
+}
+
+/// All that the server is told. No default stands for the whole: somebody decided.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Config {
+    pub(super) data: PathBuf,
+    pub(super) listen: SocketAddr,
+    pub(super) rules: Option<PathBuf>,
+    pub(super) durability: Durability,
+    pub(super) memory: Limit,
+    /// How far behind the engine clock an event's time may lie.
+    pub(super) past_max: Duration,
+}
+
+/// The file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    data: Option<PathBuf>,
+    listen: Option<String>,
+    rules: Option<PathBuf>,
+    durability: Option<Durability>,
+    memory: Option<String>,
+    past_max: Option<String>,
+}
+
+impl Config {
+    /// What the options and the file that they name say together.
+    pub(super) fn of(options: &Options) -> anyhow::Result<Self> {
+        let file = match &options.config {
+            Some(path) => read(path)?,
+            None => File::default(),
+        };
+        let listen = options.listen.clone().or(file.listen).unwrap_or_else(|| LISTEN_DEFAULT.to_owned());
+        let memory = match (options.memory, file.memory) {
+            (Some(limit), _) => limit,
+            (None, Some(text)) => text.parse().map_err(|it| anyhow!("`memory`: {it}"))?,
+            (None, None) => Limit::default(),
+        };
+        let past_max = match file.past_max {
+            None => api::limits::PAST_MAX,
+            Some(text) => {
+                let micros = stream::intake::time::duration(text.as_bytes(), None);
+                let micros = micros.map_err(|it| anyhow!("`past_max`: `{text}` {it}"))?;
+                Duration::from_micros(u64::try_from(micros).with_context(|| format!("`past_max`: `{text}` is negative"))?)
+            }
+        };
+        Ok(Self {
+            data: options.data.clone().or(file.data).unwrap_or_else(|| DATA_DEFAULT.into()),
+            listen: listen.parse().with_context(|| {
+                format!("`{listen}` is no address to listen on: write an IP address and a port, such as `{LISTEN_DEFAULT}`")
+            })?,
+            rules: options.rules.clone().or(file.rules),
+            durability: options.durability.or(file.durability).unwrap_or_default(),
+            memory,
+            past_max,
+        })
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<File> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration `{}`", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("the configuration `{}` has an error", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(folder: &tempfile::TempDir, text: &str) -> Options {
+        let path = folder.path().join("weir.toml");
+        std::fs::write(&path, text).unwrap();
+        Options { data: None, listen: None, rules: None, durability: None, memory: None, config: Some(path) }
+    }
+
+    #[test]
+    fn the_command_line_counts_more_than_the_file_and_that_more_than_the_default() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = "data = \"/srv/weir\"\ndurability = \"os\"\npast_max = \"7d\"\nmemory = \"2GiB\"\n";
+        let mut options = options(&folder, file);
+        options.data = Some("here".into());
+        let config = Config::of(&options).unwrap();
+        let expected = Config {
+            data: "here".into(),
+            listen: LISTEN_DEFAULT.parse().unwrap(),
+            rules: None,
+            durability: Durability::Os,
+            memory: "2GiB".parse().unwrap(),
+            past_max: Duration::from_secs(7 * 24 * 3600),
+        };
+        assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn a_slip_in_the_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = [
+            ("lisen = \"x\"\n", "unknown field `lisen`"),
+            ("durability = \"disk\"\n", "unknown variant `disk`"),
+            ("listen = \"localhost\"\n", "`localhost` is no address to listen on"),
+            ("memory = \"much\"\n", "`memory`: `much` is no size"),
+            ("past_max = \"5\"\n", "`past_max`: `5` is not a duration"),
+        ];
+        for (text, expected) in rows {
+            let error = format!("{:#}", Config::of(&options(&folder, text)).unwrap_err());
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}

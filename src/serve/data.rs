@@ -1,0 +1,144 @@
+//! The data directory: from its journal and snapshots to a gate, and back again when the server stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use api::metrics::Metrics;
+use engine::entity::HashKey;
+use stream::bundle::{self, Bundle, File};
+use stream::disk::Folder;
+use stream::gate::{Admission, Gate};
+use stream::journal::{self, OnDisk};
+use stream::recover::recover;
+use stream::snapshot::{self, DataDir};
+
+use super::config::{Config, Durability};
+use crate::load;
+
+/// How often a snapshot is written, if anything was recorded since the last.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
+/// How often the journal's times are read for the metrics.
+const TIMES_EVERY: Duration = Duration::from_secs(5);
+
+/// A data directory that this process owns, with the gate that stands on it.
+#[derive(Debug)]
+pub(super) struct Data {
+    pub(super) gate: Arc<Gate>,
+    /// Where the rules in force are from, in words.
+    pub(super) rules: String,
+    directory: DataDir,
+    journal: Arc<OnDisk>,
+}
+
+/// Opens a data directory: recovers what it holds, or begins it with the rules that the configuration names.
+pub(super) fn open(config: &Config) -> anyhow::Result<Data> {
+    let directory = DataDir::open(&config.data)?;
+    let folder = config.data.join("journal");
+    let disk = Folder::create(&folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+    let durability = match config.durability {
+        Durability::Fsync => journal::Durability::Fsync,
+        Durability::Os => journal::Durability::Os,
+    };
+    let options = journal::Options { durability, ..journal::Options::new(HashKey::new(random_key()?)) };
+    let journal = Arc::new(OnDisk::open(Arc::new(disk), options)?);
+    say(journal.take_notes());
+    let key = journal.key();
+    let recovered = recover(&directory, key, Box::new(Arc::clone(&journal)), Admission::default())?;
+    let (gate, rules) = match recovered {
+        Some(recovered) => {
+            say(recovered.notes);
+            (recovered.gate, "as the journal has them".to_owned())
+        }
+        None => begin(config, key, Arc::clone(&journal))?,
+    };
+    Ok(Data { gate: Arc::new(gate), rules, directory, journal })
+}
+
+fn say(notes: Vec<String>) {
+    for note in notes {
+        tracing::warn!("{note}");
+    }
+}
+
+fn random_key() -> anyhow::Result<[u8; 16]> {
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).context("the system gave no random bytes")?;
+    Ok(key)
+}
+
+/// A gate over an empty journal.
+fn begin(config: &Config, key: HashKey, journal: Arc<OnDisk>) -> anyhow::Result<(Gate, String)> {
+    let (bundle, from) = match &config.rules {
+        Some(path) => (load::rule_set(path)?.bundle, format!("`{}`", path.display())),
+        None => (starter(), "a starter for a wallet (yours: `--rules PATH`)".to_owned()),
+    };
+    let checked = bundle.check()?;
+    let gate = Gate::begin(Arc::new(bundle), key, Box::new(journal), Admission::default())?;
+    for (entity, membership) in bundle::memberships(&checked.rules, &checked.items, key) {
+        gate.put_on_list(entity, membership)?;
+    }
+    Ok((gate, from))
+}
+
+/// The rule set for whoever has none yet.
+fn starter() -> Bundle {
+    let file = |name: &str, text: &str| File { name: name.to_owned(), text: text.to_owned() };
+    let sources = vec![
+        file("wallet.schema.weir", include_str!("../../fixtures/wallet/wallet.schema.weir")),
+        file("wallet.weir", include_str!("../../fixtures/wallet/wallet.weir")),
+    ];
+    Bundle { sources, lists: Vec::new(), rates: None }
+}
+
+impl Data {
+    /// Writes snapshots and reads times for as long as the server runs.
+    pub(super) async fn keep(self: Arc<Self>, metrics: Arc<Metrics>) {
+        let mut snapshots = tokio::time::interval_at(tokio::time::Instant::now() + SNAPSHOT_EVERY, SNAPSHOT_EVERY);
+        snapshots.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut times = tokio::time::interval(TIMES_EVERY);
+        let mut written = self.journal.synced();
+        loop {
+            tokio::select! {
+                _ = times.tick() => self.tell_times(&metrics),
+                _ = snapshots.tick() => {
+                    let synced = self.journal.synced();
+                    if synced != written {
+                        let data = Arc::clone(&self);
+                        let snapshot = tokio::task::spawn_blocking(move || data.snapshot()).await;
+                        match snapshot {
+                            Ok(Ok(())) => written = synced,
+                            Ok(Err(error)) => tracing::error!(%error, "no snapshot was written"),
+                            Err(error) => tracing::error!(%error, "the snapshot broke off"),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell_times(&self, metrics: &Metrics) {
+        let times = self.journal.sync_times();
+        for (quantile, time) in [("0.5", times.p50), ("0.99", times.p99), ("1", times.max)] {
+            metrics.sync_seconds.with_label_values(&[quantile]).set(time.as_secs_f64());
+        }
+    }
+
+    fn snapshot(&self) -> Result<(), stream::snapshot::SnapshotError> {
+        let file = snapshot::write(&self.directory, &self.gate, &snapshot::Extra::new())?;
+        tracing::info!(file = %file.display(), "a snapshot was written");
+        Ok(())
+    }
+
+    /// Writes a last snapshot, so that the next start has no tail to apply, and closes the journal.
+    pub(super) fn close(&self) -> anyhow::Result<()> {
+        if self.journal.fault().is_none() {
+            self.snapshot().context("the last snapshot could not be written; the next start reads the journal instead")?;
+        }
+        self.journal.close();
+        match self.journal.fault() {
+            None => Ok(()),
+            Some(fault) => anyhow::bail!("the journal could not be written: {fault}"),
+        }
+    }
+}

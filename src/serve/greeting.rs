@@ -1,0 +1,46 @@
+//! What is said at the start: where the server is, and how to send a first decision.
+
+use std::net::SocketAddr;
+
+use desk::key::Secret;
+use stream::gate::Gate;
+
+use super::config::Config;
+
+/// What is said at the start.
+pub(super) struct Greeting<'a> {
+    pub(super) address: SocketAddr,
+    pub(super) config: &'a Config,
+    pub(super) gate: &'a Gate,
+    /// Where the rules in force are from.
+    pub(super) rules: &'a str,
+    /// The first key, at the first start.
+    pub(super) key: Option<&'a Secret>,
+}
+
+impl Greeting<'_> {
+    pub(super) fn text(&self) -> String {
+        let Self { address, config, gate, rules, key } = self;
+        let in_force = gate.in_force();
+        let typed = &in_force.rules.typed;
+        let mut text = format!(
+            "Weir {} listens on http://{address}\n\n  data   {} (durability: {})\n  rules  {rules}: {} rules, {} features\n  docs   http://{address}/docs/\n",
+            env!("CARGO_PKG_VERSION"),
+            config.data.display(),
+            config.durability.name(),
+            typed.rules.len(),
+            typed.feature_order.len(),
+        );
+        if let Some(key) = key {
+            text.push_str(&format!(
+                "\nThis is the admin key. It is shown this once; `weir keys create` makes others.\n\n    export WEIR_API_KEY={}\n",
+                key.reveal()
+            ));
+        }
+        let event = api::example_event(&typed.schema);
+        text.push_str(&format!(
+            "\nA first decision, ready to paste:\n\n    curl http://{address}/v1/decisions \\\n      -H \"Authorization: Bearer $WEIR_API_KEY\" -H 'Content-Type: application/json' \\\n      -d '{event}'\n\n"
+        ));
+        text
+    }
+}

@@ -1,0 +1,121 @@
+//! The memory limit: new work is refused before the machine kills the process.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::metrics::Metrics;
+use api::server::Traffic;
+
+/// How often the process looks at itself.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Per cent of the limit at which it is said once that it comes near.
+const WARN_PER_CENT: u64 = 80;
+
+/// How much memory the process may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Limit {
+    /// So many bytes.
+    Bytes(u64),
+    /// So much of what the machine, or the container, has.
+    PerCent(u64),
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self::PerCent(60)
+    }
+}
+
+impl FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no size: write such as `2GiB`, `512MiB`, or `60%` of the machine's memory");
+        let digits = text.find(|it: char| !it.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        let bytes = |power: u32| number.checked_mul(1 << power).filter(|it| 0 < *it).map(Self::Bytes).ok_or_else(wrong);
+        match unit {
+            "%" if (1..=100).contains(&number) => Ok(Self::PerCent(number)),
+            "B" => bytes(0),
+            "KiB" => bytes(10),
+            "MiB" => bytes(20),
+            "GiB" => bytes(30),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl Limit {
+    /// In bytes; none where nobody says how much the machine has.
+    pub(super) fn bytes(self) -> Option<u64> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes),
+            Self::PerCent(part) => Some(available()? / 100 * part),
+        }
+    }
+}
+
+/// What the machine has, or the container may take, whichever is less.
+fn available() -> Option<u64> {
+    let machine = kib_of(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")?;
+    let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|it| it.trim().parse().ok());
+    Some(container.unwrap_or(u64::MAX).min(machine))
+}
+
+/// What the process takes.
+fn resident() -> Option<u64> {
+    kib_of(&std::fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
+}
+
+/// The bytes that a line such as `VmRSS:  123 kB` says.
+fn kib_of(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|it| it.strip_prefix(name))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// Watches for as long as the server runs.
+pub(super) async fn watch(limit: Limit, traffic: Arc<Traffic>, metrics: Arc<Metrics>) {
+    let Some(limit) = limit.bytes() else {
+        tracing::warn!("the system does not say how much memory there is: `--memory` does not count");
+        return;
+    };
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    let mut warned = false;
+    loop {
+        ticks.tick().await;
+        let Some(taken) = resident() else { return };
+        metrics.resident.set(i64::try_from(taken).unwrap_or(i64::MAX));
+        let near = limit / 100 * WARN_PER_CENT <= taken;
+        if near && !warned {
+            tracing::warn!(taken, limit, "{WARN_PER_CENT} % of the memory limit is taken");
+        }
+        warned = near;
+        traffic.set_memory_full(limit <= taken);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        let check = |text: &str, expected: Option<Limit>| assert_eq!(text.parse().ok(), expected, "{text}");
+        check("2GiB", Some(Limit::Bytes(2 << 30)));
+        check("512MiB", Some(Limit::Bytes(512 << 20)));
+        check("4096B", Some(Limit::Bytes(4096)));
+        check("60%", Some(Limit::PerCent(60)));
+        for wrong in ["", "2", "GiB", "0GiB", "0%", "101%", "2 GiB", "-1GiB", "2TiB", "99999999999999GiB"] {
+            check(wrong, None);
+        }
+    }
+
+    #[test]
+    fn lines_of_the_system() {
+        assert_eq!(kib_of("Name:\tweir\nVmRSS:\t    12 kB\n", "VmRSS:"), Some(12 * 1024));
+        assert_eq!(kib_of("VmRSS:\t12 pages\n", "VmRSS:"), None);
+        assert!(resident().is_none_or(|it| 0 < it));
+    }
+}

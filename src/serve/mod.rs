@@ -1,0 +1,176 @@
+//! `weir serve`: the gate behind HTTP.
+
+mod config;
+mod data;
+mod greeting;
+mod memory;
+mod trial;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use api::app::now;
+use api::{Parts, Server};
+use clap::Args;
+use desk::Desk;
+use desk::key::{Role, Secret};
+use stream::gate::Gate;
+use tokio::net::TcpListener;
+
+use config::{Config, Durability};
+use greeting::Greeting;
+use memory::Limit;
+
+/// The data directory unless another is named.
+pub(crate) const DATA_DEFAULT: &str = "weir-data";
+
+/// Decide events over HTTP.
+///
+/// Without options it serves a starter rule set for a wallet on `127.0.0.1:7878`, keeps its data in `weir-data`, and
+/// prints how to send a first decision.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Where journal, snapshots and database are kept [default: weir-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where to listen [default: 127.0.0.1:7878]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// The rule set for the first start: a folder of rule files, or one rule file [default: a starter for a wallet]
+    #[arg(long, value_name = "PATH")]
+    rules: Option<PathBuf>,
+    /// When a decision may be answered: on the disk, or with the operating system [default: fsync]
+    #[arg(long, value_name = "POLICY")]
+    durability: Option<Durability>,
+    /// How much memory it may take, such as `2GiB` or `60%` of the machine's [default: 60%]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<Limit>,
+    /// A TOML file of the same options; what stands on the command line counts more
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let config = Config::of(options)?;
+    start_log();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(config))
+}
+
+/// To standard error, as `WEIR_LOG` says, otherwise what is worth knowing.
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,weir=info,api=info,desk=info,stream=info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = log.with_ansi(std::io::stderr().is_terminal()).try_init();
+    // There is one already: whoever set it up gets these lines too.
+    drop(log);
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    std::fs::create_dir_all(&config.data)
+        .with_context(|| format!("cannot create the data directory `{}`", config.data.display()))?;
+    let opening = config.clone();
+    let data = Arc::new(tokio::task::spawn_blocking(move || data::open(&opening)).await??);
+    let desk = Desk::open(&crate::keys::database(&config.data)).await?;
+    let key = first_key(&desk).await?;
+    let gate = Arc::clone(&data.gate);
+    let parts = Parts {
+        gate: Arc::clone(&gate),
+        desk: desk.clone(),
+        trial: Arc::new(trial::Tests),
+        past_max: config.past_max,
+        patience: api::app::Patience::default(),
+    };
+    let server = Server::new(parts).await?;
+    let listener = TcpListener::bind(&config.listen)
+        .await
+        .with_context(|| format!("cannot listen on `{}`", config.listen))?;
+    let address = listener.local_addr()?;
+    let greeting = Greeting { address, config: &config, gate: &gate, rules: &data.rules, key: key.as_ref() };
+    print!("{}", greeting.text());
+
+    let traffic = server.traffic();
+    let housekeeping = [
+        tokio::spawn(memory::watch(config.memory, server.traffic(), server.metrics())),
+        tokio::spawn(evict(Arc::clone(&gate))),
+        tokio::spawn(Arc::clone(&data).keep(server.metrics())),
+    ];
+    let stopper = tokio::spawn(stop(Arc::clone(&gate), traffic));
+    server.serve(listener).await;
+    housekeeping.iter().for_each(tokio::task::JoinHandle::abort);
+    desk.close().await;
+    let failed = stopper.await.context("the task that stops the server broke off")?;
+    let closed = tokio::task::spawn_blocking(move || data.close()).await?;
+    match failed {
+        None => closed,
+        Some(why) => anyhow::bail!("{why}"),
+    }
+}
+
+/// An admin key, where there is no key at all: at the first start.
+async fn first_key(desk: &Desk) -> anyhow::Result<Option<Secret>> {
+    if !desk.keys().await?.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(desk.create_key(Role::Admin, "first start", now()).await?))
+}
+
+/// How often the idle leave memory.
+const EVICT_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Takes the idle out of memory from time to time.
+async fn evict(gate: Arc<Gate>) {
+    let mut ticks = tokio::time::interval(EVICT_EVERY);
+    loop {
+        ticks.tick().await;
+        let gate = Arc::clone(&gate);
+        // It is cut short only when the server stops.
+        let _ = tokio::task::spawn_blocking(move || gate.evict_idle()).await;
+    }
+}
+
+/// Stops the server when it is told to, or when the journal has failed; gives the latter as words.
+async fn stop(gate: Arc<Gate>, traffic: Arc<api::server::Traffic>) -> Option<&'static str> {
+    let mut progress = gate.journal().watch();
+    let poisoned = async {
+        if progress.wait_for(|it| it.poisoned).await.is_err() {
+            // A journal that tells nothing more has not failed.
+            std::future::pending::<()>().await;
+        }
+    };
+    let why = tokio::select! {
+        () = told_to_stop() => None,
+        () = poisoned => {
+            Some("the journal could not be written, so nothing more was answered: start again, and what the disk has is recovered")
+        }
+    };
+    if why.is_none() {
+        tracing::info!("stopping: what was accepted is finished");
+    }
+    traffic.stop();
+    why
+}
+
+#[cfg(unix)]
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn told_to_stop() {
+    let _ = tokio::signal::ctrl_c().await;
+}
