@@ -10,7 +10,7 @@ use canonical::traffic::Traffic;
 use criterion::{BatchSize, Criterion};
 use engine::event::Event;
 use floor::{Draw, Floor, Population};
-use stream::gate::Gate;
+use stream::gate::{Deadline, Gate};
 
 const POPULATION: Population = Population { users: 10_000, merchants: 100 };
 /// Days of traffic before anything is measured.
@@ -23,7 +23,7 @@ fn bench(criterion: &mut Criterion, name: &str, draw: Draw) -> Result<(), canoni
     let (mut event, mut text) = (Event::default(), String::new());
     while traffic.days() < WARM_UP_DAYS {
         traffic.next().into_iter().for_each(|it| it.fill(&mut event, &mut text));
-        let ticket = gate.submit(&event, &mut worker);
+        let ticket = gate.submit(&event, Deadline::Never, &mut worker);
         ticket.into_iter().for_each(|it| Gate::recycle(&mut worker, it));
     }
     let floor = Floor::build(POPULATION);
@@ -40,7 +40,7 @@ fn bench(criterion: &mut Criterion, name: &str, draw: Draw) -> Result<(), canoni
             event
         };
         let decide = |event: Event| {
-            let ticket = gate.submit(&event, &mut worker);
+            let ticket = gate.submit(&event, Deadline::Never, &mut worker);
             ticket.into_iter().for_each(|it| {
                 black_box(it.ruling.verdict.outcome);
                 Gate::recycle(&mut worker, it);

@@ -10,7 +10,7 @@ use dhat::{HeapStats, Profiler};
 use engine::entity::EntityKey;
 use engine::event::Event;
 use floor::{Draw, Population};
-use stream::gate::{Gate, Worker};
+use stream::gate::{Deadline, Gate, Worker};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -31,7 +31,7 @@ fn bytes(gate: &Gate) -> (HashMap<EntityKey, usize>, usize) {
 /// Blocks that a decision asks the allocator for.
 fn blocks_of(gate: &Gate, worker: &mut Worker, event: &Event) -> u64 {
     let before = HeapStats::get().total_blocks;
-    let ticket = gate.submit(event, worker).unwrap();
+    let ticket = gate.submit(event, Deadline::Never, worker).unwrap();
     Gate::recycle(worker, ticket);
     HeapStats::get().total_blocks - before
 }
@@ -44,7 +44,7 @@ fn only_new_entities_and_what_grows_allocate() {
     let (mut event, mut text) = (Event::default(), String::new());
     for payment in traffic.by_ref().take(35 * DAY) {
         payment.fill(&mut event, &mut text);
-        let ticket = gate.submit(&event, &mut worker).unwrap();
+        let ticket = gate.submit(&event, Deadline::Never, &mut worker).unwrap();
         Gate::recycle(&mut worker, ticket);
     }
 

@@ -141,6 +141,12 @@ impl Event {
         self.values.len()
     }
 
+    /// Bytes of its texts: ids, fields, and what the caller added.
+    pub fn text_bytes(&self) -> usize {
+        let recheck = self.recheck_of.as_ref().map_or(0, String::len);
+        self.id.len() + self.text.len() + self.extra.len() + recheck
+    }
+
     /// Whether the event's type has no fields.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()

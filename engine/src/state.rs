@@ -166,6 +166,13 @@ impl EntityState {
         }
     }
 
+    /// Takes the entity off a list, as a record at this position says.
+    pub fn take_off_list(&mut self, position: u64, list: rules::typed::ListId) {
+        if self.sees(position) {
+            self.lists.remove(list);
+        }
+    }
+
     /// Bytes on the heap, without the state itself.
     pub fn bytes(&self) -> usize {
         let occurrences: usize = self.occurrences.iter().map(Occurrences::bytes).sum();

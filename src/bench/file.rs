@@ -22,7 +22,7 @@ use engine::rule_set::RuleSet;
 use floor::percentile;
 use rules::schema::Schema;
 use rules::time::Micros;
-use stream::gate::{Gate, Place};
+use stream::gate::{Deadline, Gate, Place};
 use stream::source::{Item, Options as SourceOptions, SourceState};
 
 use super::timing::{clock_cost, micros};
@@ -207,7 +207,7 @@ impl Pass {
 /// One thread's part.
 fn decide_share(gate: &Gate, steps: &[Step], pace: &Pace, me: usize, clocked: Clocked) -> Pass {
     let mut worker = gate.worker(Vec::new());
-    let mut pass = Pass::new(gate.rules());
+    let mut pass = Pass::new(&gate.rules());
     if clocked == Clocked::Each {
         pass.each.reserve(steps.len());
     }
@@ -228,7 +228,7 @@ fn decide_share(gate: &Gate, steps: &[Step], pace: &Pace, me: usize, clocked: Cl
         };
         turn.wait(event.time);
         let start = (clocked == Clocked::Each).then(Instant::now);
-        let submitted = gate.submit(event, &mut worker);
+        let submitted = gate.submit(event, Deadline::Never, &mut worker);
         pass.each.extend(start.map(|it| it.elapsed()));
         let Ok(ticket) = submitted else {
             pass.refused += 1;

@@ -11,7 +11,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use engine::event::{Amendment, Change, Event};
 use rules::past::Label;
 use rules::time::{DAY, HOUR, MINUTE, Micros};
-use stream::gate::{Gate, Place, Worker};
+use stream::gate::{Deadline, Gate, Place, Worker};
 
 use super::timing::micros;
 use crate::replay::grouped;
@@ -151,7 +151,7 @@ impl Merchant {
         let payment = Payment { number, time, user, card: 0, device: 0, merchant: 0, amount };
         payment.fill(&mut self.event, &mut self.text);
         let start = Instant::now();
-        let submitted = self.gate.submit(&self.event, &mut self.worker);
+        let submitted = self.gate.submit(&self.event, Deadline::Never, &mut self.worker);
         let took = start.elapsed();
         let Ok(ticket) = submitted else { return (took, Place::default()) };
         let place = ticket.place.clone();

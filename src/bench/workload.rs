@@ -11,7 +11,7 @@ use canonical::traffic::{Payment, Traffic};
 use comfy_table::{CellAlignment, Table, presets};
 use engine::event::Event;
 use floor::{Draw, Floor, Measured, Population};
-use stream::gate::{Gate, Worker};
+use stream::gate::{Deadline, Gate, Worker};
 
 use super::memory::Memory;
 use super::timing::micros;
@@ -203,7 +203,7 @@ fn warm_up(gate: &Gate, worker: &mut Worker, traffic: &mut Traffic) -> u64 {
 
 /// Decides; gives 1 and what the score says, 0 if it was refused.
 fn submit(gate: &Gate, worker: &mut Worker, event: &Event) -> u64 {
-    let Ok(ticket) = gate.submit(event, worker) else { return 0 };
+    let Ok(ticket) = gate.submit(event, Deadline::Never, worker) else { return 0 };
     let score = ticket.ruling.verdict.score_e6.unsigned_abs();
     Gate::recycle(worker, ticket);
     1 + score

@@ -13,7 +13,7 @@ use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use rules::schema::Schema;
 use rules::time::DAY;
-use stream::gate::{Gate, Place, Worker};
+use stream::gate::{Deadline, Gate, Place, Worker};
 use stream::journal::{Forgetful, Journal};
 use stream::snapshot::{self, DataDir, Extra};
 use stream::source::{Input, Item, Known, Mapping, Options as SourceOptions, RowAt, Source, SourceState};
@@ -34,7 +34,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let loaded = load::rule_set(&options.rules)?;
     let dir = options.state.as_deref().map(DataDir::open).transpose()?;
     let (gate, state) = begin(&loaded, dir.as_ref())?;
-    let rules = Arc::clone(gate.rules());
+    let rules = gate.rules();
     let jump_max = i64::from(options.jump_max_days) * DAY;
     let how = SourceOptions { merge: options.merge, jump_max };
     let progress = Progress::of_files(&options.files);
@@ -89,7 +89,8 @@ pub(crate) fn first_gate(loaded: &Loaded, rules: Arc<RuleSet>, rates: Arc<Rates>
     let memberships = loaded.memberships(rules.key);
     let gate = Gate::new(rules, rates, Box::new(Forgetful::default()));
     for (entity, membership) in memberships {
-        gate.put_on_list(entity, membership);
+        // INVARIANT (forgetful): a journal that keeps nothing refuses nothing.
+        let _ = gate.put_on_list(entity, membership);
     }
     gate
 }
@@ -173,7 +174,7 @@ impl<'a> Replay<'a> {
 
     fn event(&mut self, read: &mut Read) -> anyhow::Result<()> {
         let Item::Event(event) = &read.item else { return Ok(()) };
-        let mut ticket = match self.gate.submit(event, &mut self.worker) {
+        let mut ticket = match self.gate.submit(event, Deadline::Never, &mut self.worker) {
             Ok(ticket) => ticket,
             Err(refused) => return self.reject(read.at, &refused.to_string()),
         };

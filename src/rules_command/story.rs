@@ -18,7 +18,7 @@ use rules::typed::{
     TestEvent, TestStep, TestValue, Type,
 };
 use rules::value::Value;
-use stream::gate::{Gate, Place, Worker};
+use stream::gate::{Deadline, Gate, Place, Worker};
 use stream::intake;
 use stream::journal::Forgetful;
 
@@ -220,7 +220,8 @@ impl<'a> Story<'a> {
     fn event(&mut self, given: &TestEvent) -> Result<Ruling, StoryError> {
         let failed = |problem: String| StoryError::Event { id: given.id.clone(), problem };
         let event = event(given, &self.loaded.rules.schema).map_err(failed)?;
-        let ticket = self.gate.submit(&event, &mut self.worker).map_err(|it| failed(it.to_string()))?;
+        let ticket = self.gate.submit(&event, Deadline::Never, &mut self.worker);
+        let ticket = ticket.map_err(|it| failed(it.to_string()))?;
         self.places.insert(given.id.clone(), ticket.place);
         Ok(ticket.ruling)
     }
@@ -232,8 +233,8 @@ impl<'a> Story<'a> {
             ListKind::Entities(kind) | ListKind::Table(kind, _) => {
                 let value = value.and_then(Value::to_slot);
                 let membership = Membership { list: id, until: None, value };
-                self.gate.put_on_list(EntityKey::new(kind, key.hash128(item)), membership);
-                Ok(())
+                let put = self.gate.put_on_list(EntityKey::new(kind, key.hash128(item)), membership);
+                put.map(|_| ()).map_err(|it| StoryError::List { list: list.name.clone(), problem: it.to_string() })
             }
             ListKind::Values(ty) => {
                 let item = load::item(ty, &self.loaded.rules.schema, item);

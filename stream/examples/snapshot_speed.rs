@@ -10,7 +10,7 @@ use engine::lists::ValueLists;
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use rules::diagnostic::Source;
-use stream::gate::Gate;
+use stream::gate::{Deadline, Gate};
 use stream::journal::Forgetful;
 use stream::snapshot::{self, DataDir, Extra};
 
@@ -57,7 +57,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// A payment of every user each day, at shops of their own liking.
 fn fill(gate: &Gate, users: usize) -> Result<(), Box<dyn std::error::Error>> {
-    let schema = &gate.rules().typed.schema;
+    let rules = gate.rules();
+    let schema = &rules.typed.schema;
     let payment = schema.event_type("payment").ok_or("no payment")?;
     let (mut event, mut worker) = (Event::default(), gate.worker(Vec::new()));
     for n in 0..users * PAYMENTS {
@@ -67,7 +68,7 @@ fn fill(gate: &Gate, users: usize) -> Result<(), Box<dyn std::error::Error>> {
         event.set_text(1, &format!("m{}", n * 7919 % 1000));
         event.set_money(2, 100, schema.currency);
         (event.time, event.time_given) = (i64::try_from(n * 86_400_000_000 / users)?, true);
-        let ticket = gate.submit(&event, &mut worker)?;
+        let ticket = gate.submit(&event, Deadline::Never, &mut worker)?;
         Gate::recycle(&mut worker, ticket);
     }
     Ok(())

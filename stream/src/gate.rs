@@ -1,260 +1,241 @@
 //! The one door: every event, whichever way it comes, is submitted here and leaves with a ticket.
 //!
 //! ```text
-//! repeat? → slots of all its entities → locks, in key order → clock → capture → decide → encode → position → apply
+//! repeat? → admission → slots of all its entities → locks, in key order → clock, rule set → capture → decide → encode
+//!   → position → apply → (unlocked) ticket → durable → answer
 //! ```
 //!
 //! The locks of all entities that an event names are held from reading to applying, so that two payments of one user
 //! in flight always see each other. They are not held until the record is durable.
 
+mod activate;
+mod admission;
+mod amend;
 pub(crate) mod directory;
+mod find;
+mod lists;
+mod look;
 pub(crate) mod recent;
-mod renew;
+#[cfg(feature = "test-support")]
+mod released;
+mod settle;
+mod ticket;
+mod worker;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
 
-use engine::apply::{self, Applied};
+use engine::apply::Applied;
 use engine::decide::{self, Case, Moment, Scratch};
-use engine::entity::EntityKey;
-use engine::event::{Amendment, Change, Event};
-use engine::facts::NoRate;
+use engine::decision::Fallback;
+use engine::entity::{EntityKey, HashKey};
+use engine::event::Event;
 use engine::history::Key;
-use engine::lists::Membership;
 use engine::position::Position;
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use engine::state::EntityState;
-use engine::words::Ruling;
-use rules::past::Mutable;
+use parking_lot::Mutex;
+use rules::past::Outcome;
 use rules::time::{DAY, Micros};
 use rules::typed::FeatureId;
-use rules::value::Value;
-use smallvec::SmallVec;
+use tokio::sync::watch;
 
-use crate::journal::{Entry, Journal, RecordKind};
-use crate::record::Decided;
-use directory::{Directory, Locks};
+use crate::bundle::{Bundle, BundleError};
+use crate::fold::apply;
+use crate::in_force::{Current, InForce};
+use crate::journal::{Entry, Journal, Progress, RecordKind, Reservation};
+use crate::record::{Original, RuleSetRecord, Stamp};
+pub use activate::{NotAtOnce, OtherState};
+pub use admission::Admission;
+pub(crate) use amend::id_of_amendment;
+use directory::Directory;
+pub use lists::NoChange;
+pub(crate) use lists::with_value;
 use recent::{Recent, Seen};
-pub use renew::OtherState;
+pub use ticket::{Amended, Deadline, Place, Poisoned, Refused, Settled, Ticket};
+pub use worker::Worker;
 
 /// How long an event id is remembered, by the engine clock.
 pub const REPEAT_FOR: Micros = DAY;
 
 /// The one door.
 pub struct Gate {
-    rules: Arc<RuleSet>,
-    rates: Arc<Rates>,
+    current: Current,
+    key: HashKey,
     journal: Box<dyn Journal>,
+    progress: watch::Receiver<Progress>,
+    /// How much may wait for the journal; none where it keeps nothing.
+    admission: Option<Admission>,
     directory: Directory,
     recent: Recent,
     /// The engine clock: the greatest event time so far; `i64::MIN` before the first.
     clock: AtomicI64,
+    /// For what is done when a deadline has passed, one at a time.
+    late: Mutex<Worker>,
     #[cfg(feature = "test-support")]
     release_early: Option<rules::schema::KindId>,
 }
 
-/// What one thread needs to submit event after event without allocating.
+/// The memory of a gate: what records are folded into.
 #[derive(Debug)]
-pub struct Worker {
-    scratch: Scratch,
-    locks: Locks,
-    message: Decided,
-    record: Vec<u8>,
-    original: Event,
-    /// Features to compute of every event, whether or not a rule asks for them.
-    observe: Vec<FeatureId>,
-    /// Their values for the last event, in the same order.
-    pub observed: Vec<Value>,
+pub(crate) struct State {
+    pub(crate) directory: Directory,
+    pub(crate) recent: Recent,
+    /// The engine clock; `i64::MIN` before the first event.
+    pub(crate) clock: Micros,
 }
 
-/// What a submitted event gets: its decision, and where its record stands. Awaiting durability is the journal's matter.
-#[derive(Debug)]
-pub struct Ticket {
-    /// Of the event's record.
-    pub position: Position,
-    /// What was decided, in numbers; [`Ruling::say`] puts words to it.
-    pub ruling: Ruling,
-    /// Where the event stands in its entities' histories: what an amendment needs to find it.
-    pub place: Place,
-}
-
-/// Where an event stands in the histories of its entities.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Place {
-    /// When it stands there: its own time, or the edge of the allowed lateness.
-    pub at: Micros,
-    /// Of its record.
-    pub position: u64,
-    /// Its entities.
-    pub entities: SmallVec<[EntityKey; 4]>,
-}
-
-/// What a submitted amendment gets.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Amended {
-    /// Offset of the amendment's record.
-    pub position: u64,
-    /// Offset of the event's record; none where the amendment had been made before.
-    pub event: Option<u64>,
-}
-
-/// Why nothing was decided and nothing recorded.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Refused {
-    /// An amount cannot be compared with others.
-    #[error(transparent)]
-    NoRate(#[from] NoRate),
-    /// The id belongs to another event.
-    #[error(
-        "event id `{0}` was used within the last 24 hours with another body: send a new id for a new event"
-    )]
-    IdReused(String),
-    /// An amendment or a recheck names an event that is not known.
-    #[error(
-        "event `{0}` is not known: it was never submitted, or too long ago to find without a journal (use `--data`)"
-    )]
-    EventUnknown(String),
-    /// A recheck names a recheck.
-    #[error("event `{0}` is a recheck itself: name the event that it decided again")]
-    OfRecheck(String),
-    /// A recheck is about somebody else than its original.
-    #[error("the recheck of `{0}` names other entities than the event itself: roles may not change")]
-    RolesChanged(String),
-}
-
-impl Worker {
-    /// How many features were computed from the past for all events so far.
-    pub fn features_computed(&self) -> u64 {
-        self.scratch.features_computed()
+impl State {
+    pub(crate) fn new() -> Self {
+        Self { directory: Directory::default(), recent: Recent::new(REPEAT_FOR), clock: Micros::MIN }
     }
 }
 
+/// What is wanted of an event.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// A decision.
+    Decide,
+    /// No decision any more: the deadline has passed, and this is the outcome.
+    FallBack(Outcome),
+    /// To be recorded without a verdict.
+    Record,
+}
+
+/// An event on its way in.
+#[derive(Clone, Copy, Debug)]
+struct Incoming<'a> {
+    event: &'a Event,
+    /// The hash of its id.
+    id: u128,
+    /// Of its body as received.
+    digest: &'a [u8; 16],
+    way: Way,
+    /// Until when it must be answered.
+    deadline: Deadline,
+}
+
 impl Gate {
-    /// A gate with nothing in memory, over a journal.
+    /// A gate with nothing in memory, over a journal that keeps nothing: it writes down no texts of rules.
     pub fn new(rules: Arc<RuleSet>, rates: Arc<Rates>, journal: Box<dyn Journal>) -> Self {
+        Self::of(Arc::new(InForce { number: 0, rules, rates, bundle: None }), journal, None)
+    }
+
+    /// A gate with nothing in memory, over a journal that is empty: its first record is the rule set.
+    ///
+    /// # Errors
+    /// If the bundle's texts have errors.
+    pub fn begin(
+        bundle: Arc<Bundle>,
+        key: HashKey,
+        journal: Box<dyn Journal>,
+        admission: Admission,
+    ) -> Result<Self, BundleError> {
+        let first = Arc::new(InForce::compile(0, bundle, key)?);
+        let gate = Self::of(first, journal, Some(admission));
+        gate.record_rule_set(&gate.in_force());
+        Ok(gate)
+    }
+
+    /// A gate that goes on with a state, over a journal that goes on behind it; none if nothing is in force.
+    pub(crate) fn resumed(
+        in_force: BTreeMap<u32, Arc<InForce>>,
+        state: State,
+        journal: Box<dyn Journal>,
+        admission: Option<Admission>,
+    ) -> Option<Self> {
+        let (_, newest) = in_force.last_key_value()?;
+        let fresh = Self::of(Arc::clone(newest), journal, admission);
+        let State { directory, recent, clock } = state;
+        Some(Self {
+            current: Current::of_all(in_force)?,
+            directory,
+            recent,
+            clock: AtomicI64::new(clock),
+            ..fresh
+        })
+    }
+
+    fn of(in_force: Arc<InForce>, journal: Box<dyn Journal>, admission: Option<Admission>) -> Self {
+        let State { directory, recent, clock } = State::new();
         Self {
-            rules,
-            rates,
+            key: in_force.rules.key,
+            late: Mutex::new(Worker::new(Arc::clone(&in_force), Vec::new())),
+            current: Current::new(in_force),
+            progress: journal.watch(),
             journal,
-            directory: Directory::default(),
-            recent: Recent::new(REPEAT_FOR),
-            clock: AtomicI64::new(Micros::MIN),
+            admission,
+            directory,
+            recent,
+            clock: AtomicI64::new(clock),
             #[cfg(feature = "test-support")]
             release_early: None,
         }
     }
 
-    /// A gate that goes on with what a snapshot holds, over a journal that goes on behind it.
-    pub(crate) fn resumed(
-        rules: Arc<RuleSet>,
-        rates: Arc<Rates>,
-        journal: Box<dyn Journal>,
-        clock: Option<Micros>,
-        (directory, recent): (Directory, Recent),
-    ) -> Self {
-        let clock = AtomicI64::new(clock.unwrap_or(Micros::MIN));
-        Self { directory, recent, clock, ..Self::new(rules, rates, journal) }
+    /// The rule set in force.
+    pub fn rules(&self) -> Arc<RuleSet> {
+        Arc::clone(&self.current.get().rules)
     }
 
-    /// What is in force.
-    pub fn rules(&self) -> &Arc<RuleSet> {
-        &self.rules
+    /// All that is in force.
+    pub fn in_force(&self) -> Arc<InForce> {
+        self.current.get()
+    }
+
+    /// What was in force under a number, as tickets name it; none if that was before this process and nothing that is
+    /// remembered speaks of it.
+    pub fn in_force_at(&self, number: u32) -> Option<Arc<InForce>> {
+        self.current.of(number)
+    }
+
+    /// The key under which ids are hashed.
+    pub fn key(&self) -> HashKey {
+        self.key
     }
 
     /// The engine clock: the greatest event time so far; none before the first event.
     pub fn clock(&self) -> Option<Micros> {
-        Some(self.clock.load(Ordering::Acquire)).filter(|clock| *clock != Micros::MIN)
+        Some(self.now()).filter(|clock| *clock != Micros::MIN)
+    }
+
+    /// The journal behind the gate, to be read.
+    pub fn journal(&self) -> &dyn Journal {
+        &*self.journal
     }
 
     /// What a thread needs to submit. `observe` names features to compute of every event.
     pub fn worker(&self, observe: Vec<FeatureId>) -> Worker {
-        Worker {
-            scratch: Scratch::new(&self.rules),
-            locks: Locks::default(),
-            message: Decided::default(),
-            record: Vec::new(),
-            original: Event::default(),
-            observed: Vec::with_capacity(observe.len()),
-            observe,
-        }
+        Worker::new(self.current.get(), observe)
     }
 
-    /// Decides an event, records it and applies it. A repeated id gets its first decision and changes nothing.
+    /// Decides an event, records it and applies it. A repeated id gets its first decision and changes nothing. If the
+    /// deadline has passed already, the decision is the declared fallback.
     ///
     /// # Errors
     /// If nothing could be decided; then nothing is recorded either.
-    pub fn submit(&self, event: &Event, worker: &mut Worker) -> Result<Ticket, Refused> {
-        let id = self.rules.key.hash128(&event.id);
-        let digest = event.digest_in(&mut worker.record);
-        match self.recent.begin(id, &digest, self.clock.load(Ordering::Acquire), &mut worker.record) {
-            Seen::Repeat { position } => Ok(self.repeat(position, worker)),
-            Seen::Reused => Err(Refused::IdReused(event.id.clone())),
-            Seen::New => {
-                let decided = match &event.recheck_of {
-                    None => self.decide(event, None, &digest, worker),
-                    Some(original) => self.recheck(event, original, &digest, worker),
-                };
-                match &decided {
-                    Ok((clock, ticket)) => {
-                        self.recent.finish(id, digest, *clock, ticket.position.offset, &worker.record);
-                    }
-                    Err(_) => self.recent.give_up(id),
-                }
-                decided.map(|(_, ticket)| ticket)
-            }
-        }
+    pub fn submit(&self, event: &Event, deadline: Deadline, worker: &mut Worker) -> Result<Ticket, Refused> {
+        self.once(event, Way::Decide, deadline, worker)
     }
 
-    /// Sets a column of a past event. `place` is where the event stands, if the caller knows; otherwise its record is
-    /// looked for.
+    /// Records an event without a verdict and applies it, with outcome none. One that is too late is kept and not
+    /// applied. A repeated id changes nothing.
     ///
     /// # Errors
-    /// If the event is not known, or the amendment's id is another amendment's.
-    pub fn amend(
-        &self,
-        amendment: &Amendment,
-        place: Option<&Place>,
-        worker: &mut Worker,
-    ) -> Result<Amended, Refused> {
-        let id = self.rules.key.hash128(&amendment.id) ^ AMENDMENT_IDS;
-        let digest = amendment.digest();
-        let clock = self.clock.load(Ordering::Acquire);
-        match self.recent.begin(id, &digest, clock, &mut worker.record) {
-            Seen::Reused => Err(Refused::IdReused(amendment.id.clone())),
-            Seen::Repeat { position } => Ok(Amended { position, event: None }),
-            Seen::New => {
-                let found = match place {
-                    Some(place) => Ok(place.clone()),
-                    None => self.find(&amendment.event_id, worker),
-                };
-                let amended = found.map(|place| Amended {
-                    position: self.amend_at(&place, &amendment.change, worker),
-                    event: Some(place.position),
-                });
-                match &amended {
-                    Ok(amended) => self.recent.finish(id, digest, clock, amended.position, &[]),
-                    Err(_) => self.recent.give_up(id),
-                }
-                amended
-            }
+    /// If it could not be recorded.
+    pub fn record(&self, event: &Event, worker: &mut Worker) -> Result<Ticket, Refused> {
+        if let Some(original) = &event.recheck_of {
+            return Err(Refused::RecheckRecorded(original.clone()));
         }
+        self.once(event, Way::Record, Deadline::Never, worker)
     }
 
     /// Gives a ticket's buffers back to the worker that it came from.
     pub fn recycle(worker: &mut Worker, ticket: Ticket) {
         worker.scratch.ruling = ticket.ruling;
-    }
-
-    /// Puts an entity on a list, in the place of what was there: a record of its own.
-    pub fn put_on_list(&self, entity: EntityKey, membership: Membership) -> Position {
-        let mut locks = Locks::default();
-        self.directory.lock(&[entity], &|key| self.new_state(key), &mut locks);
-        let offset = self.append(RecordKind::List, &[], None, &[entity]);
-        if let Some(state) = locks.guards.first_mut() {
-            state.put_on_list(offset, membership);
-        }
-        Position { partition: 0, offset }
     }
 
     /// Takes the idle out of memory, those of whom nothing that is remembered could still be asked. Nobody can tell.
@@ -265,8 +246,8 @@ impl Gate {
 
     /// Takes one entity out of memory if it is idle.
     pub fn evict(&self, key: EntityKey) -> bool {
-        let Some(plan) = self.rules.plan.kinds.get(key.kind.index()) else { return false };
-        self.directory.evict(key, |state| state.may_leave(plan, self.clock.load(Ordering::Acquire)))
+        let rules = self.rules();
+        self.directory.evict(key, |state| may_leave(&rules, key, state, self.now()))
     }
 
     /// Looks at every entity in memory, one lock at a time, in no order.
@@ -284,6 +265,13 @@ impl Gate {
         self.journal.next()
     }
 
+    /// Everything that was in force and is still spoken of, oldest first. Changes and fallbacks that are under way are
+    /// waited for, so that nothing of them is missing whose record stands below the position before this was called.
+    pub(crate) fn quiet_in_force(&self) -> Vec<Arc<InForce>> {
+        drop(self.late.lock());
+        self.current.all_when_quiet()
+    }
+
     /// The table of ids and repeats.
     pub(crate) fn recent(&self) -> &Recent {
         &self.recent
@@ -294,208 +282,248 @@ impl Gate {
         &self.directory
     }
 
-    /// The decision of an id that was decided before.
-    fn repeat(&self, position: u64, worker: &mut Worker) -> Ticket {
-        let mut ruling = std::mem::take(&mut worker.scratch.ruling);
-        ruling.clear();
-        if let Ok(first) = Decided::read(&worker.record) {
-            first.ruling(&mut ruling);
-        }
-        ruling.flags.repeated = true;
-        Ticket { position: Position { partition: 0, offset: position }, ruling, place: Place::default() }
+    fn now(&self) -> Micros {
+        self.clock.load(Ordering::Acquire)
     }
 
-    /// Decides an event against the state without `original`, if it is a recheck, and gives its clock and ticket.
-    fn decide(
+    /// Takes an event if its id is new.
+    fn once(
         &self,
         event: &Event,
-        original: Option<&Place>,
-        digest: &[u8; 16],
+        way: Way,
+        deadline: Deadline,
         worker: &mut Worker,
-    ) -> Result<(Micros, Ticket), Refused> {
-        let rules = &*self.rules;
-        worker.scratch.facts.load(event, &rules.typed.schema, rules.key, &self.rates)?;
-        if original.is_some_and(|it| *it.entities != *worker.scratch.facts.roles.entities) {
-            return Err(Refused::RolesChanged(event.recheck_of.clone().unwrap_or_default()));
+    ) -> Result<Ticket, Refused> {
+        let id = self.key.hash128(&event.id);
+        let digest = event.digest_in(&mut worker.record);
+        match self.recent.begin(id, &digest, self.now(), &mut worker.record) {
+            Seen::Repeat { position } => Ok(self.repeat(event, id, position, deadline, worker)),
+            Seen::Reused => Err(Refused::IdReused(event.id.clone())),
+            Seen::New => {
+                let incoming = Incoming { event, id, digest: &digest, way, deadline };
+                let taken = match &event.recheck_of {
+                    None => self.take(incoming, None, worker),
+                    Some(original) => self.recheck(incoming, original, worker),
+                };
+                match &taken {
+                    Ok((clock, ticket)) => {
+                        self.recent.finish(id, digest, *clock, ticket.position.offset, &worker.record);
+                    }
+                    Err(_) => self.recent.give_up(id),
+                }
+                taken.map(|(_, ticket)| ticket)
+            }
         }
-        let Worker { scratch, locks, .. } = worker;
-        self.directory.lock(&scratch.facts.roles.entities, &|key| self.new_state(key), locks);
-        // With this event in it: what is late is the same, and an event at rest for long is no less a repeat.
-        let clock = self.clock.fetch_max(event.time, Ordering::AcqRel).max(event.time);
-        let moment = Moment::of(event.time, clock, &rules.typed.schema);
-        let exclude = original.map(|it| Key::new(it.at, it.position));
-        let case = Case { rules, event, moment, exclude };
-        decide::capture(case, &mut locks.guards, scratch);
-        decide::decide(case, &mut locks.guards, scratch);
-        observe(case, worker);
-        #[cfg(feature = "test-support")]
-        self.release(worker);
-        self.encode(event, digest, worker);
-        let id = Some(rules.key.hash128(&event.id));
-        let entities = &worker.scratch.facts.roles.entities;
-        let offset = self.append(RecordKind::Decided, &worker.record, id, entities);
-        let applied = Applied { position: offset, at: moment.at, clock };
-        let Worker { scratch, locks, .. } = &mut *worker;
-        for (entity, state) in locks.guards.iter_mut().enumerate() {
-            self.apply(applied, original, entity, state, scratch);
+    }
+
+    /// The decision of an id that was decided before, whose record is in the worker.
+    fn repeat(
+        &self,
+        event: &Event,
+        id: u128,
+        position: u64,
+        deadline: Deadline,
+        worker: &mut Worker,
+    ) -> Ticket {
+        let mut ruling = std::mem::take(&mut worker.scratch.ruling);
+        ruling.clear();
+        let mut rule_set = worker.in_force.number;
+        if let Some((stamp, first)) = Stamp::split(&worker.record)
+            && worker.message.read(first).is_ok()
+        {
+            worker.message.ruling(&mut ruling);
+            rule_set = stamp.rule_set;
         }
-        worker.locks.guards.clear();
-        #[cfg(feature = "test-support")]
-        self.apply_released(applied, original, worker);
-        let entities = worker.scratch.facts.roles.entities.iter().copied().collect();
-        let place = Place { at: moment.at, position: offset, entities };
-        let ruling = std::mem::take(&mut worker.scratch.ruling);
-        Ok((clock, Ticket { position: Position { partition: 0, offset }, ruling, place }))
+        ruling.flags.repeated = true;
+        let due = deadline.due(&worker.in_force.rules, event);
+        let position = Position { partition: 0, offset: position };
+        let room = Reservation::unbounded();
+        Ticket { position, ruling, rule_set, place: Place::default(), id, due, room }
     }
 
     /// Decides an event again, with the fields that the recheck changes.
     fn recheck(
         &self,
-        event: &Event,
+        incoming: Incoming<'_>,
         original: &str,
-        digest: &[u8; 16],
         worker: &mut Worker,
     ) -> Result<(Micros, Ticket), Refused> {
         let place = self.find(original, worker)?;
         if worker.original.recheck_of.is_some() {
             return Err(Refused::OfRecheck(original.to_owned()));
         }
-        let mut merged = event.clone();
+        let mut merged = incoming.event.clone();
         merged.fill_from(&worker.original);
-        self.decide(&merged, Some(&place), digest, worker)
+        self.take(Incoming { event: &merged, ..incoming }, Some(&place), worker)
     }
 
-    /// Finds the event of an id and its place; the event is left in `worker.original`.
-    fn find(&self, event_id: &str, worker: &mut Worker) -> Result<Place, Refused> {
-        let unknown = || Refused::EventUnknown(event_id.to_owned());
-        let Worker { scratch, record, original, .. } = worker;
-        let found = self.recent.find(self.rules.key.hash128(event_id), record).ok_or_else(unknown)?;
-        let decided = Decided::read(record).map_err(|_| unknown())?;
-        *original = decided.event().ok_or_else(unknown)?;
-        let rules = &*self.rules;
-        scratch.facts.load(original, &rules.typed.schema, rules.key, &self.rates)?;
-        let moment = Moment::of(original.time, found.clock, &rules.typed.schema);
-        let entities = scratch.facts.roles.entities.iter().copied().collect();
-        Ok(Place { at: moment.at, position: found.position, entities })
+    /// Takes an event whose id is new; a recheck, against the state without `original`. Gives its clock and ticket.
+    fn take(
+        &self,
+        mut incoming: Incoming<'_>,
+        original: Option<&Place>,
+        worker: &mut Worker,
+    ) -> Result<(Micros, Ticket), Refused> {
+        if worker.in_force.number != self.current.number() {
+            worker.follow(self.current.get());
+        }
+        let due = incoming.deadline.due(&worker.in_force.rules, incoming.event);
+        if let (Way::Decide, Some((at, outcome))) = (incoming.way, due)
+            && at <= Instant::now()
+        {
+            incoming.way = Way::FallBack(outcome);
+        }
+        let mut room = self.admit(incoming.event, due, worker)?;
+        self.lock(incoming.event, original, worker)?;
+        let (clock, offset, at) = self.decide(incoming, original, worker);
+        room.spend();
+        let place = original.cloned().unwrap_or_else(|| {
+            let entities = worker.scratch.facts.roles.entities.iter().copied().collect();
+            Place { at, position: offset, entities }
+        });
+        let ruling = std::mem::take(&mut worker.scratch.ruling);
+        let position = Position { partition: 0, offset };
+        let rule_set = worker.in_force.number;
+        // What was a fallback from the beginning has no deadline to miss.
+        let due = due.filter(|_| matches!(incoming.way, Way::Decide));
+        Ok((clock, Ticket { position, ruling, rule_set, place, id: incoming.id, due, room }))
     }
 
-    fn amend_at(&self, place: &Place, change: &Change, worker: &mut Worker) -> u64 {
-        let rules = &*self.rules;
-        let Worker { scratch, locks, .. } = worker;
-        self.directory.lock(&place.entities, &|key| self.new_state(key), locks);
-        let offset = self.append(RecordKind::Amend, &[], None, &place.entities);
-        for (key, state) in place.entities.iter().zip(&mut locks.guards) {
-            if let Some(plan) = rules.plan.kinds.get(key.kind.index()) {
-                let original = Key::new(place.at, place.position);
-                apply::amend(rules, original, change, Some(offset), plan, state, scratch);
+    /// Locks the entities of an event, which is loaded under what is in force once they are locked.
+    fn lock(&self, event: &Event, original: Option<&Place>, worker: &mut Worker) -> Result<(), Refused> {
+        loop {
+            let Worker { in_force, scratch, locks, .. } = &mut *worker;
+            let rules = &*in_force.rules;
+            scratch.facts.load(event, &rules.typed.schema, self.key, &in_force.rates)?;
+            let entities = &scratch.facts.roles.entities;
+            if original.is_some_and(|it| *it.entities != **entities) {
+                return Err(Refused::RolesChanged(event.recheck_of.clone().unwrap_or_default()));
+            }
+            self.directory.lock(entities, &|key| new_state(rules, key), locks);
+            if in_force.number == self.current.number() {
+                return Ok(());
+            }
+            locks.guards.clear();
+            worker.follow(self.current.get());
+        }
+    }
+
+    /// Decides an event whose entities are locked, records and applies it, and unlocks them. Gives the clock, the
+    /// record's offset, and when the event stands in the windows.
+    fn decide(
+        &self,
+        incoming: Incoming<'_>,
+        original: Option<&Place>,
+        worker: &mut Worker,
+    ) -> (Micros, u64, Micros) {
+        let Incoming { event, way, .. } = incoming;
+        // With this event in it: what is late is the same, and an event at rest for long is no less a repeat.
+        let clock = self.clock.fetch_max(event.time, Ordering::AcqRel).max(event.time);
+        let moment = Moment::of(event.time, clock, &worker.in_force.rules.typed.schema);
+        let exclude = original.map(|it| Key::new(it.at, it.position));
+        let stands = !(matches!(way, Way::Record) && moment.flags.too_late);
+        worker.observed.clear();
+        let Worker { in_force, scratch, locks, .. } = &mut *worker;
+        let case = Case { rules: &in_force.rules, event, moment, exclude };
+        scratch.captured.clear();
+        if stands {
+            decide::capture(case, &mut locks.guards, scratch);
+        }
+        match way {
+            Way::Decide => {
+                decide::decide(case, &mut locks.guards, scratch);
+                worker.observe(event, moment, exclude);
+            }
+            Way::FallBack(outcome) => undecided(outcome, Some(Fallback::Deadline), moment, scratch),
+            Way::Record => undecided(Outcome::None, None, moment, scratch),
+        }
+        #[cfg(feature = "test-support")]
+        self.release(worker);
+        let offset = self.write(incoming, original, clock, worker);
+        let applied = Applied { position: offset, at: moment.at, clock };
+        let Worker { in_force, scratch, locks, .. } = &mut *worker;
+        if stands {
+            for (entity, state) in locks.guards.iter_mut().enumerate() {
+                apply::event(&in_force.rules, applied, exclude, entity, state, scratch);
             }
         }
         locks.guards.clear();
-        offset
+        #[cfg(feature = "test-support")]
+        self.apply_released(applied, exclude, worker);
+        (clock, offset, moment.at)
     }
 
-    /// Applies a decision to one of its entities.
-    fn apply(
+    /// Writes the record of an event, which is left in `worker.record`; gives its offset.
+    fn write(
         &self,
-        applied: Applied,
+        incoming: Incoming<'_>,
         original: Option<&Place>,
-        entity: usize,
-        state: &mut EntityState,
-        scratch: &mut Scratch,
-    ) {
-        let rules = &*self.rules;
-        let outcome = scratch.ruling.verdict.outcome;
-        let Some(original) = original else {
-            let mutable = Mutable { outcome, ..Mutable::default() };
-            apply::apply(rules, applied, mutable, entity, state, scratch);
-            return;
-        };
-        apply::apply_recheck(rules, applied, entity, state, scratch);
-        let kind = original.entities.get(entity).map_or(usize::MAX, |key| key.kind.index());
-        if let Some(plan) = rules.plan.kinds.get(kind) {
-            let key = Key::new(original.at, original.position);
-            apply::amend(rules, key, &Change::Outcome(outcome), None, plan, state, scratch);
-        }
-    }
-
-    fn encode(&self, event: &Event, digest: &[u8; 16], worker: &mut Worker) {
-        let typed = &self.rules.typed;
-        let Worker { scratch, message, record, .. } = worker;
-        message.set_event(event, typed.schema.version);
-        message.set_digest(digest);
-        message.captured.clear();
-        for (id, value) in &scratch.captured {
-            if let Some(feature) = typed.features.get(id.index()) {
-                message.push_captured(&feature.hash, *value);
-            }
-        }
+        clock: Micros,
+        worker: &mut Worker,
+    ) -> u64 {
+        let Worker { in_force, scratch, message, record, received_at, .. } = worker;
+        let typed = &in_force.rules.typed;
+        message.set_event(incoming.event, typed.schema.version);
+        message.set_digest(incoming.digest);
+        message.set_captured(&scratch.captured, typed);
         message.set_ruling(&scratch.ruling, &typed.hash);
-        message.write(record);
+        message.original = original.map(|it| Original { at: it.at, position: it.position });
+        Stamp { clock, rule_set: in_force.number }.write(message, record);
+        let kind = if matches!(incoming.way, Way::Record) { RecordKind::Event } else { RecordKind::Decided };
+        self.journal.append(&Entry {
+            kind,
+            body: record,
+            id: Some(incoming.id),
+            entities: &scratch.facts.roles.entities,
+            received_at: *received_at,
+        })
     }
 
-    fn append(&self, kind: RecordKind, body: &[u8], id: Option<u128>, entities: &[EntityKey]) -> u64 {
-        self.journal.append(&Entry { kind, body, id, entities, received_at: 0 })
+    /// Records what has come into force.
+    fn record_rule_set(&self, new: &InForce) {
+        let Some(bundle) = &new.bundle else { return };
+        let message = RuleSetRecord::new(bundle, &new.rules.typed.hash);
+        self.append_change(RecordKind::RuleSet, new.number, &message, &[]);
     }
 
-    fn new_state(&self, key: EntityKey) -> EntityState {
-        // INVARIANT (kinds): keys are made from the schema that the plan was made from.
-        EntityState::new(self.rules.plan.kinds.get(key.kind.index()))
+    /// Appends a record of no event; gives its offset.
+    fn append_change(
+        &self,
+        kind: RecordKind,
+        rule_set: u32,
+        message: &impl prost::Message,
+        entities: &[EntityKey],
+    ) -> u64 {
+        let mut body = Vec::new();
+        Stamp { clock: self.now(), rule_set }.write(message, &mut body);
+        self.journal.append(&Entry { kind, body: &body, id: None, entities, received_at: 0 })
     }
 }
 
-/// Computes the features that the worker is asked to compute of every event.
-fn observe(case: Case<'_>, worker: &mut Worker) {
-    let Worker { scratch, locks, observe, observed, .. } = worker;
-    observed.clear();
-    for id in observe {
-        observed.push(decide::feature(case, *id, &mut locks.guards, scratch));
-    }
+/// A ruling that no rule had a part in.
+fn undecided(outcome: Outcome, fallback: Option<Fallback>, moment: Moment, scratch: &mut Scratch) {
+    let ruling = &mut scratch.ruling;
+    ruling.clear();
+    ruling.verdict.outcome = outcome;
+    ruling.flags = moment.flags;
+    ruling.fallback = fallback;
 }
 
-/// Sets the ids of amendments apart from those of events.
-const AMENDMENT_IDS: u128 = 0x616d_656e_646d_656e_7473_0000_0000_0000;
+/// Of an entity that no record has named.
+pub(crate) fn new_state(rules: &RuleSet, key: EntityKey) -> EntityState {
+    // INVARIANT (kinds): keys are made from the schema that the plan was made from.
+    EntityState::new(rules.plan.kinds.get(key.kind.index()))
+}
+
+/// Whether nobody could tell if this entity left memory at this engine clock. What is late looks at lists as they were.
+pub(crate) fn may_leave(rules: &RuleSet, key: EntityKey, state: &EntityState, clock: Micros) -> bool {
+    let edge = clock.saturating_sub(rules.typed.schema.lateness);
+    let plan = rules.plan.kinds.get(key.kind.index());
+    plan.is_some_and(|plan| state.may_leave(plan, clock)) && !state.lists().any_holds(edge)
+}
 
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gate").field("clock", &self.clock()).finish_non_exhaustive()
-    }
-}
-
-#[cfg(feature = "test-support")]
-impl Gate {
-    /// For the proof of the lock protocol only: the locks of this kind are released between decide and apply, with a
-    /// yield there, so that a test that counts on them must fail.
-    pub fn release_early(&mut self, kind: rules::schema::KindId) {
-        self.release_early = Some(kind);
-    }
-
-    /// Puts a state that nobody looks at in the place of each of the kind's: who holds other locks must not wait for
-    /// one that stands before them.
-    fn release(&self, worker: &mut Worker) {
-        let Worker { scratch, locks, .. } = worker;
-        for (key, guard) in scratch.facts.roles.entities.iter().zip(&mut locks.guards) {
-            if Some(key.kind) == self.release_early {
-                let nobody = Arc::new(parking_lot::Mutex::new(EntityState::new(None)));
-                *guard = parking_lot::Mutex::lock_arc(&nobody);
-                std::thread::yield_now();
-            }
-        }
-    }
-
-    fn apply_released(&self, applied: Applied, original: Option<&Place>, worker: &mut Worker) {
-        if self.release_early.is_none() {
-            return;
-        }
-        let keys = worker.scratch.facts.roles.entities.clone();
-        for (entity, key) in
-            keys.into_iter().enumerate().filter(|(_, it)| Some(it.kind) == self.release_early)
-        {
-            let Worker { scratch, locks, .. } = &mut *worker;
-            self.directory.lock(&[key], &|key| self.new_state(key), locks);
-            if let Some(state) = locks.guards.first_mut() {
-                self.apply(applied, original, entity, state, scratch);
-            }
-            locks.guards.clear();
-        }
     }
 }

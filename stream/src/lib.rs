@@ -1,10 +1,14 @@
 //! Carries events to the engine and decisions away.
 
+pub mod bundle;
+pub mod fold;
 pub mod gate;
+pub mod in_force;
 pub mod intake;
 pub mod disk;
 pub mod journal;
 pub mod record;
+pub mod recover;
 pub mod snapshot;
 pub mod source;
 

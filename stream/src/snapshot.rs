@@ -13,7 +13,7 @@ mod block;
 mod directory;
 mod entity;
 mod error;
-mod layout;
+pub(crate) mod layout;
 mod recent;
 
 use std::collections::BTreeMap;
@@ -28,9 +28,9 @@ use engine::rule_set::RuleSet;
 use prost::Message;
 use rules::time::Micros;
 
-use crate::gate::directory::Directory;
-use crate::gate::recent::Recent;
-use crate::gate::{Gate, REPEAT_FOR};
+use crate::bundle::Bundle;
+use crate::gate::{Gate, REPEAT_FOR, State};
+use crate::in_force::InForce;
 use crate::journal::Journal;
 use block::{BlockKind, BlockReader, BlockWriter, Columns, Cut};
 pub use directory::DataDir;
@@ -78,6 +78,18 @@ struct Header {
     /// The state that the rule set keeps.
     #[prost(message, required, tag = "8")]
     layout: Layout,
+    /// All that was in force and is still spoken of, the newest last; none of a gate over a journal that keeps nothing.
+    #[prost(message, repeated, tag = "9")]
+    in_force: Vec<Texts>,
+}
+
+/// What was in force under a number, as texts.
+#[derive(Clone, PartialEq, Message)]
+struct Texts {
+    #[prost(uint32, tag = "1")]
+    number: u32,
+    #[prost(message, required, tag = "2")]
+    bundle: Bundle,
 }
 
 /// The last block.
@@ -102,42 +114,65 @@ const BYTES: usize = 1;
 /// Bytes of a blob in one block.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Writes what the gate holds and `extra` as the newest snapshot of a data directory; gives its file.
-///
-/// Decisions may go on meanwhile; then what it holds is not of one moment, and a journal must be read from its start.
+/// What a gate holds, as bytes that are the same for the same state, by way of a file. For tests.
 ///
 /// # Errors
-/// If the disk does not take it. Then the snapshots before it stand as they did.
+/// If the disk does not take it.
+#[cfg(feature = "test-support")]
+pub fn canonical(gate: &Gate, file: &Path) -> io::Result<Vec<u8>> {
+    write_to(File::create(file)?, gate, &Extra::new())?;
+    std::fs::read(file)
+}
+
+/// Writes what the gate holds and `extra` as the newest snapshot of a data directory; gives its file.
+///
+/// Decisions may go on meanwhile; then what it holds is not of one moment, and [`crate::recover`] applies the journal
+/// from the snapshot's start on to what has not seen it. It counts once everything that it has seen is durable, which
+/// this waits for.
+///
+/// # Errors
+/// If the disk does not take it, or the journal can write no more. Then the snapshots before it stand as they did.
 pub fn write(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<PathBuf, SnapshotError> {
     let draft = dir.draft();
     let written = File::create(&draft).and_then(|file| write_to(file, gate, extra));
-    let file = written.map_err(SnapshotError::io("write", &draft))?;
+    let (file, seen_below) = written.map_err(SnapshotError::io("write", &draft))?;
+    gate.wait_for(seen_below).map_err(SnapshotError::Poisoned)?;
     dir.publish(&file)
 }
 
-fn write_to(file: File, gate: &Gate, extra: &Extra) -> io::Result<File> {
+fn write_to(file: File, gate: &Gate, extra: &Extra) -> io::Result<(File, u64)> {
+    // INVARIANT (start): first the start, then everything else. A record below the start is in the entities, whose
+    // locks its writer held; in the table of ids, which waits for what is in flight; and in what is in force, which
+    // waits for a change that is under way.
+    let start = gate.next_position();
+    let in_force = gate.quiet_in_force();
     let rules = gate.rules();
     let schema = &rules.typed.schema;
+    let texts = |it: &Arc<InForce>| Some(Texts { number: it.number, bundle: it.bundle.as_deref()?.clone() });
+    let clock = gate.clock();
     let header = Header {
         schema: schema.name.clone(),
         schema_version: schema.version,
         rule_set: rules.typed.hash.to_vec(),
         key: rules.key.bytes().to_vec(),
         tenant: 0,
-        clock: gate.clock(),
-        start: gate.next_position(),
-        layout: Layout::of(rules),
+        clock,
+        start,
+        layout: Layout::of(&rules),
+        in_force: in_force.iter().filter_map(texts).collect(),
     };
     let mut out = BlockWriter::new(file)?;
     write_message(&mut out, BlockKind::Header, &header)?;
-    let (entities, seen_below) = write_entities(&mut out, gate)?;
-    let ids = recent::write(&mut out, gate.recent())?;
+    let (entities, seen_by_entities) = write_entities(&mut out, gate, &rules)?;
+    let since = clock.unwrap_or(Micros::MIN).saturating_sub(REPEAT_FOR);
+    let (ids, seen_by_ids) = recent::write(&mut out, gate.recent(), since)?;
     for (name, bytes) in extra {
         write_extra(&mut out, name, bytes)?;
     }
+    let seen_below = seen_by_entities.max(seen_by_ids).max(start);
     let end = End { blocks: out.blocks, entities, ids, seen_below };
     write_message(&mut out, BlockKind::End, &end)?;
-    Ok(out.into_file())
+    Ok((out.into_file(), seen_below))
 }
 
 fn write_message(out: &mut BlockWriter, kind: BlockKind, message: &impl Message) -> io::Result<()> {
@@ -146,12 +181,12 @@ fn write_message(out: &mut BlockWriter, kind: BlockKind, message: &impl Message)
     out.write(kind, &mut columns)
 }
 
-fn write_entities(out: &mut BlockWriter, gate: &Gate) -> io::Result<(u64, u64)> {
+fn write_entities(out: &mut BlockWriter, gate: &Gate, rules: &RuleSet) -> io::Result<(u64, u64)> {
     let mut keys = gate.directory().keys();
     keys.sort_unstable();
     let mut writer = EntityWriter::new(out);
     for key in keys {
-        let Some(plan) = gate.rules().plan.kinds.get(key.kind.index()) else { continue };
+        let Some(plan) = rules.plan.kinds.get(key.kind.index()) else { continue };
         let Some(slot) = gate.directory().get(key) else { continue };
         let state = slot.lock();
         if !state.is_dead() {
@@ -207,18 +242,72 @@ pub fn read(
     journal: &dyn Fn(u64) -> Box<dyn Journal>,
 ) -> Result<Option<Restored>, SnapshotError> {
     let found = newest_whole(dir, |path| {
-        let (header, end, contents, extra) = read_from(path, rules)?;
-        let next = journal(header.start.max(end.seen_below));
-        let gate = Gate::resumed(Arc::clone(rules), Arc::clone(rates), next, header.clock, contents);
-        Ok((gate, extra))
+        let mut reader = BlockReader::open(path)?;
+        let header = read_header(&mut reader)?;
+        let held = read_rest(&mut reader, header, rules)?;
+        let (rules, rates) = (Arc::clone(rules), Arc::clone(rates));
+        let in_force = Arc::new(InForce { number: 0, rules, rates, bundle: None });
+        let next = journal(held.start.max(held.seen_below));
+        let gate = Gate::resumed(BTreeMap::from([(0, in_force)]), held.state, next, None);
+        let gate = gate.ok_or_else(|| reader.damaged("it holds no rule set"))?;
+        Ok((gate, held.extra))
     })?;
     let Some(((gate, extra), damaged)) = found else { return Ok(None) };
-    let mut notes = Vec::new();
-    for (path, error) in damaged {
+    Ok(Some(Restored { gate, extra, notes: set_aside(dir, damaged)? }))
+}
+
+/// Reads the newest whole snapshot with the rule set that it holds itself; none if there is none. Its ids must be hashed
+/// under this key.
+pub(crate) fn read_running(
+    dir: &DataDir,
+    key: HashKey,
+) -> Result<Option<(Running, Vec<String>)>, SnapshotError> {
+    let found = newest_whole(dir, |path| {
+        let mut reader = BlockReader::open(path)?;
+        let header = read_header(&mut reader)?;
+        if hash_key(&header, &reader)? != key {
+            return Err(SnapshotError::OtherKey { file: path.to_owned() });
+        }
+        let compiled =
+            |it: &Texts| InForce::compile(it.number, Arc::new(it.bundle.clone()), key).map(Arc::new);
+        let in_force = header.in_force.iter().map(compiled).collect::<Result<Vec<_>, _>>();
+        let rules = |cause: String| SnapshotError::Rules { file: path.to_owned(), cause };
+        let in_force = in_force.map_err(|it| rules(it.to_string()))?;
+        let newest = in_force.last().ok_or_else(|| rules("it holds none".to_owned()))?;
+        let held = read_rest(&mut reader, header, &newest.rules)?;
+        Ok(Running { in_force, held, file: path.to_owned() })
+    })?;
+    let Some((running, damaged)) = found else { return Ok(None) };
+    Ok(Some((running, set_aside(dir, damaged)?)))
+}
+
+/// A snapshot with what was in force.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// The newest last.
+    pub(crate) in_force: Vec<Arc<InForce>>,
+    pub(crate) held: Held,
+    pub(crate) file: PathBuf,
+}
+
+/// What a snapshot holds.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) state: State,
+    /// The journal's records from here on are to be applied to what has not seen them.
+    pub(crate) start: u64,
+    /// Everything that is held has seen only records below this.
+    pub(crate) seen_below: u64,
+    pub(crate) extra: Extra,
+}
+
+/// Renames damaged snapshots that were passed over; gives what a person should know.
+fn set_aside(dir: &DataDir, damaged: Vec<Damaged>) -> Result<Vec<String>, SnapshotError> {
+    let aside = |(path, error): (PathBuf, SnapshotError)| {
         let aside = dir.set_aside(&path)?;
-        notes.push(format!("{error}; it is now `{}`, and the snapshot before it was used", aside.display()));
-    }
-    Ok(Some(Restored { gate, extra, notes }))
+        Ok(format!("{error}; it is now `{}`, and the snapshot before it was used", aside.display()))
+    };
+    damaged.into_iter().map(aside).collect()
 }
 
 /// A snapshot that was passed over, and why.
@@ -243,17 +332,22 @@ fn newest_whole<T>(
     }
 }
 
-type Contents = (Directory, Recent);
-
-fn read_from(path: &Path, rules: &RuleSet) -> Result<(Header, End, Contents, Extra), SnapshotError> {
+#[cfg(test)]
+fn read_from(path: &Path, rules: &RuleSet) -> Result<Held, SnapshotError> {
     let mut reader = BlockReader::open(path)?;
     let header = read_header(&mut reader)?;
+    read_rest(&mut reader, header, rules)
+}
+
+/// Reads everything behind the header.
+fn read_rest(reader: &mut BlockReader, header: Header, rules: &RuleSet) -> Result<Held, SnapshotError> {
     let ours = Layout::of(rules);
-    let kinds = fit(&header, &ours, rules, &reader)?;
+    let kinds = fit(&header, &ours, rules, reader)?;
     let same_rules = header.rule_set == rules.typed.hash;
-    let (directory, recent, mut extra) = (Directory::default(), Recent::new(REPEAT_FOR), Extra::new());
+    let (mut state, mut extra) = (State::new(), Extra::new());
+    state.clock = header.clock.unwrap_or(Micros::MIN);
     let layouts = (&ours, &header.layout);
-    let mut entities = EntityReader::new(rules, &directory, layouts, kinds, same_rules);
+    let mut entities = EntityReader::new(rules, &state.directory, layouts, kinds, same_rules);
     let mut ids = 0;
     let end = loop {
         let before = reader.blocks;
@@ -261,7 +355,9 @@ fn read_from(path: &Path, rules: &RuleSet) -> Result<(Header, End, Contents, Ext
         let read = match kind {
             BlockKind::Header => None,
             BlockKind::Entities => entities.read(&mut block),
-            BlockKind::Recent => recent::read(&mut block, &recent).map(|read| ids += read),
+            BlockKind::Recent => {
+                recent::read(&mut block, &state.recent, header.start).map(|read| ids += read)
+            }
             BlockKind::Extra => read_extra(&mut block, &mut extra),
             BlockKind::End => {
                 entities.finish();
@@ -273,7 +369,7 @@ fn read_from(path: &Path, rules: &RuleSet) -> Result<(Header, End, Contents, Ext
         };
         read.ok_or_else(|| reader.damaged("its columns do not fit together"))?;
     };
-    Ok((header, end, (directory, recent), extra))
+    Ok(Held { state, start: header.start, seen_below: end.seen_below, extra })
 }
 
 fn read_header(reader: &mut BlockReader) -> Result<Header, SnapshotError> {

@@ -63,10 +63,11 @@ mod tests {
 
     #[test]
     fn the_rule_sets_pass_their_check_and_are_of_the_size_they_say() {
-        for (gate, rules, features) in [(gate().unwrap(), 50, 30), (flat_gate().unwrap(), 1, 8)] {
-            let typed = &gate.rules().typed;
-            assert_eq!((typed.rules.len(), typed.features.len()), (rules, features));
-            let windows = gate.rules().plan.features.iter();
+        for (gate, rules_there, features) in [(gate().unwrap(), 50, 30), (flat_gate().unwrap(), 1, 8)] {
+            let rules = gate.rules();
+            let typed = &rules.typed;
+            assert_eq!((typed.rules.len(), typed.features.len()), (rules_there, features));
+            let windows = rules.plan.features.iter();
             assert!(windows.clone().all(|it| matches!(it, FeaturePlan::Window(_))));
         }
     }

@@ -224,7 +224,8 @@ mod tests {
     #[test]
     fn an_event_says_what_the_payment_does_in_the_fields_of_the_schema() {
         let gate = crate::gate().unwrap();
-        let schema = &gate.rules().typed.schema;
+        let rules = gate.rules();
+        let schema = &rules.typed.schema;
         let payment =
             Payment { number: 9, time: START, user: 7, card: 1, device: 0, merchant: 3, amount: 1_250 };
         let (mut event, mut text) = (Event::default(), String::new());

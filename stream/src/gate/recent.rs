@@ -152,35 +152,64 @@ impl Recent {
         self.shards.iter().map(|shard| size_of::<Shard>() + shard.entries.lock().bytes()).sum()
     }
 
-    /// How many parts the table has, for [`Recent::copy`].
+    /// How many parts the table has.
     pub(crate) fn shards(&self) -> usize {
         self.shards.len()
     }
 
-    /// Shows the ids of a shard in order, from the entry number `from` on, until `each` says that it has enough. Gives
-    /// the number to go on from; none at the end. Ids in flight are left out.
+    /// Waits until all that were in flight in a shard when this was called have landed.
+    pub(crate) fn land_all(&self, shard: usize) {
+        let Some(shard) = self.shards.get(shard) else { return };
+        let mut entries = shard.entries.lock();
+        let awaited = entries.in_flight.clone();
+        while entries.in_flight.iter().any(|id| awaited.contains(id)) {
+            shard.finished.wait(&mut entries);
+        }
+    }
+
+    /// The numbers of a shard's entries that an id leads to and whose clock is above `since`, by position.
+    pub(crate) fn order(&self, shard: usize, since: Micros) -> Vec<u64> {
+        let Some(shard) = self.shards.get(shard) else { return Vec::new() };
+        let entries = shard.entries.lock();
+        let live = entries.numbers.iter().filter_map(|(_, number)| Some((entries.entry(*number)?, *number)));
+        let mut order: Vec<(u64, u64)> =
+            live.filter(|(it, _)| since < it.clock).map(|(it, number)| (it.position, number)).collect();
+        order.sort_unstable();
+        order.into_iter().map(|(_, number)| number).collect()
+    }
+
+    /// Shows the entries of these numbers in this order, until `each` says that it has enough. Gives how many it was
+    /// shown; what has been forgotten meanwhile counts as shown.
     pub(crate) fn copy(
         &self,
         shard: usize,
-        from: u64,
+        order: &[u64],
         each: &mut dyn FnMut(Remembered<'_>) -> ControlFlow<()>,
-    ) -> Option<u64> {
-        let entries = self.shards.get(shard)?.entries.lock();
-        let (mut number, mut record) = (from.max(entries.first), Vec::new());
-        while let Some(entry) = entries.entry(number) {
+    ) -> usize {
+        let Some(shard) = self.shards.get(shard) else { return order.len() };
+        let entries = shard.entries.lock();
+        let mut record = Vec::new();
+        for (shown, number) in (1..).zip(order) {
+            let Some(entry) = entries.entry(*number) else { continue };
             entries.record(entry, &mut record);
             let Entry { id, digest, clock, position, .. } = *entry;
-            number += 1;
             if each(Remembered { id, digest, clock, position, record: &record }).is_break() {
-                return Some(number);
+                return shown;
             }
         }
-        None
+        order.len()
     }
 
     /// Puts an id back, behind those of its shard.
     pub(crate) fn restore(&self, it: Remembered<'_>) {
         self.shard(it.id).entries.lock().push(it.id, it.digest, it.clock, it.position, it.record);
+    }
+
+    /// Remembers an id of a record that is folded, and forgets what is too old by its clock.
+    pub(crate) fn remember(&self, it: Remembered<'_>) {
+        let mut entries = self.shard(it.id).entries.lock();
+        entries.forget(it.clock.saturating_sub(self.repeat_for));
+        entries.push(it.id, it.digest, it.clock, it.position, it.record);
     }
 
     /// INVARIANT (shards): there are `SHARDS` shards, and the index is taken modulo that.

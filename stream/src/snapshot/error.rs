@@ -25,6 +25,17 @@ pub enum SnapshotError {
         /// What the system says.
         cause: io::Error,
     },
+    /// What it has seen will never be durable.
+    #[error(transparent)]
+    Poisoned(crate::gate::Poisoned),
+    /// The rules that it holds cannot be read any more.
+    #[error("the rule set that snapshot `{}` holds cannot be used: {cause}", file.display())]
+    Rules {
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        cause: String,
+    },
     /// The bytes are not those that were written.
     #[error("snapshot `{}` is damaged: block {block}, byte {offset}: {what}", file.display())]
     Damaged {

@@ -304,3 +304,65 @@ fn named(things: &[Names]) -> impl Iterator<Item = (usize, &String)> {
 fn index<'a>(names: impl Iterator<Item = (usize, &'a String)>) -> BTreeMap<&'a str, usize> {
     names.map(|(at, name)| (name.as_str(), at)).collect()
 }
+
+/// Why a rule set cannot go on with the state of another one.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum Misfit {
+    /// Its ids are hashed under another key.
+    #[error("its ids are hashed under another key")]
+    Key,
+    /// Its schema is another one.
+    #[error("{0}")]
+    Schema(String),
+    /// It needs state that is not kept.
+    #[error("{} is not remembered", crate::intake::listed(.0.iter().map(String::as_str)))]
+    Lacking(Vec<String>),
+    /// Lists are other ones, or in another order.
+    #[error("its lists are not those in force, in their order")]
+    Lists,
+    /// It keeps less, or in another order.
+    #[error("entities of `{0}` would keep less, or in another order")]
+    Order(String),
+}
+
+/// Whether a rule set can take over every state as it is: the same columns, conditions, windows and lists under the
+/// same numbers, whatever its rules, policies and computed features say.
+pub(crate) fn same_state(old: &RuleSet, new: &RuleSet) -> Result<(), Misfit> {
+    if old.key != new.key {
+        return Err(Misfit::Key);
+    }
+    let (before, after) = (Layout::of(old), Layout::of(new));
+    if old.typed.schema.name != new.typed.schema.name {
+        return Err(Misfit::Schema("its schema has another name".to_owned()));
+    }
+    if let Some(what) = after.difference(&before) {
+        return Err(Misfit::Schema(what));
+    }
+    let lacking = after.missing_in(&before);
+    if !lacking.is_empty() {
+        return Err(Misfit::Lacking(lacking));
+    }
+    if before.lists != after.lists {
+        return Err(Misfit::Lists);
+    }
+    let plans = old.plan.kinds.iter().zip(&new.plan.kinds);
+    let layouts = before.kinds.iter().zip(&after.kinds);
+    for ((at, (old_plan, new_plan)), (before, after)) in plans.enumerate().zip(layouts) {
+        let same = before.columns == after.columns
+            && same_things(&before.conditions, &after.conditions)
+            && same_things(&before.occurrences, &after.occurrences)
+            && old_plan.has_history == new_plan.has_history
+            && old_plan.history == new_plan.history;
+        if !same {
+            let name = new.typed.schema.kinds.get(at).map(|it| it.name.clone());
+            return Err(Misfit::Order(name.unwrap_or_default()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether things stand in the same order: of two that are the same, some name is the same.
+fn same_things(before: &[Names], after: &[Names]) -> bool {
+    let same = |(a, b): (&Names, &Names)| a.names.iter().any(|name| b.names.contains(name));
+    before.len() == after.len() && before.iter().zip(after).all(same)
+}

@@ -3,6 +3,8 @@
 use std::io;
 use std::ops::ControlFlow;
 
+use rules::time::Micros;
+
 use super::block::{BlockKind, BlockWriter, Columns, Cut};
 use crate::gate::recent::{Recent, Remembered};
 
@@ -15,17 +17,24 @@ mod column {
     pub(super) const RECORD: usize = 5;
 }
 
-/// Writes all ids; gives how many. A shard is locked while a block's worth is copied, not while it is written.
-pub(super) fn write(out: &mut BlockWriter, recent: &Recent) -> io::Result<u64> {
-    let (mut block, mut ids) = (Columns::default(), 0);
+/// Writes all ids whose clock is above `since`; gives how many, and the position above all of theirs. A shard is locked
+/// while a block's worth is copied, not while it is written.
+///
+/// What was in flight when this was begun has landed in what is written, whatever its position.
+pub(super) fn write(out: &mut BlockWriter, recent: &Recent, since: Micros) -> io::Result<(u64, u64)> {
+    let (mut block, mut ids, mut below) = (Columns::default(), 0, 0);
     for shard in 0..recent.shards() {
-        let mut from = Some(0);
-        while let Some(number) = from {
-            from = recent.copy(shard, number, &mut |it| {
+        recent.land_all(shard);
+        let order = recent.order(shard, since);
+        let mut rest = order.as_slice();
+        while !rest.is_empty() {
+            let shown = recent.copy(shard, rest, &mut |it| {
                 put(it, &mut block);
                 ids += 1;
+                below = below.max(it.position + 1);
                 if block.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
+            rest = rest.get(shown..).unwrap_or_default();
             if block.is_full() {
                 out.write(BlockKind::Recent, &mut block)?;
             }
@@ -34,7 +43,7 @@ pub(super) fn write(out: &mut BlockWriter, recent: &Recent) -> io::Result<u64> {
     if !block.is_empty() {
         out.write(BlockKind::Recent, &mut block)?;
     }
-    Ok(ids)
+    Ok((ids, below))
 }
 
 fn put(it: Remembered<'_>, block: &mut Columns) {
@@ -48,8 +57,9 @@ fn put(it: Remembered<'_>, block: &mut Columns) {
     block.put(column::RECORD, it.record);
 }
 
-/// Reads a block into the table and gives how many ids it had; none if it is not as one is written.
-pub(super) fn read(block: &mut Cut, into: &Recent) -> Option<u64> {
+/// Reads a block into the table and gives how many ids it had; none if it is not as one is written. Ids of records from
+/// `start` on are left out: whoever reads the journal from there sees them again.
+pub(super) fn read(block: &mut Cut, into: &Recent, start: u64) -> Option<u64> {
     let mut ids = 0;
     while !block.is_empty(column::ID) {
         let id = u128::from_le_bytes(block.take(column::ID)?);
@@ -57,8 +67,11 @@ pub(super) fn read(block: &mut Cut, into: &Recent) -> Option<u64> {
         let (clock, position) = (block.i64(column::CLOCK)?, block.u64(column::POSITION)?);
         let bytes = usize::try_from(block.u32(column::RECORD_BYTES)?).ok()?;
         let record = block.slice(column::RECORD, bytes)?;
-        into.restore(Remembered { id, digest, clock, position, record });
         ids += 1;
+        if start <= position {
+            continue;
+        }
+        into.restore(Remembered { id, digest, clock, position, record });
     }
     block.is_used_up().then_some(ids)
 }

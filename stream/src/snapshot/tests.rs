@@ -15,7 +15,7 @@ use rules::past::Label;
 use rules::value::Value;
 
 use super::*;
-use crate::gate::{Amended, Refused, Worker};
+use crate::gate::{Amended, Deadline, Refused, Worker};
 use crate::journal::Forgetful;
 use feed::{Item, feeds, rule_set};
 
@@ -40,7 +40,7 @@ enum Answer {
 }
 
 fn submit(gate: &Gate, event: &Event, worker: &mut Worker) -> Answer {
-    match gate.submit(event, worker) {
+    match gate.submit(event, Deadline::Never, worker) {
         Err(refused) => Answer::Refused(refused),
         Ok(ticket) => {
             let repeated = ticket.ruling.flags.repeated;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use engine::event::Event;
 use engine::rule_set::RuleSet;
 use rules::past::Outcome;
-use stream::gate::Gate;
+use stream::gate::{Deadline, Gate};
 
 use crate::support::{event, gate, rule_set};
 
@@ -60,7 +60,7 @@ fn allowed(gate: &Arc<Gate>, feeds: Vec<Vec<(String, Event)>>) -> BTreeMap<Strin
             let passed: Vec<String> = feed
                 .into_iter()
                 .filter(|(_, event)| {
-                    let ticket = gate.submit(event, &mut worker).unwrap();
+                    let ticket = gate.submit(event, Deadline::Never, &mut worker).unwrap();
                     ticket.ruling.verdict.outcome == Outcome::Allow
                 })
                 .map(|(whose, _)| whose)

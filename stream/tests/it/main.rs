@@ -4,3 +4,4 @@
 mod locks;
 mod reference;
 mod support;
+mod verify;

@@ -1,5 +1,6 @@
 //! The gate against the reference, which looks at the whole past again for every event: random rule sets, random feeds
-//! with late, too late, repeated, amended and rechecked events, idle entities leaving memory at random.
+//! with late, too late, repeated, amended and rechecked events, list changes, idle entities leaving memory at random.
+//! And against its own records: folded they are its state, and each decision derived again is the one recorded.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,12 +8,10 @@ use std::sync::Arc;
 use engine::decide::Moment;
 use engine::entity::{EntityKey, HashKey};
 use engine::event::{Amendment, Change, Event};
-use engine::lists::{Membership, ValueLists};
-use engine::rates::Rates;
+use engine::lists::Membership;
 use engine::rollout::place_e6;
 use engine::rule_set::RuleSet;
 use engine::words::effect;
-use rules::diagnostic::{Colour, Source, render};
 use rules::past::{Challenge, Label, Mutable, OperationResult, Outcome};
 use rules::place::Place as Point;
 use rules::program::{Alert, EffectRef, Verdict};
@@ -21,8 +20,11 @@ use rules::reference::{self, Lists, PastEvent, World};
 use rules::schema::{EventTypeId, FieldId, FieldType};
 use rules::time::{DAY, HOUR, MINUTE, Micros, SECOND};
 use rules::typed::{Effect, FeatureId, ListId, ListKind, RuleId};
-use stream::gate::{Gate, Place, Refused, Worker};
-use stream::journal::Forgetful;
+use stream::bundle::{Bundle, File, ListFile};
+use stream::gate::{Admission, Deadline, Gate, Place, Refused, Worker};
+use stream::journal::Memory;
+
+use crate::support::{check_folded, check_verified};
 
 const BASE: Micros = 1_767_600_000 * SECOND;
 const KEY: [u8; 16] = [3; 16];
@@ -34,6 +36,9 @@ struct Pair {
     rules: Arc<RuleSet>,
     gate: Gate,
     worker: Worker,
+    journal: Memory,
+    /// Before which records the idle left memory.
+    evicted: Vec<u64>,
     past: Vec<PastEvent>,
     /// Of each past event: itself, where the gate says it stands, and the engine clock then.
     events: Vec<(Event, Place, Micros)>,
@@ -46,15 +51,15 @@ struct Pair {
 impl Pair {
     fn new(choices: &mut Choices) -> Self {
         let text = rule_set(choices);
-        let sources =
-            [Source { name: "schema", text: &text.schema }, Source { name: "rules", text: &text.rules }];
-        let checked = rules::check::check(&sources);
-        let said = render(&checked.diagnostics, &sources, Colour::Never);
-        let typed = checked.rule_set.unwrap_or_else(|| panic!("{said}"));
+        let file = |name: &str, text: String| File { name: name.to_owned(), text };
+        let sources = vec![file("schema", text.schema), file("rules", text.rules)];
+        let bundle = Bundle { sources, ..Bundle::default() };
+        let typed = bundle.check().unwrap_or_else(|it| panic!("{it}")).rules;
         let (lists, values) = fill_lists(choices, &typed);
-        let rules = Arc::new(RuleSet::new(typed, HashKey::new(KEY), values).unwrap());
-        let rates = Arc::new(Rates::new(rules.typed.schema.currency));
-        let gate = Gate::new(Arc::clone(&rules), rates, Box::new(Forgetful::default()));
+        let bundle = Arc::new(Bundle { lists: values, ..bundle });
+        let journal = Memory::default();
+        let gate = Gate::begin(bundle, key(), Box::new(journal.clone()), Admission::default()).unwrap();
+        let rules = gate.rules();
         for ((list, slot), (until, value)) in &lists {
             let (ListKind::Entities(kind) | ListKind::Table(kind, _)) = rules.typed.lists[list.index()].of
             else {
@@ -62,7 +67,7 @@ impl Pair {
             };
             let id = (0..IDS).find(|id| key().slot(&id.to_string()) == *slot).unwrap();
             let entity = EntityKey::new(kind, key().hash128(&id.to_string()));
-            gate.put_on_list(entity, Membership { list: *list, until: *until, value: *value });
+            gate.put_on_list(entity, Membership { list: *list, until: *until, value: *value }).unwrap();
         }
         let all = (0..rules.typed.features.len()).map(|it| FeatureId(u16::try_from(it).unwrap()));
         let worker = gate.worker(all.collect());
@@ -70,6 +75,8 @@ impl Pair {
             rules,
             gate,
             worker,
+            journal,
+            evicted: Vec::new(),
             past: Vec::new(),
             events: Vec::new(),
             lists,
@@ -80,7 +87,7 @@ impl Pair {
 
     /// Submits an event and holds what comes of it against the reference.
     fn submit(&mut self, event: &Event, original: Option<usize>) {
-        let ticket = match self.gate.submit(event, &mut self.worker) {
+        let ticket = match self.gate.submit(event, Deadline::Never, &mut self.worker) {
             Ok(ticket) => ticket,
             // The original has left the table of recent ids.
             Err(Refused::EventUnknown(_)) if original.is_some() => return,
@@ -195,6 +202,37 @@ impl Pair {
         lists
     }
 
+    /// Puts somebody on a list or takes somebody off.
+    fn change_list(&mut self, choices: &mut Choices) {
+        let lists = (0u16..).map(ListId).zip(&self.rules.typed.lists);
+        let of_entities = lists.filter_map(|(id, list)| match list.of {
+            ListKind::Entities(kind) => Some((id, kind, false)),
+            ListKind::Table(kind, _) => Some((id, kind, true)),
+            ListKind::Values(_) => None,
+        });
+        let of_entities: Vec<_> = of_entities.collect();
+        if of_entities.is_empty() {
+            return;
+        }
+        let (list, kind, table) = of_entities[choices.below(of_entities.len())];
+        let id = choices.between(0, IDS - 1).to_string();
+        let (entity, slot) = (EntityKey::new(kind, key().hash128(&id)), key().slot(&id));
+        if choices.chance(30) {
+            self.gate.take_off_list(entity, list).unwrap();
+            self.lists.remove(&(list, slot));
+            return;
+        }
+        let until = choices.chance(50).then(|| self.clock.unwrap() + HOUR);
+        let value = table.then(|| choices.between(0, 900));
+        self.gate.put_on_list(entity, Membership { list, until, value }).unwrap();
+        self.lists.insert((list, slot), (until, value));
+    }
+
+    fn evict(&mut self) {
+        self.evicted.push(self.gate.journal().next());
+        self.gate.evict_idle();
+    }
+
     fn amend(&mut self, choices: &mut Choices, number: usize) {
         let at = choices.below(self.past.len());
         let change = change(choices);
@@ -220,7 +258,7 @@ impl Pair {
     fn repeat(&mut self, choices: &mut Choices) {
         let (event, place, clock) = &self.events[choices.below(self.events.len())];
         if self.clock.unwrap() - DAY < *clock {
-            let ticket = self.gate.submit(event, &mut self.worker).unwrap();
+            let ticket = self.gate.submit(event, Deadline::Never, &mut self.worker).unwrap();
             assert!(ticket.ruling.flags.repeated);
             assert_eq!(ticket.position.offset, place.position);
         }
@@ -303,17 +341,17 @@ fn text_of() -> BTreeMap<i64, String> {
 
 type Members = BTreeMap<(ListId, i64), (Option<Micros>, Option<i64>)>;
 
-fn fill_lists(choices: &mut Choices, rules: &rules::typed::RuleSet) -> (Members, ValueLists) {
-    let (mut members, mut values) = (Members::new(), ValueLists::default());
+fn fill_lists(choices: &mut Choices, rules: &rules::typed::RuleSet) -> (Members, Vec<ListFile>) {
+    let (mut members, mut values) = (Members::new(), Vec::new());
     for (id, list) in (0u16..).map(ListId).zip(&rules.lists) {
-        let items: Vec<i64> =
-            (0..IDS).filter(|_| choices.chance(40)).map(|it| key().slot(&it.to_string())).collect();
+        let items: Vec<String> = (0..IDS).filter(|_| choices.chance(40)).map(|it| it.to_string()).collect();
         let table = matches!(list.of, ListKind::Table(..));
-        for slot in &items {
-            members.insert((id, *slot), (None, table.then(|| choices.between(0, 900))));
+        for item in &items {
+            members.insert((id, key().slot(item)), (None, table.then(|| choices.between(0, 900))));
         }
         if let ListKind::Values(_) = list.of {
-            values.set(id, items);
+            let (list, name) = (list.name.clone(), list.name.clone());
+            values.push(ListFile { list, name, text: items.join("\n") });
         }
     }
     (members, values)
@@ -351,9 +389,14 @@ fn check(seed: u64, events: usize, steps: &[Micros]) {
             pair.repeat(&mut choices);
         }
         if choices.chance(10) {
-            pair.gate.evict_idle();
+            pair.evict();
+        }
+        if choices.chance(5) {
+            pair.change_list(&mut choices);
         }
     }
+    check_folded(&pair.gate, &pair.journal, &pair.evicted);
+    check_verified(&pair.journal, key());
 }
 
 #[test]

@@ -9,8 +9,10 @@ use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use rules::diagnostic::{Colour, Source, render};
 use rules::schema::{FieldType, Schema};
+use stream::fold::{Folder, Report, verify};
 use stream::gate::Gate;
-use stream::journal::Forgetful;
+use stream::journal::{Forgetful, Journal, Memory};
+use stream::snapshot::canonical;
 
 /// A schema and rules as one text each, checked and compiled.
 #[track_caller]
@@ -49,4 +51,44 @@ pub(crate) fn event(schema: &Schema, event_type: &str, id: &str, time: i64, fiel
         }
     }
     event
+}
+
+/// All records of a journal, folded; before these records the idle leave memory.
+#[track_caller]
+pub(crate) fn folded(journal: &Memory, key: HashKey, evicted: &[u64]) -> Gate {
+    let (mut folder, mut evicted) = (Folder::new(key), evicted.iter().copied().peekable());
+    let mut records = journal.cursor(0).unwrap();
+    while let Some(record) = records.next().unwrap() {
+        while evicted.next_if(|it| *it <= record.offset).is_some() {
+            folder.evict_idle();
+        }
+        folder.apply(&record).unwrap();
+    }
+    evicted.for_each(|_| {
+        folder.evict_idle();
+    });
+    folder.into_gate(Box::new(Forgetful::starting_at(journal.next())), None).unwrap()
+}
+
+/// The state of a gate is the fold of its records, byte by byte.
+#[track_caller]
+pub(crate) fn check_folded(gate: &Gate, journal: &Memory, evicted: &[u64]) {
+    check_same(gate, &folded(journal, gate.key(), evicted));
+}
+
+/// Two gates hold the same state, byte by byte.
+#[track_caller]
+pub(crate) fn check_same(one: &Gate, other: &Gate) {
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b] = [one, other].map(|gate| canonical(gate, &folder.path().join("state")).unwrap());
+    assert!(a == b, "{} bytes and {} bytes of state differ", a.len(), b.len());
+}
+
+/// Every decision derived again is the one that was recorded.
+#[track_caller]
+pub(crate) fn check_verified(journal: &Memory, key: HashKey) -> Report {
+    let report = verify(&mut *journal.cursor(0).unwrap(), key).unwrap();
+    let named: Vec<String> = report.differences.iter().take(5).map(ToString::to_string).collect();
+    assert_eq!(report.different, 0, "{named:#?}");
+    report
 }

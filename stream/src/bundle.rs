@@ -1,0 +1,211 @@
+//! Everything that a rule set is made of, as texts: what a `rule_set` record holds, and what whoever reads the journal
+//! compiles again.
+//!
+//! A list's text has one item a line, of a table `item,value`; empty lines and what follows `#` at the start of a line
+//! or behind a space say nothing.
+
+mod contents;
+
+use std::fmt::Write as _;
+
+use engine::entity::{EntityKey, HashKey};
+use engine::history::PlanError;
+use engine::lists::{Membership, ValueLists};
+use engine::rates::{Rates, RatesError};
+use engine::rule_set::RuleSet;
+use prost::Message;
+use rules::diagnostic::{Colour, Diagnostic, Source, render};
+use rules::schema::Schema;
+use rules::typed::{ListId, ListKind};
+
+pub use contents::{Item, ListItem, Problems, item, read_list};
+
+/// A rule set as texts.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Bundle {
+    /// Schema and rule files; which is which is told by content.
+    #[prost(message, repeated, tag = "1")]
+    pub sources: Vec<File>,
+    /// What lists and tables are first filled with; of plain values, what they hold.
+    #[prost(message, repeated, tag = "2")]
+    pub lists: Vec<ListFile>,
+    /// The rate table; none = the base currency only.
+    #[prost(message, optional, tag = "3")]
+    pub rates: Option<File>,
+}
+
+/// A text with the name that messages show.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct File {
+    /// As messages show it.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// All of it.
+    #[prost(string, tag = "2")]
+    pub text: String,
+}
+
+/// What a list holds, as text.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct ListFile {
+    /// The list's name.
+    #[prost(string, tag = "1")]
+    pub list: String,
+    /// The file's name, as messages show it.
+    #[prost(string, tag = "2")]
+    pub name: String,
+    /// All of it.
+    #[prost(string, tag = "3")]
+    pub text: String,
+}
+
+/// What a bundle says, before there is a key to hash its ids with.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// As checked.
+    pub rules: rules::typed::RuleSet,
+    /// What its lists hold, in the order of the lists.
+    pub items: Vec<ListItem>,
+    /// The rate table.
+    pub rates: Rates,
+    /// What was said about the sources: warnings only.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Why a bundle is no rule set.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum BundleError {
+    /// The rules have errors; `said` is all of them with the lines that they speak of.
+    #[error("the rules have errors\n\n{}", said.trim_end())]
+    Rules {
+        /// By file and place; their `file` is the index of the source.
+        diagnostics: Vec<Diagnostic>,
+        /// The same for people.
+        said: String,
+    },
+    /// Lists or the rate table have errors, a line each.
+    #[error("{0}")]
+    Contents(String),
+    /// Its features need more state than is counted.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+impl Bundle {
+    /// Checks all texts.
+    ///
+    /// # Errors
+    /// If any has an error; then all errors of the sources, or of lists and rates, are told.
+    pub fn check(&self) -> Result<Checked, BundleError> {
+        let sources: Vec<Source<'_>> =
+            self.sources.iter().map(|it| Source { name: &it.name, text: &it.text }).collect();
+        let checked = rules::check::check(&sources);
+        let Some(rules) = checked.rule_set else {
+            let said = render(&checked.diagnostics, &sources, Colour::Never);
+            return Err(BundleError::Rules { diagnostics: checked.diagnostics, said });
+        };
+        let (items, rates) = self.contents(&rules).map_err(BundleError::Contents)?;
+        Ok(Checked { rules, items, rates, warnings: checked.diagnostics })
+    }
+
+    /// What the lists hold, in the order of the lists of a rule set made of the sources, and the rate table; or all
+    /// that is wrong, a line each.
+    ///
+    /// # Errors
+    /// If a line of a list or of the rate table is not one.
+    pub fn contents(&self, rules: &rules::typed::RuleSet) -> Result<(Vec<ListItem>, Rates), String> {
+        let mut problems = Problems::default();
+        let rates = self.rates(&rules.schema, &mut problems);
+        let mut items = Vec::new();
+        for (id, list) in (0u16..).map(ListId).zip(&rules.lists) {
+            for file in self.lists.iter().filter(|it| it.list == list.name) {
+                read_list(id, list, file, &rules.schema, &mut items, &mut problems);
+            }
+        }
+        match (rates, problems.finish()) {
+            (Some(rates), None) => Ok((items, rates)),
+            (_, problems) => Err(problems.unwrap_or_default()),
+        }
+    }
+
+    fn rates(&self, schema: &Schema, problems: &mut Problems) -> Option<Rates> {
+        let Some(file) = &self.rates else { return Some(Rates::new(schema.currency)) };
+        let told = |it: RatesError| format!("rate table `{}`: line {}: {}", file.name, it.line, it.message);
+        Rates::parse(&file.text, schema.currency).map_err(|it| problems.add(&told(it))).ok()
+    }
+
+    /// The same with another rate table.
+    pub(crate) fn with_rates(&self, rates: &Rates) -> Self {
+        let mut text = String::from("currency,rate\n");
+        for (currency, rate) in rates.iter() {
+            // Writing to a text cannot fail.
+            let _ = writeln!(text, "{},{rate}", currency.code());
+        }
+        let name = self.rates.as_ref().map_or_else(|| "rates.csv".to_owned(), |it| it.name.clone());
+        Self { rates: Some(File { name, text }), ..self.clone() }
+    }
+
+    /// The same with a value in a list of plain values, or without it.
+    pub(crate) fn with_value(&self, list: &str, value: &str, held: bool) -> Self {
+        let mut changed = self.clone();
+        let at = changed.lists.iter().position(|it| it.list == list).unwrap_or_else(|| {
+            let (list, name) = (list.to_owned(), format!("{list}.txt"));
+            changed.lists.push(ListFile { list, name, text: String::new() });
+            changed.lists.len() - 1
+        });
+        if let Some(file) = changed.lists.get_mut(at) {
+            let others = file.text.lines().filter(|line| contents::without_comment(line) != value);
+            let mut text: String = others.flat_map(|line| [line, "\n"]).collect();
+            if held {
+                text.push_str(value);
+                text.push('\n');
+            }
+            file.text = text;
+        }
+        changed
+    }
+}
+
+impl Checked {
+    /// Ready to decide under a key.
+    ///
+    /// # Errors
+    /// If the state that the features need is beyond what is counted.
+    pub fn compile(&self, key: HashKey) -> Result<RuleSet, PlanError> {
+        RuleSet::new(self.rules.clone(), key, values(&self.rules, &self.items, key))
+    }
+}
+
+/// The contents of a rule set's lists of plain values, as slots.
+pub fn values(rules: &rules::typed::RuleSet, items: &[ListItem], key: HashKey) -> ValueLists {
+    let mut values = ValueLists::default();
+    for (id, list) in (0u16..).map(ListId).zip(&rules.lists) {
+        if let ListKind::Values(_) = list.of {
+            let items = items.iter().filter(|it| it.list == id);
+            values.set(id, items.map(|it| it.item.slot(key)).collect());
+        }
+    }
+    values
+}
+
+/// Who is in which list or table of entities: what is written into their states before the first event.
+pub fn memberships(
+    rules: &rules::typed::RuleSet,
+    items: &[ListItem],
+    key: HashKey,
+) -> Vec<(EntityKey, Membership)> {
+    let membership = |it: &ListItem| {
+        let kind = match rules.lists.get(it.list.index())?.of {
+            ListKind::Entities(kind) | ListKind::Table(kind, _) => kind,
+            ListKind::Values(_) => return None,
+        };
+        let Item::Text(id) = &it.item else { return None };
+        let value = it.value.as_ref().map(|it| it.slot(key));
+        let membership = Membership { list: it.list, until: None, value };
+        Some((EntityKey::new(kind, key.hash128(id)), membership))
+    };
+    items.iter().filter_map(membership).collect()
+}
+
+#[cfg(test)]
+mod tests;

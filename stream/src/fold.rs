@@ -1,0 +1,318 @@
+//! What records do to the state: the fold that recovery, a standby and verification are. It only applies, and reads
+//! nothing but the record and the state.
+
+pub(crate) mod apply;
+mod difference;
+mod error;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::apply::Applied;
+use engine::decide::{Case, Moment, Scratch};
+use engine::entity::{EntityKey, HashKey};
+use engine::event::Event;
+use engine::history::Key;
+use engine::rates::Rates;
+use engine::rule_set::RuleSet;
+use rules::time::Micros;
+use rules::typed::ListId;
+
+pub use difference::{Difference, Field};
+pub use error::{Failed, FoldError};
+pub use verify::{Report, VerifyError, verify};
+
+use crate::gate::directory::Locks;
+use crate::gate::recent::Remembered;
+use crate::gate::{
+    Admission, Gate, Place, REPEAT_FOR, State, id_of_amendment, may_leave, new_state, with_value,
+};
+use crate::in_force::InForce;
+use crate::journal::{Journal, Record, RecordKind};
+use crate::record::{Amend, Cause, Decided, ListRecord, RatesRecord, RuleSetRecord, SEMANTICS, Stamp};
+use crate::snapshot::layout::same_state;
+use error::unreadable;
+use verify::Again;
+
+/// A state that records are folded into, one after the other.
+#[derive(Debug)]
+pub struct Folder {
+    key: HashKey,
+    in_force: BTreeMap<u32, Loaded>,
+    state: State,
+    locks: Locks,
+    message: Decided,
+    amend: Amend,
+    event: Event,
+    /// Of a record that is written anew.
+    body: Vec<u8>,
+    /// If every decision is to be derived again.
+    again: Option<Again>,
+}
+
+/// What is in force under a number, with what its events are loaded into.
+#[derive(Debug)]
+struct Loaded {
+    in_force: Arc<InForce>,
+    scratch: Scratch,
+}
+
+impl Loaded {
+    fn new(in_force: Arc<InForce>) -> Self {
+        Self { scratch: Scratch::new(&in_force.rules), in_force }
+    }
+}
+
+impl Folder {
+    /// Before the first record of a journal whose ids are hashed under this key.
+    pub fn new(key: HashKey) -> Self {
+        Self::on(key, std::iter::empty(), State::new())
+    }
+
+    /// On a state that a snapshot held.
+    pub(crate) fn on(key: HashKey, in_force: impl IntoIterator<Item = Arc<InForce>>, state: State) -> Self {
+        Self {
+            key,
+            in_force: in_force.into_iter().map(|it| (it.number, Loaded::new(it))).collect(),
+            state,
+            locks: Locks::default(),
+            message: Decided::default(),
+            amend: Amend::default(),
+            event: Event::default(),
+            body: Vec::new(),
+            again: None,
+        }
+    }
+
+    /// Applies the next record. One that a part of the state has seen already changes nothing there.
+    ///
+    /// # Errors
+    /// If it does not say what it must; then part of it may have been applied.
+    pub fn apply(&mut self, record: &Record<'_>) -> Result<(), FoldError> {
+        let offset = record.offset;
+        self.apply_body(record).map_err(|what| FoldError { offset, what })
+    }
+
+    /// The gate that goes on with this state; none if nothing has come into force.
+    pub fn into_gate(self, journal: Box<dyn Journal>, admission: Option<Admission>) -> Option<Gate> {
+        let in_force = self.in_force.into_iter().map(|(number, it)| (number, it.in_force)).collect();
+        Gate::resumed(in_force, self.state, journal, admission)
+    }
+
+    /// Takes the idle out of memory, as [`Gate::evict_idle`].
+    pub fn evict_idle(&mut self) -> usize {
+        let Some((_, Loaded { in_force, .. })) = self.in_force.last_key_value() else { return 0 };
+        let State { directory, clock, .. } = &self.state;
+        let leaves =
+            |key: &EntityKey| directory.evict(*key, |state| may_leave(&in_force.rules, *key, state, *clock));
+        directory.keys().into_iter().filter(leaves).count()
+    }
+
+    fn apply_body(&mut self, record: &Record<'_>) -> Result<(), Failed> {
+        let (stamp, message) = Stamp::split(record.body).ok_or(Failed::Stamp)?;
+        self.state.clock = self.state.clock.max(stamp.clock);
+        match record.kind {
+            RecordKind::Decided | RecordKind::Event => self.event(record, stamp, message),
+            RecordKind::Amend => self.amend(record.offset, stamp, message),
+            RecordKind::RuleSet => self.rule_set(stamp.rule_set, read(message)?),
+            RecordKind::List => self.list(record.offset, stamp.rule_set, &read(message)?),
+            RecordKind::Rates => self.rates(stamp.rule_set, read(message)?),
+            // Alerts that are quiet, and how complete features are, are no state of entities.
+            RecordKind::Snooze | RecordKind::Warm => Ok(()),
+        }
+    }
+
+    /// An event, decided or recorded without a verdict.
+    fn event(&mut self, record: &Record<'_>, stamp: Stamp, bytes: &[u8]) -> Result<(), Failed> {
+        let Self { key, in_force, state, locks, message, event, again, .. } = self;
+        let Loaded { in_force, scratch } =
+            in_force.get_mut(&stamp.rule_set).ok_or(Failed::Number(stamp.rule_set))?;
+        let rules = &*in_force.rules;
+        message.read(bytes).map_err(unreadable)?;
+        message.event(event).ok_or(Failed::Event)?;
+        scratch.facts.load(event, &rules.typed.schema, *key, &in_force.rates).map_err(Failed::Rate)?;
+        let moment = Moment::of(event.time, stamp.clock, &rules.typed.schema);
+        let original = message.original.map(|it| Key::new(it.at, it.position));
+        state.directory.lock(&scratch.facts.roles.entities, &|key| new_state(rules, key), locks);
+        let stands = record.kind == RecordKind::Decided || !moment.flags.too_late;
+        if let Some(again) = again {
+            let case = Case { rules, event, moment, exclude: original };
+            again.derive(case, record, stands, message, &mut locks.guards, scratch);
+        }
+        if stands {
+            load_decision(message, moment.at, rules, scratch);
+            let applied = Applied { position: record.offset, at: moment.at, clock: stamp.clock };
+            for (entity, state) in locks.guards.iter_mut().enumerate() {
+                apply::event(rules, applied, original, entity, state, scratch);
+            }
+        }
+        locks.guards.clear();
+        let digest = message.digest().ok_or(Failed::Event)?;
+        let (id, clock, position) = (key.hash128(&event.id), stamp.clock, record.offset);
+        state.recent.remember(Remembered { id, digest, clock, position, record: record.body });
+        Ok(())
+    }
+
+    fn amend(&mut self, offset: u64, stamp: Stamp, bytes: &[u8]) -> Result<(), Failed> {
+        self.amend = read(bytes)?;
+        let (place, change) = self.amend.place().zip(self.amend.change()).ok_or(Failed::Amendment)?;
+        let Self { key, in_force, state, locks, amend, .. } = self;
+        let Loaded { in_force, scratch } =
+            in_force.get_mut(&stamp.rule_set).ok_or(Failed::Number(stamp.rule_set))?;
+        let rules = &*in_force.rules;
+        state.directory.lock(&place.entities, &|key| new_state(rules, key), locks);
+        for (key, state) in place.entities.iter().zip(&mut locks.guards) {
+            if let Some(plan) = rules.plan.kinds.get(key.kind.index()) {
+                let original = Key::new(place.at, place.position);
+                engine::apply::amend(rules, original, &change, Some(offset), plan, state, scratch);
+            }
+        }
+        locks.guards.clear();
+        match amend.cause() {
+            Cause::Deadline => self.fall_back()?,
+            Cause::Said => {
+                let digest = amend.body_digest.as_slice().try_into().map_err(|_| Failed::Amendment)?;
+                let (id, clock, position) = (id_of_amendment(*key, &amend.id), stamp.clock, offset);
+                state.recent.remember(Remembered { id, digest, clock, position, record: &[] });
+            }
+        }
+        if self.again.is_some() {
+            self.check_place(offset, stamp, &place);
+        }
+        Ok(())
+    }
+
+    /// A repeat of an event whose caller has got the fallback gets it too.
+    fn fall_back(&mut self) -> Result<(), Failed> {
+        let outcome = self.amend.change().and_then(|it| match it {
+            engine::event::Change::Outcome(outcome) => Some(outcome),
+            _ => None,
+        });
+        let outcome = outcome.ok_or(Failed::Amendment)?;
+        let id = self.key.hash128(&self.amend.event_id);
+        let Some(found) = self.state.recent.find(id, &mut self.body) else { return Ok(()) };
+        let (stamp, bytes) = Stamp::split(&self.body).ok_or(Failed::Stamp)?;
+        self.message.read(bytes).map_err(unreadable)?;
+        if self.message.fallback().is_some() {
+            return Ok(());
+        }
+        let digest = self.message.digest().ok_or(Failed::Event)?;
+        self.message.fall_back(outcome);
+        stamp.write(&self.message, &mut self.body);
+        let (clock, position) = (found.clock, found.position);
+        self.state.recent.restore(Remembered { id, digest, clock, position, record: &self.body });
+        Ok(())
+    }
+
+    /// Whether an amendment names the place where its event stands, as far as the table of ids knows.
+    fn check_place(&mut self, offset: u64, stamp: Stamp, place: &Place) {
+        let id = self.key.hash128(&self.amend.event_id);
+        let Some((_, found)) = self.place_of(id, stamp.clock) else { return };
+        if let Some(again) = &mut self.again
+            && found != (place.at, place.position)
+        {
+            again.misplaced(offset, &self.amend.event_id, (place.at, place.position), found);
+        }
+    }
+
+    /// The offset of an id's newest record, and where its event stands: of a recheck, where its original does.
+    fn place_of(&mut self, id: u128, clock: Micros) -> Option<(u64, (Micros, u64))> {
+        let found = self.state.recent.find(id, &mut self.body)?;
+        let (stamp, bytes) = Stamp::split(&self.body)?;
+        if found.clock <= clock.saturating_sub(REPEAT_FOR) {
+            return None;
+        }
+        self.message.read(bytes).ok()?;
+        let schema = &self.in_force.get(&stamp.rule_set)?.in_force.rules.typed.schema;
+        let own = (Moment::of(self.message.time, stamp.clock, schema).at, found.position);
+        Some((found.position, self.message.original.map_or(own, |it| (it.at, it.position))))
+    }
+
+    fn rule_set(&mut self, number: u32, message: RuleSetRecord) -> Result<(), Failed> {
+        if self.in_force.contains_key(&number) {
+            return Ok(());
+        }
+        if SEMANTICS < message.semantics {
+            return Err(Failed::Semantics(message.semantics));
+        }
+        let new = InForce::compile(number, Arc::new(message.bundle), self.key).map_err(Failed::Bundle)?;
+        if new.rules.typed.hash[..] != message.hash[..] {
+            return Err(Failed::Hash);
+        }
+        if let Some((_, old)) = self.in_force.last_key_value() {
+            same_state(&old.in_force.rules, &new.rules).map_err(|it| Failed::OtherState(it.to_string()))?;
+        }
+        self.put_in_force(new)
+    }
+
+    fn rates(&mut self, number: u32, message: RatesRecord) -> Result<(), Failed> {
+        if self.in_force.contains_key(&number) {
+            return Ok(());
+        }
+        let old = self.newest()?;
+        let mut bundle = old.bundle.as_deref().cloned().unwrap_or_default();
+        let currency = old.rules.typed.schema.currency;
+        let rates =
+            Rates::parse(&message.rates.text, currency).map_err(|it| Failed::Rates(it.to_string()))?;
+        bundle.rates = Some(message.rates);
+        let (rules, rates, bundle) = (Arc::clone(&old.rules), Arc::new(rates), Some(Arc::new(bundle)));
+        self.put_in_force(InForce { number, rules, rates, bundle })
+    }
+
+    fn list(&mut self, offset: u64, number: u32, message: &ListRecord) -> Result<(), Failed> {
+        if let Some(value) = &message.text {
+            if self.in_force.contains_key(&number) {
+                return Ok(());
+            }
+            let old = self.newest()?;
+            let new = with_value(&old, number, &message.list, value, !message.removed);
+            return self.put_in_force(new.map_err(|it| Failed::List(it.to_string()))?);
+        }
+        let Loaded { in_force, .. } = self.in_force.get(&number).ok_or(Failed::Number(number))?;
+        let rules = &*in_force.rules;
+        let unknown = || Failed::List(format!("there is no list `{}`", message.list));
+        let list = rules.typed.lists.iter().position(|it| it.name == message.list);
+        let list = list.and_then(|at| u16::try_from(at).ok()).map(ListId).ok_or_else(unknown)?;
+        let entity = message.entity().ok_or(Failed::Entity)?;
+        self.state.directory.lock(&[entity], &|key| new_state(rules, key), &mut self.locks);
+        for state in &mut self.locks.guards {
+            match message.removed {
+                false => state.put_on_list(offset, message.membership(list)),
+                true => state.take_off_list(offset, list),
+            }
+        }
+        self.locks.guards.clear();
+        Ok(())
+    }
+
+    fn newest(&self) -> Result<Arc<InForce>, Failed> {
+        let newest = self.in_force.last_key_value().ok_or(Failed::Number(0))?;
+        Ok(Arc::clone(&newest.1.in_force))
+    }
+
+    fn put_in_force(&mut self, new: InForce) -> Result<(), Failed> {
+        self.in_force.insert(new.number, Loaded::new(Arc::new(new)));
+        Ok(())
+    }
+}
+
+fn read<T: prost::Message + Default>(bytes: &[u8]) -> Result<T, Failed> {
+    T::decode(bytes).map_err(unreadable)
+}
+
+/// Puts what a record says was captured and decided where `apply` looks for it.
+fn load_decision(message: &Decided, at: Micros, rules: &RuleSet, scratch: &mut Scratch) {
+    let frame = &mut scratch.facts.frame;
+    frame.forget_features();
+    frame.time = at;
+    for (definition, value) in message.captured() {
+        let of = |id: &&rules::typed::FeatureId| {
+            rules.typed.features.get(id.index()).is_some_and(|it| it.hash == definition)
+        };
+        for id in rules.plan.captured.iter().filter(of) {
+            frame.set_feature(*id, value);
+        }
+    }
+    message.ruling(&mut scratch.ruling);
+}

@@ -1,0 +1,150 @@
+//! Deriving every decision again, on one thread, from nothing: what the journal says must be what deciding gives.
+//!
+//! From a record come its event, the clock and the number of what was in force, and whether its deadline was missed;
+//! all else is derived. The state is folded from what is recorded, so that one difference does not make more.
+
+use std::ops::DerefMut;
+
+use engine::decide::{self, Case, Scratch};
+use engine::decision::Fallback;
+use engine::entity::HashKey;
+use engine::state::EntityState;
+use prost::Message as _;
+use rules::past::Outcome;
+use rules::time::Micros;
+
+use super::difference::{self, Difference, Field};
+use super::{FoldError, Folder};
+use crate::journal::{Cursor, JournalError, Record, RecordKind};
+use crate::record::{Decided, Stamp};
+
+/// Differences that a report names; the rest is counted.
+const NAMED_MAX: usize = 100;
+
+/// What deriving again has shown.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    /// Records read.
+    pub records: u64,
+    /// Decisions derived again, and captured values of events recorded without one.
+    pub derived: u64,
+    /// Of these: fallbacks after a missed deadline, of which only captured values are derived.
+    pub fallbacks: u64,
+    /// Records that differ.
+    pub different: u64,
+    /// The first of them.
+    pub differences: Vec<Difference>,
+}
+
+/// Why nothing could be said.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A record does not say what it must.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+}
+
+/// Derives every decision of a journal again, from its first record on, whose ids are hashed under this key.
+///
+/// # Errors
+/// If the journal cannot be read, or a record does not say what it must.
+pub fn verify(records: &mut dyn Cursor, key: HashKey) -> Result<Report, VerifyError> {
+    let mut folder = Folder { again: Some(Again::default()), ..Folder::new(key) };
+    while let Some(record) = records.next()? {
+        folder.apply(&record)?;
+        if let Some(again) = &mut folder.again {
+            again.report.records += 1;
+        }
+    }
+    Ok(folder.again.map(|it| it.report).unwrap_or_default())
+}
+
+/// What deriving needs, and has shown so far.
+#[derive(Debug, Default)]
+pub(super) struct Again {
+    message: Decided,
+    bytes: Vec<u8>,
+    report: Report,
+}
+
+impl Again {
+    /// Derives what a record says of its event, which is loaded, and compares.
+    pub(super) fn derive<S: DerefMut<Target = EntityState>>(
+        &mut self,
+        case: Case<'_>,
+        record: &Record<'_>,
+        stands: bool,
+        recorded: &Decided,
+        states: &mut [S],
+        scratch: &mut Scratch,
+    ) {
+        self.report.derived += 1;
+        scratch.captured.clear();
+        if stands {
+            decide::capture(case, states, scratch);
+        }
+        let undecided = match (record.kind, recorded.fallback()) {
+            (RecordKind::Event, _) => Some((Outcome::None, None)),
+            (_, Some(Fallback::Deadline)) => {
+                self.report.fallbacks += 1;
+                Some((recorded.outcome().unwrap_or_default(), recorded.fallback()))
+            }
+            (_, None) => None,
+        };
+        match undecided {
+            None => decide::decide(case, states, scratch),
+            Some((outcome, fallback)) => {
+                scratch.ruling.clear();
+                scratch.ruling.verdict.outcome = outcome;
+                scratch.ruling.flags = case.moment.flags;
+                scratch.ruling.fallback = fallback;
+            }
+        }
+        self.compare(case, record, recorded, scratch);
+    }
+
+    fn compare(&mut self, case: Case<'_>, record: &Record<'_>, recorded: &Decided, scratch: &Scratch) {
+        let Self { message, bytes, .. } = self;
+        let typed = &case.rules.typed;
+        message.set_event(case.event, typed.schema.version);
+        message.set_captured(&scratch.captured, typed);
+        message.set_ruling(&scratch.ruling, &typed.hash);
+        message.original = recorded.original;
+        // The body of a recheck held only the fields that it changes.
+        match (&case.event.recheck_of, recorded.digest()) {
+            (Some(_), Some(digest)) => message.set_digest(&digest),
+            _ => message.set_digest(&case.event.digest_in(bytes)),
+        }
+        bytes.clear();
+        // A vector always has room.
+        let _ = message.encode(bytes);
+        let said = Stamp::split(record.body).map(|(_, said)| said);
+        if said != Some(bytes.as_slice()) {
+            let fields = difference::fields(recorded, message, typed);
+            self.add(Difference { offset: record.offset, event_id: recorded.id.clone(), fields });
+        }
+    }
+
+    /// An amendment or a recheck names another place than that where its event stands.
+    pub(super) fn misplaced(
+        &mut self,
+        offset: u64,
+        event_id: &str,
+        recorded: (Micros, u64),
+        derived: (Micros, u64),
+    ) {
+        let (recorded, derived) = (format!("{recorded:?}"), format!("{derived:?}"));
+        let fields = vec![Field { name: "time and position of the event".to_owned(), recorded, derived }];
+        self.add(Difference { offset, event_id: event_id.to_owned(), fields });
+    }
+
+    fn add(&mut self, difference: Difference) {
+        self.report.different += 1;
+        if self.report.differences.len() < NAMED_MAX {
+            self.report.differences.push(difference);
+        }
+    }
+}

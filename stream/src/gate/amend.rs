@@ -1,0 +1,101 @@
+//! Amendments: what became known later about an event, under the locks of its entities.
+
+use engine::apply;
+use engine::event::{Amendment, Change};
+use engine::history::Key;
+use rules::time::Micros;
+
+use super::recent::Seen;
+use super::{Amended, Gate, Place, Refused, Worker, new_state};
+use crate::journal::{Entry, RecordKind};
+use crate::record::Stamp;
+
+/// Sets the ids of amendments apart from those of events.
+const AMENDMENT_IDS: u128 = 0x616d_656e_646d_656e_7473_0000_0000_0000;
+
+/// The hash under which an amendment of this id is remembered.
+pub(crate) fn id_of_amendment(key: engine::entity::HashKey, id: &str) -> u128 {
+    key.hash128(id) ^ AMENDMENT_IDS
+}
+
+impl Gate {
+    /// Sets a column of a past event. `place` is where the event stands, if the caller knows; otherwise its record is
+    /// looked for. It is answered when the journal's durable position has passed the amendment's.
+    ///
+    /// # Errors
+    /// If the event is not known, or the amendment's id is another amendment's.
+    pub fn amend(
+        &self,
+        amendment: &Amendment,
+        place: Option<&Place>,
+        worker: &mut Worker,
+    ) -> Result<Amended, Refused> {
+        let id = id_of_amendment(self.key, &amendment.id);
+        let digest = amendment.digest();
+        match self.recent.begin(id, &digest, self.now(), &mut worker.record) {
+            Seen::Reused => Err(Refused::IdReused(amendment.id.clone())),
+            Seen::Repeat { position } => Ok(Amended { position, event: None }),
+            Seen::New => {
+                let amended = self.amend_new(amendment, place, (id, &digest), worker);
+                match &amended {
+                    Ok((clock, amended)) => self.recent.finish(id, digest, *clock, amended.position, &[]),
+                    Err(_) => self.recent.give_up(id),
+                }
+                amended.map(|(_, amended)| amended)
+            }
+        }
+    }
+
+    fn amend_new(
+        &self,
+        amendment: &Amendment,
+        place: Option<&Place>,
+        (id, digest): (u128, &[u8; 16]),
+        worker: &mut Worker,
+    ) -> Result<(Micros, Amended), Refused> {
+        let place = match place {
+            Some(place) => place.clone(),
+            None => self.find(&amendment.event_id, worker)?,
+        };
+        let mut room = self.admit_one()?;
+        worker.amend.set(amendment, digest, &place);
+        let (clock, position) = self.amend_at(&place, &amendment.change, Some(id), worker);
+        room.spend();
+        Ok((clock, Amended { position, event: Some(place.position) }))
+    }
+
+    /// Records the amendment in `worker.amend` and applies it; gives its clock and its offset.
+    pub(super) fn amend_at(
+        &self,
+        place: &Place,
+        change: &Change,
+        id: Option<u128>,
+        worker: &mut Worker,
+    ) -> (Micros, u64) {
+        loop {
+            let Worker { in_force, locks, .. } = &mut *worker;
+            let rules = &*in_force.rules;
+            self.directory.lock(&place.entities, &|key| new_state(rules, key), locks);
+            if in_force.number == self.current.number() {
+                break;
+            }
+            locks.guards.clear();
+            worker.follow(self.current.get());
+        }
+        let Worker { in_force, scratch, locks, amend, record, received_at, .. } = worker;
+        let clock = self.now();
+        Stamp { clock, rule_set: in_force.number }.write(amend, record);
+        let entities = &place.entities;
+        let entry = Entry { kind: RecordKind::Amend, body: record, id, entities, received_at: *received_at };
+        let offset = self.journal.append(&entry);
+        let rules = &*in_force.rules;
+        for (key, state) in entities.iter().zip(&mut locks.guards) {
+            if let Some(plan) = rules.plan.kinds.get(key.kind.index()) {
+                let original = Key::new(place.at, place.position);
+                apply::amend(rules, original, change, Some(offset), plan, state, scratch);
+            }
+        }
+        locks.guards.clear();
+        (clock, offset)
+    }
+}

@@ -1,0 +1,153 @@
+//! Changes of lists and rates: records of their own.
+
+use engine::entity::EntityKey;
+use engine::lists::Membership;
+use engine::position::Position;
+use engine::rates::Rates;
+use rules::typed::{ListId, ListKind};
+
+use super::directory::Locks;
+use super::{Gate, Refused, new_state};
+use crate::bundle::{BundleError, ListFile, Problems, read_list};
+use crate::in_force::InForce;
+use crate::journal::RecordKind;
+use crate::record::{ListRecord, RatesRecord};
+
+/// Why a list or the rates could not be changed.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum NoChange {
+    /// There is no such list.
+    #[error("there is no list of plain values called `{0}`")]
+    UnknownList(String),
+    /// A value that the list cannot hold.
+    #[error("{0}")]
+    Value(String),
+    /// The rates lead to another currency.
+    #[error("the rate table leads to `{given}`, and the schema counts in `{wanted}`")]
+    Currency {
+        /// Of the table.
+        given: String,
+        /// Of the schema.
+        wanted: String,
+    },
+    /// The disk does not keep up, or failed.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// What it would make does not compile.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+}
+
+impl Gate {
+    /// Puts an entity on a list of entities or a table, in the place of what was there.
+    ///
+    /// # Errors
+    /// If the journal takes no more.
+    pub fn put_on_list(&self, entity: EntityKey, membership: Membership) -> Result<Position, Refused> {
+        self.change_list(entity, membership.list, Some(membership))
+    }
+
+    /// Takes an entity off a list of entities or a table.
+    ///
+    /// # Errors
+    /// If the journal takes no more.
+    pub fn take_off_list(&self, entity: EntityKey, list: ListId) -> Result<Position, Refused> {
+        self.change_list(entity, list, None)
+    }
+
+    fn change_list(
+        &self,
+        entity: EntityKey,
+        list: ListId,
+        membership: Option<Membership>,
+    ) -> Result<Position, Refused> {
+        let mut room = self.admit_one()?;
+        let mut locks = Locks::default();
+        let in_force = loop {
+            let in_force = self.current.get();
+            self.directory.lock(&[entity], &|key| new_state(&in_force.rules, key), &mut locks);
+            if in_force.number == self.current.number() {
+                break in_force;
+            }
+            locks.guards.clear();
+        };
+        let list_name = in_force.rules.typed.lists.get(list.index()).map_or("", |it| it.name.as_str());
+        let message = match &membership {
+            Some(it) => ListRecord::entered(list_name, entity, it),
+            None => ListRecord::left(list_name, entity),
+        };
+        let offset = self.append_change(RecordKind::List, in_force.number, &message, &[entity]);
+        if let Some(state) = locks.guards.first_mut() {
+            match membership {
+                Some(it) => state.put_on_list(offset, it),
+                None => state.take_off_list(offset, list),
+            }
+        }
+        room.spend();
+        Ok(Position { partition: 0, offset })
+    }
+
+    /// Puts a value on a list of plain values, or takes it off: written as in the list's file.
+    ///
+    /// # Errors
+    /// If there is no such list, or it cannot hold such a value.
+    pub fn put_value(&self, list: &str, value: &str, held: bool) -> Result<(), NoChange> {
+        let mut room = self.admit_one()?;
+        self.current.change(|old, number| {
+            let next = with_value(old, number, list, value, held)?;
+            let message = ListRecord::of_value(list, value, held);
+            self.append_change(RecordKind::List, number, &message, &[]);
+            Ok::<_, NoChange>(next)
+        })?;
+        room.spend();
+        Ok(())
+    }
+
+    /// Puts another rate table in force.
+    ///
+    /// # Errors
+    /// If it leads to another currency than the schema's.
+    pub fn put_rates(&self, rates: &Rates) -> Result<(), NoChange> {
+        let mut room = self.admit_one()?;
+        self.current.change(|old, number| {
+            let wanted = old.rules.typed.schema.currency;
+            if rates.base() != wanted {
+                let (given, wanted) = (rates.base().code().to_owned(), wanted.code().to_owned());
+                return Err(NoChange::Currency { given, wanted });
+            }
+            let bundle = old.bundle.as_ref().map(|it| std::sync::Arc::new(it.with_rates(rates)));
+            if let Some(rates) = bundle.as_ref().and_then(|it| it.rates.clone()) {
+                self.append_change(RecordKind::Rates, number, &RatesRecord { rates }, &[]);
+            }
+            let rates = std::sync::Arc::new(rates.clone());
+            Ok(InForce { number, bundle, rates, rules: std::sync::Arc::clone(&old.rules) })
+        })?;
+        room.spend();
+        Ok(())
+    }
+}
+
+/// What is in force with a value in a list of plain values, or without it.
+pub(crate) fn with_value(
+    old: &InForce,
+    number: u32,
+    list: &str,
+    value: &str,
+    held: bool,
+) -> Result<InForce, NoChange> {
+    let unknown = || NoChange::UnknownList(list.to_owned());
+    let typed = &old.rules.typed;
+    let declared = typed.lists.iter().find(|it| it.name == list).ok_or_else(unknown)?;
+    let (ListKind::Values(_), Some(bundle)) = (declared.of, &old.bundle) else { return Err(unknown()) };
+    let line = ListFile { list: list.to_owned(), name: list.to_owned(), text: format!("{value}\n") };
+    let (mut items, mut problems) = (Vec::new(), Problems::default());
+    read_list(ListId(0), declared, &line, &typed.schema, &mut items, &mut problems);
+    if let Some(problem) = problems.finish() {
+        return Err(NoChange::Value(problem));
+    }
+    if items.len() != 1 {
+        return Err(NoChange::Value(format!("{} is not one value", crate::intake::shown(value))));
+    }
+    let bundle = std::sync::Arc::new(bundle.with_value(list, value, held));
+    Ok(InForce::compile(number, bundle, old.rules.key)?)
+}

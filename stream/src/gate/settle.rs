@@ -1,0 +1,149 @@
+//! From a ticket to an answer: when its record is durable, or when the caller has waited long enough.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Instant;
+
+use engine::decision::Fallback;
+use engine::event::Change;
+use rules::past::Outcome;
+use tokio::sync::watch;
+
+use super::recent::Remembered;
+use super::{Gate, Poisoned, Refused, Settled, Ticket, Worker};
+use crate::journal::Progress;
+use crate::record::Stamp;
+
+impl Gate {
+    /// Waits until a decision may be answered: its record is durable, or its deadline has passed. Then the answer is
+    /// the declared fallback, which an amendment records.
+    ///
+    /// # Errors
+    /// If the journal can write no more; then nothing may be answered.
+    pub async fn settle(&self, ticket: Ticket) -> Result<Settled, Poisoned> {
+        let durable = durable(self.progress.clone(), ticket.position.offset);
+        let reached = match ticket.due {
+            None => Some(durable.await),
+            Some((at, _)) => tokio::time::timeout_at(at.into(), durable).await.ok(),
+        };
+        self.settled(ticket, reached)
+    }
+
+    /// The same for a thread that may wait.
+    ///
+    /// # Errors
+    /// If the journal can write no more.
+    pub fn settle_blocking(&self, ticket: Ticket) -> Result<Settled, Poisoned> {
+        let durable = durable(self.progress.clone(), ticket.position.offset);
+        let reached = block_until(durable, ticket.due.map(|(at, _)| at));
+        self.settled(ticket, reached)
+    }
+
+    /// Waits until a record may be spoken of: an amendment, a list change.
+    ///
+    /// # Errors
+    /// If the journal can write no more.
+    pub async fn durable(&self, offset: u64) -> Result<(), Poisoned> {
+        durable(self.progress.clone(), offset).await
+    }
+
+    /// Waits in this thread until everything below an offset is durable.
+    pub(crate) fn wait_for(&self, below: u64) -> Result<(), Poisoned> {
+        let Some(last) = below.checked_sub(1) else { return Ok(()) };
+        block_until(durable(self.progress.clone(), last), None).unwrap_or(Ok(()))
+    }
+
+    /// `reached` is none where the deadline came first.
+    fn settled(&self, ticket: Ticket, reached: Option<Result<(), Poisoned>>) -> Result<Settled, Poisoned> {
+        let Ticket { position, mut ruling, rule_set, id, due, room, .. } = ticket;
+        let durable = match (reached, due) {
+            (Some(Err(poisoned)), _) => return Err(poisoned),
+            (Some(Ok(())), _) | (None, None) => true,
+            (None, Some((_, outcome))) => {
+                ruling.verdict.outcome = self.fall_back(id, outcome)?;
+                ruling.fallback = Some(Fallback::Deadline);
+                false
+            }
+        };
+        drop(room);
+        Ok(Settled { ruling, position, rule_set, durable })
+    }
+
+    /// Records that the caller of an event has got the fallback, and gives it: if somebody has got one before, that.
+    fn fall_back(&self, id: u128, outcome: Outcome) -> Result<Outcome, Poisoned> {
+        if self.progress.borrow().poisoned {
+            return Err(Poisoned);
+        }
+        let mut worker = self.late.lock();
+        let worker = &mut *worker;
+        // INVARIANT (late): an event that was decided a deadline ago is in the table of recent ids, and was loaded
+        // once, so that neither can fail.
+        let found = self.recent.find(id, &mut worker.record);
+        let Some(found) = found else { return Ok(outcome) };
+        let (Some(digest), Ok(Some(place))) = self.recorded(found.position, worker) else {
+            return Ok(outcome);
+        };
+        if let (Some(Fallback::Deadline), Some(first)) = (worker.message.fallback(), worker.message.outcome())
+        {
+            return Ok(first);
+        }
+        let Some((stamp, _)) = Stamp::split(&worker.record) else { return Ok(outcome) };
+        let Worker { amend, message, .. } = &mut *worker;
+        amend.set_fallback(&message.id, self.now(), outcome, &place);
+        self.amend_at(&place, &Change::Outcome(outcome), None, worker);
+        // A repeat gets what the caller got.
+        worker.message.fall_back(outcome);
+        stamp.write(&worker.message, &mut worker.record);
+        let record = &worker.record;
+        let (clock, position) = (found.clock, found.position);
+        self.recent.restore(Remembered { id, digest, clock, position, record });
+        Ok(outcome)
+    }
+
+    /// The body's digest and the place of the event whose record is in the worker.
+    fn recorded(
+        &self,
+        position: u64,
+        worker: &mut Worker,
+    ) -> (Option<[u8; 16]>, Result<Option<super::Place>, Refused>) {
+        let place = self.place_of_record(position, worker);
+        (worker.message.digest(), place)
+    }
+}
+
+/// Waits until a record is durable.
+async fn durable(mut progress: watch::Receiver<Progress>, offset: u64) -> Result<(), Poisoned> {
+    let reached = progress.wait_for(|it| it.poisoned || offset < it.durable).await;
+    match reached {
+        Ok(it) if offset < it.durable => Ok(()),
+        _ => Err(Poisoned),
+    }
+}
+
+/// Wakes a thread that is parked.
+struct Parked(Thread);
+
+impl Wake for Parked {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits for a future in this thread, at most until `at`; none if that came first.
+fn block_until<F: Future>(future: F, at: Option<Instant>) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Parked(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
+        }
+        match at.map(|at| at.saturating_duration_since(Instant::now())) {
+            None => thread::park(),
+            Some(left) if left.is_zero() => return None,
+            Some(left) => thread::park_timeout(left),
+        }
+    }
+}

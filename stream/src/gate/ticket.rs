@@ -1,0 +1,125 @@
+//! What goes out of the gate: tickets, and why there is none.
+
+use std::time::{Duration, Instant};
+
+use engine::entity::EntityKey;
+use engine::facts::NoRate;
+use engine::position::Position;
+use engine::words::Ruling;
+use rules::past::Outcome;
+use rules::time::Micros;
+use smallvec::SmallVec;
+
+use crate::journal::Reservation;
+
+/// Until when a decision must be answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Deadline {
+    /// It may take its time: replay, and callers that say so.
+    Never,
+    /// As the policy of the event's type says, counted from when the request came in.
+    Policy {
+        /// When it came in.
+        since: Instant,
+    },
+    /// As the caller says.
+    By(Instant),
+}
+
+/// What a submitted event gets: its decision, and where its record stands. It is no answer yet:
+/// [`super::Gate::settle`] makes one of it, when the record is durable or the deadline has passed.
+#[derive(Debug)]
+pub struct Ticket {
+    /// Of the event's record.
+    pub position: Position,
+    /// What was decided, in numbers; [`Ruling::say`] puts words to it.
+    pub ruling: Ruling,
+    /// The number of the rule set that it was decided by, which has the words ([`super::Gate::in_force_at`]).
+    pub rule_set: u32,
+    /// Where the event stands in its entities' histories: what an amendment needs to find it. Of a recheck: where its
+    /// original stands. Of a repeat: nowhere.
+    pub place: Place,
+    /// The hash of the event's id.
+    pub(super) id: u128,
+    /// When the caller will have waited long enough, and what it is told then.
+    pub(super) due: Option<(Instant, Outcome)>,
+    /// Room in the journal's buffer for the amendment that a passed deadline needs.
+    pub(super) room: Reservation,
+}
+
+/// A decision as it may be answered.
+#[derive(Debug)]
+pub struct Settled {
+    /// What is answered, in numbers.
+    pub ruling: Ruling,
+    /// Of the event's record.
+    pub position: Position,
+    /// The number of the rule set that it was decided by.
+    pub rule_set: u32,
+    /// Whether the record is durable. If not, the deadline has passed, and the ruling is the declared fallback.
+    pub durable: bool,
+}
+
+/// Where an event stands in the histories of its entities.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Place {
+    /// When it stands there: its own time, or the edge of the allowed lateness.
+    pub at: Micros,
+    /// Of its record.
+    pub position: u64,
+    /// Its entities.
+    pub entities: SmallVec<[EntityKey; 4]>,
+}
+
+/// What a submitted amendment gets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Amended {
+    /// Offset of the amendment's record.
+    pub position: u64,
+    /// Offset of the event's record; none where the amendment had been made before.
+    pub event: Option<u64>,
+}
+
+/// The journal can write no more: what it holds from here on is lost with this process, so nothing is answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the journal cannot be written any more: nothing is answered until the process has started again")]
+pub struct Poisoned;
+
+/// Why nothing was decided and nothing recorded.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refused {
+    /// An amount cannot be compared with others.
+    #[error(transparent)]
+    NoRate(#[from] NoRate),
+    /// The id belongs to another event.
+    #[error(
+        "event id `{0}` was used within the last 24 hours with another body: send a new id for a new event"
+    )]
+    IdReused(String),
+    /// An amendment or a recheck names an event that is not known.
+    #[error(
+        "event `{0}` is not known: it was never submitted, or too long ago to find without a journal (use `--data`)"
+    )]
+    EventUnknown(String),
+    /// A recheck names a recheck.
+    #[error("event `{0}` is a recheck itself: name the event that it decided again")]
+    OfRecheck(String),
+    /// A recheck is about somebody else than its original.
+    #[error("the recheck of `{0}` names other entities than the event itself: roles may not change")]
+    RolesChanged(String),
+    /// A recheck that asks for no decision.
+    #[error("an event that rechecks `{0}` is there to be decided: submit it for a decision")]
+    RecheckRecorded(String),
+    /// The disk does not keep up.
+    #[error("too much is waiting for the disk: send again in {} ms", retry_after.as_millis())]
+    Overloaded {
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
+    /// The disk failed.
+    #[error(transparent)]
+    Poisoned(#[from] Poisoned),
+    /// The journal cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
+}

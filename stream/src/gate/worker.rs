@@ -1,0 +1,94 @@
+//! What one thread needs to submit event after event without allocating.
+
+use std::sync::Arc;
+
+use engine::decide::{self, Case, Scratch};
+use engine::event::Event;
+use rules::time::Micros;
+use rules::typed::FeatureId;
+use rules::value::Value;
+
+use super::directory::Locks;
+use crate::in_force::InForce;
+use crate::record::{Amend, Decided};
+
+/// What one thread needs to submit event after event without allocating.
+#[derive(Debug)]
+pub struct Worker {
+    /// What it decides by, until the gate says that something else is in force.
+    pub(super) in_force: Arc<InForce>,
+    pub(super) scratch: Scratch,
+    pub(super) locks: Locks,
+    pub(super) message: Decided,
+    pub(super) amend: Amend,
+    /// The body of a record.
+    pub(super) record: Vec<u8>,
+    pub(super) original: Event,
+    /// Features to compute of every decided event, whether or not a rule asks for them; none where the rule set in
+    /// force has it no more.
+    observe: Vec<Option<FeatureId>>,
+    /// Their values for the last event, in the same order; empty if it was not decided.
+    pub observed: Vec<Value>,
+    /// When what is submitted next came in by the wall clock, microseconds UTC; 0 = not known. For people only.
+    pub received_at: Micros,
+}
+
+impl Worker {
+    pub(super) fn new(in_force: Arc<InForce>, observe: Vec<FeatureId>) -> Self {
+        Self {
+            scratch: Scratch::new(&in_force.rules),
+            in_force,
+            locks: Locks::default(),
+            message: Decided::default(),
+            amend: Amend::default(),
+            record: Vec::new(),
+            original: Event::default(),
+            observed: Vec::with_capacity(observe.len()),
+            observe: observe.into_iter().map(Some).collect(),
+            received_at: 0,
+        }
+    }
+
+    /// How many features were computed from the past for all events since the rule set came into force.
+    pub fn features_computed(&self) -> u64 {
+        self.scratch.features_computed()
+    }
+
+    /// Goes over to what is in force now.
+    pub(super) fn follow(&mut self, now: Arc<InForce>) {
+        let before = std::mem::replace(&mut self.in_force, now);
+        let (old, new) = (&before.rules, &self.in_force.rules);
+        if Arc::ptr_eq(old, new) {
+            return;
+        }
+        self.scratch = Scratch::new(new);
+        for id in &mut self.observe {
+            let name = id.and_then(|id| old.typed.features.get(id.index())).map(|it| it.name.as_str());
+            let at = name.and_then(|name| new.typed.features.iter().position(|it| it.name == name));
+            *id = at.and_then(|at| u16::try_from(at).ok()).map(FeatureId);
+        }
+    }
+
+    /// Computes the features that the worker is asked to compute of every event.
+    pub(super) fn observe(
+        &mut self,
+        event: &Event,
+        moment: decide::Moment,
+        exclude: Option<engine::history::Key>,
+    ) {
+        let Self { in_force, scratch, locks, observe, observed, .. } = self;
+        let case = Case { rules: &in_force.rules, event, moment, exclude };
+        observed.clear();
+        // Of an event that it does not speak of a feature has no value: and none may be left in the frame, where
+        // `apply` looks for captured ones.
+        let features = &in_force.rules.typed.features;
+        let speaks = |id: &FeatureId| {
+            let domain = features.get(id.index()).map(|it| &it.domain);
+            domain.zip(event.event_type).is_some_and(|(domain, of)| domain.contains(&of))
+        };
+        for id in observe {
+            let value = id.filter(speaks).map(|id| decide::feature(case, id, &mut locks.guards, scratch));
+            observed.push(value.unwrap_or_default());
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! An event and what was decided of it.
+
+use engine::decision::{Fallback, Flags};
+use engine::event::Event;
+use engine::words::Ruling;
+use prost::Message;
+use rules::past::Outcome;
+use rules::program::{Alert, EffectRef, Hit};
+use rules::time::Micros;
+use rules::typed::{FeatureId, RuleId, RuleSet, Severity};
+use rules::value::Value;
+
+use super::row;
+use super::value::{put_value, take_value};
+
+/// An event and what was decided of it: the part that must be equal between live, replay and re-derivation. A record
+/// of kind `event` is the same without a decision: its outcome is none.
+///
+/// Fields from 64 on stand last in the bytes. They are places, which may differ between live and replay, and belong to
+/// no digest.
+#[derive(Clone, PartialEq, Message)]
+pub struct Decided {
+    /// The event's id.
+    #[prost(string, tag = "1")]
+    pub id: String,
+    /// Event time as sent or stamped, microseconds UTC.
+    #[prost(sfixed64, tag = "2")]
+    pub time: i64,
+    /// Whether the caller sent it.
+    #[prost(bool, tag = "3")]
+    pub time_given: bool,
+    /// The event's type and fields: see the module `row`.
+    #[prost(bytes = "vec", tag = "4")]
+    pub row: Vec<u8>,
+    /// What the caller added for itself, JSON.
+    #[prost(string, tag = "5")]
+    pub extra: String,
+    /// The event that this one decides again; empty = none.
+    #[prost(string, tag = "6")]
+    pub recheck_of: String,
+    /// Of the body as received: BLAKE3, 128 bits.
+    #[prost(bytes = "vec", tag = "7")]
+    pub body_digest: Vec<u8>,
+    /// Captured values: for each 16 bytes of its feature's definition hash, then the value (see `put_value`).
+    #[prost(bytes = "vec", tag = "8")]
+    pub captured: Vec<u8>,
+    /// The outcome's number.
+    #[prost(uint32, tag = "9")]
+    pub outcome: u32,
+    /// The score in millionths.
+    #[prost(sint64, tag = "10")]
+    pub score_e6: i64,
+    /// Rules that hit, by index.
+    #[prost(uint32, repeated, tag = "11")]
+    pub hits: Vec<u32>,
+    /// What each of them contributes, in millionths.
+    #[prost(sint64, repeated, tag = "12")]
+    pub contributions_e6: Vec<i64>,
+    /// Alerts: the severity's number in the upper 8 bits, below it the effect that raised it (see `put_effect`).
+    #[prost(fixed64, repeated, tag = "13")]
+    pub alerts: Vec<u64>,
+    /// Effects that follow, packed likewise.
+    #[prost(fixed64, repeated, tag = "14")]
+    pub actions: Vec<u64>,
+    /// The challenge effect whose factors are asked for, packed likewise; 0 = none.
+    #[prost(fixed64, tag = "15")]
+    pub factors: u64,
+    /// Features that the decision saw: for each 2 bytes of its index, then the value.
+    #[prost(bytes = "vec", tag = "16")]
+    pub features: Vec<u8>,
+    /// late 1, too late 2, warming 4.
+    #[prost(uint32, tag = "17")]
+    pub flags: u32,
+    /// 0 none, 1 the deadline passed.
+    #[prost(uint32, tag = "18")]
+    pub fallback: u32,
+    /// The rule set's hash.
+    #[prost(bytes = "vec", tag = "19")]
+    pub rule_set: Vec<u8>,
+    /// Of a recheck: where the event stands that it decides again. Its entities are the same.
+    #[prost(message, optional, tag = "64")]
+    pub original: Option<Original>,
+}
+
+/// Where an event stands in the histories of its entities.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Original {
+    /// When: its own time, or the edge of the allowed lateness.
+    #[prost(sfixed64, tag = "1")]
+    pub at: Micros,
+    /// Offset of its record.
+    #[prost(uint64, tag = "2")]
+    pub position: u64,
+}
+
+impl Decided {
+    /// Takes the event's part from an event.
+    pub fn set_event(&mut self, event: &Event, schema_version: u32) {
+        self.id.clone_from(&event.id);
+        self.time = event.time;
+        self.time_given = event.time_given;
+        self.row.clear();
+        row::encode(event, schema_version, &mut self.row);
+        self.extra.clone_from(&event.extra);
+        self.recheck_of.clear();
+        self.recheck_of.push_str(event.recheck_of.as_deref().unwrap_or_default());
+    }
+
+    /// Takes the digest of the body as received.
+    pub fn set_digest(&mut self, digest: &[u8; 16]) {
+        self.body_digest.clear();
+        self.body_digest.extend_from_slice(digest);
+    }
+
+    /// Takes the captured values.
+    pub fn set_captured(&mut self, captured: &[(FeatureId, Value)], rules: &RuleSet) {
+        self.captured.clear();
+        for (id, value) in captured {
+            if let Some(feature) = rules.features.get(id.index()) {
+                self.captured.extend_from_slice(&feature.hash);
+                put_value(*value, &mut self.captured);
+            }
+        }
+    }
+
+    /// Takes what was decided, under the rule set of this hash.
+    pub fn set_ruling(&mut self, ruling: &Ruling, rule_set: &[u8; 32]) {
+        let Ruling { verdict, recorded, flags, fallback } = ruling;
+        self.outcome = verdict.outcome as u32;
+        self.score_e6 = verdict.score_e6;
+        self.hits.clear();
+        self.hits.extend(verdict.hits.iter().map(|hit| u32::from(hit.rule.0)));
+        self.contributions_e6.clear();
+        self.contributions_e6.extend(verdict.hits.iter().map(|hit| hit.contribution_e6));
+        self.alerts.clear();
+        self.alerts.extend(verdict.alerts.iter().map(|alert| put_alert(*alert)));
+        self.actions.clear();
+        self.actions.extend(verdict.actions.iter().map(|action| put_effect(*action)));
+        self.factors = verdict.factors.map_or(0, put_effect);
+        self.features.clear();
+        for (id, value) in recorded {
+            self.features.extend_from_slice(&id.0.to_le_bytes());
+            put_value(*value, &mut self.features);
+        }
+        self.flags = u32::from(flags.late) | u32::from(flags.too_late) << 1 | u32::from(flags.warming) << 2;
+        self.fallback = match fallback {
+            None => 0,
+            Some(Fallback::Deadline) => FALLBACK_DEADLINE,
+        };
+        self.rule_set.clear();
+        self.rule_set.extend_from_slice(rule_set);
+    }
+
+    /// Fills a ruling with what was decided.
+    pub fn ruling(&self, into: &mut Ruling) {
+        into.clear();
+        into.verdict.outcome = self.outcome().unwrap_or(Outcome::Block);
+        into.verdict.score_e6 = self.score_e6;
+        into.verdict.hits.extend(self.hits());
+        into.verdict.alerts.extend(self.alerts.iter().filter_map(|packed| take_alert(*packed)));
+        into.verdict.actions.extend(self.actions.iter().filter_map(|packed| take_effect(*packed)));
+        into.verdict.factors = take_effect(self.factors);
+        into.recorded.extend(self.features());
+        let flag = |bit: u32| self.flags >> bit & 1 == 1;
+        into.flags = Flags { late: flag(0), too_late: flag(1), warming: flag(2), repeated: false };
+        into.fallback = self.fallback();
+    }
+
+    /// Reads a message over this one, keeping its buffers.
+    ///
+    /// # Errors
+    /// If the bytes are not one.
+    pub fn read(&mut self, bytes: &[u8]) -> Result<(), prost::DecodeError> {
+        self.clear();
+        self.merge(bytes)
+    }
+
+    /// Fills an event with the one that was decided; none if the row is damaged.
+    pub fn event(&self, into: &mut Event) -> Option<()> {
+        row::decode(&self.row, into)?;
+        into.id.clone_from(&self.id);
+        into.time = self.time;
+        into.time_given = self.time_given;
+        into.extra.clone_from(&self.extra);
+        into.recheck_of = (!self.recheck_of.is_empty()).then(|| self.recheck_of.clone());
+        Some(())
+    }
+
+    /// The body's digest; none if it is not one.
+    pub fn digest(&self) -> Option<[u8; 16]> {
+        self.body_digest.as_slice().try_into().ok()
+    }
+
+    /// Makes the decision a fallback.
+    pub fn fall_back(&mut self, outcome: Outcome) {
+        self.outcome = outcome as u32;
+        self.fallback = FALLBACK_DEADLINE;
+    }
+
+    /// The outcome, if this version knows it.
+    pub fn outcome(&self) -> Option<Outcome> {
+        Outcome::from_number(u8::try_from(self.outcome).ok()?)
+    }
+
+    /// Why the outcome is not the rules' own.
+    pub fn fallback(&self) -> Option<Fallback> {
+        (self.fallback == FALLBACK_DEADLINE).then_some(Fallback::Deadline)
+    }
+
+    /// The hits in file order.
+    pub fn hits(&self) -> impl Iterator<Item = Hit> {
+        let both = self.hits.iter().zip(&self.contributions_e6);
+        both.filter_map(|(rule, contribution)| {
+            Some(Hit { rule: RuleId(u16::try_from(*rule).ok()?), contribution_e6: *contribution })
+        })
+    }
+
+    /// The captured values, each under its feature's definition hash.
+    pub fn captured(&self) -> impl Iterator<Item = ([u8; 16], Value)> {
+        let mut rest = self.captured.as_slice();
+        std::iter::from_fn(move || {
+            let (definition, after) = rest.split_first_chunk()?;
+            let (value, after) = take_value(after)?;
+            rest = after;
+            Some((*definition, value))
+        })
+    }
+
+    /// The recorded features.
+    pub fn features(&self) -> impl Iterator<Item = (FeatureId, Value)> {
+        let mut rest = self.features.as_slice();
+        std::iter::from_fn(move || {
+            let (id, after) = rest.split_first_chunk()?;
+            let (value, after) = take_value(after)?;
+            rest = after;
+            Some((FeatureId(u16::from_le_bytes(*id)), value))
+        })
+    }
+}
+
+/// The number of [`Fallback::Deadline`].
+const FALLBACK_DEADLINE: u32 = 1;
+
+fn put_alert(alert: Alert) -> u64 {
+    (alert.severity as u64) << 56 | put_effect(alert.effect)
+}
+
+fn take_alert(packed: u64) -> Option<Alert> {
+    let severity = match packed >> 56 {
+        0 => Severity::Low,
+        1 => Severity::Medium,
+        2 => Severity::High,
+        _ => Severity::Critical,
+    };
+    Some(Alert { severity, effect: take_effect(packed & ((1 << 56) - 1))? })
+}
+
+/// An effect's place in 56 bits, never 0: 1 for a rule or 2 for a policy, then three times 16 bits.
+fn put_effect(effect: EffectRef) -> u64 {
+    let pack =
+        |tag: u64, a: u16, b: u16, c: u16| tag << 48 | u64::from(a) << 32 | u64::from(b) << 16 | u64::from(c);
+    match effect {
+        EffectRef::Rule(rule, at) => pack(1, rule.0, at, 0),
+        EffectRef::Policy(policy, line, at) => pack(2, policy, line, at),
+    }
+}
+
+/// The effect that [`put_effect`] packed; none for 0 and for what this version does not know.
+#[expect(clippy::cast_possible_truncation, reason = "sixteen bits at a time")]
+fn take_effect(packed: u64) -> Option<EffectRef> {
+    let (a, b, c) = ((packed >> 32) as u16, (packed >> 16) as u16, packed as u16);
+    match packed >> 48 {
+        1 => Some(EffectRef::Rule(RuleId(a), b)),
+        2 => Some(EffectRef::Policy(a, b, c)),
+        _ => None,
+    }
+}

@@ -1,0 +1,405 @@
+//! Many threads over few entities, and everything that can happen to a decision: derived again on one thread, each is
+//! the one that was recorded. And with any one kind's lock released too early, some are not.
+//!
+//! `WEIR_EVENTS=1000000` says how many events; each test says with `--nocapture` what it did.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use engine::entity::{EntityKey, HashKey};
+use engine::event::{Amendment, Change, Event};
+use engine::lists::Membership;
+use engine::rates::Rates;
+use engine::rule_set::RuleSet;
+use rules::past::{Label, OperationResult};
+use rules::reference::generate::Choices;
+use rules::time::{DAY, MINUTE, Micros, SECOND};
+use stream::bundle::{Bundle, File};
+use stream::gate::{Admission, Deadline, Gate, Refused, Worker};
+use stream::journal::{Journal as _, Memory};
+use stream::snapshot::{self, DataDir, Extra};
+
+use crate::support::{check_verified, event};
+
+const SCHEMA: &str = r#"
+schema pay 1
+zone "UTC"
+currency EUR
+lateness 10m
+keep 2d
+entity user
+entity card shared
+entity device shared
+entity merchant shared
+event payment
+  user: user
+  card: card
+  device: device
+  merchant: merchant
+  payee: user?
+  mcc: text(4)?
+  amount: money
+"#;
+
+/// Of every kind a feature that every decision records, so that whoever missed a payment shows.
+const RULES: &str = r#"
+use schema pay
+list watched : user
+list risky   : text(4)
+feature user_1h     = count(payment) by user over 1h
+feature spent_1d    = sum(payment.amount) by user over 1d before where accepted
+feature usual       = mean(payment.amount) by user over 1d before
+feature unusual     = (amount - usual) / 1.00 EUR ?? 0
+feature odd_here    = count(payment) by merchant over 1h where unusual > 1
+feature received_1h = count(payment) by user via payee over 1h
+feature new_card    = first_seen(card) by user
+feature card_30m    = count(payment) by card over 30m
+feature users_of    = distinct(payment.user) by device over 1d
+feature device_1m   = count(payment) by device over 1m
+feature merchant_1m = count(payment) by merchant over 1m
+feature sum_1h      = sum(payment.amount) by merchant over 1h
+feature shop_risk   = ratio(payment where label == fraud) by merchant over 1d delay 60s
+feature pair_1d     = count(payment) by (user, merchant) over 1d
+record user_1h, spent_1d, unusual, odd_here, new_card, card_30m, users_of, device_1m, merchant_1m, sum_1h,
+  shop_risk, pair_1d
+rule many "Many payments" on payment when user_1h > 5
+  then score +40, alert high once per user 10m, add user to watched for 1h
+rule seen "Watched" on payment when user in watched then challenge
+rule spent "Spends much" on payment when spent_1d + amount > 90.00 EUR then block
+rule risk "A risky kind of shop" on payment when mcc in risky then score +30
+policy
+  challenge when score >= 60
+  alert medium when score >= 30
+  deadline 30ms else block
+"#;
+
+const BASE: Micros = 1_767_600_000 * SECOND;
+/// Simulated time from one event to the next.
+const STEP: Micros = SECOND / 5;
+/// The idle leave memory only after a day of silence: so often the clock jumps.
+const SILENCES: u64 = 4;
+
+fn key() -> HashKey {
+    HashKey::new([9; 16])
+}
+
+fn bundle(rules: &str) -> Arc<Bundle> {
+    let file = |name: &str, text: &str| File { name: name.to_owned(), text: text.to_owned() };
+    Arc::new(Bundle { sources: vec![file("schema", SCHEMA), file("rules", rules)], ..Bundle::default() })
+}
+
+/// What the threads share.
+struct World {
+    gate: Gate,
+    journal: Memory,
+    /// Events so far, of all threads: simulated time follows it.
+    number: AtomicU64,
+    events: u64,
+    done: AtomicBool,
+}
+
+/// What a thread did.
+#[derive(Default, Debug)]
+struct Did {
+    decided: u64,
+    recorded: u64,
+    late: u64,
+    too_late: u64,
+    repeated: u64,
+    labels: u64,
+    rechecks: u64,
+    lists: u64,
+    fallbacks: u64,
+    fell_back_later: u64,
+    evicted: usize,
+    snapshots: u64,
+    activations: u64,
+}
+
+/// One thread's part.
+struct Hand<'a> {
+    world: &'a World,
+    /// Of the schema: the rules may change.
+    rules: Arc<RuleSet>,
+    worker: Worker,
+    dice: Choices,
+    thread: usize,
+    /// Its last events.
+    mine: Vec<Event>,
+    did: Did,
+}
+
+impl Hand<'_> {
+    /// Whether something happens that happens so often.
+    fn chance(&mut self, per_mille: usize) -> bool {
+        self.dice.below(1_000) < per_mille
+    }
+
+    fn run(mut self) -> Did {
+        loop {
+            let number = self.world.number.fetch_add(1, Ordering::Relaxed);
+            if self.world.events <= number {
+                return self.did;
+            }
+            self.event(number);
+            self.beside(number);
+        }
+    }
+
+    fn event(&mut self, number: u64) {
+        let jumps = number / (self.world.events / SILENCES).max(1);
+        let mut time = BASE + i64::try_from(number).unwrap() * STEP + i64::try_from(jumps).unwrap() * 3 * DAY;
+        if self.chance(10) {
+            time -= 5 * MINUTE;
+            self.did.late += 1;
+        } else if self.chance(10) {
+            time -= 25 * MINUTE;
+            self.did.too_late += 1;
+        }
+        let payment = self.payment(number, time);
+        if self.chance(10) {
+            self.world.gate.record(&payment, &mut self.worker).unwrap();
+            self.did.recorded += 1;
+        } else {
+            self.submit(&payment);
+        }
+        if self.mine.len() == 64 {
+            self.mine.remove(0);
+        }
+        self.mine.push(payment);
+    }
+
+    fn payment(&mut self, number: u64, time: Micros) -> Event {
+        let mut of = |count| self.dice.below(count);
+        let (user, card, device, merchant) = (of(200), of(50), of(20), of(10));
+        let mut fields = format!(
+            "user=u{user} card=c{card} device=d{device} merchant=m{merchant} amount={}",
+            100 + of(900)
+        );
+        if of(10) == 0 {
+            fields += &format!(" payee=u{}", of(200));
+        }
+        if of(2) == 0 {
+            fields += &format!(" mcc={}", 5_000 + of(10));
+        }
+        event(&self.rules.typed.schema, "payment", &format!("p-{}-{number}", self.thread), time, &fields)
+    }
+
+    fn submit(&mut self, payment: &Event) {
+        let deadline = match self.dice.below(1_000) {
+            0..10 => Deadline::By(Instant::now()),
+            10..20 => Deadline::By(Instant::now() + Duration::from_micros(200)),
+            20..200 => Deadline::Policy { since: Instant::now() },
+            _ => Deadline::Never,
+        };
+        let ticket = match self.world.gate.submit(payment, deadline, &mut self.worker) {
+            Ok(ticket) => ticket,
+            Err(Refused::RolesChanged(_) | Refused::OfRecheck(_) | Refused::EventUnknown(_)) => return,
+            Err(refused) => panic!("{refused}"),
+        };
+        self.did.decided += 1;
+        self.did.fallbacks += u64::from(ticket.ruling.fallback.is_some());
+        if matches!(deadline, Deadline::By(_)) {
+            let settled = self.world.gate.settle_blocking(ticket).unwrap();
+            self.did.fell_back_later += u64::from(!settled.durable);
+        }
+    }
+
+    /// What happens beside events.
+    fn beside(&mut self, number: u64) {
+        if self.chance(10) {
+            let again = self.mine[self.dice.below(self.mine.len())].clone();
+            self.did.repeated += 1;
+            self.submit(&again);
+        }
+        if self.chance(20) {
+            self.amend(number);
+        }
+        if self.chance(10) {
+            let original = &self.mine[self.dice.below(self.mine.len())];
+            let mut recheck = original.clone();
+            recheck.recheck_of = Some(original.id.clone());
+            recheck.id = format!("r-{}-{number}", self.thread);
+            recheck.time = original.time + MINUTE;
+            self.did.rechecks += 1;
+            self.submit(&recheck);
+        }
+        if self.chance(5) {
+            self.change_list();
+        }
+        if self.chance(2) {
+            self.did.evicted += self.world.gate.evict_idle();
+        }
+    }
+
+    fn amend(&mut self, number: u64) {
+        let of = self.mine[self.dice.below(self.mine.len())].id.clone();
+        let change = match self.dice.below(3) {
+            0 => Change::Label(Label::Fraud, Some("card_stolen".to_owned())),
+            1 => Change::Label(Label::Legitimate, None),
+            _ => Change::Result(OperationResult::Reversed),
+        };
+        let id = format!("a-{}-{number}", self.thread);
+        let amendment = Amendment { id, event_id: of, time: BASE, time_given: true, change };
+        match self.world.gate.amend(&amendment, None, &mut self.worker) {
+            Ok(_) => self.did.labels += 1,
+            // Before a silence of three days, and no journal is searched for what is not durable yet.
+            Err(Refused::EventUnknown(_)) => {}
+            Err(refused) => panic!("{refused}"),
+        }
+    }
+
+    fn change_list(&mut self) {
+        let gate = &self.world.gate;
+        let rules = gate.rules();
+        let user = format!("u{}", self.dice.below(200));
+        let entity = EntityKey::new(rules.typed.schema.kind("user").unwrap(), key().hash128(&user));
+        let list = rules::typed::ListId(0);
+        self.did.lists += 1;
+        match self.dice.below(16) {
+            0 => gate.put_value("risky", "5001", true).unwrap(),
+            1 => gate.put_value("risky", "5001", false).unwrap(),
+            2 => gate.put_rates(&Rates::new(rules.typed.schema.currency)).unwrap(),
+            3..9 => drop(gate.take_off_list(entity, list).unwrap()),
+            _ => {
+                let until = gate.clock().map(|clock| clock + MINUTE);
+                gate.put_on_list(entity, Membership { list, until, value: None }).unwrap();
+            }
+        }
+    }
+}
+
+fn world(events: u64, release: Option<&str>) -> World {
+    let journal = Memory::held();
+    let admission = Admission { queue_max: Some(Duration::MAX) };
+    let mut gate = Gate::begin(bundle(RULES), key(), Box::new(journal.clone()), admission).unwrap();
+    if let Some(kind) = release {
+        let kind = gate.rules().typed.schema.kind(kind).unwrap();
+        gate.release_early(kind);
+    }
+    World { gate, journal, number: AtomicU64::new(0), events, done: AtomicBool::new(false) }
+}
+
+/// A disk that is as slow as a disk is.
+fn disk(world: &World) {
+    while !world.done.load(Ordering::Acquire) {
+        world.journal.settle(world.journal.next());
+        thread::sleep(Duration::from_millis(1));
+    }
+    world.journal.settle(world.journal.next());
+}
+
+/// Snapshots, one after the other.
+fn snapshots(world: &World) -> Did {
+    let (folder, mut did) = (tempfile::tempdir().unwrap(), Did::default());
+    let dir = DataDir::open(folder.path()).unwrap();
+    while world.number.load(Ordering::Relaxed) < world.events {
+        snapshot::write(&dir, &world.gate, &Extra::new()).unwrap();
+        did.snapshots += 1;
+    }
+    did
+}
+
+/// Other thresholds after a third, and a rule more after two thirds.
+fn activations(world: &World) -> Did {
+    let other = RULES.replace("user_1h > 5", "user_1h > 3");
+    let more = format!("rule shop \"A busy shop\" on payment when merchant_1m > 3 then score +35\n{RULES}")
+        .replacen("use schema pay\n", "", 1);
+    let more = format!("use schema pay\n{more}");
+    let mut did = Did::default();
+    for (third, rules) in (1..).zip([other, more]) {
+        while world.number.load(Ordering::Relaxed) < third * world.events / 3 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        world.gate.activate(bundle(&rules)).unwrap();
+        did.activations += 1;
+    }
+    did
+}
+
+/// Lets so many threads take so many events; what all of them did.
+fn play(world: &World, threads: usize) -> Vec<Did> {
+    thread::scope(|scope| {
+        let disk = scope.spawn(|| disk(world));
+        let mut hands: Vec<_> = (0..threads)
+            .map(|thread| {
+                scope.spawn(move || {
+                    let worker = world.gate.worker(Vec::new());
+                    let dice = Choices::from_seed(thread as u64);
+                    Hand {
+                        world,
+                        rules: world.gate.rules(),
+                        worker,
+                        dice,
+                        thread,
+                        mine: Vec::new(),
+                        did: Did::default(),
+                    }
+                    .run()
+                })
+            })
+            .collect();
+        hands.push(scope.spawn(|| snapshots(world)));
+        hands.push(scope.spawn(|| activations(world)));
+        let did = hands.into_iter().map(|it| it.join().unwrap()).collect();
+        world.done.store(true, Ordering::Release);
+        disk.join().unwrap();
+        did
+    })
+}
+
+/// How many events, if the environment says; else so many.
+fn events(default: u64) -> u64 {
+    std::env::var("WEIR_EVENTS").ok().and_then(|it| it.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn sixteen_threads_decide_as_one_does() {
+    let world = world(events(20_000), None);
+    let start = Instant::now();
+    let all = play(&world, 16);
+    let sum = |of: fn(&Did) -> u64| all.iter().map(of).sum::<u64>();
+    let counts = [
+        ("decided", sum(|it| it.decided)),
+        ("recorded", sum(|it| it.recorded)),
+        ("late", sum(|it| it.late)),
+        ("too late", sum(|it| it.too_late)),
+        ("repeated", sum(|it| it.repeated)),
+        ("labels", sum(|it| it.labels)),
+        ("rechecks", sum(|it| it.rechecks)),
+        ("list changes", sum(|it| it.lists)),
+        ("fallbacks", sum(|it| it.fallbacks)),
+        ("fallbacks after the decision", sum(|it| it.fell_back_later)),
+        ("evicted", sum(|it| it.evicted as u64)),
+        ("snapshots", sum(|it| it.snapshots)),
+        ("activations", sum(|it| it.activations)),
+    ];
+    let took = start.elapsed();
+    let start = Instant::now();
+    let report = check_verified(&world.journal, key());
+    println!("{counts:?} in {took:?}; verified {} records in {:?}", report.records, start.elapsed());
+    for (what, count) in counts {
+        assert!(0 < count, "{what}");
+    }
+    assert!(sum(|it| it.decided) * 9 / 10 < report.derived);
+    assert!(sum(|it| it.fallbacks) <= report.fallbacks);
+}
+
+/// A test that cannot fail proves nothing: with one kind's lock released between decide and apply, decisions differ.
+#[test]
+fn a_lock_released_early_makes_differences() {
+    for kind in ["user", "card", "device", "merchant"] {
+        let differs = |_| {
+            let world = world(events(20_000) / 10, Some(kind));
+            play(&world, 16);
+            let report = stream::fold::verify(&mut *world.journal.cursor(0).unwrap(), key()).unwrap();
+            if let Some(first) = report.differences.first() {
+                println!("without the lock of `{kind}`: {} differ, the first: {first}", report.different);
+            }
+            0 < report.different
+        };
+        assert!((0..10).any(differs), "ten runs without the lock of `{kind}` and nothing amiss");
+    }
+}
