@@ -29,6 +29,7 @@ use tokio::sync::watch;
 
 pub use care::{Stat, stat, verify};
 pub use error::JournalError;
+pub use frame::BODY_BYTES_MAX;
 #[cfg(feature = "test-support")]
 pub use memory::Memory;
 pub use meter::SyncTimes;
@@ -148,7 +149,7 @@ impl RecordKind {
 pub struct Entry<'a> {
     /// What it is.
     pub kind: RecordKind,
-    /// What it says.
+    /// What it says, at most [`BODY_BYTES_MAX`].
     pub body: &'a [u8],
     /// The hash of the id under which it is looked up.
     pub id: Option<u128>,

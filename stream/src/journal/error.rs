@@ -54,6 +54,14 @@ pub enum JournalError {
         /// The version of its frame.
         version: u8,
     },
+    /// A record is too long to be read again.
+    #[error("record {offset} is longer than {most} bytes: it was not written")]
+    TooLong {
+        /// The record.
+        offset: u64,
+        /// How long its body may be.
+        most: usize,
+    },
     /// The folder holds something else.
     #[error("`{folder}` is not a journal: it holds `{file}`; name another folder, or an empty one")]
     NotAJournal {

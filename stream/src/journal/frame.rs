@@ -25,6 +25,8 @@ pub(super) const FRAME_BYTES_MIN: usize = FIXED_BYTES + TRAILER_BYTES;
 pub(super) const OVERHEAD_BYTES: usize = FRAME_BYTES_MIN + ID_BYTES + 8 * ENTITY_BYTES;
 /// Longest frame: what a reader makes room for at most.
 pub(super) const FRAME_BYTES_MAX: usize = 1 << 28;
+/// Longest body of a record.
+pub const BODY_BYTES_MAX: usize = FRAME_BYTES_MAX - FRAME_BYTES_MIN - ID_BYTES - ENTITIES_MAX * ENTITY_BYTES;
 
 /// The record has an id.
 const WITH_ID: u8 = 1;
@@ -37,7 +39,7 @@ pub(super) fn encode(entry: &Entry<'_>, offset: u64, batch: u64, into: &mut Vec<
     let id_bytes = if entry.id.is_some() { ID_BYTES } else { 0 };
     let bytes = FRAME_BYTES_MIN + id_bytes + entities.len() * ENTITY_BYTES + entry.body.len();
     into.reserve(bytes);
-    // INVARIANT (frame size): who makes bodies bounds them; a longer frame would be read as damage, never as another.
+    // A body that is longer than any may be ends the journal before it is written: see `seal`.
     into.extend_from_slice(&u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes());
     into.extend_from_slice(&[0; 4]);
     into.extend_from_slice(&offset.to_le_bytes());
@@ -56,9 +58,10 @@ pub(super) fn encode(entry: &Entry<'_>, offset: u64, batch: u64, into: &mut Vec<
     into.extend_from_slice(&batch.to_le_bytes());
 }
 
-/// Adds the checksum to the frame at the front of the bytes, and gives it and what follows it; none at the end.
+/// Adds the checksum to the frame at the front of the bytes, and gives it and what follows it; none at the end, and
+/// where the frame is longer than any may be.
 pub(super) fn seal(bytes: &mut [u8]) -> Option<(Frame<'_>, &mut [u8])> {
-    let length = usize::try_from(length(bytes)?).ok()?;
+    let length = usize::try_from(length(bytes)?).ok().filter(|length| *length <= FRAME_BYTES_MAX)?;
     let (frame, rest) = bytes.split_at_mut_checked(length)?;
     let crc = checksum(frame)?;
     frame.get_mut(4..8)?.copy_from_slice(&crc.to_le_bytes());

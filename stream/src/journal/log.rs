@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use engine::entity::HashKey;
 
+use super::JournalError;
 use super::batch::{Batch, HEAD_BYTES, Head, HeadKey, Link, Role, boundary_after, link};
+use super::frame::{self, BODY_BYTES_MAX};
 use super::index::Index;
 use super::segment::{self, HEADER_BYTES, Header};
 use super::shelf::{Segment, Shelf};
 use super::survey::{Newest, Survey, Thorough};
-use super::{JournalError, frame};
 use crate::disk::Disk;
 
 /// How a journal is opened.
@@ -38,6 +39,8 @@ pub(super) struct Log {
     next: u64,
     /// D: everything below is on the disk.
     synced: u64,
+    /// Whether anything was written since the last sync.
+    dirty: bool,
     chain: Link,
     /// The number of the next batch.
     batch: u64,
@@ -64,15 +67,15 @@ impl Log {
         let shelf = Arc::new(survey.shelf(Arc::clone(&disk), next));
         note.into_iter().for_each(|note| shelf.note(note));
         let segment = shelf.segments().pop().ok_or_else(|| missing(&*disk))?;
-        let segment_bytes = opening.segment_bytes;
         let mut log = Self {
             shelf,
             segment,
             header,
-            segment_bytes,
+            segment_bytes: opening.segment_bytes,
             at,
             next,
             synced: next,
+            dirty: false,
             chain,
             batch,
             sealed: None,
@@ -100,6 +103,7 @@ impl Log {
             at: HEADER_BYTES as u64,
             next: 0,
             synced: 0,
+            dirty: false,
             chain: header.chain,
             batch: 0,
             sealed: None,
@@ -152,8 +156,10 @@ impl Log {
 
     /// Waits until everything that was written is on the disk.
     pub(super) fn sync(&mut self) -> Result<(), JournalError> {
-        self.segment.file.sync().map_err(JournalError::io("sync", &self.path()))?;
-        self.synced = self.next;
+        if self.dirty {
+            self.segment.file.sync().map_err(JournalError::io("sync", &self.path()))?;
+        }
+        (self.synced, self.dirty) = (self.next, false);
         Ok(())
     }
 
@@ -190,12 +196,16 @@ impl Log {
         if let Some(place) = batch.bytes.get_mut(..HEAD_BYTES) {
             place.copy_from_slice(&head.encode(&self.shelf.key, segment, at));
         }
-        self.segment.extend_index(|index| seal_frames(batch, at, index));
+        let sealed = self.segment.extend_index(|index| seal_frames(batch, at, index));
+        if sealed != batch.records {
+            return Err(JournalError::TooLong { offset: self.next + sealed, most: BODY_BYTES_MAX });
+        }
         let end = at + batch.bytes.len() as u64;
         let chain = link(&self.chain, &batch.bytes);
         let boundary = boundary_after(end);
         let fill = usize::try_from(boundary - end).unwrap_or_default();
         batch.bytes.resize(batch.bytes.len() + fill, 0);
+        self.dirty = true;
         self.segment.file.write_at(&batch.bytes, at).map_err(JournalError::io("write", &self.path()))?;
         (self.at, self.chain) = (boundary, chain);
         self.next += batch.records;
@@ -210,15 +220,18 @@ impl Log {
     }
 }
 
-/// Adds checksums to the frames of a batch that begins at a byte, and the records to the index.
-fn seal_frames(batch: &mut Batch, at: u64, index: &mut Index) {
+/// Adds checksums to the frames of a batch that begins at a byte, and the records to the index. Gives how many.
+fn seal_frames(batch: &mut Batch, at: u64, index: &mut Index) -> u64 {
+    let mut sealed = 0;
     let mut at = at + HEAD_BYTES as u64;
     let mut rest = batch.bytes.get_mut(HEAD_BYTES..).unwrap_or_default();
     while let Some((frame, after)) = frame::seal(rest) {
         index.push(&frame, at);
         at += frame.bytes().len() as u64;
+        sealed += 1;
         rest = after;
     }
+    sealed
 }
 
 /// Cuts what is torn, and writes again what is not known to be on the disk: a sync that failed before may have made

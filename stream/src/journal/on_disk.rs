@@ -266,9 +266,10 @@ impl Journal for OnDisk {
         let offset = buffer.batch.push(entry);
         let bytes = buffer.batch.bytes.len() - before;
         self.shared.next.store(offset + 1, Ordering::Release);
+        // Before the writer can take it, who gives it back.
+        self.shared.budget.add(bytes);
         let wake = std::mem::take(&mut buffer.waiting);
         drop(buffer);
-        self.shared.budget.add(bytes);
         if wake {
             self.shared.filled.notify_one();
         }
@@ -346,10 +347,15 @@ impl Shared {
         }
     }
 
-    /// Tells that everything below an offset may be answered.
+    /// Tells that everything below an offset may be answered, unless the journal has ended meanwhile.
     fn publish(&self, durable: u64) {
-        self.shelf.set_durable(durable);
-        self.progress.send_modify(|progress| progress.durable = durable);
+        self.progress.send_if_modified(|progress| {
+            if !progress.poisoned {
+                self.shelf.set_durable(durable);
+                progress.durable = durable;
+            }
+            !progress.poisoned
+        });
     }
 
     /// Ends the journal: nothing more becomes durable.

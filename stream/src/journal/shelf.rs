@@ -65,10 +65,16 @@ impl Segment {
     }
 
     /// Adds what was written to the index; only the writer does, and only to the segment that it writes.
-    pub(super) fn extend_index(&self, extend: impl FnOnce(&mut Index)) {
-        if let Lookup::Memory(index) = &mut *self.index.write() {
-            extend(index);
+    pub(super) fn extend_index(&self, extend: impl FnOnce(&mut Index) -> u64) -> u64 {
+        match &mut *self.index.write() {
+            Lookup::Memory(index) => extend(index),
+            Lookup::File(_) | Lookup::Unknown => 0,
         }
+    }
+
+    /// Whether its filter says that it has no record of an id.
+    fn lacks_id(&self, key: u64) -> bool {
+        matches!(&*self.index.read(), Lookup::File(index) if !index.may_have_id(key))
     }
 
     /// Bytes that its index takes in memory, but for the filter.
@@ -98,7 +104,6 @@ impl Segment {
                 let records = keys.newest_first(key).map(u64::from).filter(|record| *record < below);
                 found.extend(records.take(most));
             }
-            Lookup::File(index) if by == By::Id && !index.may_have_id(key) => {}
             Lookup::File(index) => index.newest_first(by, key, below, |record| {
                 found.push(record);
                 io::Result::Ok(found.len() < most)
@@ -167,8 +172,11 @@ impl Shelf {
         self.disk.path(&segment::name(segment.first))
     }
 
-    /// The byte at which a record's frame begins.
+    /// The byte at which a record's frame begins; none while nobody asked for the segment's index.
     pub(super) fn place(&self, segment: &Segment, offset: u64) -> Result<Option<u64>, JournalError> {
+        if !matches!(*segment.index.read(), Lookup::Unknown) {
+            self.check_index(segment)?;
+        }
         let place = segment.place(offset - segment.first);
         place.map_err(JournalError::io("read the index of", &self.path(segment)))
     }
@@ -228,6 +236,10 @@ impl Shelf {
         let mut bytes = Vec::new();
         for segment in self.segments().iter().rev().filter(|it| it.first < before) {
             self.resolve(segment)?;
+            if by == By::Id && segment.lacks_id(key) {
+                continue;
+            }
+            self.check_index(segment)?;
             let mut below = before - segment.first;
             loop {
                 let records = segment.candidates(by, key, below, at_once);
@@ -279,7 +291,7 @@ impl Shelf {
     }
 
     /// Looks for the index of a segment that nobody asked for yet, and builds it if it is missing or damaged.
-    pub(super) fn resolve(&self, segment: &Segment) -> Result<(), JournalError> {
+    fn resolve(&self, segment: &Segment) -> Result<(), JournalError> {
         if !matches!(*segment.index.read(), Lookup::Unknown) {
             return Ok(());
         }
@@ -289,16 +301,39 @@ impl Shelf {
         }
         let path = self.disk.path(&index::file::name(segment.first));
         let opened = IndexFile::open(&*self.disk, segment.first);
-        *lookup = match opened.map_err(JournalError::io("read", &path))? {
-            Some(file) => Lookup::File(file),
-            None => {
-                self.note(format!("the index `{path}` is missing or damaged; it is built again"));
-                Lookup::Memory(self.index_of(segment)?)
-            }
-        };
+        if let Some(file) = opened.map_err(JournalError::io("read", &path))? {
+            *lookup = Lookup::File(file);
+            return Ok(());
+        }
+        *lookup = self.build_index(segment)?;
         drop(lookup);
         self.file_index(segment);
         Ok(())
+    }
+
+    /// Reads the lists of an index over once before they are used, and builds it again if they are damaged.
+    fn check_index(&self, segment: &Segment) -> Result<(), JournalError> {
+        let path = self.disk.path(&index::file::name(segment.first));
+        let failed = || JournalError::io("read", &path);
+        match &*segment.index.read() {
+            Lookup::File(file) if !file.is_whole().map_err(failed())? => {}
+            _ => return Ok(()),
+        }
+        let mut lookup = segment.index.write();
+        match &*lookup {
+            Lookup::File(file) if !file.is_whole().map_err(failed())? => {}
+            _ => return Ok(()),
+        }
+        *lookup = self.build_index(segment)?;
+        drop(lookup);
+        self.file_index(segment);
+        Ok(())
+    }
+
+    fn build_index(&self, segment: &Segment) -> Result<Lookup, JournalError> {
+        let path = self.disk.path(&index::file::name(segment.first));
+        self.note(format!("the index `{path}` is missing or damaged; it is built again"));
+        Ok(Lookup::Memory(self.index_of(segment)?))
     }
 
     fn index_of(&self, segment: &Segment) -> Result<Index, JournalError> {

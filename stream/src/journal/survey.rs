@@ -51,7 +51,9 @@ pub(super) struct Survey {
 pub(super) struct Newest {
     pub(super) first: u64,
     pub(super) file: Arc<dyn File>,
+    /// Empty where it is not needed.
     index: Index,
+    records: u64,
     /// Where what is good ends.
     pub(super) end: u64,
     /// Where the next batch begins.
@@ -96,9 +98,9 @@ impl Survey {
         // A segment is only begun once the one before was synced.
         let least = synced.max(if sealed.is_empty() { 0 } else { newest_first });
         let path = disk.path(&newest_name);
-        let chain = thorough == Thorough::Chain;
-        let (newest, synced) = Newest::scan(newest_file, &newest_header, least, chain, &path)?;
-        let next = newest_first + newest.index.places.len() as u64;
+        let what = Look { chain: thorough == Thorough::Chain, index: true };
+        let (newest, synced) = Newest::scan(newest_file, &newest_header, least, what, &path)?;
+        let next = newest_first + newest.records;
         if next < synced {
             let what = format!("it ends before record {next}, and those below {synced} were durable");
             return Err(JournalError::Damaged { file: path, at: newest.end, what });
@@ -205,9 +207,9 @@ fn check_sealed(
     if quick && ends_with(&**file, &key, first, after).map_err(JournalError::io("read", &path))? {
         return Ok(());
     }
-    let chain = thorough == Thorough::Chain;
-    let (found, _) = Newest::scan(Arc::clone(file), header, after.first, chain, &path)?;
-    let end = first + found.index.places.len() as u64;
+    let what = Look { chain: thorough == Thorough::Chain, index: false };
+    let (found, _) = Newest::scan(Arc::clone(file), header, after.first, what, &path)?;
+    let end = first + found.records;
     if !found.sealed {
         return damaged(found.end, "it is not the newest segment, and its end is missing");
     }
@@ -233,6 +235,15 @@ fn ends_with(file: &dyn File, key: &HeadKey, first: u64, after: &Header) -> std:
     Ok(seal.is_some_and(|seal| seal.next == after.first && link(&seal.chain, &bytes) == after.chain))
 }
 
+/// What is done with a segment besides looking at its checksums.
+#[derive(Clone, Copy)]
+struct Look {
+    /// The chain is followed.
+    chain: bool,
+    /// The index is built.
+    index: bool,
+}
+
 impl Newest {
     /// Reads a segment to its end, or to where it is torn. `synced` is the greatest D known so far; gives the greatest
     /// of all.
@@ -240,20 +251,30 @@ impl Newest {
         file: Arc<dyn File>,
         header: &Header,
         synced: u64,
-        check_chain: bool,
+        look: Look,
         path: &str,
     ) -> Result<(Self, u64), JournalError> {
         let failed = || JournalError::io("read", path);
         let mut walk = Walk::new(Arc::clone(&file), HeadKey::new(header.key), header.first);
-        let mut scan =
-            Scan { file, path, header, index: Index::default(), heads: Vec::new(), synced, good: walk.at() };
+        let mut scan = Scan {
+            file,
+            path,
+            header,
+            index: Index::default(),
+            heads: Vec::new(),
+            synced,
+            good: walk.at(),
+            records: 0,
+        };
         let broken = loop {
             match walk.step().map_err(failed())? {
                 Found::End => break None,
                 Found::Bad(broken) => break Some(broken),
-                Found::Frame(at) => scan.index.push(&walk.current(), at),
-                Found::Head(head) => scan.head(walk.batch_at(), head, check_chain)?,
+                Found::Frame(at) if look.index => scan.index.push(&walk.current(), at),
+                Found::Frame(_) => {}
+                Found::Head(head) => scan.head(walk.batch_at(), head, look.chain)?,
             }
+            scan.records = walk.next_record() - header.first;
             scan.good = walk.at();
         };
         if let Some(broken) = &broken {
@@ -275,6 +296,7 @@ struct Scan<'a> {
     path: &'a str,
     header: &'a Header,
     index: Index,
+    records: u64,
     /// The batches: where each begins.
     heads: Vec<(u64, Head)>,
     synced: u64,
@@ -334,6 +356,7 @@ impl Scan<'_> {
             sealed: last.is_some_and(|head| head.role == Role::Seal),
             file: self.file,
             index: self.index,
+            records: self.records,
         };
         Ok((newest, self.synced))
     }

@@ -9,7 +9,7 @@
 //! ```
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use xorf::{BinaryFuse8, Descriptor, Filter as _};
 
@@ -42,6 +42,10 @@ pub(in super::super) struct IndexFile {
     entities: u64,
     /// None where there are no ids, or it could not be made.
     filter: Option<BinaryFuse8>,
+    /// Of the lists.
+    lists_crc: u32,
+    /// Whether the lists are as they were written, once somebody looked.
+    whole: OnceLock<bool>,
 }
 
 /// Which of the two sorted lists.
@@ -80,11 +84,12 @@ impl IndexFile {
         file.sync()?;
         disk.rename(&draft, &name(first))?;
         let [records, ids, entities] = counts;
-        Ok(Self { file: file.into(), records, ids, entities, filter })
+        let whole = OnceLock::from(true);
+        Ok(Self { file: file.into(), records, ids, entities, filter, lists_crc, whole })
     }
 
-    /// Opens the index of the segment that begins with a record, and reads it once over; none if it is not there, or
-    /// damaged.
+    /// Opens the index of the segment that begins with a record, and reads its filter; none if it is not there, or
+    /// damaged. The lists are looked at when they are first needed.
     pub(in super::super) fn open(disk: &dyn Disk, first: u64) -> io::Result<Option<Self>> {
         let file: Arc<dyn File> = match disk.open(&name(first)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -93,19 +98,28 @@ impl IndexFile {
         let mut header = [0; HEADER_BYTES];
         file.read_at(&mut header, 0)?;
         let Some(head) = Head::read(&header).filter(|it| it.first == first) else { return Ok(None) };
-        let lists_bytes = head.records * PLACE_BYTES as u64 + (head.ids + head.entities) * ROW_BYTES as u64;
-        let filter_at = HEADER_BYTES as u64 + lists_bytes;
+        let filter_at = HEADER_BYTES as u64 + lists_bytes(head.records, head.ids, head.entities);
         if file.bytes()? != filter_at + head.filter_bytes {
             return Ok(None);
         }
         let mut fingerprints = vec![0; usize::try_from(head.filter_bytes).map_err(io::Error::other)?];
         file.read_at(&mut fingerprints, filter_at)?;
-        let whole = crc32c::crc32c(&fingerprints) == head.filter_crc
-            && checksum(&*file, HEADER_BYTES as u64, lists_bytes)? == head.lists_crc;
+        let whole = crc32c::crc32c(&fingerprints) == head.filter_crc;
         let filter = (head.filter_bytes != 0)
             .then(|| BinaryFuse8 { descriptor: head.descriptor, fingerprints: fingerprints.into() });
-        let Head { records, ids, entities, .. } = head;
-        Ok(whole.then_some(Self { file, records, ids, entities, filter }))
+        let Head { records, ids, entities, lists_crc, .. } = head;
+        let whole = whole.then(OnceLock::new);
+        Ok(whole.map(|whole| Self { file, records, ids, entities, filter, lists_crc, whole }))
+    }
+
+    /// Whether the lists are as they were written: read over once.
+    pub(in super::super) fn is_whole(&self) -> io::Result<bool> {
+        if let Some(whole) = self.whole.get() {
+            return Ok(*whole);
+        }
+        let bytes = lists_bytes(self.records, self.ids, self.entities);
+        let whole = checksum(&*self.file, HEADER_BYTES as u64, bytes)? == self.lists_crc;
+        Ok(*self.whole.get_or_init(|| whole))
     }
 
     /// How many records the segment has.
@@ -166,6 +180,10 @@ impl IndexFile {
         let [a, b, c, d, e, f, g, h, rest @ ..] = bytes;
         Ok((u64::from_le_bytes([a, b, c, d, e, f, g, h]), u64::from(u32::from_le_bytes(rest))))
     }
+}
+
+fn lists_bytes(records: u64, ids: u64, entities: u64) -> u64 {
+    records * PLACE_BYTES as u64 + (ids + entities) * ROW_BYTES as u64
 }
 
 fn filter_of(ids: &[(u64, u32)]) -> Option<BinaryFuse8> {

@@ -201,3 +201,17 @@ fn a_record_exchanged_for_another_breaks_the_chain() {
     let error = verify(&disk).unwrap_err().to_string();
     assert!(error.contains("the chain is broken"), "{error}");
 }
+
+#[test]
+fn a_record_that_could_not_be_read_again_is_not_written() {
+    let disk = Simulated::new(1);
+    let mut log = open(&disk, 1 << 20).unwrap();
+    let mut batch = Batch::new(0, 0);
+    push(&mut batch);
+    let body = vec![0; crate::journal::BODY_BYTES_MAX + 5000];
+    batch.push(&Entry { kind: RecordKind::Event, body: &body, id: None, entities: &[], received_at: 0 });
+    let error = log.write(&mut batch).unwrap_err();
+    assert!(matches!(error, JournalError::TooLong { offset: 1, .. }), "{error}");
+    drop(log);
+    assert_eq!(open(&disk, 1 << 20).unwrap().next(), 0);
+}
