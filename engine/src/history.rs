@@ -18,6 +18,7 @@ mod long;
 #[cfg(test)]
 mod plain;
 mod plan;
+mod sheet;
 mod short;
 mod table;
 mod tree;

@@ -34,9 +34,9 @@ impl Long {
         let Some(lane) = plan.lanes.get(part.lane) else { return limbs };
         let words = lane.words();
         let Some(limbs_used) = limbs.get_mut(..words) else { return limbs };
-        match window.upper {
+        match window.upper.zip(part.upper) {
             None => limbs_used.copy_from_slice(self.total.get(lane.at..lane.at + words).unwrap_or(&[0; 4])),
-            Some(upper) => self.add_below(question, upper, part.upper, limbs_used, lane::add),
+            Some((upper, at)) => self.add_below(question, upper, at, limbs_used, lane::add),
         }
         self.add_below(question, window.lower, part.lower, limbs_used, lane::subtract);
         if let Some((block, row)) = moment.exclude.and_then(|key| self.inside(plan, window, moment, key)) {
@@ -54,8 +54,7 @@ impl Long {
         add: fn(&mut [i128], &[i128]),
     ) {
         let spot = self.spot(question.plan, question.edges, edge, question.moment.at);
-        let Some(edge) = question.plan.edges.get(edge) else { return };
-        let below = self.below(question.edges, edge, spot);
+        let below = self.below(question.edges, spot);
         add(limbs, below.get(at..at + limbs.len()).unwrap_or(&[]));
     }
 

@@ -6,15 +6,17 @@ use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 
 use super::plan::Plan;
+use super::sheet::Sheet;
 use super::tree::NONE;
 
 /// Scratch of one (entity, event): where the edges of the windows lie in its history. [`Edges::begin`] before the
 /// first view of every event, and again after the history has changed. Reused, it allocates nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Edges {
-    spots: Vec<Spot>,
+    pub(crate) spots: Vec<Spot>,
     /// Totals below those edges that lie apart from their cursors.
-    apart: Vec<i128>,
+    pub(crate) apart: Vec<i128>,
+    pub(crate) sheet: Sheet,
     values: HashSet<i64, FixedState>,
     pair: Option<Box<Self>>,
 }
@@ -47,15 +49,22 @@ impl Edges {
     #[inline]
     pub fn begin(&mut self) {
         self.spots.clear();
+        self.sheet.known = false;
+    }
+
+    /// Room for the edges of a plan.
+    #[inline]
+    pub(crate) fn room(&mut self, plan: &Plan) {
+        if self.spots.len() != plan.edges.len() {
+            self.spots.clear();
+            self.spots.resize(plan.edges.len(), Spot::UNKNOWN);
+        }
     }
 
     /// Where an edge lies, if that is known.
     #[inline]
     pub(crate) fn found(&mut self, plan: &Plan, edge: usize) -> Option<Spot> {
-        if self.spots.len() != plan.edges.len() {
-            self.spots.clear();
-            self.spots.resize(plan.edges.len(), Spot::UNKNOWN);
-        }
+        self.room(plan);
         self.spots.get(edge).copied().filter(|spot| spot.block != NONE)
     }
 

@@ -40,6 +40,19 @@ impl Lane {
         }
     }
 
+    /// Adds its total over some rows.
+    #[inline]
+    pub(crate) fn add_to(&self, table: &Table, rows: Range<usize>, to: &mut Limbs) {
+        let [low, ..] = to;
+        match self.value {
+            Value::Count => *low = low.wrapping_add(i128::from(count(table, self.bit, rows))),
+            Value::Sum(ColumnType::Integer, column) => {
+                *low = low.wrapping_add(sum(table, self.bit, column, rows));
+            }
+            _ => add(to, &self.total_of_limbs(table, rows)),
+        }
+    }
+
     /// Its total over some rows.
     #[inline]
     pub(crate) fn total(&self, table: &Table, rows: Range<usize>) -> Limbs {

@@ -45,6 +45,9 @@ pub(crate) struct Long {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Cursor {
     threshold: Micros,
+    /// The time of the row that it stands at; at the end of the tail the greatest of all. Until an edge is there, the
+    /// block need not be fetched to see that nothing moves.
+    next: Micros,
     block: u32,
     row: usize,
 }
@@ -62,7 +65,7 @@ impl Long {
     /// Of the rows of a short history.
     pub(crate) fn new(plan: &Plan, rows: &Table) -> Self {
         let tree = Tree::new(plan);
-        let cursor = Cursor { threshold: Micros::MIN, block: tree.head(), row: 0 };
+        let cursor = Cursor { threshold: Micros::MIN, next: Micros::MAX, block: tree.head(), row: 0 };
         let mut long = Self {
             tree,
             total: vec![0; plan.totals].into(),
@@ -122,8 +125,13 @@ impl Long {
                 *cursor = Cursor { block: right, row: cursor.row - at, ..*cursor };
             }
         }
-        for cursor in self.cursors.iter_mut().filter(|it| it.block == block && key.time <= it.threshold) {
-            cursor.row += 1;
+        for cursor in &mut self.cursors {
+            if cursor.threshold < key.time {
+                // A row between a cursor and the row that it stood at takes that row's place.
+                cursor.next = cursor.next.min(key.time);
+            } else if cursor.block == block {
+                cursor.row += 1;
+            }
         }
         self.delta.fill(0);
         tree::totals_of(plan, &self.tree.block(block).table, row..row + 1, &mut self.delta);
@@ -354,24 +362,28 @@ impl Long {
         if threshold <= cursor.threshold {
             return;
         }
-        let Some(below) = self.below.get_mut(edge.below.clone()) else { return };
         cursor.threshold = threshold;
+        if threshold < cursor.next {
+            return;
+        }
+        let Some(below) = self.below.get_mut(edge.below.clone()) else { return };
         let block = self.tree.block(cursor.block);
         let last = |table: &Table| table.last_key().map_or(Micros::MAX, |key| key.time);
         if threshold < last(&block.table) || block.next == NONE {
             cursor.row = pass(plan, edge, &block.table, cursor.row, threshold, below);
-            return;
+        } else {
+            let next = self.tree.block(block.next);
+            if threshold < last(&next.table) || next.next == NONE {
+                tree::add_rows(plan, &edge.taps, &block.table, cursor.row..block.table.len(), below);
+                cursor.block = block.next;
+                cursor.row = pass(plan, edge, &next.table, 0, threshold, below);
+            } else {
+                below.fill(0);
+                tree::add_taps(plan, &edge.taps, &self.dropped, below);
+                (cursor.block, cursor.row) = self.tree.seek(plan, threshold, &edge.taps, below);
+            }
         }
-        let next = self.tree.block(block.next);
-        if threshold < last(&next.table) || next.next == NONE {
-            tree::add_rows(plan, &edge.taps, &block.table, cursor.row..block.table.len(), below);
-            cursor.block = block.next;
-            cursor.row = pass(plan, edge, &next.table, 0, threshold, below);
-            return;
-        }
-        below.fill(0);
-        tree::add_taps(plan, &edge.taps, &self.dropped, below);
-        (cursor.block, cursor.row) = self.tree.seek(plan, threshold, &edge.taps, below);
+        cursor.next = self.tree.time_at(cursor.block, cursor.row);
     }
 
     /// Where an edge lies for an event at a time. A cursor is moved forward, or back within its block; farther back,
@@ -393,7 +405,7 @@ impl Long {
             if let Some(below) = self.below.get_mut(edge.below.clone()) {
                 tree::subtract_rows(plan, &edge.taps, table, row..cursor.row, below);
             }
-            *cursor = Cursor { threshold, row, ..*cursor };
+            *cursor = Cursor { threshold, next: self.tree.time_at(cursor.block, row), row, ..*cursor };
             Spot::at(cursor.block, row)
         } else {
             let below = edges.apart(plan, edge.below.clone());
@@ -406,10 +418,14 @@ impl Long {
         spot
     }
 
-    /// Totals below an edge whose spot is known.
-    pub(super) fn below<'a>(&'a self, edges: &'a Edges, edge: &Edge, spot: Spot) -> &'a [i128] {
-        let below = if spot.apart { edges.totals() } else { &self.below };
-        below.get(edge.below.clone()).unwrap_or(&[])
+    /// Totals below all edges' cursors.
+    pub(super) fn below_all(&self) -> &[i128] {
+        &self.below
+    }
+
+    /// Totals below all edges, of which that of this spot is right.
+    pub(super) fn below<'a>(&'a self, edges: &'a Edges, spot: Spot) -> &'a [i128] {
+        if spot.apart { edges.totals() } else { &self.below }
     }
 
     /// The history of a pair.

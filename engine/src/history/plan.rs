@@ -143,6 +143,10 @@ pub struct Plan {
     /// Words of all lanes' totals.
     pub(crate) totals: usize,
     pub(crate) edges: Vec<Edge>,
+    /// The edges, nearest first.
+    pub(crate) nearest: Vec<usize>,
+    /// The lanes that are tapped.
+    pub(crate) tapped: Vec<LaneTaps>,
     /// Words of all edges' totals.
     pub(crate) below: usize,
     /// Of what the least and the greatest are kept per block.
@@ -188,6 +192,16 @@ pub(crate) struct Tap {
     pub(crate) at: usize,
 }
 
+/// A lane, and the edges at which it is tapped, the nearest first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct LaneTaps {
+    pub(crate) lane: Lane,
+    /// Whether it counts flags of newest values, which only a long history sets.
+    pub(crate) flags: bool,
+    /// Each edge, and where the lane's total there stands among the totals of all edges.
+    pub(crate) taps: Vec<(usize, usize)>,
+}
+
 /// Of what the least and the greatest are kept per block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct ExtremeLane {
@@ -212,12 +226,25 @@ pub(crate) struct PairPlan {
     pub(crate) plan: Box<Plan>,
 }
 
-/// One part of a window's answer: a lane, and its taps at the window's edges.
+/// One part of a window's answer: a lane, and where its taps at the window's edges stand among the totals of all edges.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Part {
     pub(crate) lane: usize,
     pub(crate) lower: usize,
-    pub(crate) upper: usize,
+    pub(crate) upper: Option<usize>,
+}
+
+impl Part {
+    /// Moved from its place within its edges' totals to that among those of all.
+    fn settled(self, edges: &[Edge], lower: usize, upper: Option<usize>) -> Self {
+        let start = |edge: usize| edges.get(edge).map_or(0, |it| it.below.start);
+        let settle = |at: usize, edge: usize| at + start(edge);
+        Self {
+            lower: settle(self.lower, lower),
+            upper: self.upper.zip(upper).map(|(at, edge)| settle(at, edge)),
+            ..self
+        }
+    }
 }
 
 /// A window as it is answered.
@@ -278,6 +305,8 @@ impl Plan {
             lanes: Vec::new(),
             totals: 0,
             edges: Vec::new(),
+            nearest: Vec::new(),
+            tapped: Vec::new(),
             below: 0,
             extremes: Vec::new(),
             distincts: Vec::new(),
@@ -305,7 +334,32 @@ impl Plan {
             edge.below = plan.below..plan.below + words;
             plan.below += words;
         }
+        plan.settle();
         Ok(plan)
+    }
+
+    /// Puts edges and taps in the order in which a pass meets them, now that all are known.
+    fn settle(&mut self) {
+        let Self { edges, windows, .. } = self;
+        for window in windows {
+            let settle = |part: &mut Part| *part = part.settled(edges, window.lower, window.upper);
+            [&mut window.count, &mut window.sum, &mut window.squares].into_iter().flatten().for_each(settle);
+        }
+        self.nearest = (0..edges.len()).collect();
+        self.nearest.sort_by_key(|edge| edges.get(*edge).map(|it| it.distance));
+        let taps_of = |lane: usize| {
+            let edges = self.nearest.iter().filter_map(|at| Some((*at, self.edges.get(*at)?)));
+            edges.filter_map(move |(at, edge)| {
+                let tap = edge.taps.iter().find(|tap| tap.lane == lane)?;
+                Some((at, edge.below.start + tap.at))
+            })
+        };
+        let tapped = self.lanes.iter().enumerate().map(|(at, lane)| LaneTaps {
+            lane: *lane,
+            flags: self.distincts.iter().any(|it| Some(it.flag) == lane.bit),
+            taps: taps_of(at).collect(),
+        });
+        self.tapped = tapped.filter(|it| !it.taps.is_empty()).collect();
     }
 
     fn resolve(&mut self, window: &Window) -> Result<Resolved, PlanError> {
@@ -371,7 +425,7 @@ impl Plan {
     fn part(&mut self, bit: Option<Bit>, value: Value, lower: usize, upper: Option<usize>) -> Part {
         let lane = self.lane(bit, value);
         let lower = self.tap(lower, lane);
-        let upper = upper.map_or(0, |upper| self.tap(upper, lane));
+        let upper = upper.map(|upper| self.tap(upper, lane));
         Part { lane, lower, upper }
     }
 

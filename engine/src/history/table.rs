@@ -135,6 +135,13 @@ impl Table {
         self.column(TIME).partition_point(|time| time.cast_signed() <= threshold)
     }
 
+    /// The same, of the rows before `end`, looked for from there: near an edge that was just found.
+    #[inline]
+    pub(crate) fn rank_before(&self, threshold: Micros, end: usize) -> usize {
+        let newer = self.part(TIME, 0..end).iter().rev();
+        end - newer.take_while(|time| threshold < time.cast_signed()).count()
+    }
+
     /// How many rows stand before a key.
     pub(crate) fn place(&self, key: Key) -> usize {
         let first = self.rank(key.time.saturating_sub(1));

@@ -218,6 +218,12 @@ impl Tree {
         (path, at)
     }
 
+    /// The time of the row at a place; at the end of the tail the greatest of all.
+    pub(crate) fn time_at(&self, block: u32, row: usize) -> i64 {
+        let table = &self.block(block).table;
+        if row < table.len() { table.time(row) } else { i64::MAX }
+    }
+
     /// The row at a key.
     pub(crate) fn find(&self, key: Key) -> Option<(Path, u32, usize)> {
         let (path, block) = self.descend(key);

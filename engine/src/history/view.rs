@@ -4,7 +4,8 @@ use super::answer::Question;
 use super::edges::Edges;
 use super::exact::{SQUARE_LIMBS, SUM_LIMBS, Totals};
 use super::long::Long;
-use super::plan::{Plan, WindowId};
+use super::plan::{Part, Plan, Resolved, WindowId};
+use super::sheet::{self, Sheet};
 use super::short::Span;
 use super::table::Row;
 use super::{Extremes, Form, History, Key, Moment};
@@ -46,6 +47,9 @@ impl View<'_> {
     /// How many rows a window with need [`super::Need::Count`] holds.
     #[inline]
     pub fn count(&mut self, window: WindowId) -> u64 {
+        if let Some((window, sheet)) = self.sheet(window) {
+            return window.count.map_or(0, |part| u64::try_from(sheet.word(part)).unwrap_or(0));
+        }
         match self.ask(window) {
             Some(Asked::Short(span)) => span.count(),
             Some(Asked::Long(long, mut question)) => {
@@ -59,6 +63,9 @@ impl View<'_> {
     /// The sum of an integer column over a window with need [`super::Need::Sum`], at the column's scale.
     #[inline]
     pub fn sum(&mut self, window: WindowId) -> i128 {
+        if let Some((window, sheet)) = self.sheet(window) {
+            return window.sum.map_or(0, |part| sheet.word(part));
+        }
         match self.ask(window) {
             Some(Asked::Short(span)) => span.sum(),
             Some(Asked::Long(long, mut question)) => {
@@ -72,7 +79,13 @@ impl View<'_> {
 
     /// Count, sum and sum of squares, as far as the window's need asks for them.
     pub fn totals(&mut self, window: WindowId) -> Totals {
-        let ty = self.plan.resolved(window).map_or(super::ColumnType::Integer, |it| it.ty);
+        let (plan, ty) = (self.plan, self.plan.resolved(window).map_or(super::ColumnType::Integer, |it| it.ty));
+        if let Some((window, sheet)) = self.sheet(window) {
+            let limbs = |part: Option<Part>| part.map_or([0; SQUARE_LIMBS], |part| sheet.limbs(plan, part));
+            let [low, high, ..] = limbs(window.sum);
+            let count = count_of(limbs(window.count.filter(|_| window.need.counts())));
+            return Totals::from_parts(ty, count, [low, high], limbs(window.squares));
+        }
         match self.ask(window) {
             Some(Asked::Short(span)) => span.totals(),
             Some(Asked::Long(long, mut question)) => {
@@ -132,6 +145,23 @@ impl View<'_> {
             }
             None => {}
         }
+    }
+
+    /// The totals of all windows together, and this one's parts of them; none of a window over pairs, and where a row is
+    /// left out.
+    #[inline]
+    fn sheet(&mut self, window: WindowId) -> Option<(&Resolved, &Sheet)> {
+        let window = self.plan.resolved(window)?;
+        if window.pair.is_some() || self.moment.exclude.is_some() {
+            return None;
+        }
+        if !self.edges.sheet.known {
+            match &mut self.history.form {
+                Form::Short(table) => sheet::of_short(table, self.plan, self.edges, self.moment.at),
+                Form::Long(long) => sheet::of_long(long, self.plan, self.edges, self.moment.at),
+            }
+        }
+        Some((window, &self.edges.sheet))
     }
 
     /// Where a window is answered; none for one over pairs without rows.

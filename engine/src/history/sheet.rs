@@ -1,0 +1,98 @@
+//! What all windows of a history add up to at one moment, worked out together: a total per edge and lane, of which a
+//! window is one or the difference of two.
+//!
+//! Features of one entity are asked for one after the other, and nearly all of them in the end. So the first question
+//! pays for a single pass over the rows (or one move of the cursors), and each of the others for two loads.
+
+use rules::time::Micros;
+
+use super::edges::{Edges, Spot};
+use super::lane::{self, Limbs};
+use super::long::Long;
+use super::plan::{Part, Plan};
+use super::table::Table;
+
+/// The totals of the rows newer than each edge, in the lanes that are tapped there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sheet {
+    newer: Vec<i128>,
+    /// Whether they are those of this entity and event.
+    pub(crate) known: bool,
+}
+
+impl Sheet {
+    /// Room for the totals of a plan's edges.
+    fn begin(&mut self, plan: &Plan) -> &mut [i128] {
+        self.known = true;
+        if self.newer.len() != plan.below {
+            self.newer.resize(plan.below, 0);
+        }
+        &mut self.newer
+    }
+
+    /// The total of a window's part that is one word: a count, or the sum of integers.
+    #[inline]
+    pub(crate) fn word(&self, part: Part) -> i128 {
+        let at = |at: usize| self.newer.get(at).copied().unwrap_or(0);
+        at(part.lower).wrapping_sub(part.upper.map_or(0, at))
+    }
+
+    /// The total of a window's part.
+    pub(crate) fn limbs(&self, plan: &Plan, part: Part) -> Limbs {
+        let mut limbs = Limbs::default();
+        let words = plan.lanes.get(part.lane).map_or(0, lane::Lane::words);
+        let at = |at: usize| self.newer.get(at..at + words).unwrap_or(&[]);
+        lane::add(&mut limbs, at(part.lower));
+        if let Some(upper) = part.upper {
+            lane::subtract(&mut limbs, at(upper));
+        }
+        limbs
+    }
+}
+
+/// Fills the sheet of a short history: one pass from the newest row back finds the edges, and one over each lane's
+/// column makes its totals, each row looked at once.
+pub(crate) fn of_short(table: &Table, plan: &Plan, edges: &mut Edges, at: Micros) {
+    edges.room(plan);
+    let mut row = table.len();
+    for edge in &plan.nearest {
+        let distance = plan.edges.get(*edge).map_or(0, |it| it.distance);
+        row = table.rank_before(at.saturating_sub(distance), row);
+        edges.remember(*edge, Spot::at(0, row));
+    }
+    let Edges { spots, sheet, .. } = edges;
+    let newer = sheet.begin(plan);
+    for lane in plan.tapped.iter().filter(|it| !it.flags) {
+        let (mut total, mut end) = (Limbs::default(), table.len());
+        let words = lane.lane.words();
+        for (edge, at) in &lane.taps {
+            let start = spots.get(*edge).map_or(end, |spot| spot.row);
+            lane.lane.add_to(table, start..end, &mut total);
+            end = start;
+            let to = newer.get_mut(*at..at + words).unwrap_or(&mut []);
+            to.iter_mut().zip(total).for_each(|(to, total)| *to = total);
+        }
+    }
+}
+
+/// Fills the sheet of a long history: its cursors are moved to the edges.
+pub(crate) fn of_long(long: &mut Long, plan: &Plan, edges: &mut Edges, at: Micros) {
+    edges.room(plan);
+    for edge in 0..plan.edges.len() {
+        long.spot(plan, edges, edge, at);
+    }
+    let Edges { spots, apart, sheet, .. } = edges;
+    let newer = sheet.begin(plan);
+    for lane in &plan.tapped {
+        let words = lane.lane.words();
+        let total = long.total.get(lane.lane.at..lane.lane.at + words).unwrap_or(&[]);
+        for (edge, at) in &lane.taps {
+            let below = if spots.get(*edge).is_some_and(|it| it.apart) { &*apart } else { long.below_all() };
+            let below = below.get(*at..at + words).unwrap_or(&[]);
+            let to = newer.get_mut(*at..at + words).unwrap_or(&mut []);
+            for ((to, total), below) in to.iter_mut().zip(total).zip(below) {
+                *to = total.wrapping_sub(*below);
+            }
+        }
+    }
+}
