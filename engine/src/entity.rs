@@ -1,9 +1,7 @@
 //! Who an event is about: keys of entities, made from their ids under one secret key.
 
-use std::hash::Hasher as _;
-
 use rules::schema::KindId;
-use siphasher::sip128::{Hasher128 as _, SipHasher13};
+use siphasher::sip128::SipHasher13;
 
 /// Names one entity: its kind, and a 128-bit keyed hash of its id. It appears in no output and decides no order that
 /// anybody can see.
@@ -58,9 +56,7 @@ impl HashKey {
 
     /// SipHash-1-3 (Aumasson and Bernstein) of a text, 128 bits.
     pub fn hash128(self, text: &str) -> u128 {
-        let mut hasher = SipHasher13::new_with_key(&self.0);
-        hasher.write(text.as_bytes());
-        hasher.finish128().as_u128()
+        SipHasher13::new_with_key(&self.0).hash(text.as_bytes()).as_u128()
     }
 
     /// The lower 64 bits of [`HashKey::hash128`], as they stand in slots and histories.

@@ -27,6 +27,7 @@ mod view;
 pub use edges::Edges;
 pub use exact::Totals;
 use long::{Long, Trimmed};
+pub(crate) use plan::Part;
 pub use plan::{ColumnId, ColumnType, ConditionId, Need, Plan, PlanError, PlanInput, Window, WindowId};
 use rules::time::Micros;
 use smallvec::SmallVec;
@@ -214,6 +215,7 @@ impl History {
     /// it: of an event at `at`, `horizon <= at − plan.reach()`.
     pub fn trim(&mut self, plan: &Plan, horizon: Micros) {
         match &mut self.form {
+            Form::Short(table) if table.is_newer(horizon) => {}
             Form::Short(table) => table.drop_oldest(table.rank(horizon)),
             Form::Long(long) => {
                 if let Trimmed::Short(table) = long.trim(plan, horizon) {

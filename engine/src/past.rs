@@ -16,7 +16,7 @@ use crate::apply::load_row;
 use crate::event::Event;
 use crate::facts::Roles;
 use crate::history::{Edges, Key, Moment, View};
-use crate::plan::{FeaturePlan, WindowPlan};
+use crate::plan::{FeaturePlan, Own, WindowPlan};
 use crate::rollout::place_e6;
 use crate::rule_set::RuleSet;
 use crate::scan::{Matches, form, from_totals, ratio, with_own};
@@ -61,20 +61,20 @@ impl<S: DerefMut<Target = EntityState>> Source for Past<'_, S> {
     fn aggregate(&mut self, feature: FeatureId, frame: &mut Frame) -> Value {
         self.looks.computed += 1;
         let rules = self.rules;
-        let Some(Definition::Aggregate(aggregate)) =
-            rules.typed.features.get(feature.index()).map(|it| &it.definition)
-        else {
-            return Value::Missing;
-        };
-        let Some(program) = rules.program.aggregate(feature) else { return Value::Missing };
         let Some(plan) = rules.plan.features.get(feature.index()) else { return Value::Missing };
         let Some(whose) = plan.role().and_then(|role| self.whose(role, plan.pair(), frame)) else {
             return Value::Missing;
         };
         match plan {
-            FeaturePlan::Window(window) => self.window(aggregate, program, whose, window, frame),
-            FeaturePlan::Scan(window) => self.scan(aggregate, program, whose, window, frame),
-            FeaturePlan::Occurrence { at, .. } => self.occurrence(aggregate, program, whose, *at, frame),
+            FeaturePlan::Window(window) if window.batched && self.exclude.is_none() => {
+                self.batch(whose, window.role, frame);
+                frame.known(feature).unwrap_or_default()
+            }
+            FeaturePlan::Window(window) => self.window(feature, whose, window, frame),
+            FeaturePlan::Scan(window) => self.scan(feature, whose, window, frame).unwrap_or_default(),
+            FeaturePlan::Occurrence { at, .. } => {
+                self.occurrence(feature, whose, *at, frame).unwrap_or_default()
+            }
             FeaturePlan::Computed => Value::Missing,
         }
     }
@@ -127,16 +127,30 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
         Some(Whose { entity, kind, second })
     }
 
-    /// Whether the event being decided matches an aggregate over itself: its type, its roles and its `where`.
-    fn counts_itself(&self, aggregate: &Aggregate, program: &AggregateProgram, frame: &mut Frame) -> bool {
-        let same = |(by, via): (&FieldId, &FieldId)| {
-            by == via || (frame.field(*via).is_some() && self.roles.key_in(*by) == self.roles.key_in(*via))
+    /// Whether the event being decided counts in a window over itself.
+    #[inline]
+    fn counts_itself(&self, feature: FeatureId, own: &Own, frame: &mut Frame) -> bool {
+        let same = |(by, via): &(FieldId, FieldId)| {
+            frame.field(*via).is_some() && self.roles.key_in(*by) == self.roles.key_in(*via)
         };
-        !aggregate.before
-            && aggregate.delay.is_none()
-            && aggregate.of.contains(&frame.event_type)
-            && aggregate.by.iter().zip(&aggregate.via).all(same)
-            && program.matches(frame)
+        own.of.contains(&frame.event_type)
+            && own.same.iter().all(same)
+            && (!own.tested
+                || self.rules.program.aggregate(feature).is_some_and(|program| program.matches(frame)))
+    }
+
+    /// The argument of an aggregate over the event being decided.
+    #[inline]
+    fn argument(&self, feature: FeatureId, own: &Own, frame: &mut Frame) -> Option<i64> {
+        match own.field {
+            Some(field) => frame.field(field),
+            None => self.rules.program.aggregate(feature)?.argument(frame).to_slot(),
+        }
+    }
+
+    /// Of a ratio: whether the event being decided is counted above the line.
+    fn is_above(&self, feature: FeatureId, frame: &mut Frame) -> bool {
+        self.rules.program.aggregate(feature).is_some_and(|program| program.above(frame))
     }
 
     /// The windows of an entity at this moment.
@@ -151,77 +165,109 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
         })
     }
 
+    /// All features of a role that are answered together.
+    fn batch(&mut self, whose: Whose, role: FieldId, frame: &mut Frame) -> Option<()> {
+        let batch = self.rules.plan.batches.get(role.index())?;
+        self.looks.computed += (batch.len() as u64).saturating_sub(1);
+        let mut view = self.view(whose)?;
+        let totals = view.totals_together()?;
+        for item in batch {
+            let own = if !item.of.contains(&frame.event_type) {
+                0
+            } else if let Some(field) = item.sum {
+                frame.field(field).unwrap_or(0)
+            } else {
+                1
+            };
+            frame.set_feature(item.feature, Value::Exact(totals.word(item.part) + i128::from(own)));
+        }
+        Some(())
+    }
+
     /// A feature over a window whose rows are told by a bit.
-    fn window(
+    fn window(&mut self, feature: FeatureId, whose: Whose, plan: &WindowPlan, frame: &mut Frame) -> Value {
+        use AggregateFunction as F;
+        let counts = self.counts_itself(feature, &plan.own, frame);
+        let Some(mut view) = self.view(whose) else { return Value::Missing };
+        match plan.function {
+            F::Count => return Value::Exact(i128::from(view.count(plan.window)) + i128::from(counts)),
+            F::Sum if plan.form == Form::Exact => {
+                let past = view.sum(plan.window);
+                let own = if counts { self.argument(feature, &plan.own, frame) } else { None };
+                return Value::Exact(past + i128::from(own.unwrap_or(0)));
+            }
+            _ => {}
+        }
+        self.rarer_window(feature, whose, plan, counts, frame).unwrap_or_default()
+    }
+
+    /// The same for all other functions; none = missing.
+    fn rarer_window(
         &mut self,
-        aggregate: &Aggregate,
-        program: &AggregateProgram,
+        feature: FeatureId,
         whose: Whose,
         plan: &WindowPlan,
+        counts: bool,
         frame: &mut Frame,
-    ) -> Value {
+    ) -> Option<Value> {
         use AggregateFunction as F;
-        let own = self.counts_itself(aggregate, program, frame).then(|| program.argument(frame).to_slot());
-        let own_above = own.is_some() && aggregate.function == F::Ratio && program.above(frame);
         // An event without the argument is none of those that are summed or told apart.
-        let own_value = own.flatten();
-        let Some(mut view) = self.view(whose) else { return Value::Missing };
-        match aggregate.function {
-            F::Count => Value::Exact(i128::from(view.count(plan.window)) + i128::from(own.is_some())),
+        let own = if counts { self.argument(feature, &plan.own, frame) } else { None };
+        let aggregate = aggregate(self.rules, feature)?;
+        Some(match plan.function {
             F::Ratio => {
+                let own_above = counts && self.is_above(feature, frame);
+                let mut view = self.view(whose)?;
                 let above = plan.above.map_or(0, |it| view.count(it)) + u64::from(own_above);
-                ratio(above, view.count(plan.window) + u64::from(own.is_some()))
+                ratio(above, view.count(plan.window) + u64::from(counts))
             }
-            F::Sum if form(aggregate) == Form::Exact => {
-                Value::Exact(view.sum(plan.window) + i128::from(own_value.unwrap_or(0)))
-            }
-            F::Sum | F::Mean | F::Stddev => {
-                let mut totals = view.totals(plan.window);
-                own_value.into_iter().for_each(|value| totals.add(value));
+            F::Count | F::Sum | F::Mean | F::Stddev => {
+                let mut totals = self.view(whose)?.totals(plan.window);
+                own.into_iter().for_each(|value| totals.add(value));
                 from_totals(aggregate, &totals)
             }
             F::Min | F::Max => {
-                let extremes = with_own(view.extremes(plan.window), own_value, form(aggregate));
-                let end = extremes.map(|it| if aggregate.function == F::Min { it.min } else { it.max });
-                Value::from_slot(end, form(aggregate))
+                let extremes = with_own(self.view(whose)?.extremes(plan.window), own, plan.form);
+                let end = extremes.map(|it| if plan.function == F::Min { it.min } else { it.max });
+                Value::from_slot(end, plan.form)
             }
-            F::Distinct => Value::Exact(i128::from(view.distinct(plan.window, own_value))),
+            F::Distinct => Value::Exact(i128::from(self.view(whose)?.distinct(plan.window, own))),
             F::First => {
-                let first = view.first(plan.window).map(|(_, value)| value);
-                Value::from_slot(first, form(aggregate))
+                Value::from_slot(self.view(whose)?.first(plan.window).map(|(_, value)| value), plan.form)
             }
             F::FirstSeen => {
-                let Some(value) = program.argument(frame).to_slot() else { return Value::Missing };
+                let value = self.argument(feature, &plan.own, frame)?;
+                let mut view = self.view(whose)?;
                 // A value that adds one to the number of different ones was not there.
                 let (without, with) =
                     (view.distinct(plan.window, None), view.distinct(plan.window, Some(value)));
                 Value::Flag(with != without)
             }
             F::Last | F::TimeSince | F::Speed => {
-                let last = view.last(plan.window);
-                self.since(aggregate, program, last, frame)
+                let last = self.view(whose)?.last(plan.window);
+                self.since(aggregate, self.rules.program.aggregate(feature)?, last, frame)
             }
-        }
+        })
     }
 
     /// A feature whose condition reads the event being decided: every row of the window is looked at.
     fn scan(
         &mut self,
-        aggregate: &Aggregate,
-        program: &AggregateProgram,
+        feature: FeatureId,
         whose: Whose,
         plan: &WindowPlan,
         frame: &mut Frame,
-    ) -> Value {
+    ) -> Option<Value> {
         let rules = self.rules;
+        let (aggregate, program) = (aggregate(rules, feature)?, rules.program.aggregate(feature)?);
         let mut this = std::mem::take(&mut self.looks.row.this);
         program.prepare(&rules.program, frame, self, &mut this);
         frame.this.clone_from(&this);
         self.looks.row.this = this;
-        let own = self.counts_itself(aggregate, program, frame);
-        let Some(kind) = rules.plan.kinds.get(whose.kind.index()) else { return Value::Missing };
-        let Some(state) = self.states.get_mut(whose.entity) else { return Value::Missing };
-        let Some(edges) = self.looks.edges.get_mut(whose.entity) else { return Value::Missing };
+        let own = self.counts_itself(feature, &plan.own, frame);
+        let kind = rules.plan.kinds.get(whose.kind.index())?;
+        let state = self.states.get_mut(whose.entity)?;
+        let edges = self.looks.edges.get_mut(whose.entity)?;
         let moment = Moment { at: self.at, exclude: self.exclude };
         let mut view = state.history.view(&kind.history, edges, moment);
         if let Some(second) = whose.second {
@@ -237,11 +283,8 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
             }
         });
         let last = found.last;
-        match aggregate.function {
-            AggregateFunction::FirstSeen => {
-                let Some(value) = program.argument(frame).to_slot() else { return Value::Missing };
-                Value::Flag(!found.has(value))
-            }
+        Some(match aggregate.function {
+            AggregateFunction::FirstSeen => Value::Flag(!found.has(program.argument(frame).to_slot()?)),
             AggregateFunction::Last | AggregateFunction::TimeSince | AggregateFunction::Speed => {
                 self.since(aggregate, program, last, frame)
             }
@@ -251,28 +294,22 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
                 }
                 found.value(aggregate)
             }
-        }
+        })
     }
 
     /// A feature that keeps the last two occurrences.
-    fn occurrence(
-        &self,
-        aggregate: &Aggregate,
-        program: &AggregateProgram,
-        whose: Whose,
-        at: usize,
-        frame: &mut Frame,
-    ) -> Value {
-        let kept = self.states.get(whose.entity).and_then(|state| state.occurrences.get(at));
-        let Some(kept) = kept else { return Value::Missing };
+    fn occurrence(&self, feature: FeatureId, whose: Whose, at: usize, frame: &mut Frame) -> Option<Value> {
+        let rules = self.rules;
+        let (aggregate, program) = (aggregate(rules, feature)?, rules.program.aggregate(feature)?);
+        let kept = self.states.get(whose.entity)?.occurrences.get(at)?;
         let horizon = self.at.saturating_sub(self.rules.typed.schema.keep);
         let second = whose.second.unwrap_or(0);
         if aggregate.function == AggregateFunction::FirstSeen {
-            let Some(value) = program.argument(frame).to_slot() else { return Value::Missing };
-            return Value::Flag(!kept.seen(second, value, self.exclude, horizon));
+            let value = program.argument(frame).to_slot()?;
+            return Some(Value::Flag(!kept.seen(second, value, self.exclude, horizon)));
         }
         let last = kept.last(second, self.exclude, horizon);
-        self.since(aggregate, program, last, frame)
+        Some(self.since(aggregate, program, last, frame))
     }
 
     /// What `last`, `time_since` and `speed` make of the newest matching event.
@@ -296,6 +333,14 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
             }
             _ => Value::from_slot(Some(value), form(aggregate)),
         }
+    }
+}
+
+/// The aggregate that a feature is.
+fn aggregate(rules: &RuleSet, feature: FeatureId) -> Option<&Aggregate> {
+    match &rules.typed.features.get(feature.index())?.definition {
+        Definition::Aggregate(aggregate) => Some(aggregate),
+        Definition::Expr(_) => None,
     }
 }
 

@@ -5,13 +5,15 @@
 //! first asks for them, and remembered in the frame: at most once per event.
 //!
 //! Leaves and comparisons with constants are data (`condition`), so that a threshold rule is a few loads and
-//! compares; all else is one closure per form of the language. `compile` sorts the one from the other.
+//! compares; all else is one closure per form of the language. `compile` sorts the one from the other. Rules that are
+//! no more than a threshold are told together (`index`).
 
 mod aggregate;
 mod compile;
 mod condition;
 mod decide;
 mod frame;
+mod index;
 mod machine;
 mod node;
 mod round;

@@ -40,16 +40,16 @@ impl Lane {
         }
     }
 
-    /// Adds its total over some rows.
+    /// Its total over some rows, if it is of one word.
     #[inline]
-    pub(crate) fn add_to(&self, table: &Table, rows: Range<usize>, to: &mut Limbs) {
-        let [low, ..] = to;
+    pub(crate) fn word(&self, table: &Table, rows: Range<usize>) -> i128 {
         match self.value {
-            Value::Count => *low = low.wrapping_add(i128::from(count(table, self.bit, rows))),
-            Value::Sum(ColumnType::Integer, column) => {
-                *low = low.wrapping_add(sum(table, self.bit, column, rows));
+            Value::Count => i128::from(count(table, self.bit, rows)),
+            Value::Sum(ColumnType::Integer, column) => sum(table, self.bit, column, rows),
+            _ => {
+                let [low, ..] = self.total_of_limbs(table, rows);
+                low
             }
-            _ => add(to, &self.total_of_limbs(table, rows)),
         }
     }
 
@@ -95,14 +95,37 @@ pub(crate) fn count(table: &Table, bit: Option<Bit>, rows: Range<usize>) -> u64 
 /// The sum of an integer column over the rows that have a bit.
 #[inline]
 pub(crate) fn sum(table: &Table, bit: Option<Bit>, column: usize, rows: Range<usize>) -> i128 {
-    let values = table.part(column, rows.clone()).iter().map(|word| i128::from(word.cast_signed()));
+    let values = table.part(column, rows.clone());
     match bit {
-        None => values.fold(0, i128::wrapping_add),
+        None => sum_of(values.iter().copied()),
         Some(bit) => {
-            let words = table.part(bit.column, rows).iter().map(|word| word >> bit.shift & 1);
-            values.zip(words).fold(0, |sum, (value, bit)| sum.wrapping_add(if bit == 1 { value } else { 0 }))
+            let members = table.part(bit.column, rows);
+            sum_of(
+                values
+                    .iter()
+                    .zip(members)
+                    .map(|(value, word)| value & (word >> bit.shift & 1).wrapping_neg()),
+            )
         }
     }
+}
+
+/// Of so many values below [`SMALL_BITS`] bits in magnitude the sum fits 64 bits.
+const SMALL_ROWS: usize = 512;
+const SMALL_BITS: u32 = 54;
+
+/// The sum of values, each given as the bits of an i64. Amounts are small: they are added in 64 bits, several at a
+/// time, while it is watched that none is large; then the sum is made again in 128.
+#[inline]
+fn sum_of(values: impl ExactSizeIterator<Item = u64> + Clone) -> i128 {
+    let few = values.len() <= SMALL_ROWS;
+    let (sum, seen) = values.clone().fold((0_u64, 0_u64), |(sum, seen), value| {
+        (sum.wrapping_add(value), seen | value.wrapping_add(1 << SMALL_BITS))
+    });
+    if few && seen >> (SMALL_BITS + 1) == 0 {
+        return i128::from(sum.cast_signed());
+    }
+    values.fold(0, |sum: i128, value| sum.wrapping_add(i128::from(value.cast_signed())))
 }
 
 /// Adds a total to another, word by word. Wrapping, so that nothing from outside can make it panic. INVARIANT

@@ -164,7 +164,11 @@ impl Long {
                 continue;
             }
             let value = word(lane.column).cast_signed();
-            let newest = self.distincts.get_mut(at).and_then(|values| values.insert(value, key));
+            let horizon = self.horizon.saturating_add(lane.beyond);
+            let newest = self.distincts.get_mut(at).and_then(|values| {
+                values.forget(horizon);
+                values.insert(value, key)
+            });
             if newest.is_some_and(|newest| key < newest) {
                 continue;
             }
@@ -279,7 +283,15 @@ impl Long {
         if !single && self.horizon < self.stays_until {
             return Trimmed::Long;
         }
-        let newest = self.tree.block(head).table.last_key();
+        let table = &self.tree.block(head).table;
+        let newest = table.last_key();
+        if single {
+            // The newest row of which so few follow that they would be a short history.
+            let decides = table.len().checked_sub(plan.sizes.back + 1);
+            if decides.is_some_and(|row| self.horizon < table.time(row)) {
+                return Trimmed::Long;
+            }
+        }
         let leaves = newest.is_some_and(|newest| newest.time <= self.horizon);
         self.stays_until = newest.filter(|_| !single).map_or(Micros::MIN, |newest| newest.time);
         if !leaves && !single {
@@ -303,12 +315,6 @@ impl Long {
         let head = self.tree.pop_head(plan);
         let table = &self.tree.block(head).table;
         tree::totals_of(plan, table, 0..table.len(), &mut self.dropped);
-        for (lane, values) in plan.distincts.iter().zip(&mut self.distincts) {
-            for row in (0..table.len()).filter(|row| table.has(lane.bit, *row)) {
-                let value = table.word(lane.column, row).cast_signed();
-                values.drop_row(value, table.key(row), table.has(Some(lane.flag), row));
-            }
-        }
         for (pair, histories) in plan.pairs.iter().zip(&mut self.pairs) {
             for word in table.column(pair.column) {
                 let value = word.cast_signed();

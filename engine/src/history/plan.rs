@@ -2,6 +2,7 @@
 
 use rules::time::Micros;
 
+use super::distinct::Values;
 use super::lane::{Lane, Value};
 use super::layout::{Bit, Layout};
 
@@ -166,10 +167,18 @@ pub(crate) struct Sizes {
     pub(crate) back: usize,
     /// Rows of a long history's first block.
     pub(crate) first: usize,
-    /// Rows of its other blocks.
+    /// Most rows of its other blocks.
     pub(crate) block: usize,
     /// Children of a node.
     pub(crate) fan: usize,
+}
+
+impl Sizes {
+    /// Rows of a new block in a history of so many: an eighth, so that what has left the first block and what is not yet
+    /// in the last one stay a small part.
+    pub(crate) fn block_for(self, rows: usize) -> usize {
+        (rows / 8).next_power_of_two().clamp(self.first / 2, self.block)
+    }
 }
 
 /// The lengths in use (contract.md, Histories).
@@ -217,6 +226,10 @@ pub(crate) struct DistinctLane {
     pub(crate) column: usize,
     pub(crate) flag: Bit,
     pub(crate) mutable: bool,
+    /// How far its widest window reaches back.
+    pub(crate) reach: Micros,
+    /// How much farther the plan's widest does.
+    pub(crate) beyond: Micros,
 }
 
 /// Long histories keep one more history for each value of this column, of all windows over that pair.
@@ -315,11 +328,15 @@ impl Plan {
         };
         for (at, (condition, column)) in flags.into_iter().enumerate() {
             let mutable = condition.and_then(|it| plan.input.conditions.get(it.index())).copied();
+            let same = |it: &&Window| flagged(it) && it.condition == condition && it.column == column;
+            let reach = plan.input.windows.iter().filter(same).map(|it| it.over).max();
             plan.distincts.push(DistinctLane {
                 bit: condition.map(|it| Bit::new(it.index())),
                 column: plan.layout.value(column.unwrap_or(ColumnId(0))),
                 flag: Bit::new(plan.input.conditions.len() + at),
                 mutable: mutable.unwrap_or(false),
+                reach: reach.unwrap_or(0),
+                beyond: 0,
             });
         }
         // INVARIANT (row count): lane 0 counts all rows; its total is the first word.
@@ -340,6 +357,8 @@ impl Plan {
 
     /// Puts edges and taps in the order in which a pass meets them, now that all are known.
     fn settle(&mut self) {
+        let reach = self.reach();
+        self.distincts.iter_mut().for_each(|lane| lane.beyond = reach - lane.reach);
         let Self { edges, windows, .. } = self;
         for window in windows {
             let settle = |part: &mut Part| *part = part.settled(edges, window.lower, window.upper);
@@ -469,6 +488,14 @@ impl Plan {
         Ok(PairWindow { column, index, window: at })
     }
 
+    /// Which totals are a window's count, and its sum of integers.
+    pub(crate) fn parts(&self, window: WindowId) -> [Option<Part>; 2] {
+        self.resolved(window).map_or([None; 2], |it| {
+            let integers = it.ty == ColumnType::Integer;
+            [it.count.filter(|_| it.need == Need::Count), it.sum.filter(|_| integers && it.need == Need::Sum)]
+        })
+    }
+
     /// What it was made of.
     pub fn input(&self) -> &PlanInput {
         &self.input
@@ -496,15 +523,22 @@ impl Plan {
                 super::short::capacity_for(self, rows) * self.layout.width() * word
             };
         }
-        let blocks = 1 + rows.saturating_sub(self.sizes.first).div_ceil(self.sizes.block);
-        let slots = self.sizes.first + (blocks - 1) * self.sizes.block;
+        // On the whole the first block is half left, the last half filled, and one more is kept ready.
+        let block = self.sizes.block_for(rows);
+        let slots = rows + 2 * block;
+        let blocks = slots.div_ceil(block);
         let per_block = self.totals * size_of::<i128>() + self.extremes.len() * 3 * word + 8 * word;
-        // A hash table has a power of two of slots, of which at most 7/8 are used.
-        let table = (rows * 8).div_ceil(7).next_power_of_two() * super::distinct::BYTES_PER_SLOT;
+        let reach = self.reach().max(1).unsigned_abs();
+        let values = self.distincts.iter().map(|lane| {
+            // A row's value stays while its window reaches it; a block's go together.
+            let share = u128::from(lane.reach.unsigned_abs()) * rows as u128 / u128::from(reach);
+            Values::bytes_estimate(usize::try_from(share).unwrap_or(rows) + block)
+        });
+        let values: usize = values.sum();
         slots * self.layout.width() * word
             + blocks * per_block
             + (3 * self.totals + self.below) * size_of::<i128>()
-            + self.distincts.len() * table
+            + values
     }
 
     /// The farthest that any window reaches back from the current event; 0 without windows.

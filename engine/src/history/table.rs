@@ -129,21 +129,40 @@ impl Table {
         self.len().checked_sub(1).map(|last| self.key(last))
     }
 
+    /// Whether no row has `time <= threshold`.
+    #[inline]
+    pub(crate) fn is_newer(&self, threshold: Micros) -> bool {
+        self.column(TIME).first().is_none_or(|time| threshold < time.cast_signed())
+    }
+
     /// How many rows have `time <= threshold`: where the rows newer than it begin.
     #[inline]
     pub(crate) fn rank(&self, threshold: Micros) -> usize {
         self.column(TIME).partition_point(|time| time.cast_signed() <= threshold)
     }
 
-    /// The same, of the rows before `end`, looked for from there: near an edge that was just found.
+    /// [`Table::rank`] of the rows before `end`, for which edges are gone through from the newest row back: it lies a
+    /// few rows before the last one, or before all rows, or must be searched.
     #[inline]
     pub(crate) fn rank_before(&self, threshold: Micros, end: usize) -> usize {
-        let newer = self.part(TIME, 0..end).iter().rev();
-        end - newer.take_while(|time| threshold < time.cast_signed()).count()
+        let times = self.part(TIME, 0..end);
+        let newer = |time: &u64| threshold < time.cast_signed();
+        let near = times.iter().rev().take(4).take_while(|time| newer(time)).count();
+        match times.get(..end - near) {
+            Some(rest) if near == 4 && !rest.first().is_none_or(newer) => {
+                rest.partition_point(|time| !newer(time))
+            }
+            Some(_) if near == 4 => 0,
+            _ => end - near,
+        }
     }
 
     /// How many rows stand before a key.
     pub(crate) fn place(&self, key: Key) -> usize {
+        // In time order it comes last.
+        if self.last_key().is_none_or(|last| last < key) {
+            return self.len();
+        }
         let first = self.rank(key.time.saturating_sub(1));
         let same = self.rank(key.time);
         if first == same {
@@ -169,13 +188,13 @@ impl Table {
             return;
         }
         let capacity = usize::from(self.capacity);
-        let (start, end) = (usize::from(self.start), usize::from(self.end));
+        let (place, end) = (usize::from(self.start) + at, usize::from(self.end));
         for (column, word) in self.words.chunks_exact_mut(capacity).zip(row) {
-            if let Some(rows) = column.get_mut(start + at..=end) {
-                rows.rotate_right(1);
-                if let Some(first) = rows.first_mut() {
-                    *first = *word;
-                }
+            if place < end {
+                column.copy_within(place..end, place + 1);
+            }
+            if let Some(to) = column.get_mut(place) {
+                *to = *word;
             }
         }
         self.end += 1;

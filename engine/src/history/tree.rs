@@ -210,8 +210,14 @@ impl Tree {
         let mut at = self.root;
         for _ in 0..self.height {
             let node = self.node(at);
-            let found = node.last.partition_point(|last| below(*last));
-            let child = found.min(node.children.len().saturating_sub(1));
+            let rightmost = node.children.len().saturating_sub(1);
+            // In time order it is the rightmost.
+            let beside = rightmost.checked_sub(1).and_then(|at| node.last.get(at));
+            let child = if beside.is_none_or(|last| below(*last)) {
+                rightmost
+            } else {
+                node.last.partition_point(|last| below(*last))
+            };
             path.push(Step { node: at, child });
             at = node.children.get(child).copied().unwrap_or(self.tail);
         }
@@ -287,13 +293,14 @@ impl Tree {
     /// Links a new block behind another and moves the rows from `at` on into it.
     fn new_block(&mut self, plan: &Plan, left: u32, at: usize) -> u32 {
         let right = self.spare_blocks.pop().unwrap_or_else(|| {
-            let table = Table::new(plan.layout.width(), plan.sizes.block);
-            self.blocks.push(Block { table, prev: NONE, next: NONE });
+            self.blocks.push(Block { table: Table::default(), prev: NONE, next: NONE });
             id_of(self.blocks.len() - 1)
         });
+        let moved = self.block(left).table.len() - at;
+        let wanted = plan.sizes.block_for(self.rows);
         let mut table = std::mem::take(&mut self.block_mut(right).table);
-        if table.capacity() < plan.sizes.block {
-            table = Table::new(plan.layout.width(), plan.sizes.block);
+        if table.capacity() < (wanted / 2).max(2 * moved) {
+            table = Table::new(plan.layout.width(), wanted.max(2 * moved));
         }
         self.block_mut(left).table.move_tail(at, &mut table);
         let next = self.block(left).next;
@@ -463,8 +470,9 @@ impl Tree {
     /// Makes a block that was taken out available again. One keeps its room: in step as many leave as are begun.
     pub(crate) fn recycle(&mut self, plan: &Plan, block: u32) {
         let first = self.spare_blocks.is_empty();
+        let wanted = plan.sizes.block_for(self.rows);
         let table = &mut self.block_mut(block).table;
-        if first && table.capacity() == plan.sizes.block {
+        if first && (wanted / 2..=2 * wanted).contains(&table.capacity()) {
             table.clear();
         } else {
             *table = Table::default();

@@ -79,7 +79,8 @@ impl View<'_> {
 
     /// Count, sum and sum of squares, as far as the window's need asks for them.
     pub fn totals(&mut self, window: WindowId) -> Totals {
-        let (plan, ty) = (self.plan, self.plan.resolved(window).map_or(super::ColumnType::Integer, |it| it.ty));
+        let (plan, ty) =
+            (self.plan, self.plan.resolved(window).map_or(super::ColumnType::Integer, |it| it.ty));
         if let Some((window, sheet)) = self.sheet(window) {
             let limbs = |part: Option<Part>| part.map_or([0; SQUARE_LIMBS], |part| sheet.limbs(plan, part));
             let [low, high, ..] = limbs(window.sum);
@@ -151,8 +152,14 @@ impl View<'_> {
     /// left out.
     #[inline]
     fn sheet(&mut self, window: WindowId) -> Option<(&Resolved, &Sheet)> {
-        let window = self.plan.resolved(window)?;
-        if window.pair.is_some() || self.moment.exclude.is_some() {
+        let window = self.plan.resolved(window).filter(|it| it.pair.is_none())?;
+        Some((window, self.totals_together()?))
+    }
+
+    /// The totals of all windows together; none where a row is left out.
+    #[inline]
+    pub(crate) fn totals_together(&mut self) -> Option<&Sheet> {
+        if self.moment.exclude.is_some() {
             return None;
         }
         if !self.edges.sheet.known {
@@ -161,7 +168,7 @@ impl View<'_> {
                 Form::Long(long) => sheet::of_long(long, self.plan, self.edges, self.moment.at),
             }
         }
-        Some((window, &self.edges.sheet))
+        Some(&self.edges.sheet)
     }
 
     /// Where a window is answered; none for one over pairs without rows.

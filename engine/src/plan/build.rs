@@ -2,10 +2,11 @@
 //! them with those that ask the same.
 
 use super::{
-    Column, ColumnSource, Condition, FeaturePlan, KindPlan, OccurrencePlan, OccurrenceShape, Plan, Test,
-    WindowPlan,
+    Batched, Column, ColumnSource, Condition, FeaturePlan, KindPlan, OccurrencePlan, OccurrenceShape, Own,
+    Plan, Test, WindowPlan,
 };
 use crate::history::{self, ColumnId, ColumnType, ConditionId, Need, PlanError, PlanInput, WindowId};
+use crate::scan::form;
 use rules::schema::{EventTypeId, FieldId, KindId};
 use rules::time::Micros;
 use rules::typed::{Aggregate, AggregateFunction, Definition, Expr, ExprKind, FeatureId, RuleSet};
@@ -29,16 +30,46 @@ impl Plan {
             Definition::Expr(_) => FeaturePlan::Computed,
             Definition::Aggregate(aggregate) => plan_aggregate(FeatureId(id), aggregate, rules, &mut kinds),
         });
-        let features = features.collect();
+        let mut features: Vec<FeaturePlan> = features.collect();
         let captured =
             (0u16..).zip(&rules.features).filter(|(_, it)| it.captured).map(|(id, _)| FeatureId(id));
         let captured = captured.collect();
-        Ok(Self {
-            captured,
-            features,
-            kinds: kinds.into_iter().map(Builder::finish).collect::<Result<_, _>>()?,
-        })
+        let kinds: Vec<KindPlan> = kinds.into_iter().map(Builder::finish).collect::<Result<_, _>>()?;
+        let batches = batches(rules, &kinds, &mut features);
+        Ok(Self { captured, features, kinds, batches })
     }
+}
+
+/// The features of each role that are answered together, which are marked.
+fn batches(rules: &RuleSet, kinds: &[KindPlan], features: &mut [FeaturePlan]) -> Vec<Vec<Batched>> {
+    let mut batches = vec![Vec::new(); rules.schema.fields.len()];
+    for (id, feature) in (0u16..).map(FeatureId).zip(features) {
+        let FeaturePlan::Window(window) = feature else { continue };
+        let kind = rules.schema.role_kind(window.role).and_then(|kind| kinds.get(kind.index()));
+        let batch = batches.get_mut(window.role.index());
+        if let Some((batch, item)) = batch.zip(kind.and_then(|kind| batched(id, window, kind))) {
+            batch.push(item);
+            window.batched = true;
+        }
+    }
+    batches
+}
+
+/// A feature as it is answered together with others; none if that is not enough.
+fn batched(feature: FeatureId, window: &WindowPlan, kind: &KindPlan) -> Option<Batched> {
+    let WindowPlan { function, form, pair, own, .. } = window;
+    if pair.is_some() || own.tested || !own.same.is_empty() {
+        return None;
+    }
+    let [count, sum] = kind.history.parts(window.window);
+    let (part, sum) = match (function, form) {
+        (AggregateFunction::Count, _) => (count?, None),
+        // Of an event that is left out the argument is not asked for.
+        (AggregateFunction::Sum, Form::Exact) if own.of.is_empty() => (sum?, None),
+        (AggregateFunction::Sum, Form::Exact) => (sum?, Some(own.field?)),
+        _ => return None,
+    };
+    Some(Batched { feature, part, of: own.of.clone(), sum })
 }
 
 /// Plans one aggregate in the state of the entity that it looks at.
@@ -109,10 +140,14 @@ impl<'a> Builder<'a> {
         let need = need(aggregate.function);
         let span = (over, aggregate.delay);
         FeaturePlan::Window(WindowPlan {
+            function: aggregate.function,
+            form: form(aggregate),
+            own: own(aggregate),
             role,
             pair,
             window: self.add_window(all, argument, need, span, pair_column),
             above: above.map(|it| self.add_window(it, None, Need::Count, span, pair_column)),
+            batched: false,
         })
     }
 
@@ -129,7 +164,8 @@ impl<'a> Builder<'a> {
         self.keep_what_conditions_read(aggregate);
         let all = self.condition(condition(id, aggregate, None));
         let window = self.add_window(all, None, Need::Scan, (over, aggregate.delay), pair_column);
-        FeaturePlan::Scan(WindowPlan { role, pair, window, above: None })
+        let (function, form, own) = (aggregate.function, form(aggregate), own(aggregate));
+        FeaturePlan::Scan(WindowPlan { function, form, role, pair, window, above: None, own, batched: false })
     }
 
     fn occurrence(&mut self, id: FeatureId, aggregate: &Aggregate) -> usize {
@@ -255,6 +291,23 @@ fn condition(id: FeatureId, aggregate: &Aggregate, test: Option<Test>) -> Condit
         beside: aggregate.via.get(1).copied(),
         test,
         present: aggregate.argument.as_ref().filter(|it| it.optional).map(|it| source(id, it)),
+    }
+}
+
+/// When an event counts in a window over itself.
+fn own(aggregate: &Aggregate) -> Own {
+    if aggregate.before || aggregate.delay.is_some() {
+        return Own::default();
+    }
+    let pairs = aggregate.by.iter().copied().zip(aggregate.via.iter().copied());
+    Own {
+        of: aggregate.of.clone(),
+        same: pairs.filter(|(by, via)| by != via).collect(),
+        tested: aggregate.condition.is_some(),
+        field: aggregate.argument.as_ref().and_then(|it| match it.kind {
+            ExprKind::Field(field) => Some(field),
+            _ => None,
+        }),
     }
 }
 

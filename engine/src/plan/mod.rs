@@ -7,7 +7,7 @@
 
 use rules::schema::{EventTypeId, FieldId};
 use rules::time::Micros;
-use rules::typed::{Expr, FeatureId};
+use rules::typed::{AggregateFunction, Expr, FeatureId};
 use rules::value::Form;
 
 use crate::history::{self, ConditionId, WindowId};
@@ -26,6 +26,21 @@ pub struct Plan {
     pub features: Vec<FeaturePlan>,
     /// Features captured at every event, in the order in which they are computed.
     pub captured: Vec<FeatureId>,
+    /// By field: the features of the entity in this role that are answered together.
+    pub(crate) batches: Vec<Vec<Batched>>,
+}
+
+/// A count or an exact sum over a window without a `where` of its own: two loads and a subtraction once the entity's
+/// totals are known, so that all of a role are answered as soon as one is asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Batched {
+    pub(crate) feature: FeatureId,
+    /// Which totals.
+    pub(crate) part: history::Part,
+    /// The types of events that count themselves.
+    pub(crate) of: Vec<EventTypeId>,
+    /// Of a sum: the field that an event that counts itself adds; of a count none.
+    pub(crate) sum: Option<FieldId>,
 }
 
 /// The state of one kind's entities.
@@ -152,8 +167,12 @@ pub enum FeaturePlan {
 }
 
 /// A window over the history of the entity in a role.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WindowPlan {
+    /// What is computed of it.
+    pub function: AggregateFunction,
+    /// The form of what is summed, told apart or looked at.
+    pub form: Form,
     /// Whose history.
     pub role: FieldId,
     /// Of a pair: the other role, whose slot picks the rows.
@@ -162,6 +181,23 @@ pub struct WindowPlan {
     pub window: WindowId,
     /// Of a ratio: the window of those above the line.
     pub above: Option<WindowId>,
+    /// When the event being decided is in it.
+    pub own: Own,
+    /// Whether it is answered together with others of its role.
+    pub(crate) batched: bool,
+}
+
+/// When an event that is being decided counts in a window over itself. It is not among the rows yet.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Own {
+    /// The types that count; none where the window leaves the event out (`before`, `delay`).
+    pub of: Vec<EventTypeId>,
+    /// Pairs of roles that must name the same entity: that of the feature, and that in which past events match.
+    pub same: Vec<(FieldId, FieldId)>,
+    /// Whether there is a `where` to pass.
+    pub tested: bool,
+    /// The argument, where it is a field as it stands; otherwise the aggregate's program computes it.
+    pub field: Option<FieldId>,
 }
 
 impl FeaturePlan {

@@ -29,9 +29,9 @@ pub(super) struct FlagTest {
 /// `is missing` among them.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Test<T> {
-    operand: Operand,
-    range: Range<T>,
-    if_missing: Option<bool>,
+    pub(super) operand: Operand,
+    pub(super) range: Range<T>,
+    pub(super) if_missing: Option<bool>,
 }
 
 impl<T: Number> Test<T> {

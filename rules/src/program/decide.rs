@@ -2,6 +2,7 @@
 
 use super::compile::Compiler;
 use super::condition::Condition;
+use super::index::Index;
 use super::machine::Machine;
 use super::node::Node;
 use super::round::{exact_to_e6, real_to_e6, saturated};
@@ -25,6 +26,10 @@ pub(super) struct Decider {
 struct TypePlan {
     /// In file order, without those that are off.
     rules: Box<[RuleId]>,
+    /// Which of them hold, of those that are no more than a threshold.
+    index: Index,
+    /// The others: places in `rules`.
+    others: Box<[usize]>,
     policy: Option<u16>,
 }
 
@@ -46,6 +51,8 @@ struct Limits {
 }
 
 enum ScoreCode {
+    /// The same for every event, in millionths.
+    Const(i64),
     Exact(Node<i128>, u8),
     Real(Node<f64>),
 }
@@ -77,18 +84,17 @@ enum EffectKind {
 
 impl Decider {
     pub(super) fn compile(rules: &RuleSet, compiler: &Compiler<'_>) -> Self {
-        let types = (0..).map(EventTypeId).zip(&rules.schema.events).map(|(id, _)| TypePlan::of(id, rules));
+        let ids = (0..).map(RuleId).zip(&rules.rules);
+        let codes: Box<[_]> = ids.map(|(id, it)| RuleCode::compile(id, it, compiler)).collect();
+        let types = (0..).map(EventTypeId).zip(&rules.schema.events);
+        let types = types.map(|(id, _)| TypePlan::of(id, rules, &codes)).collect();
         Self {
-            rules: (0..)
-                .map(RuleId)
-                .zip(&rules.rules)
-                .map(|(id, it)| RuleCode::compile(id, it, compiler))
-                .collect(),
+            rules: codes,
             policies: (0..)
                 .zip(&rules.policies)
                 .map(|(at, it)| PolicyCode::compile(at, it, compiler))
                 .collect(),
-            types: types.collect(),
+            types,
         }
     }
 
@@ -96,7 +102,7 @@ impl Decider {
         verdict.clear();
         machine.frame.score_e6 = 0;
         let Some(plan) = self.types.get(machine.frame.event_type.index()) else { return };
-        let allowed = self.hit(&plan.rules, machine, verdict);
+        let allowed = self.hit(plan, machine, verdict);
         machine.frame.score_e6 = verdict.score_e6;
         for hit in 0..verdict.hits.len() {
             let rule = verdict.hits.get(hit).and_then(|hit| self.rules.get(hit.rule.index()));
@@ -114,38 +120,55 @@ impl Decider {
     }
 
     /// Fills hits and score; whether a live one says allow, so that no score counts.
-    fn hit(&self, rules: &[RuleId], machine: &mut Machine<'_>, verdict: &mut Verdict) -> bool {
-        let (mut score_e6, mut allowed) = (0_i128, false);
-        for &id in rules {
-            let Some(rule) = self.rules.get(id.index()) else { continue };
-            if !rule.hits(id, machine) {
-                continue;
-            }
-            // At most 2¹⁶ effects of 2⁶³, so that the sum cannot overflow: saturated once, its order does not matter.
-            let contribution: i128 = rule.scores.iter().map(|score| i128::from(score.eval(machine))).sum();
-            verdict.hits.push(Hit { rule: id, contribution_e6: saturated(contribution) });
-            if rule.live {
-                score_e6 += contribution;
-                allowed |= rule.allow;
+    fn hit(&self, plan: &TypePlan, machine: &mut Machine<'_>, verdict: &mut Verdict) -> bool {
+        let mut held = std::mem::take(&mut machine.frame.held);
+        held.clear();
+        held.resize(plan.rules.len().div_ceil(64), 0);
+        plan.index.add_to(machine, &mut held);
+        for &at in &plan.others {
+            let Some(&id) = plan.rules.get(at) else { continue };
+            let hits = self.rules.get(id.index()).is_some_and(|rule| rule.hits(id, machine));
+            if let Some(word) = held.get_mut(at / 64) {
+                *word |= u64::from(hits) << (at % 64);
             }
         }
+        let (mut score_e6, mut allowed) = (0_i128, false);
+        for (at, word) in held.iter_mut().enumerate() {
+            while *word != 0 {
+                let bit = word.trailing_zeros() as usize;
+                *word &= *word - 1;
+                let Some(&id) = plan.rules.get(64 * at + bit) else { continue };
+                let Some(rule) = self.rules.get(id.index()) else { continue };
+                // At most 2¹⁶ effects of 2⁶³, so that the sum cannot overflow: saturated once, its order does not matter.
+                let contribution: i128 =
+                    rule.scores.iter().map(|score| i128::from(score.eval(machine))).sum();
+                verdict.hits.push(Hit { rule: id, contribution_e6: saturated(contribution) });
+                if rule.live {
+                    score_e6 += contribution;
+                    allowed |= rule.allow;
+                }
+            }
+        }
+        machine.frame.held = held;
         verdict.score_e6 = if allowed { 0 } else { saturated(score_e6) };
         allowed
     }
 }
 
 impl TypePlan {
-    fn of(id: EventTypeId, rules: &RuleSet) -> Self {
+    fn of(id: EventTypeId, rules: &RuleSet, codes: &[RuleCode]) -> Self {
         let runs = |rule: &Rule| rule.mode != Mode::Off && rule.on.contains(&id);
         let own = rules.policies.iter().position(|policy| policy.on.contains(&id));
         let plain = || rules.policies.iter().position(|policy| policy.on.is_empty());
+        let ids = (0..).map(RuleId).zip(&rules.rules).filter(|(_, rule)| runs(rule)).map(|(id, _)| id);
+        let ids: Box<[_]> = ids.collect();
+        let indexed = |id: &RuleId| codes.get(id.index()).and_then(RuleCode::indexed);
+        let conditions: Vec<_> = ids.iter().map(indexed).collect();
+        let others = conditions.iter().enumerate().filter(|(_, it)| it.is_none()).map(|(at, _)| at);
         Self {
-            rules: (0..)
-                .map(RuleId)
-                .zip(&rules.rules)
-                .filter(|(_, rule)| runs(rule))
-                .map(|(id, _)| id)
-                .collect(),
+            index: Index::of(&conditions),
+            others: others.collect(),
+            rules: ids,
             policy: own.or_else(plain).and_then(|at| u16::try_from(at).ok()),
         }
     }
@@ -167,6 +190,11 @@ impl RuleCode {
             scores: scores.collect(),
             effects: effects(&rule.effects, |at| EffectRef::Rule(id, at)),
         }
+    }
+
+    /// The condition, where the index can answer for it.
+    fn indexed(&self) -> Option<&Condition> {
+        Some(&self.when).filter(|it| self.limits.is_none() && Index::answers(it))
     }
 
     #[inline]
@@ -192,20 +220,30 @@ impl Limits {
 
 impl ScoreCode {
     fn compile(expr: &Expr, compiler: &Compiler<'_>) -> Self {
-        match (expr.ty, expr.ty.form()) {
+        let code = match (expr.ty, expr.ty.form()) {
             (Type::Number(Numeric::Exact { scale, .. }), _) => Self::Exact(compiler.exact(expr), scale),
             (_, Form::Real) => Self::Real(compiler.real(expr)),
             (_, _) => Self::Exact(compiler.exact(expr), 0),
+        };
+        match code {
+            Self::Exact(Node::Const(value), scale) => Self::Const(exact_or_0(value, scale)),
+            Self::Real(Node::Const(value)) => Self::Const(value.map_or(0, real_to_e6)),
+            code => code,
         }
     }
 
     /// In millionths. A checked score is never missing.
     fn eval(&self, machine: &mut Machine<'_>) -> i64 {
         match self {
-            Self::Exact(node, scale) => node.eval(machine).map_or(0, |number| exact_to_e6(number, *scale)),
+            Self::Const(score_e6) => *score_e6,
+            Self::Exact(node, scale) => exact_or_0(node.eval(machine), *scale),
             Self::Real(node) => node.eval(machine).map_or(0, real_to_e6),
         }
     }
+}
+
+fn exact_or_0(number: Option<i128>, scale: u8) -> i64 {
+    number.map_or(0, |number| exact_to_e6(number, scale))
 }
 
 impl PolicyCode {

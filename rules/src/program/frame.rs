@@ -25,6 +25,8 @@ pub struct Frame {
     /// While a past event is looked at: the values of the current event that the aggregate reads, in the order of
     /// its program's `this` list.
     pub this: Vec<Value>,
+    /// Scratch: which of the event type's rules hold.
+    pub(super) held: Vec<u64>,
     generation: u32,
     features: Vec<Memo>,
 }
@@ -45,6 +47,7 @@ impl Frame {
             mutable: Mutable::default(),
             score_e6: 0,
             this: Vec::new(),
+            held: Vec::new(),
             generation: 1,
             features: vec![Memo::default(); features],
         }

@@ -142,6 +142,14 @@ impl<T: Number> Range<T> {
     pub(super) fn holds(self, number: T) -> bool {
         ((self.low <= number) & (number <= self.high)) != self.outside
     }
+
+    /// Whether it holds for all numbers strictly between two neighbours of a list in which both its ends stand, but for
+    /// the least and the greatest of all; none = no neighbour on that side.
+    pub(super) fn holds_between(self, left: Option<&T>, right: Option<&T>) -> bool {
+        let from_low = self.low == T::LEAST || left.is_some_and(|left| self.low <= *left);
+        let to_high = self.high == T::GREATEST || right.is_some_and(|right| *right <= self.high);
+        (from_low && to_high) != self.outside
+    }
 }
 
 /// The comparison that says the same with its sides exchanged.
