@@ -40,7 +40,7 @@ impl Document {
     /// Of what the routes say.
     pub fn of(routes: &OpenApi) -> Self {
         let mut document = serde_json::to_value(routes).unwrap_or_default();
-        document["info"] = json!({
+        *at(&mut document, &["info"]) = json!({
             "title": "Weir",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "A gate in the stream of payments: every transaction gets `allow`, `challenge` or `block`, \
@@ -48,11 +48,16 @@ impl Document {
                 name each wrong place.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         });
-        document["components"]["securitySchemes"][SCHEME] = json!({
+        *at(&mut document, &["components", "securitySchemes", SCHEME]) = json!({
             "type": "http", "scheme": "bearer",
             "description": "An API key, made by `weir keys create`. The roles that an operation asks for stand beside it.",
         });
-        let operations = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+        // A whole number is a number too: a value is any of these, not exactly one.
+        let value = at(&mut document, &["components", "schemas", "Value"]);
+        if let Some(any) = value.as_object_mut().and_then(|it| it.remove("oneOf")) {
+            *at(value, &["anyOf"]) = any;
+        }
+        let operations = at(&mut document, &["paths"]).as_object_mut().into_iter().flat_map(Map::values_mut);
         for operation in operations.filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
             describe_problems(operation);
         }
@@ -62,17 +67,30 @@ impl Document {
     /// The document under a schema.
     pub fn with(&self, schema: &Schema) -> Value {
         let mut document = (*self.0).clone();
-        let schemas = &mut document["components"]["schemas"];
         for (name, it) in events::schemas(schema) {
-            schemas[name] = it;
+            *at(&mut document, &["components", "schemas", &name]) = it;
         }
         let example = serde_json::to_value(events::example(schema)).unwrap_or_default();
         for (path, wrap) in [("/v1/decisions", false), ("/v1/events", false), ("/v1/decisions/batch", true)] {
             let body = if wrap { json!({ "events": [example.clone()] }) } else { example.clone() };
-            document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"] = body;
+            let place = ["paths", path, "post", "requestBody", "content", "application/json", "example"];
+            *at(&mut document, &place) = body;
         }
         document
     }
+}
+
+/// The value at a path of members, which are made where they are not there.
+fn at<'a>(value: &'a mut Value, path: &[&str]) -> &'a mut Value {
+    path.iter().fold(value, |value, name| {
+        if !value.is_object() {
+            *value = Value::Object(Map::new());
+        }
+        match value {
+            Value::Object(members) => members.entry(*name).or_insert(Value::Null),
+            other => other,
+        }
+    })
 }
 
 fn describe_problems(operation: &mut Value) {
@@ -88,20 +106,20 @@ fn describe_problems(operation: &mut Value) {
     codes.sort_unstable();
     codes.dedup();
     for code in codes {
-        let response = &mut operation["responses"][code.status().as_str()];
+        let response = at(operation, &["responses", code.status().as_str()]);
         // One status may stand for several codes: each is an example.
-        let description = match response["description"].as_str() {
+        let description = match response.get("description").and_then(Value::as_str) {
             Some(others) => format!("{others}; {}", code.title()),
             None => code.title().to_owned(),
         };
-        response["description"] = description.into();
+        *at(response, &["description"]) = description.into();
         if matches!(code, Code::Overloaded | Code::Unavailable) {
-            response["headers"]["Retry-After"] = json!({ "description": "Seconds after which to come again", "schema": { "type": "integer" } });
+            *at(response, &["headers", "Retry-After"]) = json!({ "description": "Seconds after which to come again", "schema": { "type": "integer" } });
         }
-        let content = &mut response["content"][problem::MEDIA_TYPE];
-        content["schema"] = json!({ "$ref": "#/components/schemas/Problem" });
+        let content = at(response, &["content", problem::MEDIA_TYPE]);
+        *at(content, &["schema"]) = json!({ "$ref": "#/components/schemas/Problem" });
         let example = serde_json::to_value(Problem::new(code, code.title()).body()).unwrap_or_default();
-        content["examples"][code.name()] = json!({ "summary": code.advice(), "value": example });
+        *at(content, &["examples", code.name()]) = json!({ "summary": code.advice(), "value": example });
     }
 }
 

@@ -82,12 +82,14 @@ fn caller(key: Key) -> Arc<Caller> {
     Arc::new(Caller { name: key.name, role: key.role })
 }
 
+/// The roles that operations ask for, by method and path: none if an operation is open to all.
+type Roles = HashMap<(String, String), Option<Vec<Role>>>;
+
 /// Which roles each operation asks for; an operation that is not in it asks for an admin.
 #[derive(Clone, Debug)]
 pub struct Doors {
     keys: Arc<Keys>,
-    /// By method and path: none if the operation is open to all.
-    roles: Arc<HashMap<(String, String), Option<Vec<Role>>>>,
+    roles: Arc<Roles>,
 }
 
 impl Doors {

@@ -76,7 +76,9 @@ impl Config {
             Some(text) => {
                 let micros = stream::intake::time::duration(text.as_bytes(), None);
                 let micros = micros.map_err(|it| anyhow!("`past_max`: `{text}` {it}"))?;
-                Duration::from_micros(u64::try_from(micros).with_context(|| format!("`past_max`: `{text}` is negative"))?)
+                Duration::from_micros(
+                    u64::try_from(micros).with_context(|| format!("`past_max`: `{text}` is negative"))?,
+                )
             }
         };
         Ok(Self {
@@ -93,7 +95,8 @@ impl Config {
 }
 
 fn read(path: &Path) -> anyhow::Result<File> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration `{}`", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the configuration `{}`", path.display()))?;
     toml::from_str(&text).with_context(|| format!("the configuration `{}` has an error", path.display()))
 }
 

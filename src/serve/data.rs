@@ -35,7 +35,8 @@ pub(super) struct Data {
 pub(super) fn open(config: &Config) -> anyhow::Result<Data> {
     let directory = DataDir::open(&config.data)?;
     let folder = config.data.join("journal");
-    let disk = Folder::create(&folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+    let disk =
+        Folder::create(&folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
     let durability = match config.durability {
         Durability::Fsync => journal::Durability::Fsync,
         Durability::Os => journal::Durability::Os,
@@ -94,7 +95,8 @@ fn starter() -> Bundle {
 impl Data {
     /// Writes snapshots and reads times for as long as the server runs.
     pub(super) async fn keep(self: Arc<Self>, metrics: Arc<Metrics>) {
-        let mut snapshots = tokio::time::interval_at(tokio::time::Instant::now() + SNAPSHOT_EVERY, SNAPSHOT_EVERY);
+        let mut snapshots =
+            tokio::time::interval_at(tokio::time::Instant::now() + SNAPSHOT_EVERY, SNAPSHOT_EVERY);
         snapshots.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut times = tokio::time::interval(TIMES_EVERY);
         let mut written = self.journal.synced();
@@ -133,7 +135,9 @@ impl Data {
     /// Writes a last snapshot, so that the next start has no tail to apply, and closes the journal.
     pub(super) fn close(&self) -> anyhow::Result<()> {
         if self.journal.fault().is_none() {
-            self.snapshot().context("the last snapshot could not be written; the next start reads the journal instead")?;
+            self.snapshot().context(
+                "the last snapshot could not be written; the next start reads the journal instead",
+            )?;
         }
         self.journal.close();
         match self.journal.fault() {

@@ -39,7 +39,7 @@ impl Greeting<'_> {
         }
         let event = api::example_event(&typed.schema);
         text.push_str(&format!(
-            "\nA first decision, ready to paste:\n\n    curl http://{address}/v1/decisions \\\n      -H \"Authorization: Bearer $WEIR_API_KEY\" -H 'Content-Type: application/json' \\\n      -d '{event}'\n\n"
+            "\nA first decision, ready to paste:\n\n    curl http://{address}/v1/decisions \\\n      -H \"Authorization: Bearer $WEIR_API_KEY\" \\\n      -H 'Content-Type: application/json' -H 'Weir-Deadline: none' \\\n      -d '{event}'\n\n"
         ));
         text
     }

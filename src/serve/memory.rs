@@ -31,11 +31,15 @@ impl FromStr for Limit {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no size: write such as `2GiB`, `512MiB`, or `60%` of the machine's memory");
+        let wrong = || {
+            format!("`{text}` is no size: write such as `2GiB`, `512MiB`, or `60%` of the machine's memory")
+        };
         let digits = text.find(|it: char| !it.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
         let number: u64 = number.parse().map_err(|_| wrong())?;
-        let bytes = |power: u32| number.checked_mul(1 << power).filter(|it| 0 < *it).map(Self::Bytes).ok_or_else(wrong);
+        let bytes = |power: u32| {
+            number.checked_mul(1 << power).filter(|it| 0 < *it).map(Self::Bytes).ok_or_else(wrong)
+        };
         match unit {
             "%" if (1..=100).contains(&number) => Ok(Self::PerCent(number)),
             "B" => bytes(0),
@@ -60,7 +64,8 @@ impl Limit {
 /// What the machine has, or the container may take, whichever is less.
 fn available() -> Option<u64> {
     let machine = kib_of(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")?;
-    let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|it| it.trim().parse().ok());
+    let container =
+        std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|it| it.trim().parse().ok());
     Some(container.unwrap_or(u64::MAX).min(machine))
 }
 

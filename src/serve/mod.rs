@@ -61,8 +61,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 
 /// To standard error, as `WEIR_LOG` says, otherwise what is worth knowing.
 fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,weir=info,api=info,desk=info,stream=info"));
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new("warn,weir=info,api=info,desk=info,stream=info")
+    });
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let log = log.with_ansi(std::io::stderr().is_terminal()).try_init();
     // There is one already: whoever set it up gets these lines too.

@@ -7,7 +7,7 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::incoming::{self, refused};
+use super::incoming::{self, refused, refused_amendment};
 use crate::app::App;
 use crate::limits::BODY_BYTES_MAX;
 use crate::problem::Problem;
@@ -86,7 +86,7 @@ pub(crate) async fn amend(
     let mut seat = app.door.seat();
     let amended = app.door.amend(&amendment, &mut seat);
     app.door.leave(seat);
-    let amended = amended.map_err(|it| refused("", it, &app.metrics))?;
+    let amended = amended.map_err(|it| refused_amendment(it, &app.metrics))?;
     app.door.durable(amended.position).await.map_err(|it| refused("", it.into(), &app.metrics))?;
     let repeated = amended.event.is_none();
     Ok(Json(AmendmentBody { id: amendment.id, event_id: amendment.event_id, repeated, durable: true }))

@@ -80,6 +80,19 @@ fn check_time(app: &App, time: Micros, arrival: Micros, at: &str) -> Result<(), 
     }
 }
 
+/// Why the gate took no amendment, as the caller sees it.
+pub(super) fn refused_amendment(why: Refused, metrics: &Metrics) -> Problem {
+    match why {
+        Refused::EventUnknown(id) => unknown(&id, "#/event_id".to_owned()),
+        other => refused("", other, metrics),
+    }
+}
+
+fn unknown(event_id: &str, pointer: String) -> Problem {
+    let detail = format!("nothing is known of the event {}: send it first", intake::shown(event_id));
+    Problem::at(Code::EventUnknown, Where::Pointer(pointer), detail)
+}
+
 /// Why the gate took nothing, as the caller sees it; what it sent stands in the body at the JSON pointer `at`.
 pub(super) fn refused(at: &str, why: Refused, metrics: &Metrics) -> Problem {
     let detail = why.to_string();
@@ -90,7 +103,7 @@ pub(super) fn refused(at: &str, why: Refused, metrics: &Metrics) -> Problem {
             Problem::fields(at, [(pointer, detail)])
         }
         Refused::IdReused(_) => Problem::at(Code::EventIdReused, place("/id"), detail),
-        Refused::EventUnknown(_) => Problem::at(Code::EventUnknown, place("/event_id"), detail),
+        Refused::EventUnknown(id) => unknown(&id, format!("#{at}/recheck_of")),
         Refused::OfRecheck(_) | Refused::RolesChanged(_) | Refused::RecheckRecorded(_) => {
             Problem::fields(at, [("/recheck_of".to_owned(), detail)])
         }

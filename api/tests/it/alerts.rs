@@ -43,7 +43,8 @@ async fn page_by_page_and_filtered() {
     let last = alerts(&weir, &format!("?limit=2&cursor={}", second["next"].as_str().unwrap())).await;
     assert_eq!((events(&last), &last["next"]), (vec!["p0"], &Value::Null));
     let alert = &last["alerts"][0];
-    let of = ["event_type", "severity", "rule", "reason", "outcome", "score", "status"].map(|it| alert[it].clone());
+    let of = ["event_type", "severity", "rule", "reason", "outcome", "score", "status"]
+        .map(|it| alert[it].clone());
     assert_eq!(json!(of), json!(["payment", "high", "limit", "Over the spending limit", "block", 0, "open"]));
     assert_eq!(alert["entities"], json!([{ "role": "user", "kind": "user", "id": "u0" }]));
     assert_eq!(events(&alerts(&weir, "?kind=user&id=u3").await), ["p3"]);
@@ -61,7 +62,10 @@ async fn what_is_done_with_an_alert_outlives_its_row() {
     let id = alerts(&weir, "").await["alerts"][0]["id"].as_str().unwrap().to_owned();
     let path = format!("/v1/alerts/{id}/acts");
     let done = weir.post(&path, &json!({ "status": "in_review", "note": "calling" })).await.body;
-    assert_eq!((&done["alert"]["status"], &done["acts"][0]["note"], &done["acts"][0]["by"]), (&json!("in_review"), &json!("calling"), &json!("admin")));
+    assert_eq!(
+        (&done["alert"]["status"], &done["acts"][0]["note"], &done["acts"][0]["by"]),
+        (&json!("in_review"), &json!("calling"), &json!("admin"))
+    );
     assert_eq!(events(&alerts(&weir, "?status=in_review").await), ["p0"]);
     for (body, pointer) in [
         (json!({}), "#"),
@@ -88,7 +92,9 @@ async fn watch(weir: &Weir, last: Option<&str>, count: usize) -> Vec<(String, St
     let mut text = String::new();
     while text.matches("\n\n").count() < count {
         let chunk = tokio::time::timeout(Duration::from_secs(10), response.chunk()).await;
-        text.push_str(std::str::from_utf8(&chunk.expect("alerts come").unwrap().expect("the stream goes on")).unwrap());
+        text.push_str(
+            std::str::from_utf8(&chunk.expect("alerts come").unwrap().expect("the stream goes on")).unwrap(),
+        );
     }
     let field = |block: &str, name: &str| {
         block.lines().find_map(|it| it.strip_prefix(name)).unwrap().trim().to_owned()
@@ -119,6 +125,7 @@ async fn a_stream_goes_on_where_it_broke_off() {
         raise(&weir, 4, 5).await;
     });
     assert_eq!(live[0].1, "p4");
-    let wrong = weir.request(Method::GET, "/v1/alerts/stream").header("Last-Event-ID", "x").send().await.unwrap();
+    let wrong =
+        weir.request(Method::GET, "/v1/alerts/stream").header("Last-Event-ID", "x").send().await.unwrap();
     assert_eq!(wrong.status(), 400);
 }

@@ -64,14 +64,21 @@ async fn what_becomes_known_later_counts_and_is_in_the_explanation() {
     let explained = weir.get("/v1/decisions/p1").await.body;
     assert_eq!(explained["decision"], decision);
     let event = &explained["event"];
-    assert_eq!((&event["id"], &event["amount"], &event["extra"]), (&sent["id"], &sent["amount"], &sent["extra"]));
+    assert_eq!(
+        (&event["id"], &event["amount"], &event["extra"]),
+        (&sent["id"], &sent["amount"], &sent["extra"])
+    );
     assert!(event["time"].is_string() && explained["decided"] == true);
     let amendment = &explained["amendments"][0];
-    assert_eq!((&amendment["id"], &amendment["sets"], &amendment["to"]), (&json!("a1"), &json!("result"), &json!("reversed")));
+    assert_eq!(
+        (&amendment["id"], &amendment["sets"], &amendment["to"]),
+        (&json!("a1"), &json!("result"), &json!("reversed"))
+    );
 
     let unknown = weir.get("/v1/decisions/p9").await;
     assert_eq!((unknown.status.as_u16(), &unknown.body["code"]), (404, &json!("decision_unknown")));
-    let unknown = weir.post("/v1/amendments", &json!({ "id": "a2", "event_id": "p9", "label": "fraud" })).await;
+    let unknown =
+        weir.post("/v1/amendments", &json!({ "id": "a2", "event_id": "p9", "label": "fraud" })).await;
     assert_eq!((unknown.status.as_u16(), &unknown.body["code"]), (404, &json!("event_unknown")));
 }
 
@@ -92,17 +99,26 @@ async fn a_recheck_leaves_its_original_out() {
     let mut recheck = payment("p1-again", "u1", 90_000);
     recheck["recheck_of"] = json!("p1");
     let decided = weir.post("/v1/decisions", &recheck).await;
-    assert_eq!((decided.status.as_u16(), &decided.body["outcome"]), (200, &json!("allow")), "{}", decided.body);
+    assert_eq!(
+        (decided.status.as_u16(), &decided.body["outcome"]),
+        (200, &json!("allow")),
+        "{}",
+        decided.body
+    );
     recheck["id"] = json!("p1-other");
     recheck["user"] = json!("u2");
     let refused = weir.post("/v1/decisions", &recheck).await;
-    assert_eq!((refused.status.as_u16(), &refused.body["errors"][0]["pointer"]), (422, &json!("#/recheck_of")));
+    assert_eq!(
+        (refused.status.as_u16(), &refused.body["errors"][0]["pointer"]),
+        (422, &json!("#/recheck_of"))
+    );
 }
 
 #[tokio::test]
 async fn a_batch_is_decided_in_order_each_for_itself() {
     let weir = Weir::start().await;
-    let wrong = json!({ "id": "b2", "type": "payment", "user": "u1", "amount": { "value": "1", "currency": "CNY" } });
+    let wrong =
+        json!({ "id": "b2", "type": "payment", "user": "u1", "amount": { "value": "1", "currency": "CNY" } });
     let events = json!({ "events": [payment("b1", "u1", 90_000), wrong, payment("b3", "u1", 20_000), 7] });
     let answer = weir.post("/v1/decisions/batch", &events).await;
     let results = answer.body["results"].as_array().unwrap();
@@ -128,8 +144,12 @@ async fn an_entity_is_shown_as_it_is_now() {
         "usual": { "value": "25000", "currency": "CNY" },
     });
     assert_eq!(user["features"], features, "without a new event");
-    assert_eq!(user["lists"], json!([{ "list": "limits", "until": null, "value": { "value": 1250, "currency": "CNY" } }]));
-    let recent: Vec<_> = user["recent"].as_array().unwrap().iter().map(|it| it["event"]["id"].clone()).collect();
+    assert_eq!(
+        user["lists"],
+        json!([{ "list": "limits", "until": null, "value": { "value": 1250, "currency": "CNY" } }])
+    );
+    let recent: Vec<_> =
+        user["recent"].as_array().unwrap().iter().map(|it| it["event"]["id"].clone()).collect();
     assert_eq!(recent, ["p2", "p1"]);
     let wrong = weir.get("/v1/entities/usr/u1").await;
     assert_eq!((wrong.status.as_u16(), &wrong.body["code"]), (404, &json!("kind_unknown")));
@@ -142,10 +162,17 @@ async fn whoever_does_not_wait_gets_the_fallback_and_it_is_recorded() {
     let weir = Weir::start_with(stream::journal::Memory::held(), api::app::Patience::default()).await;
     let impatient = weir.request(reqwest::Method::POST, "/v1/decisions").header("Weir-Deadline", "30ms");
     let late = answer(impatient.json(&payment("p1", "u1", 100))).await.body;
-    assert_eq!((&late["outcome"], &late["fallback"], &late["durable"]), (&json!("challenge"), &json!("deadline"), &json!(false)));
+    assert_eq!(
+        (&late["outcome"], &late["fallback"], &late["durable"]),
+        (&json!("challenge"), &json!("deadline"), &json!(false))
+    );
     weir.journal.settle(u64::MAX);
     let again = weir.pay("p1", "u1", 100).await;
-    assert_eq!((&again["outcome"], &again["flags"]), (&json!("challenge"), &json!(["repeated"])), "a repeat gets what the caller got");
+    assert_eq!(
+        (&again["outcome"], &again["flags"]),
+        (&json!("challenge"), &json!(["repeated"])),
+        "a repeat gets what the caller got"
+    );
     let explained = weir.get("/v1/decisions/p1").await.body;
     assert_eq!(explained["amendments"][0]["to"], "challenge");
 }

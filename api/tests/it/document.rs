@@ -56,12 +56,28 @@ async fn every_route_is_described() {
     let described: Vec<String> =
         operations(&document).iter().map(|it| format!("{} {}", it.method, it.path)).collect();
     let mut expected = vec![
-        "POST /v1/decisions", "POST /v1/decisions/batch", "GET /v1/decisions/{id}", "POST /v1/events",
-        "POST /v1/amendments", "GET /v1/alerts", "GET /v1/alerts/stream", "GET /v1/alerts/{id}",
-        "POST /v1/alerts/{id}/acts", "GET /v1/entities/{kind}/{id}", "GET /v1/rules", "PUT /v1/rules",
-        "GET /v1/rules/jobs/{id}", "GET /v1/lists/{list}/{id}", "PUT /v1/lists/{list}/{id}",
-        "DELETE /v1/lists/{list}/{id}", "PUT /v1/rates", "GET /livez", "GET /readyz", "GET /metrics",
-        "GET /openapi.json", "GET /problems/{code}",
+        "POST /v1/decisions",
+        "POST /v1/decisions/batch",
+        "GET /v1/decisions/{id}",
+        "POST /v1/events",
+        "POST /v1/amendments",
+        "GET /v1/alerts",
+        "GET /v1/alerts/stream",
+        "GET /v1/alerts/{id}",
+        "POST /v1/alerts/{id}/acts",
+        "GET /v1/entities/{kind}/{id}",
+        "GET /v1/rules",
+        "PUT /v1/rules",
+        "GET /v1/rules/jobs/{id}",
+        "GET /v1/lists/{list}/{id}",
+        "PUT /v1/lists/{list}/{id}",
+        "DELETE /v1/lists/{list}/{id}",
+        "PUT /v1/rates",
+        "GET /livez",
+        "GET /readyz",
+        "GET /metrics",
+        "GET /openapi.json",
+        "GET /problems/{code}",
     ];
     let mut described: Vec<&str> = described.iter().map(String::as_str).collect();
     expected.sort_unstable();
@@ -76,9 +92,17 @@ async fn every_route_is_described() {
             continue;
         }
         let answered = answer(weir.request(operation.method.clone(), &filled(&operation))).await;
-        assert!(!["no_such_route", "method_not_allowed"].contains(&answered.body["code"].as_str().unwrap_or_default()), "{what} is not there");
+        assert!(
+            !["no_such_route", "method_not_allowed"]
+                .contains(&answered.body["code"].as_str().unwrap_or_default()),
+            "{what} is not there"
+        );
         let status = answered.status.as_str().to_owned();
-        assert!(!operation.said["responses"][&status].is_null(), "{what} answers {status}, which is not described: {}", answered.body);
+        assert!(
+            !operation.said["responses"][&status].is_null(),
+            "{what} answers {status}, which is not described: {}",
+            answered.body
+        );
         if let Some(code) = answered.body["code"].as_str() {
             let content = &operation.said["responses"][&status]["content"]["application/problem+json"];
             assert!(!content["examples"][code].is_null(), "{what} answers {code}, which is not described");
@@ -129,12 +153,22 @@ async fn every_error_is_described_and_every_example_validates() {
 async fn what_the_examples_say_is_taken_and_what_comes_back_validates() {
     let weir = Weir::start().await;
     let document = document(&weir).await;
-    let event = document["paths"]["/v1/decisions"]["post"]["requestBody"]["content"]["application/json"]["example"].clone();
+    let event =
+        document["paths"]["/v1/decisions"]["post"]["requestBody"]["content"]["application/json"]["example"]
+            .clone();
     for (method, path, body) in [
         (Method::POST, "/v1/decisions", event.clone()),
         (Method::POST, "/v1/decisions/batch", json!({ "events": [event.clone(), 7] })),
-        (Method::POST, "/v1/events", { let mut it = event.clone(); it["id"] = json!("e-1"); it }),
-        (Method::POST, "/v1/amendments", json!({ "id": "a-1", "event_id": "p-1", "label": "fraud", "kind": "card_stolen" })),
+        (Method::POST, "/v1/events", {
+            let mut it = event.clone();
+            it["id"] = json!("e-1");
+            it
+        }),
+        (
+            Method::POST,
+            "/v1/amendments",
+            json!({ "id": "a-1", "event_id": "p-1", "label": "fraud", "kind": "card_stolen" }),
+        ),
         (Method::PUT, "/v1/rates", json!({ "USD": "7.1043", "JPY": "0.0485" })),
         (Method::GET, "/v1/decisions/p-1", Value::Null),
         (Method::GET, "/v1/rules", Value::Null),
@@ -148,7 +182,9 @@ async fn what_the_examples_say_is_taken_and_what_comes_back_validates() {
         assert_eq!(answered.status, 200, "{method} {path}: {}", answered.body);
         let template = operations(&document)
             .into_iter()
-            .find(|it| it.method == method && (it.path == path || filled(it) == path || matches(it.path, path)))
+            .find(|it| {
+                it.method == method && (it.path == path || filled(it) == path || matches(it.path, path))
+            })
             .unwrap();
         let mut schema = template.said["responses"]["200"]["content"]["application/json"]["schema"].clone();
         schema["components"] = document["components"].clone();
@@ -180,7 +216,8 @@ async fn who_may_is_who_the_document_says() {
         assert_eq!(without.status == 401, roles.is_some(), "{what}");
         guarded += usize::from(roles.is_some());
         for role in Role::ALL {
-            let request = weir.anonymous(operation.method.clone(), &filled(&operation)).bearer_auth(weir.key(role));
+            let request =
+                weir.anonymous(operation.method.clone(), &filled(&operation)).bearer_auth(weir.key(role));
             let named = roles.as_ref().is_none_or(|it| it.as_array().unwrap().contains(&json!(role.name())));
             assert_eq!(answer(request).await.status != 403, named, "{what} as {}", role.name());
         }

@@ -21,7 +21,8 @@ fn check(what: &str, answer: &Answer, (status, code, place): Expected) {
     assert_eq!(got, (status, code), "{what}: {}", answer.body);
     assert_eq!(answer.headers["content-type"], "application/problem+json", "{what}");
     let error = &answer.body["errors"][0];
-    let found = ["pointer", "parameter", "header"].iter().find_map(|it| error[*it].as_str()).unwrap_or_default();
+    let found =
+        ["pointer", "parameter", "header"].iter().find_map(|it| error[*it].as_str()).unwrap_or_default();
     assert_eq!(found, place, "{what}: {}", answer.body);
     let detail = answer.body["detail"].as_str().unwrap();
     assert!(!detail.is_empty() && detail.len() < 400, "{what}: {detail}");
@@ -69,7 +70,8 @@ fn bad_bodies() -> Vec<(String, Expected)> {
         (with(json!({ "share": "0.123" })),                         (422, "invalid_fields", "#/share")),
         (with(json!({ "place": { "lat": 91, "lon": 0 } })),         (422, "invalid_fields", "#/place")),
         (with(json!({ "place": { "lat": 1 } })),                    (422, "invalid_fields", "#/place/lon")),
-        (with(json!({ "event_id": "p0", "label": "fraud" })),       (422, "invalid_fields", "#/type")),
+        (with(json!({ "event_id": "p0", "label": "fraud" })),       (422, "invalid_fields", "#/amount")),
+        (json!({ "id": "a1", "event_id": "p0", "label": "fraud" }).to_string(), (422, "invalid_fields", "#/event_id")),
         ("{\"id\":\"a\",\"id\":\"b\",\"type\":\"login\",\"user\":\"u\"}".into(), (422, "invalid_fields", "#/id")),
         // Amounts.
         (raw("1e3"),                                                (422, "invalid_fields", "#/amount/value")),
@@ -121,7 +123,11 @@ async fn bad_bodies_are_refused_where_they_are_bad() {
     bytes[at] = 0xff;
     let request = weir.request(Method::POST, "/v1/decisions").header("Content-Type", "application/json");
     check("invalid UTF-8", &answer(request.body(bytes)).await, (400, "malformed_json", "#"));
-    assert_eq!(weir.pay("p1", "u1", 100).await["outcome"], "allow", "the server goes on, and nothing was recorded");
+    assert_eq!(
+        weir.pay("p1", "u1", 100).await["outcome"],
+        "allow",
+        "the server goes on, and nothing was recorded"
+    );
 }
 
 #[tokio::test]
@@ -139,7 +145,7 @@ async fn bad_requests_are_refused_where_they_are_bad() {
         ("wrong key",         weir.anonymous(Method::POST, "/v1/decisions").bearer_auth("weir_0").json(&event), (401, "unauthorized", "Authorization")),
         ("another scheme",    weir.anonymous(Method::POST, "/v1/decisions").basic_auth("a", Some("b")).json(&event), (401, "unauthorized", "Authorization")),
         ("another type",      weir.request(Method::POST, "/v1/decisions").header("Content-Type", "text/plain").body(event.to_string()), (415, "unsupported_media_type", "Content-Type")),
-        ("a form",            weir.request(Method::POST, "/v1/decisions").form(&[("id", "p1")]), (415, "unsupported_media_type", "Content-Type")),
+        ("a form",            weir.request(Method::POST, "/v1/decisions").header("Content-Type", "application/x-www-form-urlencoded").body("id=p1"), (415, "unsupported_media_type", "Content-Type")),
         ("a bad deadline",    post("/v1/decisions").header("Weir-Deadline", "soon"),             (400, "invalid_header", "Weir-Deadline")),
         ("a long deadline",   post("/v1/decisions").header("Weir-Deadline", "2h"),               (400, "invalid_header", "Weir-Deadline")),
         ("an event among amendments", post("/v1/amendments"),                                    (422, "invalid_fields", "#/event_id")),
@@ -166,7 +172,10 @@ async fn bad_requests_are_refused_where_they_are_bad() {
     let role = weir.anonymous(Method::GET, "/v1/alerts").bearer_auth(weir.key(Role::Service));
     let forbidden = answer(role).await;
     check("role", &forbidden, (403, "forbidden", ""));
-    assert_eq!(forbidden.body["detail"], "a key of the role `service` may not do this: use one of `admin`, `analyst`");
+    assert_eq!(
+        forbidden.body["detail"],
+        "a key of the role `service` may not do this: use one of `admin`, `analyst`"
+    );
 }
 
 #[tokio::test]
@@ -175,7 +184,8 @@ async fn a_revoked_key_is_refused_soon() {
     let key = weir.key(Role::Service).to_owned();
     let send = async || {
         let id = format!("p{}", api::app::now());
-        answer(weir.anonymous(Method::POST, "/v1/decisions").bearer_auth(&key).json(&payment(&id, "u1", 1))).await
+        answer(weir.anonymous(Method::POST, "/v1/decisions").bearer_auth(&key).json(&payment(&id, "u1", 1)))
+            .await
     };
     assert_eq!(send().await.status, 200);
     let id = weir.desk.keys().await.unwrap().iter().find(|it| it.role == Role::Service).unwrap().id;

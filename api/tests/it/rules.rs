@@ -23,11 +23,19 @@ async fn another_threshold_takes_over_at_once_and_so_does_going_back() {
     let weir = Weir::start().await;
     weir.pay("p1", "u1", 60_000).await;
     let before = weir.get("/v1/rules").await.body;
-    assert_eq!(before["rules"][0], json!({ "name": "limit", "reason": "Over the spending limit", "mode": "live", "on": ["payment"] }));
+    assert_eq!(
+        before["rules"][0],
+        json!({ "name": "limit", "reason": "Over the spending limit", "mode": "live", "on": ["payment"] })
+    );
     assert_eq!(before["files"]["s.weir"], RULES);
     let raised = RULES.replace("1000.00", "5000.00");
     let accepted = send(&weir, &raised).await;
-    assert_eq!((accepted.status.as_u16(), &accepted.body["tests_passed"]), (202, &json!(2)), "{}", accepted.body);
+    assert_eq!(
+        (accepted.status.as_u16(), &accepted.body["tests_passed"]),
+        (202, &json!(2)),
+        "{}",
+        accepted.body
+    );
     let done = job(&weir, &accepted).await;
     assert_eq!(done["state"], "active", "{done}");
     let after = weir.get("/v1/rules").await.body;
@@ -36,7 +44,11 @@ async fn another_threshold_takes_over_at_once_and_so_does_going_back() {
     let version = &after["versions"][0];
     assert_eq!((&version["hash"], &version["by"]), (&done["hash"], &json!("admin")));
     assert!(version["activated"].is_string());
-    assert_eq!(weir.pay("p2", "u1", 60_000).await["outcome"], "allow", "what was remembered stays, the limit is new");
+    assert_eq!(
+        weir.pay("p2", "u1", 60_000).await["outcome"],
+        "allow",
+        "what was remembered stays, the limit is new"
+    );
     let back = send(&weir, RULES).await;
     assert_eq!(job(&weir, &back).await["state"], "active");
     assert_eq!(weir.pay("p3", "u1", 60_000).await["outcome"], "block");
@@ -55,7 +67,10 @@ async fn what_is_wrong_with_rules_is_said_with_its_place() {
 
     let doomed = format!("{RULES}\nrule doomed \"Doomed\" on payment when amount > 1.00 CNY then score +1\n");
     let refused = send(&weir, &doomed).await;
-    assert_eq!((refused.status.as_u16(), &refused.body["detail"]), (422, &json!("1 of 3 tests of its own failed")));
+    assert_eq!(
+        (refused.status.as_u16(), &refused.body["detail"]),
+        (422, &json!("1 of 3 tests of its own failed"))
+    );
     assert_eq!(refused.body["errors"][0]["file"], "s.weir:9:6");
 
     let listed = format!("{RULES}\nlist more : user from \"more.txt\"\n");
@@ -69,11 +84,18 @@ async fn what_is_wrong_with_rules_is_said_with_its_place() {
 async fn a_rule_set_that_lacks_state_is_refused_by_name_and_the_old_one_stays() {
     let weir = Weir::start().await;
     let before = weir.get("/v1/rules").await.body["hash"].clone();
-    let wider = RULES.replace("payments_1h = count(payment) by user over 1h", "payments_1h = count(payment) by user over 90d");
+    let wider = RULES.replace(
+        "payments_1h = count(payment) by user over 1h",
+        "payments_1h = count(payment) by user over 90d",
+    );
     let accepted = send(&weir, &wider).await;
     assert_eq!(accepted.status, 202);
     let done = job(&weir, &accepted).await;
-    assert_eq!((&done["state"], &done["problem"]["code"]), (&json!("refused"), &json!("not_activated")), "{done}");
+    assert_eq!(
+        (&done["state"], &done["problem"]["code"]),
+        (&json!("refused"), &json!("not_activated")),
+        "{done}"
+    );
     assert!(done["problem"]["detail"].as_str().unwrap().contains("payments_1h"), "{done}");
     assert_eq!(weir.get("/v1/rules").await.body["hash"], before);
     assert_eq!(weir.get("/v1/rules/jobs/99").await.body["code"], "job_unknown");

@@ -75,7 +75,6 @@ pub(crate) struct Weir {
     pub(crate) desk: Desk,
     pub(crate) journal: Memory,
     pub(crate) traffic: Arc<Traffic>,
-    pub(crate) gate: Arc<Gate>,
     pub(crate) serving: JoinHandle<()>,
     keys: Vec<(Role, String)>,
     http: reqwest::Client,
@@ -119,10 +118,10 @@ impl Weir {
         let sources = vec![file("s.schema.weir", SCHEMA), file("s.weir", RULES)];
         let bundle = Bundle { sources, lists: Vec::new(), rates: None };
         let key = HashKey::new([7; 16]);
-        let gate = Gate::begin(Arc::new(bundle), key, Box::new(journal.clone()), Admission::default()).unwrap();
-        let gate = Arc::new(gate);
+        let gate =
+            Gate::begin(Arc::new(bundle), key, Box::new(journal.clone()), Admission::default()).unwrap();
         let parts = Parts {
-            gate: Arc::clone(&gate),
+            gate: Arc::new(gate),
             desk: desk.clone(),
             trial: Arc::new(Doomed),
             past_max: Duration::from_secs(24 * 3600),
@@ -134,7 +133,7 @@ impl Weir {
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(server.serve(listener));
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
-        Self { address, desk, journal, traffic, gate, serving, keys, http, _folder: folder }
+        Self { address, desk, journal, traffic, serving, keys, http, _folder: folder }
     }
 
     pub(crate) fn key(&self, role: Role) -> &str {

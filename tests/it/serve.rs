@@ -1,0 +1,157 @@
+//! `weir serve` and `weir keys` from outside: a first start, a decision, a restart that forgets nothing.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::program::output as weir;
+
+/// A running server, ended when it is dropped.
+struct Server {
+    process: Child,
+    /// Held open: a server whose output nobody reads must not end of it.
+    _out: BufReader<ChildStdout>,
+    address: String,
+    /// What it said at the start.
+    said: String,
+}
+
+impl Server {
+    fn start(data: &Path, more: &[&str]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_weir"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(process.stdout.take().unwrap());
+        let mut said = String::new();
+        // The last thing said is the body of the first decision.
+        while !said.contains("-d '") {
+            let before = said.len();
+            out.read_line(&mut said).unwrap();
+            assert!(before < said.len(), "the server ended: {said}");
+        }
+        let address = said.split("http://").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+        Self { process, _out: out, address, said }
+    }
+
+    fn key(&self) -> Option<String> {
+        let line = self.said.lines().find_map(|it| it.trim().strip_prefix("export WEIR_API_KEY="))?;
+        Some(line.to_owned())
+    }
+
+    /// Sends a request; gives the status and the body.
+    fn send(&self, method: &str, path: &str, key: &str, body: &str) -> (u16, Value) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: weir\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n\
+             Content-Type: application/json\r\nWeir-Deadline: none\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    /// As an operator stops it.
+    fn stop(mut self) {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(20) {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                assert!(status.success(), "{status}");
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("it does not stop");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn login(id: &str) -> String {
+    json!({ "id": id, "type": "login", "user": "u1", "channel": "app" }).to_string()
+}
+
+#[test]
+fn a_first_start_says_how_to_go_on_and_a_restart_forgets_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&data, &[]);
+    let key = server.key().expect("the admin key is shown at the first start");
+    for words in ["durability: fsync", "a starter for a wallet", "/docs/", "curl http://"] {
+        assert!(server.said.contains(words), "{words}: {}", server.said);
+    }
+    // The first decision, as it stands there.
+    let event = server.said.split("-d '").nth(1).unwrap().split('\'').next().unwrap();
+    let (status, decision) = server.send("POST", "/v1/decisions", &key, event);
+    assert_eq!((status, &decision["outcome"], &decision["durable"]), (200, &json!("allow"), &json!(true)));
+    let (_, first) = server.send("POST", "/v1/decisions", &key, &login("l1"));
+
+    // A key that is made beside the running server is valid at once.
+    let data_text = data.to_str().unwrap();
+    let made = weir(&["keys", "create", "--data", data_text, "--role", "analyst", "--name", "Ann"]);
+    let made = String::from_utf8(made.stdout).unwrap();
+    assert_eq!(made.trim_end().len(), 45, "the key alone: {made:?}");
+    assert_eq!(server.send("GET", "/v1/alerts", made.trim(), "").0, 200);
+    assert_eq!(server.send("POST", "/v1/decisions", made.trim(), event).0, 403);
+    server.stop();
+
+    let server = Server::start(&data, &["--durability", "os"]);
+    assert_eq!(server.key(), None, "shown once");
+    let (_, again) = server.send("POST", "/v1/decisions", &key, &login("l1"));
+    assert_eq!((&again["id"], &again["flags"]), (&first["id"], &json!(["repeated"])));
+    let (_, user) = server.send("GET", "/v1/entities/user/u1", &key, "");
+    assert_eq!((&user["features"]["events_30d"], user["recent"].as_array().unwrap().len()), (&json!(1), 1));
+
+    let listed = String::from_utf8(weir(&["keys", "list", "--data", data_text]).stdout).unwrap();
+    assert!(listed.contains("analyst") && listed.contains("Ann") && !listed.contains(made.trim()), "{listed}");
+    let revoke = ["keys", "revoke", "--data", data_text, "2"];
+    assert!(weir(&revoke).status.success());
+    let again = weir(&revoke);
+    assert!(!again.status.success() && String::from_utf8(again.stderr).unwrap().contains("there is no valid key 2"));
+    let start = Instant::now();
+    while server.send("GET", "/v1/alerts", made.trim(), "").0 != 401 {
+        assert!(start.elapsed() < Duration::from_secs(10), "a revoked key is refused soon");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_directory_has_one_server_and_slips_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let data_text = data.to_str().unwrap();
+    let _server = Server::start(&data, &[]);
+    let rows: [(&[&str], &str); 4] = [
+        (&["--data", data_text], "process"),
+        (&["--listen", "localhost"], "`localhost` is no address to listen on"),
+        (&["--memory", "much"], "`much` is no size"),
+        (&["--rules", "nowhere.weir", "--data", folder.path().to_str().unwrap()], "cannot read `nowhere.weir`"),
+    ];
+    for (arguments, expected) in rows {
+        let arguments: Vec<&str> = [&["serve"], arguments].concat();
+        let ended = weir(&arguments);
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(!ended.status.success() && said.contains(expected), "{arguments:?}: {said}");
+    }
+}
