@@ -8,3 +8,4 @@ mod program;
 mod reference;
 mod replay;
 mod rules;
+mod serve;
