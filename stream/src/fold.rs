@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use engine::apply::Applied;
 use engine::decide::{Case, Moment, Scratch};
-use engine::entity::{EntityKey, HashKey};
+use engine::entity::HashKey;
 use engine::event::Event;
 use engine::history::Key;
 use engine::rates::Rates;
@@ -25,9 +25,7 @@ pub use verify::{Report, VerifyError, verify};
 
 use crate::gate::directory::Locks;
 use crate::gate::recent::Remembered;
-use crate::gate::{
-    Admission, Gate, Place, REPEAT_FOR, State, id_of_amendment, may_leave, new_state, with_value,
-};
+use crate::gate::{Admission, Gate, Place, REPEAT_FOR, State, id_of_amendment, new_state, with_value};
 use crate::in_force::InForce;
 use crate::journal::{Journal, Record, RecordKind};
 use crate::record::{Amend, Cause, Decided, ListRecord, RatesRecord, RuleSetRecord, SEMANTICS, Stamp};
@@ -98,15 +96,6 @@ impl Folder {
     pub fn into_gate(self, journal: Box<dyn Journal>, admission: Option<Admission>) -> Option<Gate> {
         let in_force = self.in_force.into_iter().map(|(number, it)| (number, it.in_force)).collect();
         Gate::resumed(in_force, self.state, journal, admission)
-    }
-
-    /// Takes the idle out of memory, as [`Gate::evict_idle`].
-    pub fn evict_idle(&mut self) -> usize {
-        let Some((_, Loaded { in_force, .. })) = self.in_force.last_key_value() else { return 0 };
-        let State { directory, clock, .. } = &self.state;
-        let leaves =
-            |key: &EntityKey| directory.evict(*key, |state| may_leave(&in_force.rules, *key, state, *clock));
-        directory.keys().into_iter().filter(leaves).count()
     }
 
     fn apply_body(&mut self, record: &Record<'_>) -> Result<(), Failed> {

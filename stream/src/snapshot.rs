@@ -25,11 +25,12 @@ use std::sync::Arc;
 use engine::entity::HashKey;
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
+use engine::state::EntityState;
 use prost::Message;
 use rules::time::Micros;
 
 use crate::bundle::Bundle;
-use crate::gate::{Gate, REPEAT_FOR, State};
+use crate::gate::{Gate, REPEAT_FOR, State, may_leave};
 use crate::in_force::InForce;
 use crate::journal::Journal;
 use block::{BlockKind, BlockReader, BlockWriter, Columns, Cut};
@@ -114,14 +115,24 @@ const BYTES: usize = 1;
 /// Bytes of a blob in one block.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// What a gate holds, as bytes that are the same for the same state, by way of a file. For tests.
+/// What an event could still see of a gate's state, as bytes, by way of a file: two gates have the same exactly if
+/// nobody can tell them apart. For tests.
 ///
 /// # Errors
 /// If the disk does not take it.
 #[cfg(feature = "test-support")]
 pub fn canonical(gate: &Gate, file: &Path) -> io::Result<Vec<u8>> {
-    write_to(File::create(file)?, gate, &Extra::new())?;
+    write_to(File::create(file)?, gate, &Extra::new(), Shown::Visible)?;
     std::fs::read(file)
+}
+
+/// How much of the state is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Shown {
+    All,
+    /// Only what an event could still see.
+    #[cfg_attr(not(feature = "test-support"), expect(dead_code, reason = "only tests compare states"))]
+    Visible,
 }
 
 /// Writes what the gate holds and `extra` as the newest snapshot of a data directory; gives its file.
@@ -134,13 +145,13 @@ pub fn canonical(gate: &Gate, file: &Path) -> io::Result<Vec<u8>> {
 /// If the disk does not take it, or the journal can write no more. Then the snapshots before it stand as they did.
 pub fn write(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<PathBuf, SnapshotError> {
     let draft = dir.draft();
-    let written = File::create(&draft).and_then(|file| write_to(file, gate, extra));
+    let written = File::create(&draft).and_then(|file| write_to(file, gate, extra, Shown::All));
     let (file, seen_below) = written.map_err(SnapshotError::io("write", &draft))?;
     gate.wait_for(seen_below).map_err(SnapshotError::Poisoned)?;
     dir.publish(&file)
 }
 
-fn write_to(file: File, gate: &Gate, extra: &Extra) -> io::Result<(File, u64)> {
+fn write_to(file: File, gate: &Gate, extra: &Extra, shown: Shown) -> io::Result<(File, u64)> {
     // INVARIANT (start): first the start, then everything else. A record below the start is in the entities, whose
     // locks its writer held; in the table of ids, which waits for what is in flight; and in what is in force, which
     // waits for a change that is under way.
@@ -163,7 +174,7 @@ fn write_to(file: File, gate: &Gate, extra: &Extra) -> io::Result<(File, u64)> {
     };
     let mut out = BlockWriter::new(file)?;
     write_message(&mut out, BlockKind::Header, &header)?;
-    let (entities, seen_by_entities) = write_entities(&mut out, gate, &rules)?;
+    let (entities, seen_by_entities) = write_entities(&mut out, gate, &rules, shown)?;
     let since = clock.unwrap_or(Micros::MIN).saturating_sub(REPEAT_FOR);
     let (ids, seen_by_ids) = recent::write(&mut out, gate.recent(), since)?;
     for (name, bytes) in extra {
@@ -181,15 +192,22 @@ fn write_message(out: &mut BlockWriter, kind: BlockKind, message: &impl Message)
     out.write(kind, &mut columns)
 }
 
-fn write_entities(out: &mut BlockWriter, gate: &Gate, rules: &RuleSet) -> io::Result<(u64, u64)> {
+fn write_entities(
+    out: &mut BlockWriter,
+    gate: &Gate,
+    rules: &RuleSet,
+    shown: Shown,
+) -> io::Result<(u64, u64)> {
+    let visible_at = gate.clock().filter(|_| shown == Shown::Visible);
+    let hidden = |key, state: &EntityState| visible_at.is_some_and(|now| may_leave(rules, key, state, now));
     let mut keys = gate.directory().keys();
     keys.sort_unstable();
-    let mut writer = EntityWriter::new(out);
+    let mut writer = EntityWriter::new(out, visible_at);
     for key in keys {
         let Some(plan) = rules.plan.kinds.get(key.kind.index()) else { continue };
         let Some(slot) = gate.directory().get(key) else { continue };
         let state = slot.lock();
-        if !state.is_dead() {
+        if !state.is_dead() && !hidden(key, &state) {
             writer.write(key, &state, plan)?;
         }
         drop(state);

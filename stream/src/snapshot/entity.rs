@@ -12,6 +12,7 @@ use engine::rule_set::RuleSet;
 use engine::state::{EntityState, Occurrence};
 use rules::program::EffectRef;
 use rules::schema::KindId;
+use rules::time::Micros;
 use rules::typed::{ListId, RuleId};
 use std::io;
 
@@ -54,6 +55,10 @@ pub(super) struct EntityWriter<'a> {
     block: Columns,
     kind: Option<KindId>,
     counts: Counts,
+    /// If only what an event could still see is written: the engine clock.
+    visible_at: Option<Micros>,
+    /// What is older could not be seen of the entity being written.
+    since: Micros,
     /// Entities written.
     pub(super) entities: u64,
     /// The greatest position that one of them has seen, and one more; 0 where none has seen any.
@@ -61,9 +66,9 @@ pub(super) struct EntityWriter<'a> {
 }
 
 impl<'a> EntityWriter<'a> {
-    pub(super) fn new(out: &'a mut BlockWriter) -> Self {
+    pub(super) fn new(out: &'a mut BlockWriter, visible_at: Option<Micros>) -> Self {
         let (block, counts) = (Columns::default(), Counts::default());
-        Self { out, block, kind: None, counts, entities: 0, seen_below: 0 }
+        Self { out, block, kind: None, counts, visible_at, since: Micros::MIN, entities: 0, seen_below: 0 }
     }
 
     /// Writes one entity. Its lock is held meanwhile; of a small one that is copying, of a large one also writing the
@@ -73,24 +78,31 @@ impl<'a> EntityWriter<'a> {
             self.flush()?;
             self.kind = Some(key.kind);
         }
+        let visible_at = self.visible_at;
+        let hidden = |keep| visible_at.map_or(Micros::MIN, |clock| clock.saturating_sub(keep));
+        let old_row = hidden(plan.keep_rows);
+        self.since = hidden(plan.keep);
         self.begin(key, state);
-        for row in state.history().rows(&plan.history) {
+        let old: Vec<Micros> = plan.occurrences.iter().map(|it| hidden(it.keep)).collect();
+        for row in state.history().rows(&plan.history).filter(|row| old_row < row.key().time) {
             self.make_room(key, state)?;
             self.row(row, plan);
         }
         for (at, kept) in state.occurrences().iter().enumerate() {
-            let mut sorted: Vec<Occurrence> = kept.entries().collect();
+            let since = old.get(at).copied().unwrap_or(Micros::MIN);
+            let mut sorted: Vec<Occurrence> = kept.entries().filter(|it| since < it.key.time).collect();
             sorted.sort_unstable();
             for it in sorted {
                 self.make_room(key, state)?;
                 self.occurrence(at, it);
             }
         }
-        for it in state.lists().iter() {
+        let over = |it: &&Membership| visible_at.zip(it.until).is_some_and(|(now, until)| until <= now);
+        for it in state.lists().iter().filter(|it| !over(it)) {
             self.make_room(key, state)?;
             self.membership(it);
         }
-        let mut alerts: Vec<_> = state.alerts().collect();
+        let mut alerts: Vec<_> = state.alerts().filter(|(_, at)| self.since < *at).collect();
         alerts.sort_unstable();
         for (effect, at) in alerts {
             self.make_room(key, state)?;
@@ -129,7 +141,9 @@ impl<'a> EntityWriter<'a> {
     fn begin(&mut self, key: EntityKey, state: &EntityState) {
         self.block.put(column::KEY, &key.hash().to_le_bytes());
         self.block.put(column::APPLIED, &state.applied().map_or(0, |it| it + 1).to_le_bytes());
-        self.block.put(column::LAST_EVENT, &state.last_event().to_le_bytes());
+        // Of an entity that came back, the last event before it left cannot be told from none.
+        let last_event = state.last_event().max(self.since);
+        self.block.put(column::LAST_EVENT, &last_event.to_le_bytes());
         let Counts { rows, lists, alerts, occurrences } = &mut self.counts;
         (*rows, *lists, *alerts) = (0, 0, 0);
         occurrences.clear();

@@ -37,8 +37,6 @@ struct Pair {
     gate: Gate,
     worker: Worker,
     journal: Memory,
-    /// Before which records the idle left memory.
-    evicted: Vec<u64>,
     past: Vec<PastEvent>,
     /// Of each past event: itself, where the gate says it stands, and the engine clock then.
     events: Vec<(Event, Place, Micros)>,
@@ -76,7 +74,6 @@ impl Pair {
             gate,
             worker,
             journal,
-            evicted: Vec::new(),
             past: Vec::new(),
             events: Vec::new(),
             lists,
@@ -226,11 +223,6 @@ impl Pair {
         let value = table.then(|| choices.between(0, 900));
         self.gate.put_on_list(entity, Membership { list, until, value }).unwrap();
         self.lists.insert((list, slot), (until, value));
-    }
-
-    fn evict(&mut self) {
-        self.evicted.push(self.gate.journal().next());
-        self.gate.evict_idle();
     }
 
     fn amend(&mut self, choices: &mut Choices, number: usize) {
@@ -389,13 +381,13 @@ fn check(seed: u64, events: usize, steps: &[Micros]) {
             pair.repeat(&mut choices);
         }
         if choices.chance(10) {
-            pair.evict();
+            pair.gate.evict_idle();
         }
         if choices.chance(5) {
             pair.change_list(&mut choices);
         }
     }
-    check_folded(&pair.gate, &pair.journal, &pair.evicted);
+    check_folded(&pair.gate, &pair.journal);
     check_verified(&pair.journal, key());
 }
 

@@ -1,14 +1,16 @@
 //! Rule sets from text, gates and events, in a line each.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::entity::HashKey;
+use engine::entity::{EntityKey, HashKey};
 use engine::event::Event;
 use engine::lists::ValueLists;
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use rules::diagnostic::{Colour, Source, render};
 use rules::schema::{FieldType, Schema};
+use stream::bundle::{Bundle, File};
 use stream::fold::{Folder, Report, verify};
 use stream::gate::Gate;
 use stream::journal::{Forgetful, Journal, Memory};
@@ -22,6 +24,12 @@ pub(crate) fn rule_set(schema: &str, rules: &str) -> Arc<RuleSet> {
     let said = render(&checked.diagnostics, &sources, Colour::Never);
     let typed = checked.rule_set.unwrap_or_else(|| panic!("{said}"));
     Arc::new(RuleSet::new(typed, HashKey::new([7; 16]), ValueLists::default()).unwrap())
+}
+
+/// The same as a bundle.
+pub(crate) fn bundle(schema: &str, rules: &str) -> Arc<Bundle> {
+    let file = |name: &str, text: &str| File { name: name.to_owned(), text: text.to_owned() };
+    Arc::new(Bundle { sources: vec![file("schema", schema), file("rules", rules)], ..Bundle::default() })
 }
 
 /// A gate with nothing in memory, over a journal that keeps nothing.
@@ -53,27 +61,21 @@ pub(crate) fn event(schema: &Schema, event_type: &str, id: &str, time: i64, fiel
     event
 }
 
-/// All records of a journal, folded; before these records the idle leave memory.
+/// All records of a journal, folded; nobody ever leaves memory.
 #[track_caller]
-pub(crate) fn folded(journal: &Memory, key: HashKey, evicted: &[u64]) -> Gate {
-    let (mut folder, mut evicted) = (Folder::new(key), evicted.iter().copied().peekable());
+pub(crate) fn folded(journal: &Memory, key: HashKey) -> Gate {
+    let mut folder = Folder::new(key);
     let mut records = journal.cursor(0).unwrap();
     while let Some(record) = records.next().unwrap() {
-        while evicted.next_if(|it| *it <= record.offset).is_some() {
-            folder.evict_idle();
-        }
         folder.apply(&record).unwrap();
     }
-    evicted.for_each(|_| {
-        folder.evict_idle();
-    });
     folder.into_gate(Box::new(Forgetful::starting_at(journal.next())), None).unwrap()
 }
 
-/// The state of a gate is the fold of its records, byte by byte.
+/// The state of a gate, whoever left its memory, is the fold of its records, byte by byte of all that can be seen.
 #[track_caller]
-pub(crate) fn check_folded(gate: &Gate, journal: &Memory, evicted: &[u64]) {
-    check_same(gate, &folded(journal, gate.key(), evicted));
+pub(crate) fn check_folded(gate: &Gate, journal: &Memory) {
+    check_same(gate, &folded(journal, gate.key()));
 }
 
 /// Two gates hold the same state, byte by byte.
@@ -81,7 +83,28 @@ pub(crate) fn check_folded(gate: &Gate, journal: &Memory, evicted: &[u64]) {
 pub(crate) fn check_same(one: &Gate, other: &Gate) {
     let folder = tempfile::tempdir().unwrap();
     let [a, b] = [one, other].map(|gate| canonical(gate, &folder.path().join("state")).unwrap());
-    assert!(a == b, "{} bytes and {} bytes of state differ", a.len(), b.len());
+    let differs = || {
+        let mut states = summaries(one);
+        states.retain(|key, state| summaries(other).get(key) != Some(state));
+        states.into_iter().next().map(|(key, state)| (key, state, summaries(other).remove(&key)))
+    };
+    assert!(a == b, "{} bytes and {} bytes of state differ: {:?}", a.len(), b.len(), differs());
+}
+
+/// What is remembered of each entity, in short.
+fn summaries(gate: &Gate) -> BTreeMap<EntityKey, String> {
+    let (mut states, rules) = (BTreeMap::new(), gate.rules());
+    gate.for_each_entity(|key, state| {
+        let plan = &rules.plan.kinds[key.kind.index()].history;
+        let rows: Vec<_> = state.history().rows(plan).map(|row| (row.key(), row.state())).collect();
+        let (newest, lists) = (rows.iter().rev().take(5).collect::<Vec<_>>(), state.lists());
+        let alerts: Vec<_> = state.alerts().collect();
+        let kept: usize = state.occurrences().iter().map(|it| it.entries().count()).sum();
+        let seen = (state.applied(), state.last_event());
+        let text = format!("{seen:?} {} rows {newest:?} {kept} kept {lists:?} {alerts:?}", rows.len());
+        states.insert(key, text);
+    });
+    states
 }
 
 /// Every decision derived again is the one that was recorded.
