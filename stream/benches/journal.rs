@@ -22,10 +22,15 @@ const BODY: [u8; 360] = [0x5a; 360];
 /// What writes and reads are cut into, where nothing else decides it.
 const CHUNK_BYTES: usize = 256 << 10;
 
+/// 64 bits that look like a hash's.
+fn hash(nth: u64) -> u64 {
+    (nth + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+}
+
 fn entities(nth: u64) -> [EntityKey; 4] {
     std::array::from_fn(|role| {
-        let hash = nth.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(role as u32 * 13) % 100_000;
-        EntityKey::new(KindId(role as u16), u128::from(hash) << 64 | u128::from(hash))
+        let id = hash(hash(nth) % 100_000 + role as u64 * 100_000);
+        EntityKey::new(KindId(role as u16), u128::from(id) << 64 | u128::from(hash(id)))
     })
 }
 
@@ -44,7 +49,7 @@ fn append(journal: &OnDisk, records: std::ops::Range<u64>) {
                 Err(_) => thread::sleep(Duration::from_micros(50)),
             }
         };
-        let id = Some(u128::from(nth.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64 | u128::from(nth));
+        let id = Some(u128::from(hash(nth)) << 64 | u128::from(nth));
         let entities = entities(nth);
         let kind = RecordKind::Decided;
         journal.append(&Entry { kind, body: &BODY, id, entities: &entities, received_at: 1 });

@@ -59,6 +59,11 @@ pub(super) struct Keys {
     newest: HashTable<u32>,
 }
 
+/// The hash of a key in a map. Keys are hashes as a rule, but two kinds may have one id, and then differ in a few bits.
+fn spread(key: u64) -> u64 {
+    (key ^ key >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 /// That a record has a key.
 #[derive(Clone, Copy, Debug)]
 struct Row {
@@ -73,7 +78,7 @@ impl Keys {
         let row = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
         let Self { rows, newest } = self;
         let of = |row: &u32| rows.get(*row as usize).map_or(0, |it| it.key);
-        let entry = newest.entry(key, |row| of(row) == key, of);
+        let entry = newest.entry(spread(key), |row| of(row) == key, |row| spread(of(row)));
         let before = match entry {
             hashbrown::hash_table::Entry::Occupied(mut old) => std::mem::replace(old.get_mut(), row) + 1,
             hashbrown::hash_table::Entry::Vacant(vacant) => {
@@ -87,7 +92,7 @@ impl Keys {
     /// The records of a key, newest first.
     pub(super) fn newest_first(&self, key: u64) -> impl Iterator<Item = u32> {
         let of = |row: &u32| self.rows.get(*row as usize);
-        let found = self.newest.find(key, |row| of(row).is_some_and(|it| it.key == key));
+        let found = self.newest.find(spread(key), |row| of(row).is_some_and(|it| it.key == key));
         let first = found.and_then(of);
         let chain = std::iter::successors(first, |row| self.rows.get(row.before.checked_sub(1)? as usize));
         chain.map(|row| row.record)

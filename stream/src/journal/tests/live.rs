@@ -229,7 +229,9 @@ fn power_fails_under_threads() {
                     }
                 });
             }
-            thread::sleep(Duration::from_millis(10));
+            while told.load(Ordering::SeqCst) < 20 {
+                thread::yield_now();
+            }
             disk.crash();
             stop.store(true, Ordering::Relaxed);
         });
@@ -237,7 +239,6 @@ fn power_fails_under_threads() {
         drop(journal);
         let log = open(&disk, 16 << 10).unwrap();
         assert!(told <= log.next(), "seed {seed}: {told} were durable, {} are there", log.next());
-        assert!(0 < told, "seed {seed}");
     }
 }
 
