@@ -1,6 +1,8 @@
 //! The journal over a simulated disk: what is written is read, damage is told from a torn tail, and every crash is
 //! survived.
 
+#![expect(clippy::cast_possible_truncation, reason = "numbers of tests are small")]
+
 mod crashes;
 mod damage;
 mod live;
@@ -42,7 +44,7 @@ fn entities(offset: u64) -> Vec<EntityKey> {
 fn push(batch: &mut Batch) {
     let offset = batch.next();
     let (body, entities) = (body(offset), entities(offset));
-    let kind = if offset % 3 == 0 { RecordKind::Decided } else { RecordKind::Amend };
+    let kind = if offset.is_multiple_of(3) { RecordKind::Decided } else { RecordKind::Amend };
     let received_at = offset as i64 * 10;
     batch.push(&Entry { kind, body: &body, id: id(offset), entities: &entities, received_at });
 }

@@ -1,5 +1,7 @@
 //! The index in memory and in its file against a plain list.
 
+#![expect(clippy::cast_possible_truncation, reason = "numbers of tests are small")]
+
 use std::io;
 
 use proptest::prelude::*;
@@ -7,6 +9,9 @@ use proptest::prelude::*;
 use super::file::{By, IndexFile};
 use super::*;
 use crate::disk::simulated::Simulated;
+
+/// An id, and entities.
+type Row = (u64, Vec<u64>);
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
@@ -35,7 +40,7 @@ proptest! {
                 prop_assert_eq!(file.place(record).unwrap(), record * 3);
             }
             for key in 0..12 {
-                let having = |has: &dyn Fn(&(u64, Vec<u64>)) -> usize| -> Vec<u64> {
+                let having = |has: &dyn Fn(&Row) -> usize| -> Vec<u64> {
                     let all = rows.iter().zip(0..).flat_map(|(row, record)| vec![record; has(row)]);
                     all.filter(|record| *record < below).collect::<Vec<_>>().into_iter().rev().collect()
                 };

@@ -163,7 +163,7 @@ impl Run {
 }
 
 fn salted(salt: u64) -> Vec<u8> {
-    let bytes = if salt % 16 == 0 { salt >> 8 & 0x1fff } else { salt >> 8 & 0x1ff };
+    let bytes = if salt.is_multiple_of(16) { salt >> 8 & 0x1fff } else { salt >> 8 & 0x1ff };
     (0..bytes).map(|at| (salt >> (at % 56)) as u8 ^ at as u8).collect()
 }
 
