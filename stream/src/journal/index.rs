@@ -55,8 +55,14 @@ impl Index {
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     rows: Vec<Row>,
-    /// The newest row of each key.
-    newest: HashTable<u32>,
+    newest: HashTable<Newest>,
+}
+
+/// The newest row of a key; the key beside it, so that a growing table does not look up every row.
+#[derive(Clone, Copy, Debug)]
+struct Newest {
+    key: u64,
+    row: u32,
 }
 
 /// The hash of a key in a map. Keys are hashes as a rule, but two kinds may have one id, and then differ in a few bits.
@@ -76,24 +82,23 @@ struct Row {
 impl Keys {
     fn push(&mut self, key: u64, record: u32) {
         let row = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
-        let Self { rows, newest } = self;
-        let of = |row: &u32| rows.get(*row as usize).map_or(0, |it| it.key);
-        let entry = newest.entry(spread(key), |row| of(row) == key, |row| spread(of(row)));
+        let entry = self.newest.entry(spread(key), |it| it.key == key, |it| spread(it.key));
         let before = match entry {
-            hashbrown::hash_table::Entry::Occupied(mut old) => std::mem::replace(old.get_mut(), row) + 1,
+            hashbrown::hash_table::Entry::Occupied(mut old) => {
+                std::mem::replace(&mut old.get_mut().row, row) + 1
+            }
             hashbrown::hash_table::Entry::Vacant(vacant) => {
-                vacant.insert(row);
+                vacant.insert(Newest { key, row });
                 0
             }
         };
-        rows.push(Row { key, record, before });
+        self.rows.push(Row { key, record, before });
     }
 
     /// The records of a key, newest first.
     pub(super) fn newest_first(&self, key: u64) -> impl Iterator<Item = u32> {
-        let of = |row: &u32| self.rows.get(*row as usize);
-        let found = self.newest.find(spread(key), |row| of(row).is_some_and(|it| it.key == key));
-        let first = found.and_then(of);
+        let found = self.newest.find(spread(key), |it| it.key == key);
+        let first = found.and_then(|newest| self.rows.get(newest.row as usize));
         let chain = std::iter::successors(first, |row| self.rows.get(row.before.checked_sub(1)? as usize));
         chain.map(|row| row.record)
     }
