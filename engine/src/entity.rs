@@ -56,7 +56,12 @@ impl HashKey {
 
     /// SipHash-1-3 (Aumasson and Bernstein) of a text, 128 bits.
     pub fn hash128(self, text: &str) -> u128 {
-        SipHasher13::new_with_key(&self.0).hash(text.as_bytes()).as_u128()
+        self.hash128_of(text.as_bytes())
+    }
+
+    /// The same of any bytes: who does not know the key cannot make two that have one hash.
+    pub fn hash128_of(self, bytes: &[u8]) -> u128 {
+        SipHasher13::new_with_key(&self.0).hash(bytes).as_u128()
     }
 
     /// The lower 64 bits of [`HashKey::hash128`], as they stand in slots and histories.

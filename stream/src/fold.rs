@@ -214,7 +214,7 @@ impl Folder {
         }
         self.message.read(bytes).ok()?;
         let schema = &self.in_force.get(&stamp.rule_set)?.in_force.rules.typed.schema;
-        let own = (Moment::of(self.message.time, stamp.clock, schema).at, found.position);
+        let own = (Moment::of(self.message.time(), stamp.clock, schema).at, found.position);
         Some((found.position, self.message.original.map_or(own, |it| (it.at, it.position))))
     }
 

@@ -47,6 +47,7 @@ use crate::bundle::{Bundle, BundleError};
 use crate::fold::apply;
 use crate::in_force::{Current, InForce};
 use crate::journal::{Entry, Journal, Progress, RecordKind, Reservation};
+use crate::record::write::{self, Ending};
 use crate::record::{Original, RuleSetRecord, Stamp};
 pub use activate::{NotAtOnce, OtherState};
 pub use admission::Admission;
@@ -295,7 +296,8 @@ impl Gate {
         worker: &mut Worker,
     ) -> Result<Ticket, Refused> {
         let id = self.key.hash128(&event.id);
-        let digest = event.digest_in(&mut worker.record);
+        write::begin(event, &mut worker.record);
+        let digest = write::digest(&worker.record, self.key);
         match self.recent.begin(id, &digest, self.now(), &mut worker.record) {
             Seen::Repeat { position } => Ok(self.repeat(event, id, position, deadline, worker)),
             Seen::Reused => Err(Refused::IdReused(event.id.clone())),
@@ -453,7 +455,7 @@ impl Gate {
         (clock, offset, moment.at)
     }
 
-    /// Writes the record of an event, which is left in `worker.record`; gives its offset.
+    /// Ends the record of an event, which was begun in `worker.record`; gives its offset.
     fn write(
         &self,
         incoming: Incoming<'_>,
@@ -461,14 +463,21 @@ impl Gate {
         clock: Micros,
         worker: &mut Worker,
     ) -> u64 {
-        let Worker { in_force, scratch, message, record, received_at, .. } = worker;
-        let typed = &in_force.rules.typed;
-        message.set_event(incoming.event, typed.schema.version);
-        message.set_digest(incoming.digest);
-        message.set_captured(&scratch.captured, typed);
-        message.set_ruling(&scratch.ruling, &typed.hash);
-        message.original = original.map(|it| Original { at: it.at, position: it.position });
-        Stamp { clock, rule_set: in_force.number }.write(message, record);
+        let Worker { in_force, scratch, record, received_at, .. } = worker;
+        if original.is_some() {
+            // A recheck is recorded with what it did not change.
+            write::begin(incoming.event, record);
+        }
+        let ending = Ending {
+            stamp: Stamp { clock, rule_set: in_force.number },
+            event: incoming.event,
+            rules: &in_force.rules.typed,
+            captured: &scratch.captured,
+            ruling: &scratch.ruling,
+            original: original.map(|it| Original { at: it.at, position: it.position }),
+            digest: incoming.digest,
+        };
+        ending.write(record);
         let kind = if matches!(incoming.way, Way::Record) { RecordKind::Event } else { RecordKind::Decided };
         self.journal.append(&Entry {
             kind,

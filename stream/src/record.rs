@@ -9,6 +9,7 @@ mod change;
 mod decided;
 mod row;
 mod value;
+pub(crate) mod write;
 
 use prost::Message;
 use rules::time::Micros;
@@ -31,11 +32,19 @@ impl Stamp {
     /// Of a stamp in a body.
     pub const BYTES: usize = 12;
 
+    /// As it stands before the message.
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        let (clock, rule_set) = bytes.split_at_mut(8);
+        clock.copy_from_slice(&self.clock.to_le_bytes());
+        rule_set.copy_from_slice(&self.rule_set.to_le_bytes());
+        bytes
+    }
+
     /// Writes a body over what the buffer holds.
     pub fn write(self, message: &impl Message, body: &mut Vec<u8>) {
         body.clear();
-        body.extend_from_slice(&self.clock.to_le_bytes());
-        body.extend_from_slice(&self.rule_set.to_le_bytes());
+        body.extend_from_slice(&self.to_bytes());
         // A vector always has room.
         let _ = message.encode(body);
     }

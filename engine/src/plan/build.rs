@@ -46,6 +46,7 @@ fn batches(rules: &RuleSet, kinds: &[KindPlan], features: &mut [FeaturePlan]) ->
     for (id, feature) in (0u16..).map(FeatureId).zip(features) {
         let FeaturePlan::Window(window) = feature else { continue };
         let kind = rules.schema.role_kind(window.role).and_then(|kind| kinds.get(kind.index()));
+        let kind = kind.filter(|_| speaks_of_all(rules, id, window.role));
         let batch = batches.get_mut(window.role.index());
         if let Some((batch, item)) = batch.zip(kind.and_then(|kind| batched(id, window, kind))) {
             batch.push(item);
@@ -53,6 +54,16 @@ fn batches(rules: &RuleSet, kinds: &[KindPlan], features: &mut [FeaturePlan]) ->
         }
     }
     batches
+}
+
+/// Whether a feature may be asked for of every event with a role: those that are answered together leave no value
+/// where there must be none.
+fn speaks_of_all(rules: &RuleSet, feature: FeatureId, role: FieldId) -> bool {
+    let domain = rules.features.get(feature.index()).map(|it| &it.domain);
+    let mut types = (0u16..).zip(&rules.schema.events).map(|(id, _)| EventTypeId(id));
+    types.all(|id| {
+        rules.schema.event_field(id, role).is_none() || domain.is_some_and(|domain| domain.contains(&id))
+    })
 }
 
 /// A feature as it is answered together with others; none if that is not enough.

@@ -93,7 +93,7 @@ impl Fields {
 }
 
 fn event(of: &Decided) -> (&str, i64, bool, &[u8], &str, &str) {
-    (&of.id, of.time, of.time_given, &of.row, &of.extra, &of.recheck_of)
+    (&of.id, of.time(), of.sent_at.is_some(), &of.row, &of.extra, &of.recheck_of)
 }
 
 fn outcome(of: &Decided) -> &'static str {

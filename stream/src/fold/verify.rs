@@ -9,13 +9,13 @@ use engine::decide::{self, Case, Scratch};
 use engine::decision::Fallback;
 use engine::entity::HashKey;
 use engine::state::EntityState;
-use prost::Message as _;
 use rules::past::Outcome;
 use rules::time::Micros;
 
 use super::difference::{self, Difference, Field};
 use super::{FoldError, Folder};
 use crate::journal::{Cursor, JournalError, Record, RecordKind};
+use crate::record::write::{self, Ending};
 use crate::record::{Decided, Stamp};
 
 /// Differences that a report names; the rest is counted.
@@ -109,20 +109,25 @@ impl Again {
     fn compare(&mut self, case: Case<'_>, record: &Record<'_>, recorded: &Decided, scratch: &Scratch) {
         let Self { message, bytes, .. } = self;
         let typed = &case.rules.typed;
-        message.set_event(case.event, typed.schema.version);
-        message.set_captured(&scratch.captured, typed);
-        message.set_ruling(&scratch.ruling, &typed.hash);
-        message.original = recorded.original;
+        let Some((stamp, said)) = Stamp::split(record.body) else { return };
+        write::begin(case.event, bytes);
         // The body of a recheck held only the fields that it changes.
-        match (&case.event.recheck_of, recorded.digest()) {
-            (Some(_), Some(digest)) => message.set_digest(&digest),
-            _ => message.set_digest(&case.event.digest_in(bytes)),
-        }
-        bytes.clear();
-        // A vector always has room.
-        let _ = message.encode(bytes);
-        let said = Stamp::split(record.body).map(|(_, said)| said);
-        if said != Some(bytes.as_slice()) {
+        let kept = recorded.digest().filter(|_| case.event.recheck_of.is_some());
+        let digest = kept.unwrap_or_else(|| write::digest(bytes, case.rules.key));
+        let ending = Ending {
+            stamp,
+            event: case.event,
+            rules: typed,
+            captured: &scratch.captured,
+            ruling: &scratch.ruling,
+            original: recorded.original,
+            digest: &digest,
+        };
+        ending.write(bytes);
+        let derived = bytes.get(Stamp::BYTES..).unwrap_or_default();
+        if said != derived {
+            // What was just written can be read.
+            let _ = message.read(derived);
             let fields = difference::fields(recorded, message, typed);
             self.add(Difference { offset: record.offset, event_id: recorded.id.clone(), fields });
         }

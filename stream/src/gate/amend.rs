@@ -31,7 +31,7 @@ impl Gate {
         worker: &mut Worker,
     ) -> Result<Amended, Refused> {
         let id = id_of_amendment(self.key, &amendment.id);
-        let digest = amendment.digest();
+        let digest = amendment.digest(self.key);
         match self.recent.begin(id, &digest, self.now(), &mut worker.record) {
             Seen::Reused => Err(Refused::IdReused(amendment.id.clone())),
             Seen::Repeat { position } => Ok(Amended { position, event: None }),

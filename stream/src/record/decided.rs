@@ -7,40 +7,34 @@ use prost::Message;
 use rules::past::Outcome;
 use rules::program::{Alert, EffectRef, Hit};
 use rules::time::Micros;
-use rules::typed::{FeatureId, RuleId, RuleSet, Severity};
+use rules::typed::{FeatureId, RuleId, Severity};
 use rules::value::Value;
 
 use super::row;
-use super::value::{put_value, take_value};
+use super::value::take_value;
 
 /// An event and what was decided of it: the part that must be equal between live, replay and re-derivation. A record
 /// of kind `event` is the same without a decision: its outcome is none.
 ///
-/// Fields from 64 on stand last in the bytes. They are places, which may differ between live and replay, and belong to
-/// no digest.
+/// Fields 1 to 5 are the event as it was received, of which the body's digest is taken. Fields from 64 on stand last in
+/// the bytes: they may differ between live and replay, and belong to no digest.
 #[derive(Clone, PartialEq, Message)]
 pub struct Decided {
     /// The event's id.
     #[prost(string, tag = "1")]
     pub id: String,
-    /// Event time as sent or stamped, microseconds UTC.
-    #[prost(sfixed64, tag = "2")]
-    pub time: i64,
-    /// Whether the caller sent it.
-    #[prost(bool, tag = "3")]
-    pub time_given: bool,
+    /// Event time as sent, microseconds UTC; none if the caller sent none.
+    #[prost(sfixed64, optional, tag = "2")]
+    pub sent_at: Option<Micros>,
     /// The event's type and fields: see the module `row`.
-    #[prost(bytes = "vec", tag = "4")]
+    #[prost(bytes = "vec", tag = "3")]
     pub row: Vec<u8>,
     /// What the caller added for itself, JSON.
-    #[prost(string, tag = "5")]
+    #[prost(string, tag = "4")]
     pub extra: String,
     /// The event that this one decides again; empty = none.
-    #[prost(string, tag = "6")]
+    #[prost(string, tag = "5")]
     pub recheck_of: String,
-    /// Of the body as received: BLAKE3, 128 bits.
-    #[prost(bytes = "vec", tag = "7")]
-    pub body_digest: Vec<u8>,
     /// Captured values: for each 16 bytes of its feature's definition hash, then the value (see `put_value`).
     #[prost(bytes = "vec", tag = "8")]
     pub captured: Vec<u8>,
@@ -77,9 +71,18 @@ pub struct Decided {
     /// The rule set's hash.
     #[prost(bytes = "vec", tag = "19")]
     pub rule_set: Vec<u8>,
+    /// Event time as stamped on arrival, where the caller sent none.
+    #[prost(sfixed64, optional, tag = "20")]
+    pub stamped_at: Option<Micros>,
+    /// Of the schema that the event was read by.
+    #[prost(uint32, tag = "21")]
+    pub schema_version: u32,
     /// Of a recheck: where the event stands that it decides again. Its entities are the same.
     #[prost(message, optional, tag = "64")]
     pub original: Option<Original>,
+    /// Of the body as received, 16 bytes: a keyed hash, so that it differs between journals.
+    #[prost(bytes = "vec", tag = "65")]
+    pub body_digest: Vec<u8>,
 }
 
 /// Where an event stands in the histories of its entities.
@@ -94,63 +97,6 @@ pub struct Original {
 }
 
 impl Decided {
-    /// Takes the event's part from an event.
-    pub fn set_event(&mut self, event: &Event, schema_version: u32) {
-        self.id.clone_from(&event.id);
-        self.time = event.time;
-        self.time_given = event.time_given;
-        self.row.clear();
-        row::encode(event, schema_version, &mut self.row);
-        self.extra.clone_from(&event.extra);
-        self.recheck_of.clear();
-        self.recheck_of.push_str(event.recheck_of.as_deref().unwrap_or_default());
-    }
-
-    /// Takes the digest of the body as received.
-    pub fn set_digest(&mut self, digest: &[u8; 16]) {
-        self.body_digest.clear();
-        self.body_digest.extend_from_slice(digest);
-    }
-
-    /// Takes the captured values.
-    pub fn set_captured(&mut self, captured: &[(FeatureId, Value)], rules: &RuleSet) {
-        self.captured.clear();
-        for (id, value) in captured {
-            if let Some(feature) = rules.features.get(id.index()) {
-                self.captured.extend_from_slice(&feature.hash);
-                put_value(*value, &mut self.captured);
-            }
-        }
-    }
-
-    /// Takes what was decided, under the rule set of this hash.
-    pub fn set_ruling(&mut self, ruling: &Ruling, rule_set: &[u8; 32]) {
-        let Ruling { verdict, recorded, flags, fallback } = ruling;
-        self.outcome = verdict.outcome as u32;
-        self.score_e6 = verdict.score_e6;
-        self.hits.clear();
-        self.hits.extend(verdict.hits.iter().map(|hit| u32::from(hit.rule.0)));
-        self.contributions_e6.clear();
-        self.contributions_e6.extend(verdict.hits.iter().map(|hit| hit.contribution_e6));
-        self.alerts.clear();
-        self.alerts.extend(verdict.alerts.iter().map(|alert| put_alert(*alert)));
-        self.actions.clear();
-        self.actions.extend(verdict.actions.iter().map(|action| put_effect(*action)));
-        self.factors = verdict.factors.map_or(0, put_effect);
-        self.features.clear();
-        for (id, value) in recorded {
-            self.features.extend_from_slice(&id.0.to_le_bytes());
-            put_value(*value, &mut self.features);
-        }
-        self.flags = u32::from(flags.late) | u32::from(flags.too_late) << 1 | u32::from(flags.warming) << 2;
-        self.fallback = match fallback {
-            None => 0,
-            Some(Fallback::Deadline) => FALLBACK_DEADLINE,
-        };
-        self.rule_set.clear();
-        self.rule_set.extend_from_slice(rule_set);
-    }
-
     /// Fills a ruling with what was decided.
     pub fn ruling(&self, into: &mut Ruling) {
         into.clear();
@@ -179,11 +125,16 @@ impl Decided {
     pub fn event(&self, into: &mut Event) -> Option<()> {
         row::decode(&self.row, into)?;
         into.id.clone_from(&self.id);
-        into.time = self.time;
-        into.time_given = self.time_given;
+        into.time = self.time();
+        into.time_given = self.sent_at.is_some();
         into.extra.clone_from(&self.extra);
         into.recheck_of = (!self.recheck_of.is_empty()).then(|| self.recheck_of.clone());
         Some(())
+    }
+
+    /// Event time, sent or stamped, microseconds UTC.
+    pub fn time(&self) -> Micros {
+        self.sent_at.or(self.stamped_at).unwrap_or(0)
     }
 
     /// The body's digest; none if it is not one.
@@ -239,9 +190,9 @@ impl Decided {
 }
 
 /// The number of [`Fallback::Deadline`].
-const FALLBACK_DEADLINE: u32 = 1;
+pub(super) const FALLBACK_DEADLINE: u32 = 1;
 
-fn put_alert(alert: Alert) -> u64 {
+pub(super) fn put_alert(alert: Alert) -> u64 {
     (alert.severity as u64) << 56 | put_effect(alert.effect)
 }
 
@@ -256,7 +207,7 @@ fn take_alert(packed: u64) -> Option<Alert> {
 }
 
 /// An effect's place in 56 bits, never 0: 1 for a rule or 2 for a policy, then three times 16 bits.
-fn put_effect(effect: EffectRef) -> u64 {
+pub(super) fn put_effect(effect: EffectRef) -> u64 {
     let pack =
         |tag: u64, a: u16, b: u16, c: u16| tag << 48 | u64::from(a) << 32 | u64::from(b) << 16 | u64::from(c);
     match effect {

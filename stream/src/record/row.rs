@@ -1,55 +1,78 @@
 //! An event's fields as one row of bytes: what a record of the journal and a repeat hold.
 //!
 //! ```text
-//! schema version u32 | event type u16 | fields u16 | map: 2 bits a field, first field lowest
+//! event type u16 | fields u16 | map: 2 bits a field, first field lowest
 //!   | fixed: number i64, or minor units i64 and currency 3 bytes, or length of a text u32, in field order
 //!   | texts, in field order
 //! ```
 //! All little-endian. The map says what stands where (0 missing, 1 number, 2 money, 3 text), so that a row is read
-//! back without knowing its types, and a reader can tell a field that it does not know.
+//! back without knowing its types, and a reader can tell a field that it does not know. Fields count up to the last one
+//! that is present: one that a later schema adds behind the others leaves the bytes of older events alone.
 
 use engine::event::{Event, FieldValue};
 use rules::schema::{Currency, EventTypeId};
+use smallvec::SmallVec;
 
-/// Appends the row of an event's fields.
-pub(crate) fn encode(event: &Event, schema_version: u32, into: &mut Vec<u8>) {
-    into.extend_from_slice(&schema_version.to_le_bytes());
-    into.extend_from_slice(&event.event_type.map_or(u16::MAX, |it| it.0).to_le_bytes());
-    into.extend_from_slice(&u16::try_from(event.len()).unwrap_or(u16::MAX).to_le_bytes());
-    let map = into.len();
-    into.resize(map + event.len().div_ceil(4), 0);
-    for at in 0..event.len() {
-        let kind = match event.value(at) {
-            FieldValue::Missing => continue,
-            FieldValue::Number(number) => {
-                into.extend_from_slice(&number.to_le_bytes());
-                1
+/// What must be known of a row before it is written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Shape {
+    fields: usize,
+    map: SmallVec<[u8; 16]>,
+    /// Of the whole row.
+    pub(crate) bytes: usize,
+}
+
+impl Shape {
+    /// Of the row of an event's fields.
+    pub(crate) fn of(event: &Event) -> Self {
+        let mut shape = Self { fields: 0, map: SmallVec::new(), bytes: 4 };
+        for at in 0..event.len() {
+            let (kind, text) = match event.value(at) {
+                FieldValue::Missing => continue,
+                FieldValue::Number(_) => (1, 0),
+                FieldValue::Money { .. } => (2, 0),
+                FieldValue::Text(text) => (3, text.len()),
+            };
+            shape.fields = at + 1;
+            shape.map.resize(at / 4 + 1, 0);
+            if let Some(byte) = shape.map.last_mut() {
+                *byte |= kind << (2 * (at % 4));
             }
-            FieldValue::Money { minor, currency } => {
-                into.extend_from_slice(&minor.to_le_bytes());
-                into.extend_from_slice(currency.code().as_bytes());
-                2
-            }
-            FieldValue::Text(text) => {
-                into.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
-                3
-            }
-        };
-        if let Some(byte) = into.get_mut(map + at / 4) {
-            *byte |= kind << (2 * (at % 4));
+            shape.bytes += fixed_bytes(kind) + text;
         }
+        shape.bytes += shape.map.len();
+        shape
     }
-    for at in 0..event.len() {
-        if let FieldValue::Text(text) = event.value(at) {
-            into.extend_from_slice(text.as_bytes());
+
+    /// Appends the row of the event that this is the shape of.
+    pub(crate) fn write(&self, event: &Event, into: &mut Vec<u8>) {
+        into.extend_from_slice(&event.event_type.map_or(u16::MAX, |it| it.0).to_le_bytes());
+        into.extend_from_slice(&u16::try_from(self.fields).unwrap_or(u16::MAX).to_le_bytes());
+        into.extend_from_slice(&self.map);
+        for at in 0..self.fields {
+            match event.value(at) {
+                FieldValue::Missing => {}
+                FieldValue::Number(number) => into.extend_from_slice(&number.to_le_bytes()),
+                FieldValue::Money { minor, currency } => {
+                    into.extend_from_slice(&minor.to_le_bytes());
+                    into.extend_from_slice(currency.code().as_bytes());
+                }
+                FieldValue::Text(text) => {
+                    into.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
+                }
+            }
+        }
+        for at in 0..self.fields {
+            if let FieldValue::Text(text) = event.value(at) {
+                into.extend_from_slice(text.as_bytes());
+            }
         }
     }
 }
 
-/// Fills an event's type and fields from a row; none if the bytes are not a row. Gives the schema's version.
-pub(crate) fn decode(bytes: &[u8], into: &mut Event) -> Option<u32> {
+/// Fills an event's type and fields from a row; none if the bytes are not a row.
+pub(crate) fn decode(bytes: &[u8], into: &mut Event) -> Option<()> {
     let mut fixed = Reader(bytes);
-    let version = u32::from_le_bytes(fixed.take()?);
     let event_type = u16::from_le_bytes(fixed.take()?);
     let fields = usize::from(u16::from_le_bytes(fixed.take()?));
     let map = fixed.slice(fields.div_ceil(4))?;
@@ -72,7 +95,7 @@ pub(crate) fn decode(bytes: &[u8], into: &mut Event) -> Option<u32> {
             _ => {}
         }
     }
-    Some(version)
+    Some(())
 }
 
 /// How many bytes a field of this kind has in the fixed part.
@@ -117,8 +140,10 @@ mod tests {
     #[test]
     fn a_row_is_read_back_as_it_was_and_any_shorter_one_is_refused() {
         let (mut bytes, mut back) = (Vec::new(), Event::default());
-        encode(&event(), 9, &mut bytes);
-        assert_eq!(decode(&bytes, &mut back), Some(9));
+        let shape = Shape::of(&event());
+        shape.write(&event(), &mut bytes);
+        assert_eq!(bytes.len(), shape.bytes);
+        assert_eq!(decode(&bytes, &mut back), Some(()));
         assert_eq!(back, event());
         for length in 0..bytes.len() {
             assert_eq!(decode(&bytes[..length], &mut back), None, "{length} bytes");

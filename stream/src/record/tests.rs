@@ -1,11 +1,16 @@
 //! Every kind of record comes back from its bytes.
 
-use engine::entity::EntityKey;
-use engine::event::{Amendment, Change};
+use engine::decision::{Fallback, Flags};
+use engine::entity::{EntityKey, HashKey};
+use engine::event::{Amendment, Change, Event};
 use engine::lists::Membership;
+use engine::words::Ruling;
+use rules::diagnostic::Source;
 use rules::past::{Challenge, Label, OperationResult, Outcome};
-use rules::schema::KindId;
-use rules::typed::ListId;
+use rules::program::{Alert, EffectRef, Hit, Verdict};
+use rules::schema::{Currency, EventTypeId, KindId};
+use rules::typed::{FeatureId, ListId, RuleId, Severity};
+use rules::value::Value;
 
 use super::*;
 use crate::gate::Place;
@@ -91,6 +96,143 @@ fn what_comes_into_force_comes_back() {
     check(&record);
     check(&RatesRecord { rates: file });
     check(&WarmRecord { definition: vec![1; 16], since: 4 });
+}
+
+/// An event of type `event_type` with three fields.
+fn event(fill: impl FnOnce(&mut Event)) -> Event {
+    let mut event = Event::default();
+    event.begin(EventTypeId(0), 3);
+    event.id.push_str("p-1");
+    fill(&mut event);
+    event
+}
+
+fn digest(event: &Event) -> [u8; 16] {
+    let mut body = Vec::new();
+    write::begin(event, &mut body);
+    write::digest(&body, HashKey::new([7; 16]))
+}
+
+#[test]
+fn events_that_differ_have_digests_that_differ() {
+    let [eur, usd] = ["EUR", "USD"].map(|code| Currency::from_code(code).unwrap());
+    let digests = [
+        event(|_| {}),
+        event(|it| it.id.push('0')),
+        event(|it| it.event_type = Some(EventTypeId(1))),
+        event(|it| it.time_given = true),
+        event(|it| (it.time, it.time_given) = (5, true)),
+        event(|it| it.recheck_of = Some("p-0".into())),
+        event(|it| it.extra.push_str("{}")),
+        event(|it| it.set_number(0, 0)),
+        event(|it| it.set_number(1, 0)),
+        event(|it| it.set_number(1, 1)),
+        event(|it| it.set_money(1, 1, eur)),
+        event(|it| it.set_money(1, 1, usd)),
+        event(|it| it.set_text(1, "")),
+        event(|it| (it.set_text(0, "ab"), it.set_text(1, "c")).0),
+        event(|it| (it.set_text(0, "a"), it.set_text(1, "bc")).0),
+    ]
+    .map(|event| digest(&event));
+    for (at, one) in digests.iter().enumerate() {
+        assert!(!digests[..at].contains(one), "body {at} is told from the others");
+    }
+}
+
+#[test]
+fn what_the_edge_added_and_a_longer_type_leave_the_digest_alone() {
+    let sent = event(|it| it.set_number(0, 7));
+    let stamped = event(|it| (it.set_number(0, 7), it.time = 99).0);
+    assert_eq!(digest(&sent), digest(&stamped), "a stamped time was not received");
+    let mut longer = Event::default();
+    longer.begin(EventTypeId(0), 9);
+    longer.id.push_str("p-1");
+    longer.set_number(0, 7);
+    assert_eq!(digest(&sent), digest(&longer), "nor was a field that was not there");
+}
+
+/// What is written field after field is what the message has, byte for byte.
+#[test]
+fn what_is_written_is_the_message() {
+    let sources = [
+        Source {
+            name: "s.schema.weir",
+            text: "schema s 7\nzone \"UTC\"\ncurrency EUR\nentity user\nevent payment\n  user: user\n",
+        },
+        Source {
+            name: "s.weir",
+            text: "use schema s\nfeature a = count(payment) by user over 1h\nfeature b = time_since(payment) by user\n",
+        },
+    ];
+    let rules = rules::check::check(&sources).rule_set.unwrap();
+    let [a, b] = [FeatureId(0), FeatureId(1)];
+    let values =
+        vec![(a, Value::Exact(-3)), (b, Value::Real(0.5)), (a, Value::Flag(true)), (b, Value::Missing)];
+    let effect = EffectRef::Rule(RuleId(300), 2);
+    let full = Ruling {
+        verdict: Verdict {
+            outcome: Outcome::Challenge,
+            score_e6: -70_000_000,
+            hits: [(0, 5), (300, -1)]
+                .map(|(rule, contribution_e6)| Hit { rule: RuleId(rule), contribution_e6 })
+                .into(),
+            factors: Some(effect),
+            alerts: vec![Alert { severity: Severity::Critical, effect }],
+            actions: vec![effect, EffectRef::Policy(1, 2, 3)],
+        },
+        recorded: values.clone(),
+        flags: Flags { late: true, too_late: true, warming: true, repeated: false },
+        fallback: Some(Fallback::Deadline),
+    };
+    let nothing = Ruling::default();
+    let events = [
+        event(|it| it.set_number(2, 7)),
+        event(|it| {
+            (it.time, it.time_given) = (-5, true);
+            it.extra.push_str("{}");
+            it.recheck_of = Some("p-0".into());
+            it.set_text(1, &"long".repeat(100));
+        }),
+    ];
+    let stamp = Stamp { clock: 11, rule_set: 4 };
+    let places = [None, Some(Original { at: -9, position: 1 << 40 })];
+    for ((event, ruling), original) in events
+        .iter()
+        .flat_map(|event| [(event, &full), (event, &nothing)])
+        .zip(places.iter().cycle())
+    {
+        let mut body = Vec::new();
+        write::begin(event, &mut body);
+        let digest = write::digest(&body, HashKey::new([7; 16]));
+        let ending = write::Ending {
+            stamp,
+            event,
+            rules: &rules,
+            captured: if ruling.recorded.is_empty() { &[] } else { &values },
+            ruling,
+            original: *original,
+            digest: &digest,
+        };
+        ending.write(&mut body);
+        let (read, message) = Stamp::split(&body).unwrap();
+        let decided = Decided::decode(message).unwrap();
+        assert_eq!((read, decided.encode_to_vec().as_slice()), (stamp, message), "prost writes the same");
+        let (mut back, mut said) = (Event::default(), Ruling::default());
+        decided.event(&mut back).unwrap();
+        decided.ruling(&mut said);
+        assert_eq!(self::digest(&back), self::digest(event));
+        assert_eq!((back.time, back.time_given), (event.time, event.time_given));
+        assert_eq!(&said, ruling);
+        assert_eq!(
+            (decided.digest(), decided.schema_version, decided.original),
+            (Some(digest), 7, *original)
+        );
+        assert_eq!(decided.rule_set, rules.hash);
+        let hashes = [rules.features[0].hash, rules.features[1].hash];
+        let captured: Vec<_> = decided.captured().collect();
+        let wanted = ending.captured.iter().map(|(id, value)| (hashes[id.index()], *value));
+        assert_eq!(captured, wanted.collect::<Vec<_>>());
+    }
 }
 
 /// Places are no part of what live and replay must agree in: they stand last, behind all that is.

@@ -18,6 +18,16 @@ pub(super) fn put_value(value: Value, into: &mut Vec<u8>) {
     }
 }
 
+/// How many bytes [`put_value`] writes.
+pub(super) fn value_bytes(value: Value) -> usize {
+    1 + match value {
+        Value::Missing => 0,
+        Value::Flag(_) => 1,
+        Value::Exact(_) => 16,
+        Value::Real(_) => 8,
+    }
+}
+
 /// The value at the front, and what follows it; none if the bytes are damaged.
 pub(super) fn take_value(bytes: &[u8]) -> Option<(Value, &[u8])> {
     let (form, rest) = bytes.split_first()?;
