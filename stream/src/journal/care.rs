@@ -45,7 +45,7 @@ impl Stat {
     }
 
     fn found(disk: &dyn Disk, thorough: Thorough) -> Result<Option<Self>, JournalError> {
-        let Some(survey) = Survey::of(disk, 0, thorough)? else { return Ok(None) };
+        let Some(survey) = Survey::of(disk, 0, thorough, false)? else { return Ok(None) };
         let torn = survey.newest.torn.as_ref();
         Ok(Some(Self {
             segments: survey.segments(),

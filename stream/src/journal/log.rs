@@ -51,7 +51,7 @@ pub(super) struct Log {
 impl Log {
     /// Opens a folder's journal, or begins one. A torn tail is cut; the shelf's notes say so.
     pub(super) fn open(disk: Arc<dyn Disk>, opening: Opening) -> Result<Self, JournalError> {
-        let survey = match Survey::of(&*disk, opening.synced, opening.thorough)? {
+        let survey = match Survey::of(&*disk, opening.synced, opening.thorough, true)? {
             Some(survey) => survey,
             None => return Self::begin(disk, opening),
         };

@@ -27,7 +27,7 @@ impl Reader {
     /// # Errors
     /// If the disk refuses, or the newest segment is damaged. Older ones are looked at as they are read.
     pub fn open(disk: Arc<dyn Disk>, from: u64) -> Result<Option<Self>, JournalError> {
-        let Some(survey) = Survey::of(&*disk, 0, Thorough::Newest)? else { return Ok(None) };
+        let Some(survey) = Survey::of(&*disk, 0, Thorough::Newest, false)? else { return Ok(None) };
         let next = survey.next;
         Self::new(Arc::new(survey.shelf(disk, next)), from).map(Some)
     }

@@ -51,8 +51,8 @@ pub(super) struct Survey {
 pub(super) struct Newest {
     pub(super) first: u64,
     pub(super) file: Arc<dyn File>,
-    /// Empty where it is not needed.
-    index: Index,
+    /// None where it is not needed.
+    index: Option<Index>,
     records: u64,
     /// Where what is good ends.
     pub(super) end: u64,
@@ -72,8 +72,13 @@ pub(super) struct Newest {
 
 impl Survey {
     /// Looks at what a folder holds, and changes nothing; none if it holds no journal. `synced` is a D that the caller
-    /// knows.
-    pub(super) fn of(disk: &dyn Disk, synced: u64, thorough: Thorough) -> Result<Option<Self>, JournalError> {
+    /// knows; `index` says whether the newest segment's index is wanted, which takes longer than reading.
+    pub(super) fn of(
+        disk: &dyn Disk,
+        synced: u64,
+        thorough: Thorough,
+        index: bool,
+    ) -> Result<Option<Self>, JournalError> {
         let mut segments = segments(disk)?;
         let unborn = unborn(disk, &segments, synced)?;
         if unborn.is_some() {
@@ -98,7 +103,7 @@ impl Survey {
         // A segment is only begun once the one before was synced.
         let least = synced.max(if sealed.is_empty() { 0 } else { newest_first });
         let path = disk.path(&newest_name);
-        let what = Look { chain: thorough == Thorough::Chain, index: true };
+        let what = Look { chain: thorough == Thorough::Chain, index };
         let (newest, synced) = Newest::scan(newest_file, &newest_header, least, what, &path)?;
         let next = newest_first + newest.records;
         if next < synced {
@@ -128,7 +133,10 @@ impl Survey {
     pub(super) fn shelf(self, disk: Arc<dyn Disk>, durable: u64) -> Shelf {
         let sealed = self.sealed.into_iter().map(|(first, file)| Segment::sealed(first, file));
         let Newest { first, file, index, .. } = self.newest;
-        let newest = std::iter::once(Segment::indexed(first, file, index));
+        let newest = std::iter::once(match index {
+            Some(index) => Segment::indexed(first, file, index),
+            None => Segment::sealed(first, file),
+        });
         Shelf::new(disk, HeadKey::new(self.header.key), sealed.chain(newest).collect(), durable)
     }
 }
@@ -256,22 +264,18 @@ impl Newest {
     ) -> Result<(Self, u64), JournalError> {
         let failed = || JournalError::io("read", path);
         let mut walk = Walk::new(Arc::clone(&file), HeadKey::new(header.key), header.first);
-        let mut scan = Scan {
-            file,
-            path,
-            header,
-            index: Index::default(),
-            heads: Vec::new(),
-            synced,
-            good: walk.at(),
-            records: 0,
-        };
+        let index = look.index.then(Index::default);
+        let mut scan =
+            Scan { file, path, header, index, records: 0, heads: Vec::new(), synced, good: walk.at() };
         let broken = loop {
             match walk.step().map_err(failed())? {
                 Found::End => break None,
                 Found::Bad(broken) => break Some(broken),
-                Found::Frame(at) if look.index => scan.index.push(&walk.current(), at),
-                Found::Frame(_) => {}
+                Found::Frame(at) => {
+                    if let Some(index) = &mut scan.index {
+                        index.push(&walk.current(), at);
+                    }
+                }
                 Found::Head(head) => scan.head(walk.batch_at(), head, look.chain)?,
             }
             scan.records = walk.next_record() - header.first;
@@ -295,7 +299,7 @@ struct Scan<'a> {
     file: Arc<dyn File>,
     path: &'a str,
     header: &'a Header,
-    index: Index,
+    index: Option<Index>,
     records: u64,
     /// The batches: where each begins.
     heads: Vec<(u64, Head)>,
