@@ -3,6 +3,7 @@
 
 mod deadlines;
 mod locks;
+mod recover;
 mod reference;
 mod support;
 mod verify;

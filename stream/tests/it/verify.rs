@@ -24,7 +24,7 @@ use stream::snapshot::{self, DataDir, Extra};
 
 use crate::support::{bundle, check_same, check_verified, event, folded};
 
-const SCHEMA: &str = r#"
+pub(crate) const SCHEMA: &str = r#"
 schema pay 1
 zone "UTC"
 currency EUR
@@ -45,7 +45,7 @@ event payment
 "#;
 
 /// Of every kind a feature that every decision records, so that whoever missed a payment shows.
-const RULES: &str = r#"
+pub(crate) const RULES: &str = r#"
 use schema pay
 list watched : user
 list risky   : text(4)

@@ -1,0 +1,204 @@
+//! The gate over the journal on a disk that crashes, by seed: whatever was answered as durable is there afterwards, and
+//! what is recovered, from the newest snapshot or from nothing, is the fold of what the journal holds.
+//!
+//! `WEIR_SEEDS` sets how many seeds are run (24 without it).
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use engine::entity::HashKey;
+use engine::event::{Amendment, Change, Event};
+use rules::past::{Label, Outcome};
+use rules::reference::generate::Choices;
+use rules::time::SECOND;
+use stream::disk::simulated::{Faults, Simulated};
+use stream::fold::{Folder, verify};
+use stream::gate::{Admission, Deadline, Gate, Refused};
+use stream::journal::{Forgetful, Journal as _, OnDisk, Options};
+use stream::recover::recover;
+use stream::snapshot::{self, DataDir, Extra};
+
+use crate::support::{bundle, check_same, event};
+use crate::verify::{RULES, SCHEMA};
+
+/// Crashes of one seed.
+const ROUNDS: u64 = 3;
+
+fn key() -> HashKey {
+    HashKey::new([6; 16])
+}
+
+/// An answer that was given as durable.
+struct Told {
+    payment: Event,
+    outcome: Outcome,
+    offset: u64,
+}
+
+/// What has happened over all seeds: that the test has seen what it is about.
+#[derive(Default, Debug)]
+struct Seen {
+    told: usize,
+    lost: u64,
+    poisoned: u64,
+    from_snapshots: u64,
+    tail: u64,
+}
+
+fn open(disk: &Simulated) -> OnDisk {
+    let options = Options { segment_bytes: 1 << 16, ..Options::new(key()) };
+    OnDisk::open(Arc::new(disk.clone()), options).unwrap()
+}
+
+/// The gate of what is there, or a first one.
+fn gate(disk: &Simulated, dir: &DataDir, seen: &mut Seen) -> Gate {
+    let journal = Box::new(open(disk));
+    if journal.next() == 0 {
+        let gate = Gate::begin(bundle(SCHEMA, RULES), key(), journal, Admission::default()).unwrap();
+        while gate.journal().durable() == 0 {
+            thread::yield_now();
+        }
+        return gate;
+    }
+    let recovered = recover(dir, key(), journal, Admission::default()).unwrap().unwrap();
+    seen.tail += recovered.tail;
+    seen.from_snapshots += u64::from(recovered.extra.contains_key("made"));
+    recovered.gate
+}
+
+/// Takes payments until there are enough or the journal fails; what was answered as durable.
+fn work(gate: &Gate, seed: u64) -> (Vec<Told>, bool) {
+    let (rules, mut choices) = (gate.rules(), Choices::from_seed(seed));
+    let (mut worker, mut told) = (gate.worker(Vec::new()), Vec::<Told>::new());
+    let start = gate.clock().unwrap_or(1_767_600_000 * SECOND);
+    for number in 0..80 {
+        let (user, card, device, merchant) =
+            (choices.below(9), choices.below(5), choices.below(3), choices.below(2));
+        let fields = format!("user=u{user} card=c{card} device=d{device} merchant=m{merchant} amount=700");
+        let (id, time) = (format!("p-{seed}-{number}"), start + number * SECOND);
+        let payment = event(&rules.typed.schema, "payment", &id, time, &fields);
+        let deadline = match choices.below(4) {
+            0 => Deadline::By(Instant::now() + Duration::from_micros(100)),
+            _ => Deadline::Never,
+        };
+        let settled = match gate.submit(&payment, deadline, &mut worker) {
+            Ok(ticket) => gate.settle_blocking(ticket),
+            Err(Refused::Overloaded { .. }) => continue,
+            Err(_) => return (told, true),
+        };
+        let Ok(settled) = settled else { return (told, true) };
+        if settled.durable {
+            let (outcome, offset) = (settled.ruling.verdict.outcome, settled.position.offset);
+            told.push(Told { payment, outcome, offset });
+        }
+        if let Some(it) = told.last().filter(|_| choices.chance(20)) {
+            let (id, event_id) = (format!("a-{seed}-{number}"), it.payment.id.clone());
+            let change = Change::Label(Label::Fraud, None);
+            let amendment = Amendment { id, event_id, time, time_given: true, change };
+            if gate.amend(&amendment, None, &mut worker).is_err() {
+                return (told, true);
+            }
+        }
+    }
+    (told, false)
+}
+
+/// Two threads, a snapshot, and a crash in the midst of it.
+fn round(disk: &Simulated, dir: &DataDir, gate: &Gate, seed: u64, seen: &mut Seen) -> Vec<Told> {
+    thread::scope(|scope| {
+        let hands = [seed << 1, seed << 1 | 1].map(|seed| scope.spawn(move || work(gate, seed)));
+        thread::sleep(Duration::from_millis(seed % 5));
+        // Where the journal fails first, there is none.
+        let _ = snapshot::write(dir, gate, &Extra::from([("made".to_owned(), Vec::new())]));
+        thread::sleep(Duration::from_millis(seed % 3));
+        disk.crash();
+        let mut told = Vec::new();
+        for hand in hands {
+            let (answers, poisoned) = hand.join().unwrap();
+            told.extend(answers);
+            seen.poisoned += u64::from(poisoned);
+        }
+        told
+    })
+}
+
+/// The gate is the fold of its journal, and every decision derived again is the one that was recorded.
+#[track_caller]
+fn check_recovered(gate: &Gate) {
+    let mut folder = Folder::new(key());
+    let mut records = gate.journal().cursor(0).unwrap();
+    while let Some(record) = records.next().unwrap() {
+        folder.apply(&record).unwrap();
+    }
+    let next = gate.journal().next();
+    check_same(gate, &folder.into_gate(Box::new(Forgetful::starting_at(next)), None).unwrap());
+    let report = verify(&mut *gate.journal().cursor(0).unwrap(), key()).unwrap();
+    assert_eq!(report.different, 0, "{:?}", report.differences.first());
+}
+
+/// Every answer that was durable is given again.
+#[track_caller]
+fn check_told(gate: &Gate, told: &[Told]) {
+    let mut worker = gate.worker(Vec::new());
+    for it in told {
+        assert!(it.offset < gate.journal().next(), "`{}` is lost", it.payment.id);
+        let again = gate.submit(&it.payment, Deadline::Never, &mut worker).unwrap();
+        assert!(again.ruling.flags.repeated, "`{}` is not known any more", it.payment.id);
+        assert_eq!((again.ruling.verdict.outcome, again.position.offset), (it.outcome, it.offset));
+    }
+}
+
+fn check(seed: u64, folder: &Path, seen: &mut Seen) {
+    let (disk, dir) = (Simulated::new(seed), DataDir::open(folder).unwrap());
+    let (mut told, mut appended) = (Vec::new(), 0);
+    for number in 0..ROUNDS {
+        disk.set_faults(Faults::default());
+        let gate = gate(&disk, &dir, seen);
+        seen.lost += u64::saturating_sub(appended, gate.journal().next());
+        check_recovered(&gate);
+        check_told(&gate, &told);
+        let syncs_failing_in_1000 = 30 * (seed % 2);
+        disk.set_faults(Faults { syncs_failing_in_1000, ..Faults::default() });
+        told.extend(round(&disk, &dir, &gate, seed << 8 | number, seen));
+        appended = gate.journal().next();
+    }
+    disk.set_faults(Faults::default());
+    let gate = gate(&disk, &dir, seen);
+    check_recovered(&gate);
+    check_told(&gate, &told);
+    seen.told += told.len();
+}
+
+#[test]
+fn whatever_was_durable_is_there_after_a_crash() {
+    let seeds = std::env::var("WEIR_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(24);
+    let mut seen = Seen::default();
+    for seed in 0..seeds {
+        let folder = tempfile::tempdir().unwrap();
+        check(seed, folder.path(), &mut seen);
+    }
+    println!("{seeds} seeds: {seen:?}");
+    assert!(0 < seen.lost && 0 < seen.poisoned && 0 < seen.from_snapshots && 0 < seen.tail, "{seen:?}");
+}
+
+/// A test that cannot fail proves nothing: on a disk that only says that it synced, answers are lost, or the journal
+/// sees that what it had on the disk is gone.
+#[test]
+fn without_syncing_what_was_told_is_lost() {
+    let lost = |seed| {
+        let disk = Simulated::new(seed);
+        disk.set_faults(Faults { syncs_do_nothing: true, ..Faults::default() });
+        let journal = Box::new(open(&disk));
+        let gate = Gate::begin(bundle(SCHEMA, RULES), key(), journal, Admission::default()).unwrap();
+        let (told, _) = work(&gate, seed);
+        disk.crash();
+        drop(gate);
+        match OnDisk::open(Arc::new(disk), Options::new(key())) {
+            Ok(journal) => told.iter().any(|it| journal.next() <= it.offset),
+            Err(_) => true,
+        }
+    };
+    assert!((0..20).any(lost));
+}
