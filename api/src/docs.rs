@@ -19,10 +19,22 @@ use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
 use crate::keys::SCHEME;
+use crate::limits::BATCH_EVENTS_MAX;
 use crate::problem::{self, Code, Problem};
 
 /// Under which member an operation names the problems of its own.
 const PROBLEMS: &str = "x-problems";
+/// The groups of operations, in the order in which a newcomer meets them.
+const TAGS: [(&str, &str); 7] = [
+    ("decisions", "Events in, decisions out; what became known later"),
+    ("alerts", "What a person must see, and what was done with it"),
+    ("entities", "What is known of a user, a card, a device"),
+    ("lists", "Lists, tables and rates"),
+    ("rules", "The rule set in force, and the next one"),
+    ("operation", "Whether the server lives, takes work, and what it counts"),
+    ("documentation", "This document, and what errors mean"),
+];
+
 /// What any operation may answer.
 const ANYWHERE: [Code; 4] =
     [Code::MethodNotAllowed, Code::InvalidParameter, Code::Internal, Code::Unavailable];
@@ -52,6 +64,8 @@ impl Document {
             "type": "http", "scheme": "bearer",
             "description": "An API key, made by `weir keys create`. The roles that an operation asks for stand beside it.",
         });
+        *at(&mut document, &["tags"]) =
+            TAGS.iter().map(|(name, said)| json!({ "name": name, "description": said })).collect();
         // A whole number is a number too: a value is any of these, not exactly one.
         let value = at(&mut document, &["components", "schemas", "Value"]);
         if let Some(any) = value.as_object_mut().and_then(|it| it.remove("oneOf")) {
@@ -70,11 +84,26 @@ impl Document {
         for (name, it) in events::schemas(schema) {
             *at(&mut document, &["components", "schemas", &name]) = it;
         }
+        let event = json!({ "$ref": "#/components/schemas/Event" });
         let example = serde_json::to_value(events::example(schema)).unwrap_or_default();
-        for (path, wrap) in [("/v1/decisions", false), ("/v1/events", false), ("/v1/decisions/batch", true)] {
-            let body = if wrap { json!({ "events": [example.clone()] }) } else { example.clone() };
-            let place = ["paths", path, "post", "requestBody", "content", "application/json", "example"];
-            *at(&mut document, &place) = body;
+        let events = json!({ "type": "array", "maxItems": BATCH_EVENTS_MAX, "items": event });
+        let batch = json!({
+            "type": "object", "properties": { "events": events }, "required": ["events"], "additionalProperties": false,
+        });
+        let many = json!({ "events": [example] });
+        for (path, schema, example) in [
+            ("/v1/decisions", event.clone(), example.clone()),
+            ("/v1/events", event, example),
+            ("/v1/decisions/batch", batch, many),
+            (
+                "/v1/amendments",
+                events::amendment(),
+                json!({ "id": "a-1", "event_id": "p-1", "label": "fraud", "kind": "card_stolen" }),
+            ),
+        ] {
+            let content =
+                at(&mut document, &["paths", path, "post", "requestBody", "content", "application/json"]);
+            *content = json!({ "schema": schema, "example": example });
         }
         document
     }
@@ -123,7 +152,7 @@ fn describe_problems(operation: &mut Value) {
     }
 }
 
-/// A page about a problem.
+/// What a problem means
 #[utoipa::path(
     get, path = "/problems/{code}", tag = "documentation",
     params(("code" = String, Path, description = "A problem's `code`", example = "invalid_fields")),

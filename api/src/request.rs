@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header;
 use axum::http::request::Parts;
+use http_body_util::LengthLimitError;
 use rules::time::Micros;
 use stream::intake::{self, shown};
 
@@ -71,14 +72,10 @@ fn check_type(request: &Request) -> Result<(), Problem> {
 }
 
 fn unread(error: &axum::Error, bytes_max: usize) -> Problem {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(it) = cause {
-        // By name: the type is of a crate that nothing else here needs.
-        if it.to_string() == "length limit exceeded" {
-            let detail = format!("the body is longer than {bytes_max} bytes: send less at once");
-            return Problem::at(Code::BodyTooLarge, whole_body(), detail);
-        }
-        cause = it.source();
+    let too_long = std::error::Error::source(error).is_some_and(|it| it.is::<LengthLimitError>());
+    if too_long {
+        let detail = format!("the body is longer than {bytes_max} bytes: send less at once");
+        return Problem::at(Code::BodyTooLarge, whole_body(), detail);
     }
     Problem::at(Code::MalformedJson, whole_body(), format!("the body ended early: {error}"))
 }

@@ -40,6 +40,8 @@ pub(super) struct Config {
     pub(super) data: PathBuf,
     pub(super) listen: SocketAddr,
     pub(super) rules: Option<PathBuf>,
+    /// Whether `rules` are put in force where others are.
+    pub(super) activate: bool,
     pub(super) durability: Durability,
     pub(super) memory: Limit,
     /// How far behind the engine clock an event's time may lie.
@@ -87,6 +89,7 @@ impl Config {
                 format!("`{listen}` is no address to listen on: write an IP address and a port, such as `{LISTEN_DEFAULT}`")
             })?,
             rules: options.rules.clone().or(file.rules),
+            activate: options.activate,
             durability: options.durability.or(file.durability).unwrap_or_default(),
             memory,
             past_max,
@@ -107,7 +110,15 @@ mod tests {
     fn options(folder: &tempfile::TempDir, text: &str) -> Options {
         let path = folder.path().join("weir.toml");
         std::fs::write(&path, text).unwrap();
-        Options { data: None, listen: None, rules: None, durability: None, memory: None, config: Some(path) }
+        Options {
+            data: None,
+            listen: None,
+            rules: None,
+            activate: false,
+            durability: None,
+            memory: None,
+            config: Some(path),
+        }
     }
 
     #[test]
@@ -121,6 +132,7 @@ mod tests {
             data: "here".into(),
             listen: LISTEN_DEFAULT.parse().unwrap(),
             rules: None,
+            activate: false,
             durability: Durability::Os,
             memory: "2GiB".parse().unwrap(),
             past_max: Duration::from_secs(7 * 24 * 3600),

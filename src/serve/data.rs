@@ -49,7 +49,8 @@ pub(super) fn open(config: &Config) -> anyhow::Result<Data> {
     let (gate, rules) = match recovered {
         Some(recovered) => {
             say(recovered.notes);
-            (recovered.gate, "as the journal has them".to_owned())
+            let rules = go_on(config, &recovered.gate)?;
+            (recovered.gate, rules)
         }
         None => begin(config, key, Arc::clone(&journal))?,
     };
@@ -80,6 +81,27 @@ fn begin(config: &Config, key: HashKey, journal: Arc<OnDisk>) -> anyhow::Result<
         gate.put_on_list(entity, membership)?;
     }
     Ok((gate, from))
+}
+
+/// Compares what is in force with the rules that the configuration names, and activates these if it says so. Gives in
+/// words where the rules in force are from.
+fn go_on(config: &Config, gate: &Gate) -> anyhow::Result<String> {
+    let before = || "as the journal has them".to_owned();
+    let Some(path) = &config.rules else { return Ok(before()) };
+    let named = load::rule_set(path)?;
+    if named.rules.hash == gate.rules().typed.hash {
+        return Ok(format!("`{}`", path.display()));
+    }
+    if config.activate {
+        gate.activate(Arc::new(named.bundle))
+            .context("the rules that `--rules` names are not put in force")?;
+        return Ok(format!("`{}`, newly in force", path.display()));
+    }
+    tracing::warn!(
+        "the rules in `{}` are others than those in force: `--activate` puts them in force",
+        path.display()
+    );
+    Ok(before())
 }
 
 /// The rule set for whoever has none yet.

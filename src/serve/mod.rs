@@ -41,6 +41,9 @@ pub(crate) struct Options {
     /// The rule set for the first start: a folder of rule files, or one rule file [default: a starter for a wallet]
     #[arg(long, value_name = "PATH")]
     rules: Option<PathBuf>,
+    /// Put what `--rules` names in force at a later start too; otherwise a difference is only said
+    #[arg(long, requires = "rules")]
+    activate: bool,
     /// When a decision may be answered: on the disk, or with the operating system [default: fsync]
     #[arg(long, value_name = "POLICY")]
     durability: Option<Durability>,

@@ -1,5 +1,6 @@
 //! The JSON Schema of events, as the schema of the rule set declares them: one object per event type.
 
+use rules::past::{Challenge, Label, OperationResult, Outcome};
 use rules::schema::{EventType, FieldType, Schema};
 use serde_json::{Map, Value, json};
 
@@ -41,6 +42,29 @@ pub(crate) fn example(schema: &Schema) -> Ordered<Value> {
         }
     }
     Ordered(members)
+}
+
+/// The schema of amendments: what is known of an event, and exactly one thing of it.
+pub(super) fn amendment() -> Value {
+    let text =
+        |said: &str| json!({ "type": "string", "minLength": 1, "maxLength": 128, "description": said });
+    let columns = [
+        ("label", Label::NAMES),
+        ("challenge", Challenge::NAMES),
+        ("result", OperationResult::NAMES),
+        ("outcome", Outcome::NAMES),
+    ];
+    let mut properties = Map::new();
+    properties.insert("id".to_owned(), text("Its own, under the rules of event ids."));
+    properties.insert("event_id".to_owned(), text("The event that it is about."));
+    let time = json!({ "type": "string", "format": "date-time", "description": "When it became known; left out: now." });
+    properties.insert("time".to_owned(), time);
+    properties.insert("kind".to_owned(), text("Of a label: the kind of fraud, in the caller's words."));
+    properties.extend(columns.map(|(name, values)| (name.to_owned(), json!({ "enum": values }))));
+    json!({
+        "title": "Amendment", "type": "object", "properties": properties, "required": ["id", "event_id"],
+        "oneOf": columns.map(|(name, _)| json!({ "required": [name] })), "additionalProperties": false,
+    })
 }
 
 fn event_type(it: &EventType, schema: &Schema) -> Value {

@@ -72,8 +72,7 @@ pub(crate) struct AmendmentBody {
 #[utoipa::path(
     post, path = "/v1/amendments", tag = "decisions", security(("key" = ["admin", "analyst", "service"])),
     request_body(
-        content_type = "application/json", content = serde_json::Value, description = "An amendment: exactly one of `label`, `challenge`, `result`, `outcome`",
-        example = json!({ "id": "a-1", "event_id": "p-1", "label": "fraud", "kind": "card_stolen" })
+        content_type = "application/json", content = serde_json::Value, description = "An amendment: exactly one of `label`, `challenge`, `result`, `outcome`"
     ),
     responses((status = 200, description = "It is recorded", body = AmendmentBody)),
     extensions(("x-problems" = json!(["invalid_fields", "event_unknown", "event_id_reused", "overloaded"])))

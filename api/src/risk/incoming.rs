@@ -121,3 +121,39 @@ pub(super) fn refused(at: &str, why: Refused, metrics: &Metrics) -> Problem {
 pub(super) fn unreadable(why: &Unreadable) -> Problem {
     Problem::internal(why)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use stream::gate::Poisoned;
+
+    use super::*;
+
+    #[test]
+    fn what_the_gate_refuses_has_its_status_and_its_place() {
+        let metrics = Metrics::new().unwrap();
+        let overloaded = |ms| Refused::Overloaded { retry_after: Duration::from_millis(ms) };
+        #[rustfmt::skip]
+        let rows = [
+            (overloaded(1_500),                      429, "",                        Some(2)),
+            (overloaded(1),                          429, "",                        Some(1)),
+            (Refused::from(Poisoned),                503, "",                        Some(5)),
+            (Refused::IdReused("p1".into()),         409, "#/events/3/id",           None),
+            (Refused::EventUnknown("p0".into()),     404, "#/events/3/recheck_of",   None),
+            (Refused::OfRecheck("p0".into()),        422, "#/events/3/recheck_of",   None),
+            (Refused::RolesChanged("p0".into()),     422, "#/events/3/recheck_of",   None),
+            (Refused::Unreadable("no disk".into()),  500, "",                        None),
+        ];
+        for (why, status, pointer, retry_after_s) in rows {
+            let problem = refused("/events/3", why.clone(), &metrics);
+            let place = problem.errors.first().map(|it| it.place.clone());
+            let expected = Some(Where::Pointer(pointer.to_owned())).filter(|_| !pointer.is_empty());
+            let got = (problem.code.status().as_u16(), place, problem.retry_after_s);
+            assert_eq!(got, (status, expected, retry_after_s), "{why:?}");
+            assert!(!problem.detail.contains("no disk"), "the cause is the log's");
+        }
+        let amendment = refused_amendment(Refused::EventUnknown("p0".into()), &metrics);
+        assert_eq!(amendment.errors.first().unwrap().place, Where::Pointer("#/event_id".to_owned()));
+    }
+}

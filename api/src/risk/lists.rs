@@ -180,7 +180,7 @@ pub(crate) async fn delete(
 async fn change(app: &App, list: &str, id: &str, new: Option<NewEntry>) -> Result<(), Problem> {
     let in_force = app.door.in_force();
     let found = find(&in_force, list)?;
-    let of = item(&found, &in_force, id)?;
+    item(&found, &in_force, id)?;
     let gate = app.door.gate();
     let changed = match (found.kind(), new) {
         (None, new) => {
@@ -204,7 +204,6 @@ async fn change(app: &App, list: &str, id: &str, new: Option<NewEntry>) -> Resul
             .map_err(|it| refused("", it, &app.metrics))
         }
     };
-    let _ = of;
     let offset = changed?;
     app.door.durable(offset).await.map_err(|it| refused("", it.into(), &app.metrics))
 }

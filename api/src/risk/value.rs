@@ -205,6 +205,7 @@ fn scale(numeric: Numeric) -> u32 {
 fn decimal(exact: i128, scale: u32) -> String {
     match Decimal::try_from_i128_with_scale(exact, scale) {
         Ok(decimal) => decimal.normalize().to_string(),
+        Err(_) if scale == 0 => exact.to_string(),
         Err(_) => format!("{exact}e-{scale}"),
     }
 }
@@ -242,7 +243,7 @@ mod tests {
             (Value::Missing,                  Type::Flag,                     "null"),
             (Value::Flag(true),               Type::Flag,                     "true"),
             (Value::Exact(7),                 Type::Number(exact(0)),         "7"),
-            (Value::Exact(i128::MAX),         Type::Number(exact(0)),         "\"170141183460469231731687303715884105727e-0\""),
+            (Value::Exact(i128::MAX),         Type::Number(exact(0)),         "\"170141183460469231731687303715884105727\""),
             (Value::Exact(12_500),            Type::Number(exact(3)),         "\"12.5\""),
             (Value::Real(0.1),                Type::Number(Numeric::Real),    "0.1"),
             (Value::Exact(500),               Type::Money(cny, exact(0)),     r#"{"value":500,"currency":"CNY"}"#),
