@@ -37,9 +37,13 @@ impl Greeting<'_> {
                 key.reveal()
             ));
         }
+        let lead = match key {
+            Some(_) => "A first decision",
+            None => "A decision, with a key in WEIR_API_KEY (`weir keys create` makes one)",
+        };
         let event = api::example_event(&typed.schema);
         text.push_str(&format!(
-            "\nA first decision, ready to paste:\n\n    curl http://{address}/v1/decisions \\\n      -H \"Authorization: Bearer $WEIR_API_KEY\" \\\n      -H 'Content-Type: application/json' -H 'Weir-Deadline: none' \\\n      -d '{event}'\n\n"
+            "\n{lead}, ready to paste:\n\n    curl http://{address}/v1/decisions \\\n      -H \"Authorization: Bearer $WEIR_API_KEY\" \\\n      -H 'Content-Type: application/json' -H 'Weir-Deadline: none' \\\n      -d '{event}'\n\n"
         ));
         text
     }

@@ -76,10 +76,13 @@ fn start_log() {
 async fn serve(config: Config) -> anyhow::Result<()> {
     std::fs::create_dir_all(&config.data)
         .with_context(|| format!("cannot create the data directory `{}`", config.data.display()))?;
+    let listener = TcpListener::bind(&config.listen)
+        .await
+        .with_context(|| format!("cannot listen on `{}`", config.listen))?;
+    let address = listener.local_addr()?;
     let opening = config.clone();
     let data = Arc::new(tokio::task::spawn_blocking(move || data::open(&opening)).await??);
     let desk = Desk::open(&crate::keys::database(&config.data)).await?;
-    let key = first_key(&desk).await?;
     let gate = Arc::clone(&data.gate);
     let parts = Parts {
         gate: Arc::clone(&gate),
@@ -89,10 +92,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         patience: api::app::Patience::default(),
     };
     let server = Server::new(parts).await?;
-    let listener = TcpListener::bind(&config.listen)
-        .await
-        .with_context(|| format!("cannot listen on `{}`", config.listen))?;
-    let address = listener.local_addr()?;
+    // Last of all, so that it is shown if it is made.
+    let key = first_key(&desk).await?;
     let greeting = Greeting { address, config: &config, gate: &gate, rules: &data.rules, key: key.as_ref() };
     print!("{}", greeting.text());
 
