@@ -53,6 +53,12 @@ pub trait Journal: Send + Sync {
     /// What is below this offset may be answered.
     fn durable(&self) -> u64;
 
+    /// What is below this offset is on the disk and survives a crash of the machine; of a journal that has none, what
+    /// is durable.
+    fn synced(&self) -> u64 {
+        self.durable()
+    }
+
     /// The offset that the next record will get.
     fn next(&self) -> u64;
 

@@ -138,8 +138,8 @@ enum Shown {
 /// Writes what the gate holds and `extra` as the newest snapshot of a data directory; gives its file.
 ///
 /// Decisions may go on meanwhile; then what it holds is not of one moment, and [`crate::recover`] applies the journal
-/// from the snapshot's start on to what has not seen it. It counts once everything that it has seen is durable, which
-/// this waits for.
+/// from the snapshot's start on to what has not seen it. It counts once everything that it has seen is on the
+/// disk, which this waits for.
 ///
 /// # Errors
 /// If the disk does not take it, or the journal can write no more. Then the snapshots before it stand as they did.
@@ -147,7 +147,7 @@ pub fn write(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<PathBuf, Snaps
     let draft = dir.draft();
     let written = File::create(&draft).and_then(|file| write_to(file, gate, extra, Shown::All));
     let (file, seen_below) = written.map_err(SnapshotError::io("write", &draft))?;
-    gate.wait_for(seen_below).map_err(SnapshotError::Poisoned)?;
+    gate.wait_for_disk(seen_below).map_err(SnapshotError::Poisoned)?;
     dir.publish(&file)
 }
 

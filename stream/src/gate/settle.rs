@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use engine::decision::Fallback;
 use engine::event::Change;
@@ -49,10 +49,16 @@ impl Gate {
         durable(self.progress.clone(), offset).await
     }
 
-    /// Waits in this thread until everything below an offset is durable.
-    pub(crate) fn wait_for(&self, below: u64) -> Result<(), Poisoned> {
-        let Some(last) = below.checked_sub(1) else { return Ok(()) };
-        block_until(durable(self.progress.clone(), last), None).unwrap_or(Ok(()))
+    /// Waits in this thread until everything below an offset is on the disk: what survives the process may still be
+    /// lost with the machine, and a snapshot that has seen it would then be ahead of its journal.
+    pub(crate) fn wait_for_disk(&self, below: u64) -> Result<(), Poisoned> {
+        while self.journal.synced() < below {
+            if self.progress.borrow().poisoned {
+                return Err(Poisoned);
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
+        Ok(())
     }
 
     /// `reached` is none where the deadline came first.
@@ -112,6 +118,9 @@ impl Gate {
         (worker.message.digest(), place)
     }
 }
+
+/// How often it is looked whether the disk has what a snapshot has seen.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// Waits until a record is durable.
 async fn durable(mut progress: watch::Receiver<Progress>, offset: u64) -> Result<(), Poisoned> {

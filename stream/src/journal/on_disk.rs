@@ -280,6 +280,10 @@ impl Journal for OnDisk {
         self.shared.shelf.durable()
     }
 
+    fn synced(&self) -> u64 {
+        Self::synced(self)
+    }
+
     fn next(&self) -> u64 {
         self.shared.next.load(Ordering::Acquire)
     }
