@@ -151,39 +151,41 @@ fn what_the_edge_added_and_a_longer_type_leave_the_digest_alone() {
     assert_eq!(digest(&sent), digest(&longer), "nor was a field that was not there");
 }
 
-/// What is written field after field is what the message has, byte for byte.
-#[test]
-fn what_is_written_is_the_message() {
-    let sources = [
-        Source {
-            name: "s.schema.weir",
-            text: "schema s 7\nzone \"UTC\"\ncurrency EUR\nentity user\nevent payment\n  user: user\n",
-        },
-        Source {
-            name: "s.weir",
-            text: "use schema s\nfeature a = count(payment) by user over 1h\nfeature b = time_since(payment) by user\n",
-        },
-    ];
-    let rules = rules::check::check(&sources).rule_set.unwrap();
-    let [a, b] = [FeatureId(0), FeatureId(1)];
-    let values =
-        vec![(a, Value::Exact(-3)), (b, Value::Real(0.5)), (a, Value::Flag(true)), (b, Value::Missing)];
+/// Two features.
+fn rules() -> rules::typed::RuleSet {
+    let schema = "schema s 7\nzone \"UTC\"\ncurrency EUR\nentity user\nevent payment\n  user: user\n";
+    let features = "use schema s\nfeature a = count(payment) by user over 1h\n\
+                    feature b = time_since(payment) by user\n";
+    let sources = [Source { name: "s.schema.weir", text: schema }, Source { name: "s.weir", text: features }];
+    rules::check::check(&sources).rule_set.unwrap()
+}
+
+/// A ruling that has everything.
+fn full(values: &[(FeatureId, Value)]) -> Ruling {
     let effect = EffectRef::Rule(RuleId(300), 2);
-    let full = Ruling {
+    let hits = [(0, 5), (300, -1)];
+    Ruling {
         verdict: Verdict {
             outcome: Outcome::Challenge,
             score_e6: -70_000_000,
-            hits: [(0, 5), (300, -1)]
-                .map(|(rule, contribution_e6)| Hit { rule: RuleId(rule), contribution_e6 })
-                .into(),
+            hits: hits.map(|(rule, contribution_e6)| Hit { rule: RuleId(rule), contribution_e6 }).into(),
             factors: Some(effect),
             alerts: vec![Alert { severity: Severity::Critical, effect }],
             actions: vec![effect, EffectRef::Policy(1, 2, 3)],
         },
-        recorded: values.clone(),
+        recorded: values.to_vec(),
         flags: Flags { late: true, too_late: true, warming: true, repeated: false },
         fallback: Some(Fallback::Deadline),
-    };
+    }
+}
+
+/// What is written field after field is what the message has, byte for byte.
+#[test]
+fn what_is_written_is_the_message() {
+    let (rules, [a, b]) = (rules(), [FeatureId(0), FeatureId(1)]);
+    let values =
+        vec![(a, Value::Exact(-3)), (b, Value::Real(0.5)), (a, Value::Flag(true)), (b, Value::Missing)];
+    let full = full(&values);
     let nothing = Ruling::default();
     let events = [
         event(|it| it.set_number(2, 7)),
@@ -196,10 +198,8 @@ fn what_is_written_is_the_message() {
     ];
     let stamp = Stamp { clock: 11, rule_set: 4 };
     let places = [None, Some(Original { at: -9, position: 1 << 40 })];
-    for ((event, ruling), original) in events
-        .iter()
-        .flat_map(|event| [(event, &full), (event, &nothing)])
-        .zip(places.iter().cycle())
+    for ((event, ruling), original) in
+        events.iter().flat_map(|event| [(event, &full), (event, &nothing)]).zip(places.iter().cycle())
     {
         let mut body = Vec::new();
         write::begin(event, &mut body);
