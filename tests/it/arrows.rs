@@ -102,8 +102,16 @@ fn every_file_says_what_it_is_for_and_none_is_unfinished() {
 fn the_map_is_true() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     for place in text.split('`').skip(1).step_by(2).filter(|it| it.contains('/') && !it.contains(' ')) {
-        let somewhere =
-            ["", "rules/src", "engine/src", "stream/src", "desk/src", "api/src", "src", "rules/src/reference"];
+        let somewhere = [
+            "",
+            "rules/src",
+            "engine/src",
+            "stream/src",
+            "desk/src",
+            "api/src",
+            "src",
+            "rules/src/reference",
+        ];
         let found = somewhere.iter().any(|folder| root().join(folder).join(place).exists());
         assert!(found, "ARCHITECTURE.md names `{place}`, which is not there");
     }

@@ -124,11 +124,17 @@ fn a_first_start_says_how_to_go_on_and_a_restart_forgets_nothing() {
     assert_eq!((&user["features"]["events_30d"], user["recent"].as_array().unwrap().len()), (&json!(1), 1));
 
     let listed = String::from_utf8(weir(&["keys", "list", "--data", data_text]).stdout).unwrap();
-    assert!(listed.contains("analyst") && listed.contains("Ann") && !listed.contains(made.trim()), "{listed}");
+    assert!(
+        listed.contains("analyst") && listed.contains("Ann") && !listed.contains(made.trim()),
+        "{listed}"
+    );
     let revoke = ["keys", "revoke", "--data", data_text, "2"];
     assert!(weir(&revoke).status.success());
     let again = weir(&revoke);
-    assert!(!again.status.success() && String::from_utf8(again.stderr).unwrap().contains("there is no valid key 2"));
+    assert!(
+        !again.status.success()
+            && String::from_utf8(again.stderr).unwrap().contains("there is no valid key 2")
+    );
     let start = Instant::now();
     while server.send("GET", "/v1/alerts", made.trim(), "").0 != 401 {
         assert!(start.elapsed() < Duration::from_secs(10), "a revoked key is refused soon");
@@ -146,7 +152,10 @@ fn a_directory_has_one_server_and_slips_are_named() {
         (&["--data", data_text], "process"),
         (&["--listen", "localhost"], "`localhost` is no address to listen on"),
         (&["--memory", "much"], "`much` is no size"),
-        (&["--rules", "nowhere.weir", "--data", folder.path().to_str().unwrap()], "cannot read `nowhere.weir`"),
+        (
+            &["--rules", "nowhere.weir", "--data", folder.path().to_str().unwrap()],
+            "cannot read `nowhere.weir`",
+        ),
     ];
     for (arguments, expected) in rows {
         let arguments: Vec<&str> = [&["serve"], arguments].concat();
