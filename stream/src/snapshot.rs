@@ -156,8 +156,12 @@ fn write_to(file: File, gate: &Gate, extra: &Extra, shown: Shown) -> io::Result<
     // locks its writer held; in the table of ids, which waits for what is in flight; and in what is in force, which
     // waits for a change that is under way.
     let start = gate.next_position();
-    let in_force = gate.quiet_in_force();
-    let rules = gate.rules();
+    let mut in_force = gate.quiet_in_force();
+    if shown == Shown::Visible {
+        // What was in force before is words for repeats, and forgotten when that is convenient.
+        in_force.drain(..in_force.len().saturating_sub(1));
+    }
+    let rules = in_force.last().map_or_else(|| gate.rules(), |it| Arc::clone(&it.rules));
     let schema = &rules.typed.schema;
     let texts = |it: &Arc<InForce>| Some(Texts { number: it.number, bundle: it.bundle.as_deref()?.clone() });
     let clock = gate.clock();

@@ -43,7 +43,7 @@ impl Gate {
     /// If its texts have errors, or it needs state that is not there; then nothing has changed.
     pub fn activate(&self, bundle: Arc<Bundle>) -> Result<Arc<InForce>, NotAtOnce> {
         let mut room = self.admit_one()?;
-        let activated = self.current.change(|old, number| {
+        let activated = self.current.change(self.now(), |old, number| {
             let new = InForce::compile(number, bundle, self.key)?;
             match same_state(&old.rules, &new.rules) {
                 Ok(()) => {}
@@ -62,7 +62,7 @@ impl Gate {
     /// # Errors
     /// If it needs other state; then nothing has changed.
     pub fn renew(&self, rules: Arc<RuleSet>) -> Result<(), OtherState> {
-        self.current.change(|old, number| {
+        self.current.change(self.now(), |old, number| {
             same_state(&old.rules, &rules).map_err(OtherState)?;
             Ok::<_, OtherState>(InForce { number, rules, rates: Arc::clone(&old.rates), bundle: None })
         })?;

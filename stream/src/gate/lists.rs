@@ -93,7 +93,7 @@ impl Gate {
     /// If there is no such list, or it cannot hold such a value.
     pub fn put_value(&self, list: &str, value: &str, held: bool) -> Result<(), NoChange> {
         let mut room = self.admit_one()?;
-        self.current.change(|old, number| {
+        self.current.change(self.now(), |old, number| {
             let next = with_value(old, number, list, value, held)?;
             let message = ListRecord::of_value(list, value, held);
             self.append_change(RecordKind::List, number, &message, &[]);
@@ -109,7 +109,7 @@ impl Gate {
     /// If it leads to another currency than the schema's.
     pub fn put_rates(&self, rates: &Rates) -> Result<(), NoChange> {
         let mut room = self.admit_one()?;
-        self.current.change(|old, number| {
+        self.current.change(self.now(), |old, number| {
             let wanted = old.rules.typed.schema.currency;
             if rates.base() != wanted {
                 let (given, wanted) = (rates.base().code().to_owned(), wanted.code().to_owned());
