@@ -234,7 +234,8 @@ impl<'a> Story<'a> {
                 let value = value.and_then(Value::to_slot);
                 let membership = Membership { list: id, until: None, value };
                 let put = self.gate.put_on_list(EntityKey::new(kind, key.hash128(item)), membership);
-                put.map(|_| ()).map_err(|it| StoryError::List { list: list.name.clone(), problem: it.to_string() })
+                put.map(|_| ())
+                    .map_err(|it| StoryError::List { list: list.name.clone(), problem: it.to_string() })
             }
             ListKind::Values(ty) => {
                 let item = load::item(ty, &self.loaded.rules.schema, item);
