@@ -53,6 +53,16 @@ impl Lane {
         }
     }
 
+    /// Adds its total over some rows to one of as many words.
+    #[inline]
+    pub(crate) fn add_to(&self, table: &Table, rows: Range<usize>, to: &mut [i128]) {
+        if let [to] = to {
+            *to = to.wrapping_add(self.word(table, rows));
+        } else {
+            add(to, &self.total(table, rows));
+        }
+    }
+
     /// Its total over some rows.
     #[inline]
     pub(crate) fn total(&self, table: &Table, rows: Range<usize>) -> Limbs {

@@ -574,7 +574,7 @@ fn id_of(index: usize) -> u32 {
 pub(crate) fn totals_of(plan: &Plan, table: &Table, rows: std::ops::Range<usize>, totals: &mut [i128]) {
     for lane in &plan.lanes {
         if let Some(to) = totals.get_mut(lane.at..lane.at + lane.words()) {
-            lane::add(to, &lane.total(table, rows.clone()));
+            lane.add_to(table, rows.clone(), to);
         }
     }
 }
@@ -601,7 +601,7 @@ pub(crate) fn add_rows(
     for tap in taps {
         let Some(lane) = plan.lanes.get(tap.lane) else { continue };
         if let Some(to) = below.get_mut(tap.at..tap.at + lane.words()) {
-            lane::add(to, &lane.total(table, rows.clone()));
+            lane.add_to(table, rows.clone(), to);
         }
     }
 }
