@@ -11,61 +11,39 @@
 
 use engine::event::{Event, FieldValue};
 use rules::schema::{Currency, EventTypeId};
-use smallvec::SmallVec;
 
-/// What must be known of a row before it is written.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Shape {
-    fields: usize,
-    map: SmallVec<[u8; 16]>,
-    /// Of the whole row.
-    pub(crate) bytes: usize,
-}
-
-impl Shape {
-    /// Of the row of an event's fields.
-    pub(crate) fn of(event: &Event) -> Self {
-        let mut shape = Self { fields: 0, map: SmallVec::new(), bytes: 4 };
-        for at in 0..event.len() {
-            let (kind, text) = match event.value(at) {
-                FieldValue::Missing => continue,
-                FieldValue::Number(_) => (1, 0),
-                FieldValue::Money { .. } => (2, 0),
-                FieldValue::Text(text) => (3, text.len()),
-            };
-            shape.fields = at + 1;
-            shape.map.resize(at / 4 + 1, 0);
-            if let Some(byte) = shape.map.last_mut() {
-                *byte |= kind << (2 * (at % 4));
+/// Appends the row of an event's fields.
+pub(crate) fn encode(event: &Event, into: &mut Vec<u8>) {
+    let present = |at: &usize| event.value(*at) != FieldValue::Missing;
+    let fields = (0..event.len()).rev().find(present).map_or(0, |last| last + 1);
+    into.extend_from_slice(&event.event_type.map_or(u16::MAX, |it| it.0).to_le_bytes());
+    into.extend_from_slice(&u16::try_from(fields).unwrap_or(u16::MAX).to_le_bytes());
+    let map = into.len();
+    into.resize(map + fields.div_ceil(4), 0);
+    for at in 0..fields {
+        let kind = match event.value(at) {
+            FieldValue::Missing => continue,
+            FieldValue::Number(number) => {
+                into.extend_from_slice(&number.to_le_bytes());
+                1
             }
-            shape.bytes += fixed_bytes(kind) + text;
+            FieldValue::Money { minor, currency } => {
+                into.extend_from_slice(&minor.to_le_bytes());
+                into.extend_from_slice(currency.code().as_bytes());
+                2
+            }
+            FieldValue::Text(text) => {
+                into.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
+                3
+            }
+        };
+        if let Some(byte) = into.get_mut(map + at / 4) {
+            *byte |= kind << (2 * (at % 4));
         }
-        shape.bytes += shape.map.len();
-        shape
     }
-
-    /// Appends the row of the event that this is the shape of.
-    pub(crate) fn write(&self, event: &Event, into: &mut Vec<u8>) {
-        into.extend_from_slice(&event.event_type.map_or(u16::MAX, |it| it.0).to_le_bytes());
-        into.extend_from_slice(&u16::try_from(self.fields).unwrap_or(u16::MAX).to_le_bytes());
-        into.extend_from_slice(&self.map);
-        for at in 0..self.fields {
-            match event.value(at) {
-                FieldValue::Missing => {}
-                FieldValue::Number(number) => into.extend_from_slice(&number.to_le_bytes()),
-                FieldValue::Money { minor, currency } => {
-                    into.extend_from_slice(&minor.to_le_bytes());
-                    into.extend_from_slice(currency.code().as_bytes());
-                }
-                FieldValue::Text(text) => {
-                    into.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
-                }
-            }
-        }
-        for at in 0..self.fields {
-            if let FieldValue::Text(text) = event.value(at) {
-                into.extend_from_slice(text.as_bytes());
-            }
+    for at in 0..fields {
+        if let FieldValue::Text(text) = event.value(at) {
+            into.extend_from_slice(text.as_bytes());
         }
     }
 }
@@ -140,9 +118,7 @@ mod tests {
     #[test]
     fn a_row_is_read_back_as_it_was_and_any_shorter_one_is_refused() {
         let (mut bytes, mut back) = (Vec::new(), Event::default());
-        let shape = Shape::of(&event());
-        shape.write(&event(), &mut bytes);
-        assert_eq!(bytes.len(), shape.bytes);
+        encode(&event(), &mut bytes);
         assert_eq!(decode(&bytes, &mut back), Some(()));
         assert_eq!(back, event());
         for length in 0..bytes.len() {

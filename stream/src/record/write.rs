@@ -14,7 +14,7 @@ use rules::typed::{FeatureId, RuleSet};
 use rules::value::Value;
 
 use super::decided::{FALLBACK_DEADLINE, put_alert, put_effect};
-use super::row::Shape;
+use super::row;
 use super::value::{put_value, value_bytes};
 use super::{Original, Stamp};
 
@@ -26,10 +26,7 @@ pub(crate) fn begin(event: &Event, body: &mut Vec<u8>) {
     if event.time_given {
         fixed(2, event.time.cast_unsigned(), body);
     }
-    let shape = Shape::of(event);
-    encode_key(3, WireType::LengthDelimited, body);
-    encode_varint(shape.bytes as u64, body);
-    shape.write(event, body);
+    delimited(3, body, |body| row::encode(event, body));
     bytes(4, event.extra.as_bytes(), body);
     bytes(5, event.recheck_of.as_deref().unwrap_or_default().as_bytes(), body);
 }
@@ -119,6 +116,25 @@ impl Ending<'_> {
         let flags = u64::from(flags.late) | u64::from(flags.too_late) << 1 | u64::from(flags.warming) << 2;
         number(17, flags, body);
         number(18, fallback.map_or(0, |Fallback::Deadline| FALLBACK_DEADLINE.into()), body);
+    }
+}
+
+/// Bytes whose length is known once they are written: most are few, so that room for one byte of length is right, and
+/// more is made otherwise.
+fn delimited(tag: u32, body: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    encode_key(tag, WireType::LengthDelimited, body);
+    let start = body.len() + 1;
+    body.push(0);
+    write(body);
+    let end = body.len();
+    let length = (end - start) as u64;
+    let more = prost::encoding::encoded_len_varint(length) - 1;
+    if 0 < more {
+        body.resize(end + more, 0);
+        body.copy_within(start..end, start + more);
+    }
+    if let Some(mut room) = body.get_mut(start - 1..start + more) {
+        encode_varint(length, &mut room);
     }
 }
 
