@@ -131,7 +131,6 @@ pub fn canonical(gate: &Gate, file: &Path) -> io::Result<Vec<u8>> {
 enum Shown {
     All,
     /// Only what an event could still see.
-    #[cfg_attr(not(feature = "test-support"), expect(dead_code, reason = "only tests compare states"))]
     Visible,
 }
 
