@@ -14,10 +14,18 @@ mod wire;
 
 use std::sync::Arc;
 
+use ::rules::schema::Schema;
+use engine::event::Event;
+use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+
+/// An event as JSON, in the shape in which it is sent.
+pub fn event_json(event: &Event, schema: &Schema) -> impl Serialize + use<> {
+    value::of_event(event, schema)
+}
 
 /// Its routes.
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use engine::entity::HashKey;
+
 use super::JournalError;
 use super::shelf::Shelf;
 use super::survey::{Survey, Thorough};
@@ -75,4 +77,12 @@ pub fn stat(disk: &Arc<dyn Disk>) -> Result<Option<Stat>, JournalError> {
 /// If the disk refuses, or anything is not as it was written; the first such place is named.
 pub fn verify(disk: &Arc<dyn Disk>) -> Result<Option<Stat>, JournalError> {
     Stat::found(&**disk, Thorough::Chain)
+}
+
+/// The key under which the ids of a folder's journal are hashed; none if there is no journal. It changes nothing.
+///
+/// # Errors
+/// If the disk refuses, or what is read is damaged.
+pub fn key(disk: &Arc<dyn Disk>) -> Result<Option<HashKey>, JournalError> {
+    Ok(Survey::of(&**disk, 0, Thorough::Newest, false)?.map(|it| it.header.key))
 }
