@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod bench;
+mod journal_command;
 mod keys;
 mod load;
 mod progress;
@@ -19,6 +20,8 @@ mod simulate;
 enum Command {
     Bench(bench::Options),
     #[command(subcommand)]
+    Journal(journal_command::Command),
+    #[command(subcommand)]
     Keys(keys::Command),
     Replay(replay::Options),
     #[command(subcommand)]
@@ -30,6 +33,7 @@ enum Command {
 fn main() -> ExitCode {
     let done: anyhow::Result<()> = match Command::parse() {
         Command::Bench(options) => bench::run(&options),
+        Command::Journal(command) => journal_command::run(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Replay(options) => replay::run(&options),
         Command::Rules(command) => return rules_command::run(&command),

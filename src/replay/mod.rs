@@ -4,9 +4,10 @@
 //! reader thread: unpack, parse, map ──batches──► this thread: decide, apply, tally ──► writer thread: rows
 //! ```
 //!
-//! The same gate as everywhere, over a journal that keeps nothing. Nothing of what is written depends on the clock of
-//! the machine or on how the work was split.
+//! The same gate as everywhere, over a journal that keeps nothing unless `--data` says where. Nothing of what is written
+//! depends on the clock of the machine or on how the work was split.
 
+mod begin;
 mod options;
 mod output;
 mod reader;
@@ -18,6 +19,9 @@ mod tally;
 mod text;
 mod writer;
 
+pub(crate) use begin::first_gate;
 pub(crate) use options::Options;
-pub(crate) use run::{first_gate, open, run};
+pub(crate) use output::Decisions;
+pub(crate) use run::{open, run};
 pub(crate) use summary::{grouped, rate};
+pub(crate) use text::push_time;

@@ -23,6 +23,9 @@ pub(crate) struct Options {
     /// Go on from the state in this folder, and save it there at the end.
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
+    /// Write journal and snapshot to this data directory; `weir serve --data` goes on from there.
+    #[arg(long, value_name = "DIR", conflicts_with = "state")]
+    pub(crate) data: Option<PathBuf>,
     /// End with an error at the first bad row.
     #[arg(long)]
     pub(crate) strict: bool,

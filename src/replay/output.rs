@@ -1,14 +1,14 @@
 //! What a replay writes: one row per event, of decisions and of features.
 
 use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Stdout, Write};
 use std::path::{Path, PathBuf};
 
 use engine::event::Event;
 use engine::rule_set::RuleSet;
 use engine::words::{Ruling, hex};
 use rules::program::EffectRef;
-use rules::typed::{FeatureId, Type};
+use rules::typed::{self, FeatureId, Type};
 use rules::value::Value;
 
 use super::text::{push_e6, push_time, push_value};
@@ -26,7 +26,8 @@ const DECISION_COLUMNS: [&str; 9] =
 #[derive(Debug)]
 pub(crate) struct Decisions {
     file: CsvFile,
-    rule_set: String,
+    /// The hash of the last row's rule set, and as it stands in a row.
+    rule_set: ([u8; 32], String),
     text: String,
 }
 
@@ -40,25 +41,36 @@ pub(crate) struct Features {
 
 impl Decisions {
     /// Creates the file and writes the header.
-    pub(crate) fn create(path: &Path, rules: &RuleSet) -> io::Result<Self> {
-        let mut file = CsvFile::create(path)?;
-        file.row(DECISION_COLUMNS)?;
-        let mut rule_set = hex(&rules.typed.hash);
-        rule_set.truncate(HASH_DIGITS);
-        Ok(Self { file, rule_set, text: String::new() })
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        Self::of(CsvFile::create(path)?)
     }
 
-    /// Writes the row of an event.
-    pub(crate) fn write(&mut self, rules: &RuleSet, event: &Event, ruling: &Ruling) -> io::Result<()> {
-        let Self { file, rule_set, text } = self;
+    /// Writes the header to standard output.
+    pub(crate) fn to_stdout() -> io::Result<Self> {
+        Self::of(CsvFile::of("standard output".into(), Sink::Stdout(io::stdout())))
+    }
+
+    fn of(mut file: CsvFile) -> io::Result<Self> {
+        file.row(DECISION_COLUMNS)?;
+        Ok(Self { file, rule_set: Default::default(), text: String::new() })
+    }
+
+    /// Writes the row of an event that was decided by a rule set.
+    pub(crate) fn write(&mut self, rules: &typed::RuleSet, event: &Event, ruling: &Ruling) -> io::Result<()> {
+        let Self { file, rule_set: (hash, rule_set), text } = self;
+        if rule_set.is_empty() || *hash != rules.hash {
+            *hash = rules.hash;
+            *rule_set = hex(hash);
+            rule_set.truncate(HASH_DIGITS);
+        }
         let verdict = &ruling.verdict;
         file.field(&event.id)?;
         file.put(text, |text| push_time(text, event.time))?;
-        let event_type = event.event_type.and_then(|it| rules.typed.schema.events.get(it.index()));
+        let event_type = event.event_type.and_then(|it| rules.schema.events.get(it.index()));
         file.field(event_type.map_or("", |it| &it.name))?;
         file.field(verdict.outcome.name())?;
         file.put(text, |text| push_e6(text, verdict.score_e6))?;
-        let rule = |at: usize| rules.typed.rules.get(at).map_or("", |it| it.name.as_str());
+        let rule = |at: usize| rules.rules.get(at).map_or("", |it| it.name.as_str());
         file.put(text, |text| join(text, verdict.hits.iter().map(|hit| [rule(hit.rule.index()), ""])))?;
         let alerts = verdict.alerts.iter().map(|alert| match alert.effect {
             EffectRef::Rule(raised_by, _) => [alert.severity.name(), rule(raised_by.index())],
@@ -106,10 +118,33 @@ pub(crate) fn named(rules: &RuleSet) -> impl Iterator<Item = FeatureId> {
     rules.typed.feature_order.iter().copied()
 }
 
+/// Where rows go.
+#[derive(Debug)]
+enum Sink {
+    File(File),
+    Stdout(Stdout),
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Stdout(stdout) => stdout.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.flush(),
+            Self::Stdout(stdout) => stdout.flush(),
+        }
+    }
+}
+
 /// A CSV file that is being written.
 #[derive(Debug)]
 pub(crate) struct CsvFile {
-    rows: csv::Writer<BufWriter<File>>,
+    rows: csv::Writer<BufWriter<Sink>>,
     path: PathBuf,
 }
 
@@ -121,10 +156,14 @@ impl CsvFile {
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         }
         let file = File::create(path).map_err(|error| named_error(path, &error))?;
+        Ok(Self::of(path.to_owned(), Sink::File(file)))
+    }
+
+    fn of(path: PathBuf, sink: Sink) -> Self {
         let rows = csv::WriterBuilder::new()
             .buffer_capacity(BUFFER_BYTES)
-            .from_writer(BufWriter::with_capacity(0, file));
-        Ok(Self { rows, path: path.to_owned() })
+            .from_writer(BufWriter::with_capacity(0, sink));
+        Self { rows, path }
     }
 
     /// Writes a whole row.

@@ -4,21 +4,20 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use engine::entity::HashKey;
 use engine::event::Change;
-use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use rules::schema::Schema;
 use rules::time::DAY;
-use stream::gate::{Deadline, Gate, Place, Worker};
-use stream::journal::{Forgetful, Journal};
-use stream::snapshot::{self, DataDir, Extra};
+use stream::gate::{Deadline, Gate, Place, Refused, Worker};
+use stream::snapshot::Extra;
 use stream::source::{Input, Item, Known, Mapping, Options as SourceOptions, RowAt, Source, SourceState};
 
 use super::Options;
+use super::begin::{Begun, Kept, begin};
 use super::output::{Decisions, Features, named};
 use super::reader::{Batch, Read, Reader};
 use super::rejects::Rejects;
@@ -26,22 +25,24 @@ use super::state;
 use super::summary::Summary;
 use super::tally::Tally;
 use super::writer::{Files, Writer};
-use crate::load::{self, Loaded};
+use crate::load;
 use crate::progress::Progress;
+
+/// How long a refused event waits before it is submitted again.
+const AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// Replays the files; says at the end what came of it.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let loaded = load::rule_set(&options.rules)?;
-    let dir = options.state.as_deref().map(DataDir::open).transpose()?;
-    let (gate, state) = begin(&loaded, dir.as_ref())?;
+    let Begun { gate, source, kept } = begin(options, &loaded)?;
     let rules = gate.rules();
     let jump_max = i64::from(options.jump_max_days) * DAY;
     let how = SourceOptions { merge: options.merge, jump_max };
     let progress = Progress::of_files(&options.files);
     let map = options.map.as_deref();
-    let source = open(&options.files, map, how, &loaded.rules.schema, state, progress.read())?;
+    let source = open(&options.files, map, how, &loaded.rules.schema, source, progress.read())?;
     let files = Files {
-        decisions: options.out.as_deref().map(|path| Decisions::create(path, &rules)).transpose()?,
+        decisions: options.out.as_deref().map(Decisions::create).transpose()?,
         features: options.features.as_deref().map(|path| Features::create(path, &rules)).transpose()?,
         rules: Arc::clone(&rules),
     };
@@ -52,54 +53,20 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let outcome = replay.all(&reader, &writer);
     let (source, error) = reader.finish();
     writer.finish()?;
-    outcome?;
-    // A run that broke off leaves the state as it was, so that it can be run again with the file mended.
-    let keep = dir.as_ref().filter(|_| error.is_none());
-    let summary = replay.finish(source, keep, start.elapsed())?;
-    eprint!("{}", summary.say(&rules));
-    match (error, &options.state) {
-        (None, _) => Ok(()),
-        (Some(error), None) => Err(error.into()),
-        (Some(error), Some(dir)) => {
-            Err(anyhow::Error::new(error).context(format!("nothing was saved to `{}`", dir.display())))
-        }
-    }
-}
-
-/// The gate and the source's state: as the data directory has them, or those of a first run.
-fn begin(loaded: &Loaded, dir: Option<&DataDir>) -> anyhow::Result<(Gate, SourceState)> {
-    let known = dir.map(snapshot::key).transpose()?.flatten();
-    let key = match known {
-        Some(key) => key,
-        None => new_key()?,
+    let broken_off = |error: anyhow::Error| match kept.broken_off(options) {
+        Some(left) => error.context(left),
+        None => error,
     };
-    let rules = Arc::new(loaded.compile(key)?);
-    let rates = Arc::new(loaded.rates.clone());
-    let journal = |next: u64| -> Box<dyn Journal> { Box::new(Forgetful::starting_at(next)) };
-    let restored = dir.map(|dir| snapshot::read(dir, &rules, &rates, &journal)).transpose()?.flatten();
-    if let Some(restored) = restored {
-        restored.notes.iter().for_each(|note| eprintln!("note: {note}"));
-        return Ok((restored.gate, state::restore(&restored.extra)?));
+    outcome.map_err(broken_off)?;
+    // A run that broke off leaves the state as it was, so that it can be run again with the file mended.
+    let keep = if error.is_none() { &kept } else { &Kept::Nothing };
+    let summary = replay.finish(source, keep, start.elapsed())?;
+    kept.close()?;
+    eprint!("{}", summary.say(&rules));
+    match error {
+        None => Ok(()),
+        Some(error) => Err(broken_off(error.into())),
     }
-    Ok((first_gate(loaded, rules, rates), SourceState::default()))
-}
-
-/// A gate of a first run: nothing in memory but who is on the lists of its files.
-pub(crate) fn first_gate(loaded: &Loaded, rules: Arc<RuleSet>, rates: Arc<Rates>) -> Gate {
-    let memberships = loaded.memberships(rules.key);
-    let gate = Gate::new(rules, rates, Box::new(Forgetful::default()));
-    for (entity, membership) in memberships {
-        // INVARIANT (forgetful): a journal that keeps nothing refuses nothing.
-        let _ = gate.put_on_list(entity, membership);
-    }
-    gate
-}
-
-/// A key of hashes that nobody can guess. It appears in no output and decides nothing.
-fn new_key() -> anyhow::Result<HashKey> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).context("the system gives no random bytes for a key")?;
-    Ok(HashKey::new(bytes))
 }
 
 /// Opens files and their mapping; `read` counts the bytes as they are read.
@@ -174,9 +141,10 @@ impl<'a> Replay<'a> {
 
     fn event(&mut self, read: &mut Read) -> anyhow::Result<()> {
         let Item::Event(event) = &read.item else { return Ok(()) };
-        let mut ticket = match self.gate.submit(event, Deadline::Never, &mut self.worker) {
+        let submitted = patiently(|| self.gate.submit(event, Deadline::Never, &mut self.worker));
+        let mut ticket = match submitted {
             Ok(ticket) => ticket,
-            Err(refused) => return self.reject(read.at, &refused.to_string()),
+            Err(refused) => return self.refused(read.at, refused),
         };
         self.tally.decision(ticket.position.offset, &ticket.ruling);
         if !ticket.ruling.flags.repeated {
@@ -195,7 +163,7 @@ impl<'a> Replay<'a> {
     fn amendment(&mut self, known: &Known, at: Option<RowAt>) -> anyhow::Result<()> {
         let amendment = &known.amendment;
         let place = self.places.remove(&amendment.event_id).or_else(|| known.place.clone());
-        match self.gate.amend(amendment, place.as_ref(), &mut self.worker) {
+        match patiently(|| self.gate.amend(amendment, place.as_ref(), &mut self.worker)) {
             Ok(amended) => {
                 self.tally.amendments += 1;
                 if let (Some(event), Change::Label(label, _)) = (amended.event, &amendment.change) {
@@ -203,7 +171,15 @@ impl<'a> Replay<'a> {
                 }
                 Ok(())
             }
-            Err(refused) => self.reject(at, &refused.to_string()),
+            Err(refused) => self.refused(at, refused),
+        }
+    }
+
+    /// What is wrong with a row is the row's; what is wrong with the disk ends the run.
+    fn refused(&mut self, at: Option<RowAt>, refused: Refused) -> anyhow::Result<()> {
+        match refused {
+            Refused::Poisoned(_) | Refused::Unreadable(_) => Err(refused.into()),
+            _ => self.reject(at, &refused.to_string()),
         }
     }
 
@@ -219,7 +195,7 @@ impl<'a> Replay<'a> {
     fn finish(
         mut self,
         source: Option<Source>,
-        dir: Option<&DataDir>,
+        kept: &Kept,
         elapsed: Duration,
     ) -> anyhow::Result<Summary<'a>> {
         self.progress.finish();
@@ -233,13 +209,21 @@ impl<'a> Replay<'a> {
                 self.tally.label(place.position, *label);
             }
         }
-        if let Some(dir) = dir {
-            let mut extra = Extra::new();
-            state::save(&state, &self.places, &mut extra);
-            snapshot::write(dir, self.gate, &extra)?;
-        }
+        let mut extra = Extra::new();
+        state::save(&state, &self.places, &mut extra);
+        kept.write(self.gate, &extra)?;
         self.tally.features_computed = self.worker.features_computed();
         let pending = state.pending.len();
         Ok(Summary { tally: self.tally, elapsed, pending, skipped, rejects: &self.options.rejects })
+    }
+}
+
+/// Submits again for as long as the disk does not keep up: a file can wait.
+fn patiently<T>(mut submit: impl FnMut() -> Result<T, Refused>) -> Result<T, Refused> {
+    loop {
+        match submit() {
+            Err(Refused::Overloaded { .. }) => thread::sleep(AGAIN_AFTER),
+            done => return done,
+        }
     }
 }

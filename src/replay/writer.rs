@@ -67,7 +67,7 @@ impl Files {
         for read in batch.iter().filter(|it| it.decided) {
             let Item::Event(event) = &read.item else { continue };
             if let Some(decisions) = &mut self.decisions {
-                decisions.write(&self.rules, event, &read.ruling)?;
+                decisions.write(&self.rules.typed, event, &read.ruling)?;
             }
             if let Some(features) = &mut self.features {
                 features.write(&self.rules, event, &read.observed)?;

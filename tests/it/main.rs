@@ -4,6 +4,7 @@
 mod arrows;
 mod bench;
 mod handbook;
+mod journal;
 mod program;
 mod reference;
 mod replay;

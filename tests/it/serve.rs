@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::program::output as weir;
 
 /// A running server, ended when it is dropped.
-struct Server {
+pub(crate) struct Server {
     process: Child,
     /// Held open: a server whose output nobody reads must not end of it.
     _out: BufReader<ChildStdout>,
@@ -21,7 +21,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(data: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(data: &Path, more: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_weir"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
@@ -42,13 +42,13 @@ impl Server {
         Self { process, _out: out, address, said }
     }
 
-    fn key(&self) -> Option<String> {
+    pub(crate) fn key(&self) -> Option<String> {
         let line = self.said.lines().find_map(|it| it.trim().strip_prefix("export WEIR_API_KEY="))?;
         Some(line.to_owned())
     }
 
     /// Sends a request; gives the status and the body.
-    fn send(&self, method: &str, path: &str, key: &str, body: &str) -> (u16, Value) {
+    pub(crate) fn send(&self, method: &str, path: &str, key: &str, body: &str) -> (u16, Value) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         write!(
@@ -66,7 +66,7 @@ impl Server {
     }
 
     /// As an operator stops it.
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         let id = self.process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         let start = Instant::now();

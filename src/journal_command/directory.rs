@@ -1,0 +1,100 @@
+//! A data directory that a command owns while it runs: to read its journal as it stands, or to go on with it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, ensure};
+use engine::entity::HashKey;
+use stream::disk::{Disk, Folder};
+use stream::gate::Admission;
+use stream::journal::{Durability, Journal as _, OnDisk, Options};
+use stream::recover::{Recovered, recover};
+use stream::snapshot::DataDir;
+
+/// A directory whose journal is read and not touched.
+#[derive(Debug)]
+pub(super) struct Untouched {
+    pub(super) disk: Arc<dyn Disk>,
+    /// Nobody else has it as long as this is there.
+    _directory: DataDir,
+}
+
+/// A directory whose journal is open.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) directory: DataDir,
+    pub(crate) journal: Arc<OnDisk>,
+}
+
+/// Takes a directory to read its journal.
+pub(super) fn untouched(data: &Path) -> anyhow::Result<Untouched> {
+    let folder = there(data)?;
+    let directory = DataDir::open(data)?;
+    Ok(Untouched { disk: Arc::new(Folder::new(folder)), _directory: directory })
+}
+
+/// The error of a directory whose journal is empty.
+pub(super) fn empty(data: &Path) -> anyhow::Error {
+    anyhow::anyhow!("the journal in `{}` holds no record yet", data.display())
+}
+
+/// Takes a directory and opens its journal, which is there.
+pub(super) fn existing(data: &Path) -> anyhow::Result<Opened> {
+    there(data)?;
+    open(data)
+}
+
+fn there(data: &Path) -> anyhow::Result<std::path::PathBuf> {
+    let folder = data.join("journal");
+    let shown = data.display();
+    ensure!(
+        folder.is_dir(),
+        "`{shown}` holds no journal: name the data directory of `weir serve` or `weir replay --data`"
+    );
+    Ok(folder)
+}
+
+/// Takes a directory and opens its journal, or begins one: written in large batches, synced behind them.
+pub(crate) fn open(data: &Path) -> anyhow::Result<Opened> {
+    let directory = DataDir::open(data)?;
+    let folder = data.join("journal");
+    let disk =
+        Folder::create(&folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+    let options = Options { durability: Durability::Os, ..Options::new(new_key()?) };
+    let journal = Arc::new(OnDisk::open(Arc::new(disk), options)?);
+    journal.take_notes().iter().for_each(|note| eprintln!("note: {note}"));
+    Ok(Opened { directory, journal })
+}
+
+/// A key of hashes that nobody can guess. It appears in no output and decides nothing.
+pub(crate) fn new_key() -> anyhow::Result<HashKey> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).context("the system gives no random bytes for a key")?;
+    Ok(HashKey::new(bytes))
+}
+
+impl Opened {
+    /// What the directory comes to; none if it holds nothing.
+    pub(crate) fn recover(&self) -> anyhow::Result<Option<Recovered>> {
+        let journal = Box::new(Arc::clone(&self.journal));
+        let recovered = recover(&self.directory, self.journal.key(), journal, Admission::default())?;
+        if let Some(recovered) = &recovered {
+            recovered.notes.iter().for_each(|note| eprintln!("note: {note}"));
+        }
+        Ok(recovered)
+    }
+
+    /// Where the newest snapshot begins that a gate was recovered from: no start needs a record below.
+    pub(super) fn start_of(&self, recovered: &Recovered) -> u64 {
+        self.journal.next().saturating_sub(recovered.tail)
+    }
+
+    /// Writes and syncs what was appended, and closes the journal.
+    pub(crate) fn close(&self) -> anyhow::Result<()> {
+        self.journal.close();
+        match self.journal.fault() {
+            None => Ok(()),
+            Some(fault) => anyhow::bail!("the journal could not be written: {fault}"),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! `weir journal export`: every record as a line of JSON, or the decisions exactly as `weir replay --out` writes them.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use engine::event::Event;
+use engine::words::Ruling;
+use stream::journal::{Cursor, Reader, RecordKind};
+use stream::record::Decided;
+
+use super::known::Known;
+use super::line::{self, Lines};
+use super::{Data, directory};
+use crate::replay::Decisions;
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    data: Data,
+    /// Write decisions only, as CSV: the same bytes as `weir replay --out`
+    #[arg(long)]
+    decisions: bool,
+    /// Where to write; standard output if none is named
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Writes the journal out.
+pub(super) fn run(options: &Options) -> anyhow::Result<()> {
+    let data = &options.data.data;
+    let untouched = directory::untouched(data)?;
+    let mut records = Reader::open(untouched.disk.clone(), 0)?.ok_or_else(|| directory::empty(data))?;
+    if options.decisions {
+        let decisions = match &options.out {
+            Some(path) => Decisions::create(path)?,
+            None => Decisions::to_stdout()?,
+        };
+        return write_decisions(&mut records, decisions);
+    }
+    let out: Box<dyn Write> = match &options.out {
+        Some(path) => {
+            let failed = || format!("`{}` cannot be written", path.display());
+            Box::new(File::create(path).with_context(failed)?)
+        }
+        None => Box::new(io::stdout().lock()),
+    };
+    write_lines(&mut records, Lines::new(BufWriter::with_capacity(1 << 20, out)))
+}
+
+fn write_lines(records: &mut dyn Cursor, mut lines: Lines<impl Write>) -> anyhow::Result<()> {
+    let mut known = Known::default();
+    while let Some(record) = records.next()? {
+        let (stamp, bytes) = known.follow(&record)?;
+        lines.write(&record, stamp, bytes, &known)?;
+    }
+    Ok(lines.finish()?)
+}
+
+fn write_decisions(records: &mut dyn Cursor, mut decisions: Decisions) -> anyhow::Result<()> {
+    let mut known = Known::default();
+    let (mut message, mut event, mut ruling) = (Decided::default(), Event::default(), Ruling::default());
+    while let Some(record) = records.next()? {
+        let (stamp, bytes) = known.follow(&record)?;
+        if record.kind == RecordKind::Decided {
+            line::load(bytes, record.offset, &mut message, &mut event)?;
+            message.ruling(&mut ruling);
+            decisions.write(known.of(stamp, record.offset)?, &event, &ruling)?;
+        }
+    }
+    Ok(decisions.finish()?)
+}

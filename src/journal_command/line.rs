@@ -1,0 +1,232 @@
+//! A record as a line of JSON. What is only known by its hash is not shown.
+
+use std::io::Write;
+
+use anyhow::Context as _;
+use engine::event::{Change, Event};
+use engine::words::hex;
+use prost::Message;
+use rules::past::Outcome;
+use serde::Serialize;
+use stream::journal::{Record, RecordKind};
+use stream::record::{Amend, Cause, Decided, ListRecord, RatesRecord, RuleSetRecord, Stamp};
+
+use super::known::Known;
+use crate::replay::push_time;
+
+/// What every line begins with, then what the record says.
+#[derive(Debug, Serialize)]
+struct Line<T> {
+    offset: u64,
+    kind: &'static str,
+    /// The engine clock; null before the first event.
+    clock: Option<String>,
+    /// The number of what was in force.
+    rule_set: u32,
+    #[serde(flatten)]
+    says: T,
+}
+
+/// An event, and its outcome where it was decided.
+#[derive(Debug, Serialize)]
+struct OfEvent<E> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+    /// Whether the outcome is the declared fallback, since the deadline had passed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    fallback: bool,
+    event: E,
+}
+
+#[derive(Debug, Serialize)]
+struct OfAmendment<'a> {
+    /// Why, where nobody said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
+    amendment: Amendment<'a>,
+}
+
+/// An amendment in the shape in which it is sent; one that Weir itself made has no id.
+#[derive(Debug, Serialize)]
+struct Amendment<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    id: &'a str,
+    event_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    challenge: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+    time: String,
+}
+
+#[derive(Debug, Serialize)]
+struct OfRuleSet {
+    hash: String,
+    files: Vec<String>,
+}
+
+/// A change of a list; entities are only known by their hash.
+#[derive(Debug, Serialize)]
+struct OfList {
+    list: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    held: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct OfRates {
+    rates: String,
+}
+
+/// Of a record that has nothing to show.
+#[derive(Debug, Serialize)]
+struct Nothing {}
+
+/// Writes lines.
+#[derive(Debug)]
+pub(super) struct Lines<W> {
+    out: W,
+    message: Decided,
+    event: Event,
+}
+
+impl<W: Write> Lines<W> {
+    pub(super) fn new(out: W) -> Self {
+        Self { out, message: Decided::default(), event: Event::default() }
+    }
+
+    /// Writes a record's line.
+    pub(super) fn write(
+        &mut self,
+        record: &Record<'_>,
+        stamp: Stamp,
+        bytes: &[u8],
+        known: &Known,
+    ) -> anyhow::Result<()> {
+        let kind = record.kind;
+        match kind {
+            RecordKind::Decided | RecordKind::Event => return self.event(record, stamp, bytes, known),
+            RecordKind::Amend => {
+                let amend: Amend = read(bytes, record.offset)?;
+                self.line(record, "amend", stamp, of_amendment(&amend, record.offset)?)
+            }
+            RecordKind::RuleSet => {
+                let it: RuleSetRecord = read(bytes, record.offset)?;
+                let files = it.bundle.sources.into_iter().map(|it| it.name).collect();
+                self.line(record, "rule_set", stamp, OfRuleSet { hash: hex(&it.hash), files })
+            }
+            RecordKind::List => {
+                let it: ListRecord = read(bytes, record.offset)?;
+                let says =
+                    OfList { list: it.list, value: it.text, held: !it.removed, until: it.until.map(time) };
+                self.line(record, "list", stamp, says)
+            }
+            RecordKind::Rates => {
+                let it: RatesRecord = read(bytes, record.offset)?;
+                self.line(record, "rates", stamp, OfRates { rates: it.rates.text })
+            }
+            RecordKind::Snooze => self.line(record, "snooze", stamp, Nothing {}),
+            RecordKind::Warm => self.line(record, "warm", stamp, Nothing {}),
+            _ => self.line(record, "other", stamp, Nothing {}),
+        }
+    }
+
+    fn event(
+        &mut self,
+        record: &Record<'_>,
+        stamp: Stamp,
+        bytes: &[u8],
+        known: &Known,
+    ) -> anyhow::Result<()> {
+        let offset = record.offset;
+        let decided = record.kind == RecordKind::Decided;
+        load(bytes, offset, &mut self.message, &mut self.event)?;
+        let event = api::risk::event_json(&self.event, &known.of(stamp, offset)?.schema);
+        let outcome = self.message.outcome().filter(|_| decided).map(Outcome::name);
+        let says = OfEvent { outcome, fallback: self.message.fallback().is_some(), event };
+        line(&mut self.out, record, if decided { "decided" } else { "event" }, stamp, says)
+    }
+
+    fn line(
+        &mut self,
+        record: &Record<'_>,
+        kind: &'static str,
+        stamp: Stamp,
+        says: impl Serialize,
+    ) -> anyhow::Result<()> {
+        line(&mut self.out, record, kind, stamp, says)
+    }
+
+    /// Writes what is left.
+    pub(super) fn finish(mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn line(
+    out: &mut impl Write,
+    record: &Record<'_>,
+    kind: &'static str,
+    stamp: Stamp,
+    says: impl Serialize,
+) -> anyhow::Result<()> {
+    let clock = (stamp.clock != i64::MIN).then(|| time(stamp.clock));
+    let line = Line { offset: record.offset, kind, clock, rule_set: stamp.rule_set, says };
+    serde_json::to_writer(&mut *out, &line)?;
+    out.write_all(b"\n")?;
+    Ok(())
+}
+
+fn read<T: Message + Default>(bytes: &[u8], offset: u64) -> anyhow::Result<T> {
+    T::decode(bytes).with_context(|| format!("record {offset} cannot be read"))
+}
+
+/// Reads the message of an event's record, and its event.
+pub(super) fn load(
+    bytes: &[u8],
+    offset: u64,
+    message: &mut Decided,
+    event: &mut Event,
+) -> anyhow::Result<()> {
+    message.read(bytes).with_context(|| format!("record {offset} cannot be read"))?;
+    message.event(event).with_context(|| format!("the event's row in record {offset} is damaged"))
+}
+
+fn of_amendment(amend: &Amend, offset: u64) -> anyhow::Result<OfAmendment<'_>> {
+    let change = amend.change();
+    let change =
+        change.with_context(|| format!("what record {offset} amends is not known to this version"))?;
+    let mut shown = Amendment {
+        id: &amend.id,
+        event_id: &amend.event_id,
+        label: None,
+        kind: amend.label_kind.as_deref(),
+        challenge: None,
+        result: None,
+        outcome: None,
+        time: time(amend.time),
+    };
+    match change {
+        Change::Label(label, _) => shown.label = Some(label.name()),
+        Change::Challenge(challenge) => shown.challenge = Some(challenge.name()),
+        Change::Result(result) => shown.result = Some(result.name()),
+        Change::Outcome(outcome) => shown.outcome = Some(outcome.name()),
+    }
+    let cause = (amend.cause() == Cause::Deadline).then_some("deadline");
+    Ok(OfAmendment { cause, amendment: shown })
+}
+
+fn time(micros: i64) -> String {
+    let mut text = String::new();
+    push_time(&mut text, micros);
+    text
+}

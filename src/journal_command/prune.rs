@@ -1,0 +1,86 @@
+//! `weir journal prune`: whole segments that are past retention, and that no start needs, are dropped.
+
+use std::str::FromStr;
+
+use anyhow::Context as _;
+use clap::Args;
+use rules::time::Micros;
+use stream::journal::Journal as _;
+use stream::record::Stamp;
+
+use super::directory::Opened;
+use super::{Data, directory};
+use crate::replay::grouped;
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    data: Data,
+    /// Records below this offset, or of before this time by the engine clock, such as 2026-01-05T00:00:00Z
+    #[arg(long, value_name = "TIME|OFFSET")]
+    before: Before,
+}
+
+/// What is past retention.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Before {
+    Offset(u64),
+    /// Microseconds UTC.
+    Time(Micros),
+}
+
+impl FromStr for Before {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(offset) = text.parse() {
+            return Ok(Self::Offset(offset));
+        }
+        let time: Result<jiff::Timestamp, _> = text.parse();
+        time.map(|it| Self::Time(it.as_microsecond())).map_err(|_| {
+            "neither an offset nor a time: write a whole number, or a time such as 2026-01-05T00:00:00Z"
+                .to_owned()
+        })
+    }
+}
+
+/// Drops segments, and says which records are left.
+pub(super) fn run(options: &Options) -> anyhow::Result<()> {
+    let data = &options.data.data;
+    let opened = directory::existing(data)?;
+    let recovered = opened.recover()?.ok_or_else(|| directory::empty(data))?;
+    let start = opened.start_of(&recovered);
+    drop(recovered);
+    let wanted = match options.before {
+        Before::Offset(offset) => offset,
+        Before::Time(time) => first_at(&opened, time)?,
+    };
+    let (before, oldest) = (wanted.min(start), opened.journal.oldest());
+    let segments = opened.journal.prune(before).context("not all segments were dropped")?;
+    let left = opened.journal.oldest();
+    opened.close()?;
+    match segments {
+        0 => println!("nothing dropped: no segment ends at or below record {before}"),
+        _ => println!(
+            "{segments} segments dropped, records {oldest} to below {left}: {} records",
+            grouped(left.saturating_sub(oldest))
+        ),
+    }
+    if start < wanted {
+        eprintln!(
+            "note: records from {start} on are kept, since no snapshot holds them yet: `weir journal checkpoint` writes one"
+        );
+    }
+    Ok(())
+}
+
+/// Offset of the first record that the engine clock had reached a time in; of the next record if none has.
+fn first_at(opened: &Opened, time: Micros) -> anyhow::Result<u64> {
+    let mut records = opened.journal.cursor(0)?;
+    while let Some(record) = records.next()? {
+        if Stamp::split(record.body).is_some_and(|(stamp, _)| time <= stamp.clock) {
+            return Ok(record.offset);
+        }
+    }
+    Ok(opened.journal.next())
+}

@@ -1,0 +1,32 @@
+//! `weir journal stat`: how much a journal holds.
+
+use stream::journal::{self, Stat};
+
+use super::{Data, directory};
+use crate::replay::grouped;
+
+/// Says what the journal holds, a line each.
+pub(super) fn run(options: &Data) -> anyhow::Result<()> {
+    let untouched = directory::untouched(&options.data)?;
+    let stat = journal::stat(&untouched.disk)?.ok_or_else(|| directory::empty(&options.data))?;
+    print!("{}", said(&stat));
+    Ok(())
+}
+
+/// The lines; what is torn only if anything is.
+pub(super) fn said(stat: &Stat) -> String {
+    let records = stat.next.saturating_sub(stat.oldest);
+    let mut text = format!(
+        "records    {}, from offset {} to below {}\non disk    below {}\nsegments   {}, {} bytes\n",
+        grouped(records),
+        stat.oldest,
+        stat.next,
+        stat.synced,
+        grouped(stat.segments as u64),
+        grouped(stat.bytes),
+    );
+    if let Some(torn) = &stat.torn {
+        text += &format!("torn end   {torn}: no durable answer stands there, and the next start cuts it\n");
+    }
+    text
+}

@@ -1,0 +1,52 @@
+//! `weir journal verify`: that no byte of a journal has changed, and that every decision follows from what stands before.
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Args;
+use stream::fold;
+use stream::journal::{self, Reader};
+
+use super::{Data, directory, stat};
+use crate::replay::grouped;
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    data: Data,
+    /// Derive every decision again from the first record on, and compare
+    #[arg(long)]
+    decide: bool,
+}
+
+/// Reads every byte, and derives every decision again if that is asked for; says what is wrong.
+pub(super) fn run(options: &Options) -> anyhow::Result<()> {
+    let data = &options.data.data;
+    let disk = directory::untouched(data)?.disk;
+    let stat = journal::verify(&disk)?.ok_or_else(|| directory::empty(data))?;
+    print!("{}", stat::said(&stat));
+    println!("whole      every checksum, every offset and the chain are as they were written");
+    if !options.decide {
+        return Ok(());
+    }
+    ensure!(
+        stat.oldest == 0,
+        "records below {} were pruned: decisions can only be derived again from the first record on",
+        stat.oldest
+    );
+    let key = journal::key(&disk)?.context("the journal went away while it was read")?;
+    let mut records = Reader::open(disk, 0)?.context("the journal went away while it was read")?;
+    let report = fold::verify(&mut records, key)?;
+    for difference in &report.differences {
+        println!("differs    {difference}");
+    }
+    let (derived, different) = (grouped(report.derived), grouped(report.different));
+    if report.different != 0 {
+        let more = report.different - report.differences.len() as u64;
+        let more = if more == 0 { String::new() } else { format!(" ({} are not shown)", grouped(more)) };
+        bail!(
+            "{different} of {} records differ from what deciding again gives{more}",
+            grouped(report.records)
+        );
+    }
+    println!("decisions  {derived} derived again, and none differs");
+    Ok(())
+}

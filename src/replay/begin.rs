@@ -1,0 +1,135 @@
+//! Where a replay begins: with nothing, or with what a folder of an earlier run or a data directory holds.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use engine::rates::Rates;
+use engine::rule_set::RuleSet;
+use stream::gate::{Admission, Gate};
+use stream::journal::{Forgetful, Journal};
+use stream::snapshot::{self, DataDir, Extra};
+use stream::source::SourceState;
+
+use super::{Options, state};
+use crate::journal_command::directory::{self, Opened, new_key};
+use crate::load::Loaded;
+
+/// A gate, and where its state goes at the end.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) gate: Gate,
+    /// Of the files that were read before.
+    pub(super) source: SourceState,
+    pub(super) kept: Kept,
+}
+
+/// What is kept of a run.
+#[derive(Debug)]
+pub(super) enum Kept {
+    Nothing,
+    /// A snapshot.
+    State(DataDir),
+    /// A journal and a snapshot.
+    Data(Opened),
+}
+
+/// Begins as the options say.
+pub(super) fn begin(options: &Options, loaded: &Loaded) -> anyhow::Result<Begun> {
+    match (&options.state, &options.data) {
+        (_, Some(data)) => on_data(data, loaded),
+        (Some(folder), None) => on_state(DataDir::open(folder)?, loaded),
+        (None, None) => on_nothing(loaded, Kept::Nothing),
+    }
+}
+
+fn on_nothing(loaded: &Loaded, kept: Kept) -> anyhow::Result<Begun> {
+    let rules = Arc::new(loaded.compile(new_key()?)?);
+    let gate = first_gate(loaded, rules, Arc::new(loaded.rates.clone()));
+    Ok(Begun { gate, source: SourceState::default(), kept })
+}
+
+fn on_state(folder: DataDir, loaded: &Loaded) -> anyhow::Result<Begun> {
+    let Some(key) = snapshot::key(&folder)? else { return on_nothing(loaded, Kept::State(folder)) };
+    let rules = Arc::new(loaded.compile(key)?);
+    let rates = Arc::new(loaded.rates.clone());
+    let journal = |next: u64| -> Box<dyn Journal> { Box::new(Forgetful::starting_at(next)) };
+    let Some(restored) = snapshot::read(&folder, &rules, &rates, &journal)? else {
+        return on_nothing(loaded, Kept::State(folder));
+    };
+    restored.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    Ok(Begun { gate: restored.gate, source: state::restore(&restored.extra)?, kept: Kept::State(folder) })
+}
+
+fn on_data(data: &Path, loaded: &Loaded) -> anyhow::Result<Begun> {
+    let opened = directory::open(data)?;
+    let (gate, source) = match opened.recover()? {
+        Some(recovered) => {
+            let gate = recovered.gate;
+            if gate.rules().typed.hash != loaded.rules.hash {
+                gate.activate(Arc::new(loaded.bundle.clone())).with_context(|| {
+                    format!("the rules cannot go on with what `{}` holds", data.display())
+                })?;
+            }
+            (gate, state::restore(&recovered.extra)?)
+        }
+        None => {
+            let journal = Box::new(Arc::clone(&opened.journal));
+            let bundle = Arc::new(loaded.bundle.clone());
+            let gate = Gate::begin(bundle, opened.journal.key(), journal, Admission::default())?;
+            for (entity, membership) in loaded.memberships(gate.key()) {
+                gate.put_on_list(entity, membership)?;
+            }
+            (gate, SourceState::default())
+        }
+    };
+    Ok(Begun { gate, source, kept: Kept::Data(opened) })
+}
+
+/// A gate of a first run: nothing in memory but who is on the lists of its files.
+pub(crate) fn first_gate(loaded: &Loaded, rules: Arc<RuleSet>, rates: Arc<Rates>) -> Gate {
+    let memberships = loaded.memberships(rules.key);
+    let gate = Gate::new(rules, rates, Box::new(Forgetful::default()));
+    for (entity, membership) in memberships {
+        // INVARIANT (forgetful): a journal that keeps nothing refuses nothing.
+        let _ = gate.put_on_list(entity, membership);
+    }
+    gate
+}
+
+impl Kept {
+    /// Writes a snapshot where one is kept.
+    pub(super) fn write(&self, gate: &Gate, extra: &Extra) -> anyhow::Result<()> {
+        let folder = match self {
+            Self::Nothing => return Ok(()),
+            Self::State(folder) => folder,
+            Self::Data(opened) => &opened.directory,
+        };
+        snapshot::write(folder, gate, extra)?;
+        Ok(())
+    }
+
+    /// What a run that broke off leaves behind, in words; none if nothing is kept.
+    pub(super) fn broken_off(&self, options: &Options) -> Option<String> {
+        match self {
+            Self::Nothing => None,
+            Self::State(_) => {
+                options.state.as_ref().map(|it| format!("nothing was saved to `{}`", it.display()))
+            }
+            Self::Data(_) => options.data.as_ref().map(|it| {
+                format!(
+                    "the journal in `{}` holds what was decided until then: begin again in another directory",
+                    it.display()
+                )
+            }),
+        }
+    }
+
+    /// Closes a journal, once all of it is on the disk.
+    pub(super) fn close(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Data(opened) => opened.close(),
+            Self::Nothing | Self::State(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! `weir replay --data` and `weir journal` from outside: what a replay writes down is what it decides, a server goes on
+//! from it, and a changed byte or decision is named.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rules::past::Outcome;
+use serde_json::{Value, json};
+use stream::disk::{Disk, Folder};
+use stream::journal::{self, Cursor as _, Entry, Journal as _, OnDisk, Options, Reader, RecordKind};
+use stream::record::{Decided, Stamp};
+
+use crate::program::output;
+use crate::serve::Server;
+
+/// What a run says on standard output; it must end well.
+#[track_caller]
+fn says(arguments: &[&str]) -> String {
+    let output = output(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What a run says on both; it must fail.
+#[track_caller]
+fn refuses(arguments: &[&str]) -> String {
+    let output = output(arguments);
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8(said).unwrap();
+    assert!(!output.status.success(), "it went through: {said}");
+    said
+}
+
+/// Simulated traffic, a line each.
+fn traffic(folder: &Path) -> Vec<String> {
+    let file = folder.join("traffic.jsonl");
+    says(&["simulate", "--seed", "5", "--users", "60", "--days", "2", "--out", file.to_str().unwrap()]);
+    fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// Replays lines; gives the decisions.
+fn replay(folder: &Path, lines: &[String], data: Option<&str>) -> String {
+    let [file, out, rejects] = ["part.jsonl", "out.csv", "rejects.csv"].map(|name| folder.join(name));
+    fs::write(&file, lines.join("\n") + "\n").unwrap();
+    let [file, out, rejects] = [&file, &out, &rejects].map(|it| it.to_str().unwrap());
+    let mut arguments =
+        vec!["replay", file, "--rules", "fixtures/wallet", "--rejects", rejects, "--out", out];
+    arguments.extend(data.into_iter().flat_map(|data| ["--data", data]));
+    says(&arguments);
+    fs::read_to_string(out).unwrap()
+}
+
+fn journal_of(data: &Path) -> Arc<dyn Disk> {
+    Arc::new(Folder::new(data.join("journal")))
+}
+
+/// The records of a journal in another data directory, one of them by way of `change`, in segments of this size.
+fn copied(from: &Path, to: &Path, segment_bytes: u64, change: impl Fn(u64, RecordKind, &mut Vec<u8>)) {
+    let source = journal_of(from);
+    let key = journal::key(&source).unwrap().unwrap();
+    let disk = Folder::create(to.join("journal")).unwrap();
+    let copy = OnDisk::open(Arc::new(disk), Options { segment_bytes, ..Options::new(key) }).unwrap();
+    let mut records = Reader::open(source, 0).unwrap().unwrap();
+    while let Some(record) = records.next().unwrap() {
+        let mut body = record.body.to_vec();
+        change(record.offset, record.kind, &mut body);
+        copy.append(&Entry { kind: record.kind, body: &body, id: record.id, entities: &[], received_at: 0 });
+        // Each is a batch of its own, so that segments can end between them.
+        while segment_bytes < 1 << 20 && copy.durable() < copy.next() {
+            std::thread::yield_now();
+        }
+    }
+    copy.close();
+    assert_eq!(copy.fault(), None);
+}
+
+#[test]
+fn a_replay_is_written_down_as_it_decides_and_a_server_goes_on_from_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = traffic(folder.path());
+    let whole = replay(folder.path(), &lines, None);
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    // In two runs, as one.
+    let (first, second) = lines.split_at(lines.len() / 2);
+    let first = replay(folder.path(), first, Some(data));
+    assert_eq!(says(&["journal", "export", "--decisions", "--data", data]), first);
+    let second = replay(folder.path(), second, Some(data));
+    assert_eq!(first + second.split_once('\n').unwrap().1, whole);
+    let exported = folder.path().join("exported.csv");
+    let out = exported.to_str().unwrap();
+    says(&["journal", "export", "--decisions", "--out", out, "--data", data]);
+    assert!(fs::read_to_string(exported).unwrap() == whole, "exported decisions are those of the replay");
+
+    let verified = says(&["journal", "verify", "--decide", "--data", data]);
+    let records = says(&["journal", "export", "--data", data]);
+    check_lines(&records, &lines);
+    let count = records.lines().count().to_string();
+    let stat = says(&["journal", "stat", "--data", data]);
+    assert!(verified.starts_with(&stat), "{verified}");
+    assert!(verified.contains("derived again, and none differs"), "{verified}");
+    assert!(stat.contains(&format!("to below {count}\n")), "{stat}");
+
+    let user = lines.iter().find_map(|line| {
+        let event: Value = serde_json::from_str(line).unwrap();
+        event["user"].as_str().map(str::to_owned)
+    });
+    let server = Server::start(Path::new(data), &[]);
+    let key = server.key().unwrap();
+    let (status, known) = server.send("GET", &format!("/v1/entities/user/{}", user.unwrap()), &key, "");
+    assert_eq!(status, 200, "{known}");
+    assert!(known["recent"].as_array().is_some_and(|it| !it.is_empty()), "{known}");
+    let said = refuses(&["journal", "stat", "--data", data]);
+    assert!(said.contains("is in use by process"), "{said}");
+    server.stop();
+    let again = says(&["journal", "verify", "--decide", "--data", data]);
+    assert!(again.contains("none differs") && again.lines().next() == verified.lines().next(), "{again}");
+}
+
+/// Every record is a line, and events stand in them as they were sent.
+#[track_caller]
+fn check_lines(records: &str, sent: &[String]) {
+    let lines: Vec<Value> = records.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+    assert!(lines.iter().zip(0_u64..).all(|(line, offset)| line["offset"] == json!(offset)));
+    assert_eq!((&lines[0]["kind"], &lines[0]["clock"]), (&json!("rule_set"), &Value::Null));
+    let of = |kind: &str| lines.iter().filter(|it| it["kind"] == json!(kind)).collect::<Vec<_>>();
+    let sent: Vec<Value> = sent.iter().map(|it| serde_json::from_str(it).unwrap()).collect();
+    let (amendments, events): (Vec<_>, Vec<_>) = sent.iter().partition(|it| it.get("event_id").is_some());
+    let (decided, amended) = (of("decided"), of("amend"));
+    assert_eq!((decided.len(), amended.len()), (events.len(), amendments.len()));
+    for (line, event) in decided.iter().zip(&events) {
+        for member in ["id", "type", "user", "amount"] {
+            assert_eq!(line["event"].get(member), event.get(member), "{line}");
+        }
+        assert!(["allow", "challenge", "block"].contains(&line["outcome"].as_str().unwrap()), "{line}");
+    }
+    for (line, amendment) in amended.iter().zip(&amendments) {
+        for member in ["id", "event_id", "label", "kind", "result", "challenge"] {
+            assert_eq!(line["amendment"].get(member), amendment.get(member), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_changed_byte_and_a_changed_decision_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = traffic(folder.path());
+    let data = folder.path().join("data");
+    replay(folder.path(), &lines[..200], data.to_str());
+
+    // A decision that the rules did not make, in a journal that is whole.
+    let other = folder.path().join("other");
+    copied(&data, &other, 1 << 28, |offset, kind, body| {
+        if offset == 100 {
+            assert_eq!(kind, RecordKind::Decided);
+            let (stamp, message) = Stamp::split(body).unwrap();
+            let mut message: Decided = prost::Message::decode(message).unwrap();
+            assert_eq!(message.outcome(), Some(Outcome::Allow));
+            message.outcome = Outcome::Block as u32;
+            stamp.write(&message, body);
+        }
+    });
+    let other = other.to_str().unwrap();
+    says(&["journal", "verify", "--data", other]);
+    let said = refuses(&["journal", "verify", "--decide", "--data", other]);
+    for words in ["record 100, event `", "outcome was \"block\" and is \"allow\"", " of 201 records differ"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+
+    let segments: Vec<PathBuf> =
+        fs::read_dir(data.join("journal")).unwrap().map(|it| it.unwrap().path()).collect();
+    let segment = segments.iter().find(|it| it.extension().is_some_and(|it| it == "segment")).unwrap();
+    let mut bytes = fs::read(segment).unwrap();
+    bytes[5_000] ^= 1;
+    fs::write(segment, bytes).unwrap();
+    let said = refuses(&["journal", "verify", "--data", data.to_str().unwrap()]);
+    assert!(said.contains(segment.to_str().unwrap()) && said.contains("is damaged at byte"), "{said}");
+}
+
+#[test]
+fn old_segments_go_once_a_checkpoint_holds_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = traffic(folder.path());
+    let (whole, data) = (folder.path().join("whole"), folder.path().join("data"));
+    replay(folder.path(), &lines[..300], whole.to_str());
+    copied(&whole, &data, 1 << 14, |_, _, _| {});
+    let data = data.to_str().unwrap();
+    let prune = |before: &str| says(&["journal", "prune", "--before", before, "--data", data]);
+    assert!(prune("1000000").contains("nothing dropped"), "no snapshot holds them");
+    let said = says(&["journal", "checkpoint", "--data", data]);
+    assert!(said.contains(".snapshot`"), "{said}");
+    assert!(prune("2000-01-01T00:00:00Z").contains("nothing dropped"), "nothing is as old as that");
+    let dropped = prune("1000000");
+    assert!(dropped.contains("segments dropped, records 0 to below"), "{dropped}");
+    // A start needs none of them; deciding again would.
+    says(&["journal", "checkpoint", "--data", data]);
+    says(&["journal", "verify", "--data", data]);
+    let said = refuses(&["journal", "verify", "--decide", "--data", data]);
+    assert!(said.contains("were pruned"), "{said}");
+}
+
+#[test]
+fn slips_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let rows: [(&[&str], &str); 4] = [
+        (&["journal", "stat", "--data", data], "holds no journal"),
+        (&["journal", "checkpoint", "--data", data], "holds no journal"),
+        (&["journal", "prune", "--before", "yesterday", "--data", data], "neither an offset nor a time"),
+        (
+            &["replay", "x.jsonl", "--rules", "fixtures/wallet", "--data", data, "--state", data],
+            "cannot be used with",
+        ),
+    ];
+    for (arguments, expected) in rows {
+        let said = refuses(arguments);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "and nothing is made");
+}
