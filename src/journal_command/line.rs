@@ -112,31 +112,30 @@ impl<W: Write> Lines<W> {
         bytes: &[u8],
         known: &Known,
     ) -> anyhow::Result<()> {
-        let kind = record.kind;
-        match kind {
-            RecordKind::Decided | RecordKind::Event => return self.event(record, stamp, bytes, known),
+        match record.kind {
+            RecordKind::Decided | RecordKind::Event => self.event(record, stamp, bytes, known),
             RecordKind::Amend => {
                 let amend: Amend = read(bytes, record.offset)?;
-                self.line(record, "amend", stamp, of_amendment(&amend, record.offset)?)
+                line(&mut self.out, record, "amend", stamp, of_amendment(&amend, record.offset)?)
             }
             RecordKind::RuleSet => {
                 let it: RuleSetRecord = read(bytes, record.offset)?;
                 let files = it.bundle.sources.into_iter().map(|it| it.name).collect();
-                self.line(record, "rule_set", stamp, OfRuleSet { hash: hex(&it.hash), files })
+                line(&mut self.out, record, "rule_set", stamp, OfRuleSet { hash: hex(&it.hash), files })
             }
             RecordKind::List => {
                 let it: ListRecord = read(bytes, record.offset)?;
                 let says =
                     OfList { list: it.list, value: it.text, held: !it.removed, until: it.until.map(time) };
-                self.line(record, "list", stamp, says)
+                line(&mut self.out, record, "list", stamp, says)
             }
             RecordKind::Rates => {
                 let it: RatesRecord = read(bytes, record.offset)?;
-                self.line(record, "rates", stamp, OfRates { rates: it.rates.text })
+                line(&mut self.out, record, "rates", stamp, OfRates { rates: it.rates.text })
             }
-            RecordKind::Snooze => self.line(record, "snooze", stamp, Nothing {}),
-            RecordKind::Warm => self.line(record, "warm", stamp, Nothing {}),
-            _ => self.line(record, "other", stamp, Nothing {}),
+            RecordKind::Snooze => line(&mut self.out, record, "snooze", stamp, Nothing {}),
+            RecordKind::Warm => line(&mut self.out, record, "warm", stamp, Nothing {}),
+            _ => line(&mut self.out, record, "other", stamp, Nothing {}),
         }
     }
 
@@ -154,16 +153,6 @@ impl<W: Write> Lines<W> {
         let outcome = self.message.outcome().filter(|_| decided).map(Outcome::name);
         let says = OfEvent { outcome, fallback: self.message.fallback().is_some(), event };
         line(&mut self.out, record, if decided { "decided" } else { "event" }, stamp, says)
-    }
-
-    fn line(
-        &mut self,
-        record: &Record<'_>,
-        kind: &'static str,
-        stamp: Stamp,
-        says: impl Serialize,
-    ) -> anyhow::Result<()> {
-        line(&mut self.out, record, kind, stamp, says)
     }
 
     /// Writes what is left.
