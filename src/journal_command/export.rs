@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
 use engine::event::Event;
 use engine::words::Ruling;
-use stream::journal::{Cursor, Reader, RecordKind};
+use stream::journal::{self, Cursor, Reader, RecordKind};
 use stream::record::Decided;
 
 use super::known::Known;
@@ -31,6 +31,7 @@ pub(crate) struct Options {
 /// Writes the journal out.
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let data = &options.data.data;
+    let known = known_before(data)?;
     let untouched = directory::untouched(data)?;
     let mut records = Reader::open(untouched.disk.clone(), 0)?.ok_or_else(|| directory::empty(data))?;
     if options.decisions {
@@ -38,7 +39,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
             Some(path) => Decisions::create(path)?,
             None => Decisions::to_stdout()?,
         };
-        return write_decisions(&mut records, decisions);
+        return write_decisions(&mut records, known, decisions);
     }
     let out: Box<dyn Write> = match &options.out {
         Some(path) => {
@@ -47,11 +48,26 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
         }
         None => Box::new(io::stdout().lock()),
     };
-    write_lines(&mut records, Lines::new(BufWriter::with_capacity(1 << 20, out)))
+    write_lines(&mut records, known, Lines::new(BufWriter::with_capacity(1 << 20, out)))
 }
 
-fn write_lines(records: &mut dyn Cursor, mut lines: Lines<impl Write>) -> anyhow::Result<()> {
-    let mut known = Known::default();
+/// The rule sets of records that were pruned; none where none was.
+fn known_before(data: &Path) -> anyhow::Result<Known> {
+    let stat = journal::stat(&directory::untouched(data)?.disk)?.ok_or_else(|| directory::empty(data))?;
+    if stat.oldest == 0 {
+        return Ok(Known::default());
+    }
+    let opened = directory::existing(data)?;
+    let known = opened.recover()?.map(|it| Known::to(&it.gate)).unwrap_or_default();
+    opened.close()?;
+    Ok(known)
+}
+
+fn write_lines(
+    records: &mut dyn Cursor,
+    mut known: Known,
+    mut lines: Lines<impl Write>,
+) -> anyhow::Result<()> {
     while let Some(record) = records.next()? {
         let (stamp, bytes) = known.follow(&record)?;
         lines.write(&record, stamp, bytes, &known)?;
@@ -59,8 +75,11 @@ fn write_lines(records: &mut dyn Cursor, mut lines: Lines<impl Write>) -> anyhow
     Ok(lines.finish()?)
 }
 
-fn write_decisions(records: &mut dyn Cursor, mut decisions: Decisions) -> anyhow::Result<()> {
-    let mut known = Known::default();
+fn write_decisions(
+    records: &mut dyn Cursor,
+    mut known: Known,
+    mut decisions: Decisions,
+) -> anyhow::Result<()> {
     let (mut message, mut event, mut ruling) = (Decided::default(), Event::default(), Ruling::default());
     while let Some(record) = records.next()? {
         let (stamp, bytes) = known.follow(&record)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use prost::Message as _;
 use rules::typed::RuleSet;
+use stream::gate::Gate;
 use stream::journal::{Record, RecordKind};
 use stream::record::{RuleSetRecord, Stamp};
 
@@ -16,6 +17,12 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Those that a gate remembers: the ones that came into force in records that were pruned stand in its snapshot.
+    pub(super) fn to(gate: &Gate) -> Self {
+        let known = |number| Some((number, Arc::new(gate.in_force_at(number)?.rules.typed.clone())));
+        Self { by_number: (0..=gate.in_force().number).filter_map(known).collect() }
+    }
+
     /// Takes a record apart and follows what it puts in force.
     pub(super) fn follow<'a>(&mut self, record: &Record<'a>) -> anyhow::Result<(Stamp, &'a [u8])> {
         let offset = record.offset;
@@ -44,7 +51,7 @@ impl Known {
     pub(super) fn of(&self, stamp: Stamp, offset: u64) -> anyhow::Result<&RuleSet> {
         self.by_number.get(&stamp.rule_set).map(|it| &**it).with_context(|| {
             format!(
-                "record {offset} speaks of rule set {}, which came into force before the oldest record that is kept",
+                "record {offset} speaks of rule set {}, which came into force in a record that was pruned, and no snapshot remembers it",
                 stamp.rule_set
             )
         })

@@ -198,6 +198,11 @@ fn old_segments_go_once_a_checkpoint_holds_them() {
     says(&["journal", "verify", "--data", data]);
     let said = refuses(&["journal", "verify", "--decide", "--data", data]);
     assert!(said.contains("were pruned"), "{said}");
+    // What is left is written out by the rules that the snapshot holds.
+    let kept = says(&["journal", "export", "--decisions", "--data", data]);
+    let all = says(&["journal", "export", "--decisions", "--data", whole.to_str().unwrap()]);
+    let (header, kept) = kept.split_once('\n').unwrap();
+    assert!(all.starts_with(header) && all.ends_with(kept) && !kept.is_empty(), "{kept}");
 }
 
 #[test]
