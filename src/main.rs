@@ -11,6 +11,7 @@ mod load;
 mod progress;
 mod replay;
 mod rules_command;
+mod send;
 mod serve;
 mod simulate;
 
@@ -26,6 +27,7 @@ enum Command {
     Replay(replay::Options),
     #[command(subcommand)]
     Rules(rules_command::Command),
+    Send(send::Options),
     Serve(serve::Options),
     Simulate(simulate::Options),
 }
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Keys(command) => keys::run(&command),
         Command::Replay(options) => replay::run(&options),
         Command::Rules(command) => return rules_command::run(&command),
+        Command::Send(options) => send::run(&options),
         Command::Serve(options) => serve::run(&options),
         Command::Simulate(options) => simulate::run(&options).map_err(Into::into),
     };

@@ -22,6 +22,8 @@ mod writer;
 pub(crate) use begin::first_gate;
 pub(crate) use options::Options;
 pub(crate) use output::Decisions;
+pub(crate) use reader::{Batch, Reader};
+pub(crate) use rejects::Rejects;
 pub(crate) use run::{open, run};
 pub(crate) use summary::{grouped, rate};
 pub(crate) use text::push_time;

@@ -1,0 +1,235 @@
+//! `weir send`: files into a running server, in replay's order and with its merge of labels.
+//!
+//! ```text
+//! reader thread: unpack, parse, map ──batches──► this thread: pace, write JSON ──► a task for each connection
+//! ```
+//!
+//! Reading order: [`body`] (what is sent), [`client`] (how), [`answer`] (what comes back), [`lanes`] (many
+//! connections), [`tally`] (what came of it).
+
+pub(crate) mod answer;
+pub(crate) mod body;
+pub(crate) mod client;
+pub(crate) mod lanes;
+pub(crate) mod tally;
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rules::schema::Schema;
+use rules::time::DAY;
+use stream::intake::time::duration;
+use stream::source::{Item, Options as SourceOptions, RowAt, SourceState};
+
+use crate::load;
+use crate::progress::Progress;
+use crate::replay::{self, Batch, Reader, Rejects};
+use answer::Told;
+use client::{Client, Server};
+use lanes::{Done, Job, Lanes};
+use tally::{Rest, Tally};
+
+/// The variable in which the key stands.
+const KEY: &str = "WEIR_API_KEY";
+/// The variable in which the server's address may stand.
+const URL: &str = "WEIR_URL";
+/// Where a server listens unless told otherwise.
+const URL_DEFAULT: &str = "http://127.0.0.1:7878";
+/// The longest sleep between two events of a paced run: so often it looks what was answered.
+const NAP_MAX: Duration = Duration::from_millis(100);
+
+/// Play files of transactions into a running server: events to be decided, labels when they became known.
+///
+/// The key stands in `WEIR_API_KEY`. What was sent before is answered as then, so a run that broke off is simply
+/// started again.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// CSV, JSON lines or Parquet; plain, gzip or zstd, told by content
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// How columns become events; JSON lines in Weir's own shape need none
+    #[arg(long, value_name = "MAP.toml")]
+    map: Option<PathBuf>,
+    /// Where the schema is: a folder of .weir files, or one rule file beside it [default: as the server shows it]
+    #[arg(long, value_name = "PATH")]
+    rules: Option<PathBuf>,
+    /// The server [default: what WEIR_URL says, or http://127.0.0.1:7878]
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    /// Events a second, at most [default: as fast as the server answers]
+    #[arg(long, value_name = "N")]
+    rate: Option<NonZeroU32>,
+    /// Connections side by side; over more than one, events overtake each other, but no label its event
+    #[arg(long, value_name = "N", default_value = "1")]
+    connections: NonZeroU16,
+    /// How long to wait for each decision, such as `10ms`: behind it the declared fallback is answered
+    #[arg(long, value_name = "TIME", default_value = "none", value_parser = deadline)]
+    deadline: String,
+    /// Merge the files by time instead of reading one after the other
+    #[arg(long)]
+    merge: bool,
+    /// Reject rows whose time is further ahead of the latest before them
+    #[arg(long, value_name = "DAYS", default_value_t = 366)]
+    jump_max_days: u32,
+    /// Where bad rows go, with their number and the reason; written only if there are any
+    #[arg(long, value_name = "FILE", default_value = "rejects.csv")]
+    rejects: PathBuf,
+}
+
+fn deadline(text: &str) -> Result<String, String> {
+    if text != "none" {
+        duration(text.as_bytes(), None)?;
+    }
+    Ok(text.to_owned())
+}
+
+/// Sends the files; says at the end what came of it.
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let key = std::env::var(KEY).with_context(|| format!("the key is missing: `export {KEY}=…`"))?;
+    let url =
+        options.to.clone().or_else(|| std::env::var(URL).ok()).unwrap_or_else(|| URL_DEFAULT.to_owned());
+    let server = Server::new(&url, &key, &options.deadline)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let schema = match &options.rules {
+        Some(path) => load::rule_set(path)?.rules.schema,
+        None => {
+            runtime.block_on(async { client::schema(&mut Client::connect(server.clone()).await?).await })?
+        }
+    };
+    let progress = Progress::of_files(&options.files);
+    let how = SourceOptions { merge: options.merge, jump_max: i64::from(options.jump_max_days) * DAY };
+    let map = options.map.as_deref();
+    let source = replay::open(&options.files, map, how, &schema, SourceState::default(), progress.read())?;
+    let rejects = Rejects::new(&options.rejects, source.names().to_vec());
+    let lanes = Lanes::open(&runtime, &server, usize::from(options.connections.get()))?;
+    let mut sending = Sending {
+        lanes,
+        schema: &schema,
+        rejects,
+        tally: Tally::new()?,
+        pace: Pace::new(options.rate),
+        progress,
+    };
+    let reader = Reader::start(source);
+    let sent = sending.all(&reader);
+    let (source, damaged) = reader.finish();
+    let Sending { lanes, mut rejects, mut tally, progress, pace, .. } = sending;
+    let (done, failed) = lanes.finish(&runtime);
+    note(done, &mut tally, &mut rejects)?;
+    let elapsed = pace.start.elapsed();
+    progress.finish();
+    rejects.finish()?;
+    let skipped = source.as_ref().map_or(0, stream::source::Source::skipped);
+    let pending = source.map_or(0, |it| it.into_state().pending.len() as u64);
+    eprint!("{}", tally.say(elapsed, &Rest { pending, skipped, rejects: Some(&options.rejects) }));
+    sent?;
+    failed.context("nothing more was sent")?;
+    damaged.map_or(Ok(()), |it| Err(it.into()))
+}
+
+/// Everything that a run writes to.
+struct Sending<'a> {
+    lanes: Lanes,
+    schema: &'a Schema,
+    rejects: Rejects<'a>,
+    tally: Tally,
+    pace: Pace,
+    progress: Progress,
+}
+
+impl Sending<'_> {
+    /// Sends what is read, until its end or until a connection has ended.
+    fn all(&mut self, reader: &Reader) -> anyhow::Result<()> {
+        while let Some(batch) = reader.next() {
+            if !self.batch(&batch)? {
+                break;
+            }
+            // Where there is no room the batch is simply freed.
+            let _ = reader.give_back().try_send(batch);
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, batch: &Batch) -> anyhow::Result<bool> {
+        for read in batch.iter() {
+            let at = read.at;
+            let going_on = match &read.item {
+                Item::Event(event) => {
+                    while let Some(nap) = self.pace.nap() {
+                        self.look()?;
+                        std::thread::sleep(nap);
+                    }
+                    let id = event.recheck_of.as_ref().unwrap_or(&event.id);
+                    self.send(id, at, true, body::event(event, self.schema))
+                }
+                Item::Amendment(known) => {
+                    self.send(&known.amendment.event_id, at, false, body::amendment(&known.amendment))
+                }
+                Item::Reject(reject) => {
+                    self.tally.reject();
+                    self.rejects.add(at, &reject.reason)?;
+                    true
+                }
+            };
+            if !going_on {
+                return Ok(false);
+            }
+        }
+        self.look()?;
+        Ok(true)
+    }
+
+    fn send(&self, event_id: &str, at: Option<RowAt>, is_event: bool, body: Vec<u8>) -> bool {
+        self.lanes.send(event_id, Job { at, is_event, body })
+    }
+
+    /// Counts what was answered since.
+    fn look(&mut self) -> anyhow::Result<()> {
+        note(self.lanes.done(), &mut self.tally, &mut self.rejects)?;
+        self.progress.rows(self.tally.answered());
+        Ok(())
+    }
+}
+
+fn note(
+    done: impl IntoIterator<Item = Done>,
+    tally: &mut Tally,
+    rejects: &mut Rejects<'_>,
+) -> anyhow::Result<()> {
+    for Done { at, told, took, retries } in done {
+        tally.add(&told, took, retries);
+        if let Told::Refused(reason) = told {
+            rejects.add(at, &reason)?;
+        }
+    }
+    Ok(())
+}
+
+/// When the next event is due. A run that fell behind catches up.
+struct Pace {
+    start: Instant,
+    /// Time from event to event; none: at once.
+    every: Duration,
+    sent: u32,
+}
+
+impl Pace {
+    fn new(rate: Option<NonZeroU32>) -> Self {
+        let every = rate.map_or(Duration::ZERO, |it| Duration::from_secs(1) / it.get());
+        Self { start: Instant::now(), every, sent: 0 }
+    }
+
+    /// How long to sleep before asking again; none where the next event is due, which is then counted as sent.
+    fn nap(&mut self) -> Option<Duration> {
+        let due = self.every * self.sent;
+        match due.checked_sub(self.start.elapsed()).filter(|it| !it.is_zero()) {
+            Some(left) => Some(left.min(NAP_MAX)),
+            None => {
+                self.sent = self.sent.saturating_add(1);
+                None
+            }
+        }
+    }
+}
