@@ -11,7 +11,7 @@ use stream::disk::Folder;
 use stream::gate::{Admission, Gate};
 use stream::journal::{self, OnDisk};
 use stream::recover::recover;
-use stream::snapshot::{self, DataDir};
+use stream::snapshot::{self, DataDir, Extra};
 
 use super::config::{Config, Durability};
 use crate::load;
@@ -29,6 +29,8 @@ pub(super) struct Data {
     pub(super) rules: String,
     directory: DataDir,
     journal: Arc<OnDisk>,
+    /// What a replay left beside the state (labels whose time is still to come): handed on to the next one.
+    extra: Extra,
 }
 
 /// Opens a data directory: recovers what it holds, or begins it with the rules that the configuration names.
@@ -46,15 +48,18 @@ pub(super) fn open(config: &Config) -> anyhow::Result<Data> {
     say(journal.take_notes());
     let key = journal.key();
     let recovered = recover(&directory, key, Box::new(Arc::clone(&journal)), Admission::default())?;
-    let (gate, rules) = match recovered {
+    let (gate, rules, extra) = match recovered {
         Some(recovered) => {
             say(recovered.notes);
             let rules = go_on(config, &recovered.gate)?;
-            (recovered.gate, rules)
+            (recovered.gate, rules, recovered.extra)
         }
-        None => begin(config, key, Arc::clone(&journal))?,
+        None => {
+            let (gate, rules) = begin(config, key, Arc::clone(&journal))?;
+            (gate, rules, Extra::new())
+        }
     };
-    Ok(Data { gate: Arc::new(gate), rules, directory, journal })
+    Ok(Data { gate: Arc::new(gate), rules, directory, journal, extra })
 }
 
 fn say(notes: Vec<String>) {
@@ -149,7 +154,7 @@ impl Data {
     }
 
     fn snapshot(&self) -> Result<(), stream::snapshot::SnapshotError> {
-        let file = snapshot::write(&self.directory, &self.gate, &snapshot::Extra::new())?;
+        let file = snapshot::write(&self.directory, &self.gate, &self.extra)?;
         tracing::info!(file = %file.display(), "a snapshot was written");
         Ok(())
     }
