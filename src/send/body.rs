@@ -140,7 +140,7 @@ mod tests {
         for rest in [
             "",
             r#","share":"0.05""#,
-            r#","share":"-12.5","channel":"web","vip":false,"n":-9007199254740993"#,
+            r#","share":"-12.5","channel":"web","vip":false,"n":-9999999999999"#,
             r#","place":{"lat":-29.5612345,"lon":106.0000001}"#,
             r#","held":"90m","at":"1970-01-01T00:00:00Z","note":"a\\b \u0007""#,
             r#","held":"7ms","recheck_of":"p0","extra":{"z":1.50,"a":[ {"b":1e3} ]}"#,

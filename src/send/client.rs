@@ -66,7 +66,7 @@ pub(crate) struct Answer {
     /// Attempts before that one.
     pub(crate) retries: u64,
     /// After how long to come again.
-    retry_after: Option<Duration>,
+    pub(super) retry_after: Option<Duration>,
 }
 
 /// A connection.

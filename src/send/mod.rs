@@ -42,8 +42,8 @@ const NAP_MAX: Duration = Duration::from_millis(100);
 
 /// Play files of transactions into a running server: events to be decided, labels when they became known.
 ///
-/// The key stands in `WEIR_API_KEY`. What was sent before is answered as then, so a run that broke off is simply
-/// started again.
+/// The key stands in `WEIR_API_KEY`. What was sent before is answered as then, so a run that broke off may be started
+/// again; but what lies further behind the newest event than the server's `past_max` is refused, even if it was sent.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// CSV, JSON lines or Parquet; plain, gzip or zstd, told by content

@@ -9,4 +9,5 @@ mod program;
 mod reference;
 mod replay;
 mod rules;
+mod send;
 mod serve;

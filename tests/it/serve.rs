@@ -17,7 +17,7 @@ pub(crate) struct Server {
     _out: BufReader<ChildStdout>,
     address: String,
     /// What it said at the start.
-    said: String,
+    pub(crate) said: String,
 }
 
 impl Server {
