@@ -21,6 +21,8 @@ const KEY_MAX: Key = Key { time: i64::MAX, position: 0 };
 pub(crate) struct Tree {
     blocks: Vec<Block>,
     spare_blocks: Vec<u32>,
+    /// Room of a block that left, for the next one: in step as many leave as are begun.
+    room: Table,
     nodes: Vec<Node>,
     spare_nodes: Vec<u32>,
     root: u32,
@@ -141,6 +143,7 @@ impl Tree {
         Self {
             blocks: vec![Block { table, prev: NONE, next: NONE }],
             spare_blocks: Vec::new(),
+            room: Table::default(),
             nodes: vec![root],
             spare_nodes: Vec::new(),
             root: 0,
@@ -193,6 +196,7 @@ impl Tree {
         let nodes: usize = self.nodes.iter().map(Node::bytes).sum();
         let spares = self.spare_blocks.capacity() + self.spare_nodes.capacity();
         tables
+            + self.room.bytes()
             + nodes
             + self.blocks.capacity() * size_of::<Block>()
             + self.nodes.capacity() * size_of::<Node>()
@@ -298,7 +302,7 @@ impl Tree {
         });
         let moved = self.block(left).table.len() - at;
         let wanted = plan.sizes.block_for(self.rows);
-        let mut table = std::mem::take(&mut self.block_mut(right).table);
+        let mut table = std::mem::take(&mut self.room);
         if table.capacity() < (wanted / 2).max(2 * moved) {
             table = Table::new(plan.layout.width(), wanted.max(2 * moved));
         }
@@ -467,15 +471,13 @@ impl Tree {
         block
     }
 
-    /// Makes a block that was taken out available again. One keeps its room: in step as many leave as are begun.
+    /// Makes a block that was taken out available again, and keeps its room if none is kept that fits.
     pub(crate) fn recycle(&mut self, plan: &Plan, block: u32) {
-        let first = self.spare_blocks.is_empty();
         let wanted = plan.sizes.block_for(self.rows);
-        let table = &mut self.block_mut(block).table;
-        if first && (wanted / 2..=2 * wanted).contains(&table.capacity()) {
+        let mut table = std::mem::take(&mut self.block_mut(block).table);
+        if self.room.capacity() == 0 && (wanted / 2..=2 * wanted).contains(&table.capacity()) {
             table.clear();
-        } else {
-            *table = Table::default();
+            self.room = table;
         }
         self.spare_blocks.push(block);
     }
