@@ -77,9 +77,13 @@ pub(crate) fn rule_set(path: &Path) -> Result<Loaded, LoadError> {
     let checked = rules::check::check(&borrowed(&sources));
     let report = Report { sources, diagnostics: checked.diagnostics };
     let Some(rules) = checked.rule_set else { return Err(LoadError::Rules(report)) };
-    let bundle = beside(&rules, &folder, report.sources.clone()).map_err(LoadError::Contents)?;
-    let (items, rates) = bundle.contents(&rules).map_err(LoadError::Contents)?;
-    Ok(Loaded { rules, items, rates, bundle, report })
+    let (bundle, unread) = beside(&rules, &folder, report.sources.clone());
+    match (unread, bundle.contents(&rules)) {
+        (None, Ok((items, rates))) => Ok(Loaded { rules, items, rates, bundle, report }),
+        // What cannot be read, and what is wrong in all that can.
+        (Some(unread), Err(wrong)) => Err(LoadError::Contents(format!("{unread}\n{wrong}"))),
+        (Some(wrong), Ok(_)) | (None, Err(wrong)) => Err(LoadError::Contents(wrong)),
+    }
 }
 
 impl Loaded {
@@ -98,8 +102,9 @@ impl Loaded {
     }
 }
 
-/// The texts of list files and of the rate table, which stand beside the rules, with those of the rules.
-fn beside(rules: &RuleSet, folder: &Path, sources: Vec<SourceFile>) -> Result<Bundle, String> {
+/// The texts of list files and of the rate table, which stand beside the rules, with those of the rules; and which of
+/// them cannot be read.
+fn beside(rules: &RuleSet, folder: &Path, sources: Vec<SourceFile>) -> (Bundle, Option<String>) {
     let mut problems = Problems::default();
     let mut text = |path: &Path, told: &dyn Fn(String) -> String| {
         let read = std::fs::read_to_string(path);
@@ -119,7 +124,7 @@ fn beside(rules: &RuleSet, folder: &Path, sources: Vec<SourceFile>) -> Result<Bu
         let read = text(&path, &|cause| format!("list `{}`: cannot read `{name}`: {cause}", list.name));
         bundle.lists.extend(read.map(|text| ListFile { list: list.name.clone(), name: name.clone(), text }));
     }
-    problems.finish().map_or(Ok(bundle), Err)
+    (bundle, problems.finish())
 }
 
 /// The folder that other files are relative to, and the texts of schema and rule files.

@@ -245,8 +245,8 @@ fn files_beside_the_rules_are_checked_line_by_line() {
         ("t.csv", "u1,10.00\nu2\nu3,1e3\n,5\nu,4,5.005\n"),
     ]);
     expect![[r#"
-        stderr: error: rate table `rates.csv`: line 2: `0` is not a positive number of at most 18 digits
-        stderr: list `a`: cannot read `nowhere.txt`: No such file or directory (os error 2)
+        stderr: error: list `a`: cannot read `nowhere.txt`: No such file or directory (os error 2)
+        stderr: rate table `rates.csv`: line 2: `0` is not a positive number of at most 18 digits
         stderr: list `t`: `t.csv`, line 2: `u2` is not an id, a comma and a value
         stderr: list `t`: `t.csv`, line 3: `1e3` is not a plain number: write digits, such as `1000` or `-12.50`
         stderr: list `t`: `t.csv`, line 4: `` is empty, and an id has at least one byte
