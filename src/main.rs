@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod bench;
+mod directory;
 mod journal_command;
 mod keys;
 mod load;

@@ -2,7 +2,8 @@
 
 use stream::snapshot;
 
-use super::{Data, directory};
+use super::Data;
+use crate::directory;
 use crate::replay::grouped;
 
 /// Folds what stands behind the newest snapshot, and writes the next.

@@ -11,9 +11,10 @@ use engine::words::Ruling;
 use stream::journal::{self, Cursor, Reader, RecordKind};
 use stream::record::Decided;
 
+use super::Data;
 use super::known::Known;
 use super::line::{self, Lines};
-use super::{Data, directory};
+use crate::directory;
 use crate::replay::Decisions;
 
 #[derive(Debug, Args)]

@@ -5,7 +5,6 @@
 //! from a torn one, so each of them takes the directory for itself.
 
 mod checkpoint;
-pub(crate) mod directory;
 mod export;
 mod known;
 mod line;

@@ -8,8 +8,8 @@ use rules::time::Micros;
 use stream::journal::Journal as _;
 use stream::record::Stamp;
 
-use super::directory::Opened;
-use super::{Data, directory};
+use super::Data;
+use crate::directory::{self, Opened};
 use crate::replay::grouped;
 
 #[derive(Debug, Args)]

@@ -2,7 +2,8 @@
 
 use stream::journal::{self, Stat};
 
-use super::{Data, directory};
+use super::Data;
+use crate::directory;
 use crate::replay::grouped;
 
 /// Says what the journal holds, a line each.

@@ -5,7 +5,8 @@ use clap::Args;
 use stream::fold;
 use stream::journal::{self, Reader};
 
-use super::{Data, directory, stat};
+use super::{Data, stat};
+use crate::directory;
 use crate::replay::grouped;
 
 #[derive(Debug, Args)]

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
-use stream::gate::{Admission, Gate};
-use stream::journal::{Forgetful, Journal};
+use stream::gate::Gate;
+use stream::journal::{Durability, Forgetful, Journal};
 use stream::snapshot::{self, DataDir, Extra};
 use stream::source::SourceState;
 
 use super::{Options, state};
-use crate::journal_command::directory::{self, Opened, new_key};
+use crate::directory::{self, Opened, new_key, say_note};
 use crate::load::Loaded;
 
 /// A gate, and where its state goes at the end.
@@ -57,12 +57,12 @@ fn on_state(folder: DataDir, loaded: &Loaded) -> anyhow::Result<Begun> {
     let Some(restored) = snapshot::read(&folder, &rules, &rates, &journal)? else {
         return on_nothing(loaded, Kept::State(folder));
     };
-    restored.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    restored.notes.iter().for_each(|note| say_note(note));
     Ok(Begun { gate: restored.gate, source: state::restore(&restored.extra)?, kept: Kept::State(folder) })
 }
 
 fn on_data(data: &Path, loaded: &Loaded) -> anyhow::Result<Begun> {
-    let opened = directory::open(data)?;
+    let opened = directory::open(data, Durability::Os, say_note)?;
     let (gate, source) = match opened.recover()? {
         Some(recovered) => {
             let gate = recovered.gate;
@@ -74,13 +74,8 @@ fn on_data(data: &Path, loaded: &Loaded) -> anyhow::Result<Begun> {
             (gate, state::restore(&recovered.extra)?)
         }
         None => {
-            let journal = Box::new(Arc::clone(&opened.journal));
-            let bundle = Arc::new(loaded.bundle.clone());
-            let gate = Gate::begin(bundle, opened.journal.key(), journal, Admission::default())?;
-            for (entity, membership) in loaded.memberships(gate.key()) {
-                gate.put_on_list(entity, membership)?;
-            }
-            (gate, SourceState::default())
+            let memberships = loaded.memberships(opened.journal.key());
+            (opened.begin(loaded.bundle.clone(), memberships)?, SourceState::default())
         }
     };
     Ok(Begun { gate, source, kept: Kept::Data(opened) })

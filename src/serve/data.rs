@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use api::metrics::Metrics;
-use engine::entity::HashKey;
 use stream::bundle::{self, Bundle, File};
-use stream::disk::Folder;
-use stream::gate::{Admission, Gate};
-use stream::journal::{self, OnDisk};
-use stream::recover::recover;
-use stream::snapshot::{self, DataDir, Extra};
+use stream::gate::Gate;
+use stream::journal::{self, Journal as _};
+use stream::snapshot::{self, Extra};
 
 use super::config::{Config, Durability};
+use crate::directory::{self, Opened};
 use crate::load;
 
 /// How often a snapshot is written, if anything was recorded since the last.
@@ -27,65 +25,40 @@ pub(super) struct Data {
     pub(super) gate: Arc<Gate>,
     /// Where the rules in force are from, in words.
     pub(super) rules: String,
-    directory: DataDir,
-    journal: Arc<OnDisk>,
+    opened: Opened,
     /// What a replay left beside the state (labels whose time is still to come): handed on to the next one.
     extra: Extra,
 }
 
 /// Opens a data directory: recovers what it holds, or begins it with the rules that the configuration names.
 pub(super) fn open(config: &Config) -> anyhow::Result<Data> {
-    let directory = DataDir::open(&config.data)?;
-    let folder = config.data.join("journal");
-    let disk =
-        Folder::create(&folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
     let durability = match config.durability {
         Durability::Fsync => journal::Durability::Fsync,
         Durability::Os => journal::Durability::Os,
     };
-    let options = journal::Options { durability, ..journal::Options::new(HashKey::new(random_key()?)) };
-    let journal = Arc::new(OnDisk::open(Arc::new(disk), options)?);
-    say(journal.take_notes());
-    let key = journal.key();
-    let recovered = recover(&directory, key, Box::new(Arc::clone(&journal)), Admission::default())?;
-    let (gate, rules, extra) = match recovered {
+    let opened = directory::open(&config.data, durability, |note| tracing::warn!("{note}"))?;
+    let (gate, rules, extra) = match opened.recover()? {
         Some(recovered) => {
-            say(recovered.notes);
             let rules = go_on(config, &recovered.gate)?;
             (recovered.gate, rules, recovered.extra)
         }
         None => {
-            let (gate, rules) = begin(config, key, Arc::clone(&journal))?;
+            let (gate, rules) = begin(config, &opened)?;
             (gate, rules, Extra::new())
         }
     };
-    Ok(Data { gate: Arc::new(gate), rules, directory, journal, extra })
-}
-
-fn say(notes: Vec<String>) {
-    for note in notes {
-        tracing::warn!("{note}");
-    }
-}
-
-fn random_key() -> anyhow::Result<[u8; 16]> {
-    let mut key = [0; 16];
-    getrandom::fill(&mut key).context("the system gave no random bytes")?;
-    Ok(key)
+    Ok(Data { gate: Arc::new(gate), rules, opened, extra })
 }
 
 /// A gate over an empty journal.
-fn begin(config: &Config, key: HashKey, journal: Arc<OnDisk>) -> anyhow::Result<(Gate, String)> {
+fn begin(config: &Config, opened: &Opened) -> anyhow::Result<(Gate, String)> {
     let (bundle, from) = match &config.rules {
         Some(path) => (load::rule_set(path)?.bundle, format!("`{}`", path.display())),
         None => (starter(), "a starter for a wallet (yours: `--rules PATH`)".to_owned()),
     };
     let checked = bundle.check()?;
-    let gate = Gate::begin(Arc::new(bundle), key, Box::new(journal), Admission::default())?;
-    for (entity, membership) in bundle::memberships(&checked.rules, &checked.items, key) {
-        gate.put_on_list(entity, membership)?;
-    }
-    Ok((gate, from))
+    let memberships = bundle::memberships(&checked.rules, &checked.items, opened.journal.key());
+    Ok((opened.begin(bundle, memberships)?, from))
 }
 
 /// Compares what is in force with the rules that the configuration names, and activates these if it says so. Gives in
@@ -126,12 +99,12 @@ impl Data {
             tokio::time::interval_at(tokio::time::Instant::now() + SNAPSHOT_EVERY, SNAPSHOT_EVERY);
         snapshots.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut times = tokio::time::interval(TIMES_EVERY);
-        let mut written = self.journal.synced();
+        let mut written = self.opened.journal.synced();
         loop {
             tokio::select! {
                 _ = times.tick() => self.tell_times(&metrics),
                 _ = snapshots.tick() => {
-                    let synced = self.journal.synced();
+                    let synced = self.opened.journal.synced();
                     if synced != written {
                         let data = Arc::clone(&self);
                         let snapshot = tokio::task::spawn_blocking(move || data.snapshot()).await;
@@ -147,29 +120,25 @@ impl Data {
     }
 
     fn tell_times(&self, metrics: &Metrics) {
-        let times = self.journal.sync_times();
+        let times = self.opened.journal.sync_times();
         for (quantile, time) in [("0.5", times.p50), ("0.99", times.p99), ("1", times.max)] {
             metrics.sync_seconds.with_label_values(&[quantile]).set(time.as_secs_f64());
         }
     }
 
     fn snapshot(&self) -> Result<(), stream::snapshot::SnapshotError> {
-        let file = snapshot::write(&self.directory, &self.gate, &self.extra)?;
+        let file = snapshot::write(&self.opened.directory, &self.gate, &self.extra)?;
         tracing::info!(file = %file.display(), "a snapshot was written");
         Ok(())
     }
 
     /// Writes a last snapshot, so that the next start has no tail to apply, and closes the journal.
     pub(super) fn close(&self) -> anyhow::Result<()> {
-        if self.journal.fault().is_none() {
+        if self.opened.journal.fault().is_none() {
             self.snapshot().context(
                 "the last snapshot could not be written; the next start reads the journal instead",
             )?;
         }
-        self.journal.close();
-        match self.journal.fault() {
-            None => Ok(()),
-            Some(fault) => anyhow::bail!("the journal could not be written: {fault}"),
-        }
+        self.opened.close()
     }
 }

@@ -1,20 +1,23 @@
-//! A data directory that a command owns while it runs: to read its journal as it stands, or to go on with it.
+//! A data directory that a command owns while it runs: to read its journal as it stands, or to go on with it. Every
+//! command opens it here.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
-use engine::entity::HashKey;
+use engine::entity::{EntityKey, HashKey};
+use engine::lists::Membership;
+use stream::bundle::Bundle;
 use stream::disk::{Disk, Folder};
-use stream::gate::Admission;
+use stream::gate::{Admission, Gate};
 use stream::journal::{Durability, Journal as _, OnDisk, Options};
 use stream::recover::{Recovered, recover};
 use stream::snapshot::DataDir;
 
 /// A directory whose journal is read and not touched.
 #[derive(Debug)]
-pub(super) struct Untouched {
-    pub(super) disk: Arc<dyn Disk>,
+pub(crate) struct Untouched {
+    pub(crate) disk: Arc<dyn Disk>,
     /// Nobody else has it as long as this is there.
     _directory: DataDir,
 }
@@ -24,24 +27,33 @@ pub(super) struct Untouched {
 pub(crate) struct Opened {
     pub(crate) directory: DataDir,
     pub(crate) journal: Arc<OnDisk>,
+    say: Say,
+}
+
+/// Where a note for people goes.
+pub(crate) type Say = fn(&str);
+
+/// To standard error.
+pub(crate) fn say_note(note: &str) {
+    eprintln!("note: {note}");
 }
 
 /// Takes a directory to read its journal.
-pub(super) fn untouched(data: &Path) -> anyhow::Result<Untouched> {
+pub(crate) fn untouched(data: &Path) -> anyhow::Result<Untouched> {
     let folder = there(data)?;
     let directory = DataDir::open(data)?;
     Ok(Untouched { disk: Arc::new(Folder::new(folder)), _directory: directory })
 }
 
 /// The error of a directory whose journal is empty.
-pub(super) fn empty(data: &Path) -> anyhow::Error {
+pub(crate) fn empty(data: &Path) -> anyhow::Error {
     anyhow::anyhow!("the journal in `{}` holds no record yet", data.display())
 }
 
 /// Takes a directory and opens its journal, which is there.
-pub(super) fn existing(data: &Path) -> anyhow::Result<Opened> {
+pub(crate) fn existing(data: &Path) -> anyhow::Result<Opened> {
     there(data)?;
-    open(data)
+    open(data, Durability::Os, say_note)
 }
 
 fn there(data: &Path) -> anyhow::Result<std::path::PathBuf> {
@@ -54,16 +66,16 @@ fn there(data: &Path) -> anyhow::Result<std::path::PathBuf> {
     Ok(folder)
 }
 
-/// Takes a directory and opens its journal, or begins one: written in large batches, synced behind them.
-pub(crate) fn open(data: &Path) -> anyhow::Result<Opened> {
+/// Takes a directory and opens its journal, or begins one.
+pub(crate) fn open(data: &Path, durability: Durability, say: Say) -> anyhow::Result<Opened> {
     let directory = DataDir::open(data)?;
     let folder = data.join("journal");
     let disk =
         Folder::create(&folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
-    let options = Options { durability: Durability::Os, ..Options::new(new_key()?) };
+    let options = Options { durability, ..Options::new(new_key()?) };
     let journal = Arc::new(OnDisk::open(Arc::new(disk), options)?);
-    journal.take_notes().iter().for_each(|note| eprintln!("note: {note}"));
-    Ok(Opened { directory, journal })
+    journal.take_notes().iter().for_each(|note| say(note));
+    Ok(Opened { directory, journal, say })
 }
 
 /// A key of hashes that nobody can guess. It appears in no output and decides nothing.
@@ -79,13 +91,27 @@ impl Opened {
         let journal = Box::new(Arc::clone(&self.journal));
         let recovered = recover(&self.directory, self.journal.key(), journal, Admission::default())?;
         if let Some(recovered) = &recovered {
-            recovered.notes.iter().for_each(|note| eprintln!("note: {note}"));
+            recovered.notes.iter().for_each(|note| (self.say)(note));
         }
         Ok(recovered)
     }
 
+    /// A gate over the journal, which is empty, with who is on the lists of its rules' files.
+    pub(crate) fn begin(
+        &self,
+        bundle: Bundle,
+        memberships: Vec<(EntityKey, Membership)>,
+    ) -> anyhow::Result<Gate> {
+        let journal = Box::new(Arc::clone(&self.journal));
+        let gate = Gate::begin(Arc::new(bundle), self.journal.key(), journal, Admission::default())?;
+        for (entity, membership) in memberships {
+            gate.put_on_list(entity, membership)?;
+        }
+        Ok(gate)
+    }
+
     /// Where the newest snapshot begins that a gate was recovered from: no start needs a record below.
-    pub(super) fn start_of(&self, recovered: &Recovered) -> u64 {
+    pub(crate) fn start_of(&self, recovered: &Recovered) -> u64 {
         self.journal.next().saturating_sub(recovered.tail)
     }
 
