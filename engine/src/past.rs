@@ -70,7 +70,7 @@ impl<S: DerefMut<Target = EntityState>> Source for Past<'_, S> {
                 self.batch(whose, window.role, frame);
                 frame.known(feature).unwrap_or_default()
             }
-            FeaturePlan::Window(window) => self.window(feature, whose, window, frame),
+            FeaturePlan::Window(window) => self.window(feature, whose, window, frame).unwrap_or_default(),
             FeaturePlan::Scan(window) => self.scan(feature, whose, window, frame).unwrap_or_default(),
             FeaturePlan::Occurrence { at, .. } => {
                 self.occurrence(feature, whose, *at, frame).unwrap_or_default()
@@ -184,33 +184,16 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
         Some(())
     }
 
-    /// A feature over a window whose rows are told by a bit.
-    fn window(&mut self, feature: FeatureId, whose: Whose, plan: &WindowPlan, frame: &mut Frame) -> Value {
-        use AggregateFunction as F;
-        let counts = self.counts_itself(feature, &plan.own, frame);
-        let Some(mut view) = self.view(whose) else { return Value::Missing };
-        match plan.function {
-            F::Count => return Value::Exact(i128::from(view.count(plan.window)) + i128::from(counts)),
-            F::Sum if plan.form == Form::Exact => {
-                let past = view.sum(plan.window);
-                let own = if counts { self.argument(feature, &plan.own, frame) } else { None };
-                return Value::Exact(past + i128::from(own.unwrap_or(0)));
-            }
-            _ => {}
-        }
-        self.rarer_window(feature, whose, plan, counts, frame).unwrap_or_default()
-    }
-
-    /// The same for all other functions; none = missing.
-    fn rarer_window(
+    /// A feature over a window whose rows are told by a bit; none = missing.
+    fn window(
         &mut self,
         feature: FeatureId,
         whose: Whose,
         plan: &WindowPlan,
-        counts: bool,
         frame: &mut Frame,
     ) -> Option<Value> {
         use AggregateFunction as F;
+        let counts = self.counts_itself(feature, &plan.own, frame);
         // An event without the argument is none of those that are summed or told apart.
         let own = if counts { self.argument(feature, &plan.own, frame) } else { None };
         let aggregate = aggregate(self.rules, feature)?;
@@ -221,7 +204,14 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
                 let above = plan.above.map_or(0, |it| view.count(it)) + u64::from(own_above);
                 ratio(above, view.count(plan.window) + u64::from(counts))
             }
-            F::Count | F::Sum | F::Mean | F::Stddev => {
+            F::Count => {
+                let count = self.view(whose)?.count(plan.window);
+                Value::Exact(i128::from(count) + i128::from(counts))
+            }
+            F::Sum if plan.form == Form::Exact => {
+                Value::Exact(self.view(whose)?.sum(plan.window) + i128::from(own.unwrap_or(0)))
+            }
+            F::Sum | F::Mean | F::Stddev => {
                 let mut totals = self.view(whose)?.totals(plan.window);
                 own.into_iter().for_each(|value| totals.add(value));
                 from_totals(aggregate, &totals)

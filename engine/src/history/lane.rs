@@ -66,11 +66,7 @@ impl Lane {
     /// Its total over some rows.
     #[inline]
     pub(crate) fn total(&self, table: &Table, rows: Range<usize>) -> Limbs {
-        match self.value {
-            Value::Count => [i128::from(count(table, self.bit, rows)), 0, 0, 0],
-            Value::Sum(ColumnType::Integer, column) => [sum(table, self.bit, column, rows), 0, 0, 0],
-            _ => self.total_of_limbs(table, rows),
-        }
+        if self.words() == 1 { [self.word(table, rows), 0, 0, 0] } else { self.total_of_limbs(table, rows) }
     }
 
     fn total_of_limbs(&self, table: &Table, rows: Range<usize>) -> Limbs {

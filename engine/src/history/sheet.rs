@@ -63,29 +63,18 @@ pub(crate) fn of_short(table: &Table, plan: &Plan, edges: &mut Edges, at: Micros
     let Edges { spots, sheet, .. } = edges;
     let newer = sheet.begin(plan);
     let rows = table.len();
-    let first = |edge: usize| spots.get(edge).map_or(rows, |spot| spot.row);
     for tapped in plan.tapped.iter().filter(|it| !it.flags) {
-        let lane = &tapped.lane;
-        if lane.words() == 1 {
-            let (mut total, mut end) = (0_i128, rows);
-            for (edge, at) in &tapped.taps {
-                let start = first(*edge);
-                if start < end {
-                    total = total.wrapping_add(lane.word(table, start..end));
-                    end = start;
-                }
-                if let Some(to) = newer.get_mut(*at) {
-                    *to = total;
-                }
-            }
-        } else {
-            let (mut total, mut end) = (Limbs::default(), rows);
-            for (edge, at) in &tapped.taps {
-                let start = first(*edge);
-                lane::add(&mut total, &lane.total(table, start..end));
+        let (lane, mut end) = (&tapped.lane, rows);
+        let mut total = Limbs::default();
+        let total = total.get_mut(..lane.words()).unwrap_or_default();
+        for (edge, at) in &tapped.taps {
+            let start = spots.get(*edge).map_or(rows, |spot| spot.row);
+            if start < end {
+                lane.add_to(table, start..end, total);
                 end = start;
-                let to = newer.get_mut(*at..at + lane.words()).unwrap_or(&mut []);
-                to.iter_mut().zip(total).for_each(|(to, total)| *to = total);
+            }
+            if let Some(to) = newer.get_mut(*at..at + total.len()) {
+                to.copy_from_slice(total);
             }
         }
     }
