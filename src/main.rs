@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod bench;
+mod demo;
 mod directory;
 mod journal_command;
 mod keys;
@@ -21,6 +22,7 @@ mod simulate;
 #[command(name = "weir", version)]
 enum Command {
     Bench(bench::Options),
+    Demo(demo::Options),
     #[command(subcommand)]
     Journal(journal_command::Command),
     #[command(subcommand)]
@@ -36,6 +38,7 @@ enum Command {
 fn main() -> ExitCode {
     let done: anyhow::Result<()> = match Command::parse() {
         Command::Bench(options) => bench::run(&options),
+        Command::Demo(options) => demo::run(&options),
         Command::Journal(command) => journal_command::run(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Replay(options) => replay::run(&options),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode, Uri};
@@ -53,6 +53,18 @@ impl Server {
         let deadline = HeaderValue::try_from(deadline).context("the deadline is none")?;
         let authority = if uri.port().is_some() { authority } else { authority + ":80" };
         Ok(Self { authority, key, deadline })
+    }
+
+    fn request(&self, method: &Method, path: &str, body: Bytes) -> anyhow::Result<Request<Full<Bytes>>> {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, &self.authority)
+            .header(AUTHORIZATION, &self.key)
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .header("Weir-Deadline", &self.deadline)
+            .body(Full::new(body))?;
+        Ok(request)
     }
 }
 
@@ -114,16 +126,17 @@ impl Client {
         }
     }
 
+    /// Asks for what the server goes on sending, and gives it as it comes: this connection is then taken by it.
+    pub(crate) async fn follow(&mut self, path: &str) -> anyhow::Result<Incoming> {
+        let request = self.server.request(&Method::GET, path, Bytes::new())?;
+        let answer = timeout(ANSWER_TIME_MAX, self.sender().await?.send_request(request));
+        let answer = answer.await.context("it does not answer")??;
+        ensure!(answer.status() == StatusCode::OK, "`{path}`: the server answers {}", answer.status());
+        Ok(answer.into_body())
+    }
+
     async fn once(&mut self, method: &Method, path: &str, body: Bytes) -> anyhow::Result<Answer> {
-        let Server { authority, key, deadline } = self.server.clone();
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, authority)
-            .header(AUTHORIZATION, key)
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .header("Weir-Deadline", deadline)
-            .body(Full::new(body))?;
+        let request = self.server.request(method, path, body)?;
         let sender = self.sender().await?;
         let start = Instant::now();
         let answer = timeout(ANSWER_TIME_MAX, async {

@@ -87,6 +87,11 @@ impl Tally {
         [0.5, 0.99].map(|it| Duration::from_micros(self.times.value_at_quantile(it)))
     }
 
+    /// Decisions by outcome.
+    pub(crate) fn outcomes(&self) -> String {
+        counts(&OUTCOMES, &self.outcomes)
+    }
+
     /// The summary as text, a line each.
     pub(crate) fn say(&self, elapsed: Duration, rest: &Rest<'_>) -> String {
         let mut text = String::new();
@@ -113,7 +118,7 @@ impl Tally {
             let place = rest.rejects.map_or(String::new(), |it| format!(": see `{}`", it.display()));
             writeln!(text, "           {} rejected{place}", grouped(self.rejects))?;
         }
-        writeln!(text, "outcomes   {}", counts(&OUTCOMES, &self.outcomes))?;
+        writeln!(text, "outcomes   {}", self.outcomes())?;
         writeln!(text, "alerts     {}", counts(&SEVERITIES, &self.alerts))?;
         let [p50, p99] = self.quantiles().map(millis);
         writeln!(text, "answers    p50 {p50} ms, p99 {p99} ms")

@@ -36,13 +36,13 @@ impl Durability {
 
 /// All that the server is told. No default stands for the whole: somebody decided.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Config {
+pub(crate) struct Config {
     pub(super) data: PathBuf,
     pub(super) listen: SocketAddr,
-    pub(super) rules: Option<PathBuf>,
+    pub(crate) rules: Option<PathBuf>,
     /// Whether `rules` are put in force where others are.
     pub(super) activate: bool,
-    pub(super) durability: Durability,
+    pub(crate) durability: Durability,
     pub(super) memory: Limit,
     /// How far behind the engine clock an event's time may lie.
     pub(super) past_max: Duration,
@@ -61,6 +61,19 @@ struct File {
 }
 
 impl Config {
+    /// A server that is told no more than where its data are and where to listen.
+    pub(crate) fn at(data: PathBuf, listen: SocketAddr) -> Self {
+        Self {
+            data,
+            listen,
+            rules: None,
+            activate: false,
+            durability: Durability::default(),
+            memory: Limit::default(),
+            past_max: api::limits::PAST_MAX,
+        }
+    }
+
     /// What the options and the file that they name say together.
     pub(super) fn of(options: &Options) -> anyhow::Result<Self> {
         let file = match &options.config {

@@ -8,14 +8,14 @@ use stream::gate::Gate;
 use super::config::Config;
 
 /// What is said at the start.
-pub(super) struct Greeting<'a> {
-    pub(super) address: SocketAddr,
+pub(crate) struct Greeting<'a> {
+    pub(crate) address: SocketAddr,
     pub(super) config: &'a Config,
-    pub(super) gate: &'a Gate,
+    pub(crate) gate: &'a Gate,
     /// Where the rules in force are from.
     pub(super) rules: &'a str,
     /// The first key, at the first start.
-    pub(super) key: Option<&'a Secret>,
+    pub(crate) key: Option<&'a Secret>,
 }
 
 impl Greeting<'_> {

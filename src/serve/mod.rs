@@ -7,6 +7,7 @@ mod memory;
 mod trial;
 
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,8 +20,8 @@ use desk::key::{Role, Secret};
 use stream::gate::Gate;
 use tokio::net::TcpListener;
 
-use config::{Config, Durability};
-use greeting::Greeting;
+pub(crate) use config::{Config, Durability};
+pub(crate) use greeting::Greeting;
 use memory::Limit;
 
 /// The data directory unless another is named.
@@ -57,28 +58,38 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let config = Config::of(options)?;
-    start_log();
+    start_log("warn,weir=info,api=info,desk=info,stream=info");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(config))
+    runtime.block_on(async {
+        let listener = listen(config.listen).await?;
+        serve(config, listener, |greeting| print!("{}", greeting.text()), told_to_stop()).await
+    })
 }
 
 /// To standard error, as `WEIR_LOG` says, otherwise what is worth knowing.
-fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| {
-        tracing_subscriber::EnvFilter::new("warn,weir=info,api=info,desk=info,stream=info")
-    });
+pub(crate) fn start_log(worth_knowing: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(worth_knowing));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let log = log.with_ansi(std::io::stderr().is_terminal()).try_init();
     // There is one already: whoever set it up gets these lines too.
     drop(log);
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on `{address}`"))
+}
+
+/// Serves until it is told to stop, or until the journal has failed. What is said at the start is handed to `greet` once
+/// requests are taken.
+pub(crate) async fn serve(
+    config: Config,
+    listener: TcpListener,
+    greet: impl FnOnce(&Greeting<'_>) + Send,
+    told_to_stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
     std::fs::create_dir_all(&config.data)
         .with_context(|| format!("cannot create the data directory `{}`", config.data.display()))?;
-    let listener = TcpListener::bind(&config.listen)
-        .await
-        .with_context(|| format!("cannot listen on `{}`", config.listen))?;
     let address = listener.local_addr()?;
     let opening = config.clone();
     let data = Arc::new(tokio::task::spawn_blocking(move || data::open(&opening)).await??);
@@ -94,8 +105,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let server = Server::new(parts).await?;
     // Last of all, so that it is shown if it is made.
     let key = first_key(&desk).await?;
-    let greeting = Greeting { address, config: &config, gate: &gate, rules: &data.rules, key: key.as_ref() };
-    print!("{}", greeting.text());
+    greet(&Greeting { address, config: &config, gate: &gate, rules: &data.rules, key: key.as_ref() });
 
     let traffic = server.traffic();
     let housekeeping = [
@@ -103,7 +113,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(evict(Arc::clone(&gate))),
         tokio::spawn(Arc::clone(&data).keep(server.metrics())),
     ];
-    let stopper = tokio::spawn(stop(Arc::clone(&gate), traffic));
+    let stopper = tokio::spawn(stop(Arc::clone(&gate), traffic, told_to_stop));
     server.serve(listener).await;
     housekeeping.iter().for_each(tokio::task::JoinHandle::abort);
     desk.close().await;
@@ -138,7 +148,11 @@ async fn evict(gate: Arc<Gate>) {
 }
 
 /// Stops the server when it is told to, or when the journal has failed; gives the latter as words.
-async fn stop(gate: Arc<Gate>, traffic: Arc<api::server::Traffic>) -> Option<&'static str> {
+async fn stop(
+    gate: Arc<Gate>,
+    traffic: Arc<api::server::Traffic>,
+    told_to_stop: impl Future<Output = ()>,
+) -> Option<&'static str> {
     let mut progress = gate.journal().watch();
     let poisoned = async {
         if progress.wait_for(|it| it.poisoned).await.is_err() {
@@ -147,7 +161,7 @@ async fn stop(gate: Arc<Gate>, traffic: Arc<api::server::Traffic>) -> Option<&'s
         }
     };
     let why = tokio::select! {
-        () = told_to_stop() => None,
+        () = told_to_stop => None,
         () = poisoned => {
             Some("the journal could not be written, so nothing more was answered: start again, and what the disk has is recovered")
         }
@@ -159,8 +173,9 @@ async fn stop(gate: Arc<Gate>, traffic: Arc<api::server::Traffic>) -> Option<&'s
     why
 }
 
+/// Comes when the process is asked to end.
 #[cfg(unix)]
-async fn told_to_stop() {
+pub(crate) async fn told_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => {
@@ -175,7 +190,8 @@ async fn told_to_stop() {
     }
 }
 
+/// Comes when the process is asked to end.
 #[cfg(not(unix))]
-async fn told_to_stop() {
+pub(crate) async fn told_to_stop() {
     let _ = tokio::signal::ctrl_c().await;
 }

@@ -6,7 +6,7 @@ use rules::place::Place;
 use rules::time::Micros;
 
 /// Hundredths of a yuan.
-pub(super) type AmountMinor = i64;
+pub(crate) type AmountMinor = i64;
 
 /// No event moves less.
 pub(super) const AMOUNT_MIN: AmountMinor = 1;
@@ -16,7 +16,7 @@ pub(super) const AMOUNT_MAX: AmountMinor = 5_000_000;
 macro_rules! entities {
     ($($name:ident $letter:literal),+) => { $(
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        pub(super) struct $name(pub(super) u32);
+        pub(crate) struct $name(pub(super) u32);
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,7 +28,7 @@ macro_rules! entities {
 entities!(User "u", Card "c", Device "d", Merchant "m");
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Channel {
+pub(crate) enum Channel {
     App,
     Web,
     QrStatic,
@@ -47,18 +47,18 @@ impl Channel {
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) struct Event {
-    pub(super) time: Micros,
-    pub(super) user: User,
+pub(crate) struct Event {
+    pub(crate) time: Micros,
+    pub(crate) user: User,
     pub(super) device: Option<Device>,
     pub(super) place: Option<Place>,
-    pub(super) action: Action,
+    pub(crate) action: Action,
     /// Empty for what honest people do.
     pub(super) fraud: Option<Fraud>,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) enum Action {
+pub(crate) enum Action {
     Payment {
         merchant: Merchant,
         mcc: &'static str,
@@ -79,9 +79,31 @@ pub(super) enum Action {
     },
 }
 
+impl Action {
+    /// The event's type, as the schema has it.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self {
+            Self::Payment { .. } => "payment",
+            Self::Transfer { .. } => "transfer",
+            Self::Login { .. } => "login",
+            Self::TopUp { .. } => "top_up",
+        }
+    }
+
+    /// What it moves; none if it moves nothing.
+    pub(crate) fn amount_minor(&self) -> Option<AmountMinor> {
+        match *self {
+            Self::Payment { amount, .. } | Self::Transfer { amount, .. } | Self::TopUp { amount, .. } => {
+                Some(amount)
+            }
+            Self::Login { .. } => None,
+        }
+    }
+}
+
 /// The truth about a fraudulent event, and when somebody finds out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Fraud {
+pub(crate) struct Fraud {
     pub(super) kind: &'static str,
     pub(super) known_at: Micros,
 }

@@ -21,7 +21,9 @@ mod tests;
 
 use std::io;
 
-pub(crate) use options::Options;
+pub(crate) use event::{AmountMinor, Event};
+pub(crate) use options::{Options, Share};
+pub(crate) use timeline::{Entry, Timeline};
 
 use write::Sink;
 

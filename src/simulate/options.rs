@@ -13,7 +13,7 @@ use super::write::Destination;
 /// Customers pay, transfer, log in and top up as people do; thieves test cards, take over accounts, use cloned
 /// cards in far cities, collect and spread money through mules, empty stolen phones, and take small sums often.
 /// The same options give the same file, byte for byte, on every machine.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     weir simulate | head\n  \
     weir simulate --seed 7 --users 10000 --days 30 --out month.jsonl.zst\n  \
@@ -26,10 +26,10 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(50..=10_000_000))]
     pub(super) users: u32,
     /// Days to simulate
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3_660))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(DAYS_MAX)))]
     pub(super) days: u32,
     /// First day, from 00:00 in the wallet's zone (Asia/Shanghai)
-    #[arg(long, default_value = "2026-01-05", value_name = "DATE", value_parser = first_day)]
+    #[arg(long, default_value_t = START, value_name = "DATE", value_parser = first_day)]
     pub(super) start: Date,
     /// Share of all events that is fraudulent, 0 to 50%
     #[arg(long, default_value = "1%", value_name = "SHARE")]
@@ -40,10 +40,21 @@ pub(crate) struct Options {
     pub(super) out: Destination,
 }
 
+/// Days that may be simulated at most.
+const DAYS_MAX: u32 = 3_660;
+/// The first day unless another is named: a Monday.
+const START: Date = jiff::civil::date(2026, 1, 5);
+
 /// How far the wallet's zone is ahead of UTC. China keeps one time the whole year.
 pub(super) const ZONE_AHEAD: Micros = 8 * HOUR;
 
 impl Options {
+    /// Traffic that nobody sees the end of, and that goes to no file.
+    pub(crate) fn endless(seed: u64, users: u32, fraud: Share) -> Self {
+        let out = Destination::standard_output();
+        Self { seed, users, days: DAYS_MAX, start: START, fraud, out }
+    }
+
     /// 00:00 of a day of the simulation, counted from 0.
     pub(super) fn day_start(&self, day: u32) -> Micros {
         let epoch = jiff::civil::date(1970, 1, 1);
@@ -61,6 +72,13 @@ impl Options {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Share {
     pub(super) per_million: u32,
+}
+
+impl Share {
+    /// So many per cent, at most 50.
+    pub(crate) const fn per_cent(per_cent: u32) -> Self {
+        Self { per_million: per_cent * 10_000 }
+    }
 }
 
 impl FromStr for Share {

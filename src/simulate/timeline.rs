@@ -12,7 +12,7 @@ use super::habits::Day;
 use super::options::Options;
 use super::scenarios::Underworld;
 use super::world::World;
-use super::write::Sink;
+use super::write::{Sink, json};
 
 /// What a file holds.
 #[derive(Debug)]
@@ -41,78 +41,133 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Simulates day by day and writes in order of time. Holds one day of events in memory, and the labels to come.
+/// Simulates and writes, until the last day is over and every label known.
 pub(super) fn run(options: &Options, sink: &mut Sink) -> io::Result<Tally> {
-    let world = World::new(options.seed, options.users);
-    let day = |number| Day {
-        world: &world,
-        number,
-        start: options.day_start(number),
-        is_weekend: options.is_weekend(number),
+    let mut tally = Tally {
+        first_day: options.start,
+        days: options.days,
+        customers: options.users,
+        events: 0,
+        frauds: BTreeMap::new(),
     };
-    let mut underworld = Underworld::new(&day(0));
-    let mut scribe = Scribe::new(options, sink);
-    // What begins on one day may end on the next.
-    let mut coming: Vec<Event> = Vec::new();
-    for number in 0..options.days {
-        let today = day(number);
-        let mut events = Vec::new();
-        world.customers.iter().for_each(|it| today.live(it, &mut events));
-        underworld.strike(&today, options.fraud.per_million, &mut events);
-        coming.append(&mut events);
-        coming.sort_by_key(|it| it.time);
-        let tomorrow = options.day_start(number + 1);
-        let of_today = coming.partition_point(|it| it.time < tomorrow);
-        for event in coming.drain(..of_today) {
-            scribe.event(&event)?;
+    for entry in Timeline::new(options) {
+        if let Entry::Event { number, event } = &entry {
+            tally.events = *number;
+            if let Some(Fraud { kind, .. }) = event.fraud {
+                *tally.frauds.entry(kind).or_default() += 1;
+            }
         }
+        sink.entry(&entry)?;
     }
-    for event in &coming {
-        scribe.event(event)?;
-    }
-    scribe.labels_until(Micros::MAX)?;
-    Ok(scribe.tally)
+    Ok(tally)
 }
 
-/// Numbers events and puts each label before the first event that is not older.
-struct Scribe<'a> {
-    sink: &'a mut Sink,
+/// What stands in the timeline.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Entry {
+    /// Something happens. Events are numbered from 1.
+    Event { number: u64, event: Event },
+    /// An event turns out to have been fraud.
+    Label { event_number: u64, known_at: Micros, kind: &'static str },
+}
+
+impl Entry {
+    /// When it happens, or becomes known.
+    pub(crate) fn time(&self) -> Micros {
+        match self {
+            Self::Event { event, .. } => event.time,
+            Self::Label { known_at, .. } => *known_at,
+        }
+    }
+
+    /// The same at another time.
+    pub(crate) fn at(mut self, at: Micros) -> Self {
+        match &mut self {
+            Self::Event { event, .. } => event.time = at,
+            Self::Label { known_at, .. } => *known_at = at,
+        }
+        self
+    }
+
+    /// In the shape in which it is sent to a server.
+    pub(crate) fn json(&self) -> Vec<u8> {
+        let mut body = Vec::new();
+        // Numbers and names can always be written to memory.
+        let _ = json(&mut body, self);
+        body
+    }
+}
+
+/// All of it in order of time, made day by day: it holds one day of events, and the labels to come.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    options: Options,
+    world: World,
+    underworld: Underworld,
+    /// The next day to simulate.
+    next_day: u32,
+    /// What is left of the day, in order of time.
+    today: std::vec::IntoIter<Event>,
+    /// What began on one day may end on the next.
+    coming: Vec<Event>,
+    events: u64,
     /// By the time at which it becomes known, then by the event's number.
     labels: BinaryHeap<Reverse<(Micros, u64, &'static str)>>,
-    tally: Tally,
 }
 
-impl<'a> Scribe<'a> {
-    fn new(options: &Options, sink: &'a mut Sink) -> Self {
-        let tally = Tally {
-            first_day: options.start,
-            days: options.days,
-            customers: options.users,
-            events: 0,
-            frauds: BTreeMap::new(),
+impl Timeline {
+    pub(crate) fn new(options: &Options) -> Self {
+        let world = World::new(options.seed, options.users);
+        let underworld = Underworld::new(&day(&world, options, 0));
+        let (today, coming, labels) = (Vec::new().into_iter(), Vec::new(), BinaryHeap::new());
+        Self { options: options.clone(), world, underworld, next_day: 0, today, coming, events: 0, labels }
+    }
+
+    /// Simulates the next day. What goes on after the last is left to it as it is.
+    fn dawn(&mut self) {
+        let today = day(&self.world, &self.options, self.next_day);
+        let mut events = Vec::new();
+        self.world.customers.iter().for_each(|it| today.live(it, &mut events));
+        self.underworld.strike(&today, self.options.fraud.per_million, &mut events);
+        self.next_day += 1;
+        self.coming.append(&mut events);
+        self.coming.sort_by_key(|it| it.time);
+        let tomorrow = self.options.day_start(self.next_day);
+        let of_today = match self.next_day < self.options.days {
+            true => self.coming.partition_point(|it| it.time < tomorrow),
+            false => self.coming.len(),
         };
-        Self { sink, labels: BinaryHeap::new(), tally }
+        let later = self.coming.split_off(of_today);
+        self.today = std::mem::replace(&mut self.coming, later).into_iter();
     }
+}
 
-    fn event(&mut self, event: &Event) -> io::Result<()> {
-        self.labels_until(event.time)?;
-        self.tally.events += 1;
-        if let Some(Fraud { kind, known_at }) = event.fraud {
-            self.labels.push(Reverse((known_at, self.tally.events, kind)));
-            *self.tally.frauds.entry(kind).or_default() += 1;
+/// A day of the simulation.
+fn day<'a>(world: &'a World, options: &Options, number: u32) -> Day<'a> {
+    Day { world, number, start: options.day_start(number), is_weekend: options.is_weekend(number) }
+}
+
+impl Iterator for Timeline {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        while self.today.as_slice().is_empty() && self.next_day < self.options.days {
+            self.dawn();
         }
-        self.sink.event(self.tally.events, event)
-    }
-
-    /// Amendments stand before events of the same time.
-    fn labels_until(&mut self, time: Micros) -> io::Result<()> {
-        while let Some(&Reverse((known_at, event, kind))) = self.labels.peek()
+        let time = self.today.as_slice().first().map_or(Micros::MAX, |it| it.time);
+        // Amendments stand before events of the same time.
+        if let Some(&Reverse((known_at, event_number, kind))) = self.labels.peek()
             && known_at <= time
         {
             self.labels.pop();
-            self.sink.label(event, known_at, kind)?;
+            return Some(Entry::Label { event_number, known_at, kind });
         }
-        Ok(())
+        let event = self.today.next()?;
+        self.events += 1;
+        if let Some(Fraud { kind, known_at }) = event.fraud {
+            self.labels.push(Reverse((known_at, self.events, kind)));
+        }
+        Some(Entry::Event { number: self.events, event })
     }
 }
 
@@ -122,16 +177,11 @@ mod tests {
     use rules::time::SECOND;
 
     use super::super::event::{Action, Channel, Device, User};
-    use super::super::tests::{CommandLine, shown};
+    use super::super::tests::CommandLine;
     use super::*;
 
     #[test]
     fn a_label_stands_before_the_events_of_its_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tie.jsonl");
-        let options = CommandLine::parse_from(["test", "--out", shown(&path)]).options;
-        let mut sink = Sink::open(&options.out).unwrap();
-        let mut scribe = Scribe::new(&options, &mut sink);
         let login = |seconds: i64, known_after: Option<i64>| Event {
             time: seconds * SECOND,
             user: User(1),
@@ -140,13 +190,15 @@ mod tests {
             action: Action::Login { channel: Channel::App },
             fraud: known_after.map(|it| Fraud { kind: "test", known_at: (seconds + it) * SECOND }),
         };
-        for (seconds, known_after) in [(0, Some(20)), (10, Some(10)), (19, None), (20, Some(0)), (20, None)] {
-            scribe.event(&login(seconds, known_after)).unwrap();
-        }
-        scribe.labels_until(Micros::MAX).unwrap();
-        sink.finish().unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let ids: Vec<_> = text.lines().filter_map(|it| it.split('"').nth(3)).collect();
-        assert_eq!(ids, ["e1", "e2", "e3", "l1", "l2", "e4", "l4", "e5"]);
+        let today = [(0, Some(20)), (10, Some(10)), (19, None), (20, Some(0)), (20, None)];
+        let today: Vec<_> =
+            today.into_iter().map(|(seconds, known_after)| login(seconds, known_after)).collect();
+        let mut timeline = Timeline::new(&CommandLine::parse_from(["test"]).options);
+        (timeline.today, timeline.next_day) = (today.into_iter(), timeline.options.days);
+        let ids = timeline.map(|it| match it {
+            Entry::Event { number, .. } => format!("e{number}"),
+            Entry::Label { event_number, .. } => format!("l{event_number}"),
+        });
+        assert_eq!(ids.collect::<Vec<_>>(), ["e1", "e2", "e3", "l1", "l2", "e4", "l4", "e5"]);
     }
 }

@@ -14,6 +14,7 @@ use rust_decimal::Decimal;
 use serde::{Serialize, Serializer};
 
 use super::event::{Action, AmountMinor, Event};
+use super::timeline::Entry;
 
 /// Where to write, and how, which the name says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,6 +39,11 @@ enum Packing {
 }
 
 impl Destination {
+    /// JSON lines, for whoever reads them.
+    pub(super) fn standard_output() -> Self {
+        Self { path: None, form: Form::JsonLines, packing: Packing::Plain }
+    }
+
     pub(super) fn is_stdout(&self) -> bool {
         self.path.is_none()
     }
@@ -57,7 +63,7 @@ impl FromStr for Destination {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         if name == "-" {
-            return Ok(Self { path: None, form: Form::JsonLines, packing: Packing::Plain });
+            return Ok(Self::standard_output());
         }
         let (stem, packing) = match name.rsplit_once('.') {
             Some((stem, "gz")) => (stem, Packing::Gzip),
@@ -89,11 +95,6 @@ impl Sink {
             Some(path) => Box::new(File::create(path)?),
             None => Box::new(io::stdout()),
         };
-        Self::over(bytes, destination)
-    }
-
-    /// Over any writer, in the form that the name asks for.
-    pub(super) fn over(bytes: Box<dyn Write>, destination: &Destination) -> io::Result<Self> {
         let bytes = BufWriter::with_capacity(1 << 16, bytes);
         let packed = match destination.packing {
             Packing::Plain => Packed::Plain(bytes),
@@ -106,18 +107,17 @@ impl Sink {
         })
     }
 
-    pub(super) fn event(&mut self, number: u64, event: &Event) -> io::Result<()> {
-        match self {
-            Self::JsonLines(out) => line(out, &EventLine::new(number, event)),
-            Self::Csv(out) => out.serialize(Row::new(number, event)).map_err(io::Error::from),
-        }
-    }
-
     /// A row of CSV has its label beside it already.
-    pub(super) fn label(&mut self, event: u64, known_at: Micros, kind: &'static str) -> io::Result<()> {
-        match self {
-            Self::JsonLines(out) => line(out, &LabelLine::new(event, known_at, kind)),
-            Self::Csv(_) => Ok(()),
+    pub(super) fn entry(&mut self, entry: &Entry) -> io::Result<()> {
+        match (self, entry) {
+            (Self::JsonLines(out), _) => {
+                json(&mut *out, entry)?;
+                out.write_all(b"\n")
+            }
+            (Self::Csv(out), Entry::Event { number, event }) => {
+                out.serialize(Row::new(*number, event)).map_err(io::Error::from)
+            }
+            (Self::Csv(_), Entry::Label { .. }) => Ok(()),
         }
     }
 
@@ -162,9 +162,15 @@ impl Write for Packed {
     }
 }
 
-fn line(out: &mut Packed, body: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, body)?;
-    out.write_all(b"\n")
+/// In the contract's own shape.
+pub(super) fn json(out: impl Write, entry: &Entry) -> io::Result<()> {
+    match *entry {
+        Entry::Event { number, ref event } => serde_json::to_writer(out, &EventLine::new(number, event))?,
+        Entry::Label { event_number, known_at, kind } => {
+            serde_json::to_writer(out, &LabelLine::new(event_number, known_at, kind))?;
+        }
+    }
+    Ok(())
 }
 
 /// An id, written as it prints.
@@ -208,7 +214,6 @@ const CURRENCY: &str = "CNY";
 /// What an event says of its kind.
 #[derive(Default)]
 struct Parts {
-    event_type: &'static str,
     payee: Option<super::event::User>,
     merchant: Option<super::event::Merchant>,
     card: Option<super::event::Card>,
@@ -221,7 +226,6 @@ impl Parts {
     fn of(action: &Action) -> Self {
         match *action {
             Action::Payment { merchant, mcc, card, amount, channel } => Self {
-                event_type: "payment",
                 merchant: Some(merchant),
                 mcc: Some(mcc),
                 card,
@@ -230,13 +234,11 @@ impl Parts {
                 ..Self::default()
             },
             Action::Transfer { payee, amount } => {
-                Self { event_type: "transfer", payee: Some(payee), amount: Some(amount), ..Self::default() }
+                Self { payee: Some(payee), amount: Some(amount), ..Self::default() }
             }
-            Action::Login { channel } => {
-                Self { event_type: "login", channel: Some(channel.name()), ..Self::default() }
-            }
+            Action::Login { channel } => Self { channel: Some(channel.name()), ..Self::default() },
             Action::TopUp { card, amount } => {
-                Self { event_type: "top_up", card: Some(card), amount: Some(amount), ..Self::default() }
+                Self { card: Some(card), amount: Some(amount), ..Self::default() }
             }
         }
     }
@@ -272,7 +274,7 @@ impl EventLine {
         let parts = Parts::of(&event.action);
         Self {
             id: Id(event_id(number)),
-            r#type: parts.event_type,
+            r#type: event.action.type_name(),
             time: When(event.time),
             user: Id(event.user),
             payee: parts.payee.map(Id),
@@ -338,7 +340,7 @@ impl Row {
         let parts = Parts::of(&event.action);
         Self {
             event_id: event_id(number),
-            r#type: parts.event_type,
+            r#type: event.action.type_name(),
             time: When(event.time),
             user: Id(event.user),
             payee: parts.payee.map(Id),

@@ -3,6 +3,7 @@
 
 mod arrows;
 mod bench;
+mod demo;
 mod handbook;
 mod journal;
 mod program;
