@@ -21,7 +21,8 @@ use crate::simulate::{Entry, Timeline};
 const LENGTH: Micros = 2 * DAY + 10 * HOUR;
 /// Events of a request.
 const BATCH_EVENTS: usize = 250;
-/// How long to wait with what the server had no room for.
+/// How often a batch is sent for which the server has no room, and how long to wait in between: half a minute.
+const ATTEMPTS: u32 = 300;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Sends all that happened in the time that ends now; gives the number of events. What is left of the timeline happens
@@ -81,7 +82,7 @@ async fn decide(client: &mut Client, events: &[Vec<u8>]) -> anyhow::Result<()> {
         results: Vec<Outcome>,
     }
     let body = [&b"{\"events\":["[..], &events.join(&b','), b"]}"].concat();
-    loop {
+    for _ in 0..ATTEMPTS {
         let answer = client.ask(Method::POST, "/v1/decisions/batch", body.clone()).await?;
         if answer.status != StatusCode::OK {
             bail!("the server refuses the history: {}", problem(&answer));
@@ -98,6 +99,7 @@ async fn decide(client: &mut Client, events: &[Vec<u8>]) -> anyhow::Result<()> {
             }
         }
     }
+    bail!("the server has no room for the history: look at its disk and its memory")
 }
 
 /// What there was, in words, for a line of its own.

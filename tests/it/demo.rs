@@ -20,12 +20,13 @@ fn paste(curl: &str, key: &str) -> Value {
 
 #[test]
 fn a_newcomer_sees_decisions_and_an_alert_and_can_paste_what_is_said() {
-    let temporary = tempfile::tempdir().unwrap();
+    let (temporary, log) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
     let mut demo = Command::new(env!("CARGO_BIN_EXE_weir"))
         .args(["demo", "--for", "5", "--rate", "30"])
         .env("TMPDIR", temporary.path())
+        .env("WEIR_LOG", "trace")
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(log.reopen().unwrap())
         .spawn()
         .unwrap();
     let mut out = BufReader::new(demo.stdout.take().unwrap());
@@ -37,8 +38,8 @@ fn a_newcomer_sees_decisions_and_an_alert_and_can_paste_what_is_said() {
         assert!(before < said.len(), "it ended before an alert: {said}");
     }
     assert!(std::fs::read_dir(temporary.path()).unwrap().next().is_some(), "its data is somewhere");
-    let key = said.split("export WEIR_API_KEY=").nth(1).unwrap().lines().next().unwrap();
-    let answers: Vec<_> = said.lines().filter(|it| it.contains("curl")).map(|it| paste(it, key)).collect();
+    let key = said.split("export WEIR_API_KEY=").nth(1).unwrap().lines().next().unwrap().to_owned();
+    let answers: Vec<_> = said.lines().filter(|it| it.contains("curl")).map(|it| paste(it, &key)).collect();
     let [alerts, user, decision] = &answers[..] else { panic!("{said}") };
     assert!(!alerts["alerts"].as_array().unwrap().is_empty());
     assert!(0 < user["features"]["events_30d"].as_i64().unwrap(), "there was a history: {user}");
@@ -48,9 +49,9 @@ fn a_newcomer_sees_decisions_and_an_alert_and_can_paste_what_is_said() {
     assert!(hits.iter().any(|it| it["rule"] == raised_by), "{alert}: {decision}");
 
     out.read_to_string(&mut said).unwrap();
-    let ended = demo.wait_with_output().unwrap();
-    let errors = String::from_utf8(ended.stderr).unwrap();
-    assert!(ended.status.success() && errors.is_empty(), "{errors}");
+    assert!(demo.wait().unwrap().success(), "{said}");
+    let log = std::fs::read_to_string(log.path()).unwrap();
+    assert!(log.contains("stopping") && !log.contains(&key), "the key is shown, and stands in no log");
     for expected in ["Two days of history: ", "  payment  u", "  allow  ", "  block  ", "outcomes   allow 1"]
     {
         assert!(said.contains(expected), "`{expected}` is not in: {said}");
