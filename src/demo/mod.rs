@@ -41,7 +41,7 @@ use view::View;
 /// It needs nothing and leaves nothing behind. On a terminal it goes on until Ctrl-C.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Events a second
+    /// Events a second, as far as one connection takes them
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
     /// Another seed gives other people and other thieves

@@ -144,7 +144,7 @@ fn ratio(part: u64, whole: u64) -> f64 {
     reason = "counts of rows are far below 2⁵³, and a rate is no less than 0"
 )]
 pub(crate) fn rate(count: u64, seconds: f64) -> u64 {
-    if seconds > 0.0 { (count as f64 / seconds) as u64 } else { 0 }
+    if seconds > 0.0 { (count as f64 / seconds).round() as u64 } else { 0 }
 }
 
 /// A number with a comma between thousands.
