@@ -15,13 +15,15 @@ pub struct Last {
 }
 
 impl Last {
-    /// Records an occurrence, whenever it was.
+    /// Records an occurrence, whenever it was; one that was recorded already changes nothing.
     pub fn record(&mut self, key: Key, value: i64) {
         let occurrence = Some((key, value));
         if self.newest.is_none_or(|(newest, _)| newest < key) {
             self.before = self.newest;
             self.newest = occurrence;
-        } else if self.before.is_none_or(|(before, _)| before < key) {
+        } else if self.newest.is_some_and(|(newest, _)| key < newest)
+            && self.before.is_none_or(|(before, _)| before < key)
+        {
             self.before = occurrence;
         }
     }
@@ -46,12 +48,12 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Records that a value occurred.
+    /// Records that a value occurred; an occurrence that was recorded already changes nothing.
     pub fn record(&mut self, value: i64, key: Key) {
         let [newest, before] = self.values.entry(value).or_default();
         if newest.is_none_or(|newest| newest < key) {
             *before = newest.replace(key);
-        } else if before.is_none_or(|before| before < key) {
+        } else if newest.is_some_and(|newest| key < newest) && before.is_none_or(|before| before < key) {
             *before = Some(key);
         }
     }
@@ -101,18 +103,20 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Times in any order, among few values, with one left out and some too old: as if all were looked through.
+        /// Times in any order, among few values, perhaps all recorded twice, with one left out and some too old: as if all
+        /// were looked through.
         #[test]
         fn two_occurrences_are_enough(
             times in proptest::collection::vec((0..30_i64, 0..3_i64), 1..40),
             left_out in proptest::option::of(0..40_usize),
             horizon in -1..31_i64,
             trim in any::<bool>(),
+            twice in any::<bool>(),
         ) {
             let all: Vec<(Key, i64)> =
                 times.iter().zip(0..).map(|((time, value), at)| (Key::new(*time, at), *value)).collect();
             let (mut last, mut seen) = (Last::default(), Seen::default());
-            for (key, value) in &all {
+            for (key, value) in all.iter().chain(all.iter().filter(|_| twice)) {
                 last.record(*key, *value);
                 seen.record(*value, *key);
             }

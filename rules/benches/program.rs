@@ -10,7 +10,8 @@ use rules::schema::{Currency, EventType, EventTypeId, Kind, Ownership, Schema};
 use rules::span::Span;
 use rules::time::{DAY, HOUR, MINUTE};
 use rules::typed::{
-    Comparison, Definition, Effect, Expr, ExprKind, Feature, FeatureId, Mode, Numeric, Rule, RuleSet, Type,
+    Captured, Comparison, Definition, Effect, Expr, ExprKind, Feature, FeatureId, Mode, Numeric, Rule,
+    RuleSet, Type,
 };
 use rules::value::{Form, Value};
 
@@ -64,7 +65,8 @@ fn rule_set(rules: u16, form: Form) -> RuleSet {
             ty: ty(form),
             optional: false,
         }),
-        captured: false,
+        captured: Captured::No,
+        own: true,
         hash: [0; 16],
         span: Span::default(),
     };

@@ -8,6 +8,7 @@
 
 pub mod check;
 pub mod diagnostic;
+mod keep;
 pub mod past;
 pub mod place;
 pub mod program;
@@ -19,3 +20,5 @@ pub mod time;
 pub mod typed;
 pub mod value;
 mod walk;
+
+pub use keep::TooManyFeatures;

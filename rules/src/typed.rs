@@ -296,12 +296,25 @@ pub struct Feature {
     /// What it computes.
     pub definition: Definition,
     /// Whether some aggregate reads it of past events, so that it is kept with each event.
-    pub captured: bool,
+    pub captured: Captured,
+    /// Whether the rule set itself declares it. Otherwise nothing of it shows: it is kept up for another rule set.
+    pub own: bool,
     /// Names the meaning: BLAKE3 over the canonical form of the definition, those that it reaches, and the parts of
     /// the schema that it reads. State is kept under it.
     pub hash: [u8; 16],
     /// Where it is declared.
     pub span: Span,
+}
+
+/// Whether a feature is kept with each event, as it was then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Captured {
+    /// No aggregate reads it of past events.
+    No,
+    /// One of the rule set's own does.
+    Own,
+    /// Only one that is kept up for another rule set does.
+    ForOthers,
 }
 
 /// What a feature computes.

@@ -36,6 +36,44 @@ impl Expr {
         }
     }
 
+    /// Changes each expression directly below this one.
+    pub(crate) fn for_each_child(&mut self, change: &mut dyn FnMut(&mut Self)) {
+        use ExprKind as K;
+        match &mut self.kind {
+            K::Const(_)
+            | K::Text(_)
+            | K::EntityId(..)
+            | K::Field(_)
+            | K::EventType
+            | K::Time
+            | K::Mutable(_)
+            | K::Feature(_)
+            | K::Score
+            | K::Listed(..)
+            | K::TableValue(..) => {}
+            K::This(one)
+            | K::Not(one)
+            | K::ListedValue(_, one)
+            | K::IsMissing(one)
+            | K::Negate(one)
+            | K::Rescale(one, _)
+            | K::ToReal(one, _) => change(one),
+            K::And(left, right)
+            | K::Or(left, right)
+            | K::Compare(_, left, right)
+            | K::Coalesce(left, right)
+            | K::Arithmetic(_, left, right) => [left, right].into_iter().for_each(|it| change(it)),
+            K::Between { operand, low, high, .. } => {
+                [operand, low, high].into_iter().for_each(|it| change(it))
+            }
+            K::OneOf(operand, items) => {
+                change(operand);
+                items.iter_mut().for_each(change);
+            }
+            K::Call(_, arguments) => arguments.iter_mut().for_each(change),
+        }
+    }
+
     /// Visits this expression and all below it, parents first.
     pub fn visit<'a>(&'a self, visitor: &mut dyn FnMut(&'a Expr)) {
         visitor(self);

@@ -1,9 +1,11 @@
 //! `weir journal verify`: that no byte of a journal has changed, and that every decision follows from what stands before.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use stream::fold;
-use stream::journal::{self, Reader};
+use stream::journal::{self, Cursor, Reader};
 
 use super::{Data, stat};
 use crate::directory;
@@ -34,8 +36,8 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
         stat.oldest
     );
     let key = journal::key(&disk)?.context("the journal went away while it was read")?;
-    let mut records = Reader::open(disk, 0)?.context("the journal went away while it was read")?;
-    let report = fold::verify(&mut records, key)?;
+    let records = || Ok(Box::new(Reader::open(Arc::clone(&disk), 0)?) as Box<dyn Cursor>);
+    let report = fold::verify(&records, key)?;
     for difference in &report.differences {
         println!("differs    {difference}");
     }

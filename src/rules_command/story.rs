@@ -14,8 +14,8 @@ use engine::rule_set::RuleSet;
 use engine::words::Ruling;
 use rules::past::{Challenge, Label, OperationResult, Outcome};
 use rules::typed::{
-    Definition, Expectation, Feature, FeatureId, ListId, ListKind, Mode, MutableColumn, RuleId, Test,
-    TestEvent, TestStep, TestValue, Type,
+    Captured, Definition, Expectation, Feature, FeatureId, ListId, ListKind, Mode, MutableColumn, RuleId,
+    Test, TestEvent, TestStep, TestValue, Type,
 };
 use rules::value::Value;
 use stream::gate::{Deadline, Gate, Place, Worker};
@@ -108,7 +108,8 @@ impl Told {
                     .map(|(it, _)| rules::schema::EventTypeId(it))
                     .collect(),
                 definition: Definition::Expr(condition.clone()),
-                captured: false,
+                captured: Captured::No,
+                own: true,
                 hash,
                 span: *span,
             });

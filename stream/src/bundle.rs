@@ -89,6 +89,9 @@ pub enum BundleError {
     /// Its features need more state than is counted.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// There are too many of them.
+    #[error(transparent)]
+    Many(#[from] rules::TooManyFeatures),
 }
 
 impl Bundle {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::apply::Applied;
-use engine::decide::{Case, Moment, Scratch};
+use engine::decide::{self, Case, Moment, Scratch};
 use engine::entity::HashKey;
 use engine::event::Event;
 use engine::history::Key;
@@ -21,12 +21,13 @@ use rules::typed::ListId;
 
 pub use difference::{Difference, Field};
 pub use error::{Failed, FoldError};
+pub(crate) use verify::rule_sets;
 pub use verify::{Report, VerifyError, verify};
 
 use crate::gate::directory::Locks;
 use crate::gate::recent::Remembered;
 use crate::gate::{Admission, Gate, Place, REPEAT_FOR, State, id_of_amendment, new_state, with_value};
-use crate::in_force::InForce;
+use crate::in_force::{InForce, Kept};
 use crate::journal::{Journal, Record, RecordKind};
 use crate::record::{Amend, Cause, Decided, ListRecord, RatesRecord, RuleSetRecord, SEMANTICS, Stamp};
 use crate::snapshot::layout::same_state;
@@ -38,6 +39,8 @@ use verify::Again;
 pub struct Folder {
     key: HashKey,
     in_force: BTreeMap<u32, Loaded>,
+    /// Whose features the first rule set keeps up.
+    kept: Kept,
     state: State,
     locks: Locks,
     message: Decided,
@@ -47,6 +50,9 @@ pub struct Folder {
     body: Vec<u8>,
     /// If every decision is to be derived again.
     again: Option<Again>,
+    /// If states are built that lacked features: what a record does not say was captured is computed, and only ids of
+    /// records from this offset on are remembered.
+    builds: Option<u64>,
 }
 
 /// What is in force under a number, with what its events are loaded into.
@@ -73,6 +79,7 @@ impl Folder {
         Self {
             key,
             in_force: in_force.into_iter().map(|it| (it.number, Loaded::new(it))).collect(),
+            kept: Kept::default(),
             state,
             locks: Locks::default(),
             message: Decided::default(),
@@ -80,7 +87,30 @@ impl Folder {
             event: Event::default(),
             body: Vec::new(),
             again: None,
+            builds: None,
         }
+    }
+
+    /// On what a snapshot held of states that are now built from the journal's oldest record on, for the features of all
+    /// that is kept up; the table of ids is as it was at `ids_from`.
+    pub(crate) fn building(
+        key: HashKey,
+        in_force: impl IntoIterator<Item = Arc<InForce>>,
+        kept: &Kept,
+        state: State,
+        ids_from: u64,
+    ) -> Self {
+        Self { kept: kept.clone(), builds: Some(ids_from), ..Self::on(key, in_force, state) }
+    }
+
+    /// The state as it is.
+    pub(crate) fn into_state(self) -> State {
+        self.state
+    }
+
+    /// What was in force last.
+    pub(crate) fn newest(&self) -> Option<Arc<InForce>> {
+        self.in_force.last_key_value().map(|(_, it)| Arc::clone(&it.in_force))
     }
 
     /// Applies the next record. One that a part of the state has seen already changes nothing there.
@@ -107,14 +137,15 @@ impl Folder {
             RecordKind::RuleSet => self.rule_set(stamp.rule_set, read(message)?),
             RecordKind::List => self.list(record.offset, stamp.rule_set, &read(message)?),
             RecordKind::Rates => self.rates(stamp.rule_set, read(message)?),
-            // Alerts that are quiet, and how complete features are, are no state of entities.
-            RecordKind::Snooze | RecordKind::Warm => Ok(()),
+            RecordKind::Warm => self.warm(stamp.rule_set),
+            // Alerts that are quiet are no state of entities.
+            RecordKind::Snooze => Ok(()),
         }
     }
 
     /// An event, decided or recorded without a verdict.
     fn event(&mut self, record: &Record<'_>, stamp: Stamp, bytes: &[u8]) -> Result<(), Failed> {
-        let Self { key, in_force, state, locks, message, event, again, .. } = self;
+        let Self { key, in_force, state, locks, message, event, again, builds, .. } = self;
         let Loaded { in_force, scratch } =
             in_force.get_mut(&stamp.rule_set).ok_or(Failed::Number(stamp.rule_set))?;
         let rules = &*in_force.rules;
@@ -125,12 +156,16 @@ impl Folder {
         let original = message.original.map(|it| Key::new(it.at, it.position));
         state.directory.lock(&scratch.facts.roles.entities, &|key| new_state(rules, key), locks);
         let stands = record.kind == RecordKind::Decided || !moment.flags.too_late;
+        let case = Case { rules, event, moment, exclude: original };
         if let Some(again) = again {
-            let case = Case { rules, event, moment, exclude: original };
             again.derive(case, record, stands, message, &mut locks.guards, scratch);
         }
         if stands {
             load_decision(message, moment.at, rules, scratch);
+            if builds.is_some() {
+                // What is known already stays as it was recorded.
+                decide::capture(case, &mut locks.guards, scratch);
+            }
             let applied = Applied { position: record.offset, at: moment.at, clock: stamp.clock };
             for (entity, state) in locks.guards.iter_mut().enumerate() {
                 apply::event(rules, applied, original, entity, state, scratch);
@@ -138,6 +173,9 @@ impl Folder {
         }
         locks.guards.clear();
         let digest = message.digest().ok_or(Failed::Event)?;
+        if builds.is_some_and(|from| record.offset < from) {
+            return Ok(());
+        }
         let (id, clock, position) = (key.hash128(&event.id), stamp.clock, record.offset);
         state.recent.remember(Remembered { id, digest, clock, position, record: record.body });
         Ok(())
@@ -158,6 +196,9 @@ impl Folder {
             }
         }
         locks.guards.clear();
+        if self.builds.is_some_and(|from| offset < from) {
+            return Ok(());
+        }
         match amend.cause() {
             Cause::Deadline => self.fall_back()?,
             Cause::Said => {
@@ -225,12 +266,18 @@ impl Folder {
         if SEMANTICS < message.semantics {
             return Err(Failed::Semantics(message.semantics));
         }
-        let new = InForce::compile(number, Arc::new(message.bundle), self.key).map_err(Failed::Bundle)?;
+        let bundle = Arc::new(message.bundle);
+        let old = self.before(number);
+        let new = match &old {
+            None => InForce::keeping(number, bundle, self.key, &self.kept),
+            Some(old) => old.followed_by(number, bundle),
+        };
+        let new = new.map_err(Failed::Bundle)?;
         if new.rules.typed.hash[..] != message.hash[..] {
             return Err(Failed::Hash);
         }
-        if let Some((_, old)) = self.in_force.last_key_value() {
-            same_state(&old.in_force.rules, &new.rules).map_err(|it| Failed::OtherState(it.to_string()))?;
+        if let Some(old) = old {
+            same_state(&old.rules, &new.rules).map_err(|it| Failed::OtherState(it.to_string()))?;
         }
         self.put_in_force(new)
     }
@@ -239,14 +286,14 @@ impl Folder {
         if self.in_force.contains_key(&number) {
             return Ok(());
         }
-        let old = self.newest()?;
+        let old = self.before(number).ok_or(Failed::Number(number))?;
         let mut bundle = old.bundle.as_deref().cloned().unwrap_or_default();
         let currency = old.rules.typed.schema.currency;
         let rates =
             Rates::parse(&message.rates.text, currency).map_err(|it| Failed::Rates(it.to_string()))?;
         bundle.rates = Some(message.rates);
         let (rules, rates, bundle) = (Arc::clone(&old.rules), Arc::new(rates), Some(Arc::new(bundle)));
-        self.put_in_force(InForce { number, rules, rates, bundle })
+        self.put_in_force(InForce { number, rules, rates, bundle, kept: old.kept.clone() })
     }
 
     fn list(&mut self, offset: u64, number: u32, message: &ListRecord) -> Result<(), Failed> {
@@ -254,7 +301,7 @@ impl Folder {
             if self.in_force.contains_key(&number) {
                 return Ok(());
             }
-            let old = self.newest()?;
+            let old = self.before(number).ok_or(Failed::Number(number))?;
             let new = with_value(&old, number, &message.list, value, !message.removed);
             return self.put_in_force(new.map_err(|it| Failed::List(it.to_string()))?);
         }
@@ -275,9 +322,19 @@ impl Folder {
         Ok(())
     }
 
-    fn newest(&self) -> Result<Arc<InForce>, Failed> {
-        let newest = self.in_force.last_key_value().ok_or(Failed::Number(0))?;
-        Ok(Arc::clone(&newest.1.in_force))
+    /// The state of another rule set's features is kept up from here on: where it is, it was so before, by the snapshot;
+    /// where it is not, it is built when that rule set comes into force.
+    fn warm(&mut self, number: u32) -> Result<(), Failed> {
+        if self.in_force.contains_key(&number) {
+            return Ok(());
+        }
+        let old = self.before(number).ok_or(Failed::Number(number))?;
+        self.put_in_force(InForce { number, ..InForce::clone(&old) })
+    }
+
+    /// What was in force before a number.
+    fn before(&self, number: u32) -> Option<Arc<InForce>> {
+        self.in_force.range(..number).next_back().map(|(_, it)| Arc::clone(&it.in_force))
     }
 
     fn put_in_force(&mut self, new: InForce) -> Result<(), Failed> {

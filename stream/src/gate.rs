@@ -11,10 +11,12 @@
 mod activate;
 mod admission;
 mod amend;
+pub(crate) mod build;
 pub(crate) mod directory;
 mod find;
 mod lists;
 mod look;
+mod passage;
 pub(crate) mod recent;
 #[cfg(feature = "test-support")]
 mod released;
@@ -45,16 +47,18 @@ use tokio::sync::watch;
 
 use crate::bundle::{Bundle, BundleError};
 use crate::fold::apply;
-use crate::in_force::{Current, InForce};
+use crate::in_force::{Current, InForce, Kept};
 use crate::journal::{Entry, Journal, Progress, RecordKind, Reservation};
 use crate::record::write::{self, Ending};
 use crate::record::{Original, RuleSetRecord, Stamp};
 pub use activate::{NotAtOnce, OtherState};
 pub use admission::Admission;
 pub(crate) use amend::id_of_amendment;
+pub use build::{BuildError, Built};
 use directory::Directory;
 pub use lists::NoChange;
 pub(crate) use lists::with_value;
+use passage::Passage;
 use recent::{Recent, Seen};
 pub use ticket::{Amended, Deadline, Place, Poisoned, Refused, Settled, Ticket};
 pub use worker::Worker;
@@ -70,7 +74,10 @@ pub struct Gate {
     progress: watch::Receiver<Progress>,
     /// How much may wait for the journal; none where it keeps nothing.
     admission: Option<Admission>,
-    directory: Directory,
+    /// Of whoever changes the states of entities.
+    passage: Passage,
+    /// Held by whoever builds state from the journal.
+    building: Mutex<()>,
     recent: Recent,
     /// The engine clock: the greatest event time so far; `i64::MIN` before the first.
     clock: AtomicI64,
@@ -122,7 +129,8 @@ struct Incoming<'a> {
 impl Gate {
     /// A gate with nothing in memory, over a journal that keeps nothing: it writes down no texts of rules.
     pub fn new(rules: Arc<RuleSet>, rates: Arc<Rates>, journal: Box<dyn Journal>) -> Self {
-        Self::of(Arc::new(InForce { number: 0, rules, rates, bundle: None }), journal, None)
+        let first = InForce { number: 0, rules, rates, bundle: None, kept: Kept::default() };
+        Self::over(Current::new(Arc::new(first)), nothing(), journal, None)
     }
 
     /// A gate with nothing in memory, over a journal that is empty: its first record is the rule set.
@@ -135,8 +143,8 @@ impl Gate {
         journal: Box<dyn Journal>,
         admission: Admission,
     ) -> Result<Self, BundleError> {
-        let first = Arc::new(InForce::compile(0, bundle, key)?);
-        let gate = Self::of(first, journal, Some(admission));
+        let first = Current::new(Arc::new(InForce::compile(0, bundle, key)?));
+        let gate = Self::over(first, nothing(), journal, Some(admission));
         gate.record_rule_set(&gate.in_force());
         Ok(gate)
     }
@@ -148,28 +156,28 @@ impl Gate {
         journal: Box<dyn Journal>,
         admission: Option<Admission>,
     ) -> Option<Self> {
-        let (_, newest) = in_force.last_key_value()?;
-        let fresh = Self::of(Arc::clone(newest), journal, admission);
         let State { directory, recent, clock } = state;
-        Some(Self {
-            current: Current::of_all(in_force)?,
-            directory,
-            recent,
-            clock: AtomicI64::new(clock),
-            ..fresh
-        })
+        let current = Current::of_all(in_force, directory)?;
+        Some(Self::over(current, (recent, clock), journal, admission))
     }
 
-    fn of(in_force: Arc<InForce>, journal: Box<dyn Journal>, admission: Option<Admission>) -> Self {
-        let State { directory, recent, clock } = State::new();
+    fn over(
+        current: Current,
+        (recent, clock): (Recent, Micros),
+        journal: Box<dyn Journal>,
+        admission: Option<Admission>,
+    ) -> Self {
+        let passage = Passage::default();
+        let late = Worker::new(current.with_directory(), passage.pass(), Vec::new());
         Self {
-            key: in_force.rules.key,
-            late: Mutex::new(Worker::new(Arc::clone(&in_force), Vec::new())),
-            current: Current::new(in_force),
+            key: late.in_force.rules.key,
+            late: Mutex::new(late),
+            current,
+            passage,
+            building: Mutex::default(),
             progress: journal.watch(),
             journal,
             admission,
-            directory,
             recent,
             clock: AtomicI64::new(clock),
             #[cfg(feature = "test-support")]
@@ -210,7 +218,7 @@ impl Gate {
 
     /// What a thread needs to submit. `observe` names features to compute of every event.
     pub fn worker(&self, observe: Vec<FeatureId>) -> Worker {
-        Worker::new(self.current.get(), observe)
+        Worker::new(self.current.with_directory(), self.passage.pass(), observe)
     }
 
     /// Decides an event, records it and applies it. A repeated id gets its first decision and changes nothing. If the
@@ -242,18 +250,18 @@ impl Gate {
     /// Takes the idle out of memory, those of whom nothing that is remembered could still be asked. Nobody can tell.
     /// Gives how many left.
     pub fn evict_idle(&self) -> usize {
-        self.directory.keys().into_iter().filter(|key| self.evict(*key)).count()
+        self.directory().keys().into_iter().filter(|key| self.evict(*key)).count()
     }
 
     /// Takes one entity out of memory if it is idle.
     pub fn evict(&self, key: EntityKey) -> bool {
-        let rules = self.rules();
-        self.directory.evict(key, |state| may_leave(&rules, key, state, self.now()))
+        let (in_force, directory) = self.current.with_directory();
+        directory.evict(key, |state| may_leave(&in_force.rules, key, state, self.now()))
     }
 
     /// Looks at every entity in memory, one lock at a time, in no order.
     pub fn for_each_entity(&self, look: impl FnMut(EntityKey, &EntityState)) {
-        self.directory.for_each(look);
+        self.directory().for_each(look);
     }
 
     /// Bytes that the table of ids and repeats takes; it grows with the events of [`REPEAT_FOR`].
@@ -266,9 +274,9 @@ impl Gate {
         self.journal.next()
     }
 
-    /// Everything that was in force and is still spoken of, oldest first. Changes and fallbacks that are under way are
+    /// Everything that was in force and is still spoken of, oldest first, and the entities. Changes and fallbacks that are under way are
     /// waited for, so that nothing of them is missing whose record stands below the position before this was called.
-    pub(crate) fn quiet_in_force(&self) -> Vec<Arc<InForce>> {
+    pub(crate) fn quiet_in_force(&self) -> (Vec<Arc<InForce>>, Arc<Directory>) {
         drop(self.late.lock());
         self.current.all_when_quiet()
     }
@@ -279,8 +287,8 @@ impl Gate {
     }
 
     /// The entities in memory, by key.
-    pub(crate) fn directory(&self) -> &Directory {
-        &self.directory
+    pub(crate) fn directory(&self) -> Arc<Directory> {
+        self.current.directory()
     }
 
     fn now(&self) -> Micros {
@@ -367,7 +375,7 @@ impl Gate {
         worker: &mut Worker,
     ) -> Result<(Micros, Ticket), Refused> {
         if worker.in_force.number != self.current.number() {
-            worker.follow(self.current.get());
+            worker.follow(self.current.with_directory());
         }
         let due = incoming.deadline.due(&worker.in_force.rules, incoming.event);
         if let (Way::Decide, Some((at, outcome))) = (incoming.way, due)
@@ -376,8 +384,11 @@ impl Gate {
             incoming.way = Way::FallBack(outcome);
         }
         let mut room = self.admit(incoming.event, due, worker)?;
-        self.lock(incoming.event, original, worker)?;
-        let (clock, offset, at) = self.decide(incoming, original, worker);
+        self.passage.enter(&worker.inside);
+        let locked = self.lock(incoming.event, original, worker);
+        let decided = locked.map(|()| self.decide(incoming, original, worker));
+        worker.inside.leave();
+        let (clock, offset, at) = decided?;
         room.spend();
         let place = original.cloned().unwrap_or_else(|| {
             let entities = worker.scratch.facts.roles.entities.iter().copied().collect();
@@ -394,19 +405,19 @@ impl Gate {
     /// Locks the entities of an event, which is loaded under what is in force once they are locked.
     fn lock(&self, event: &Event, original: Option<&Place>, worker: &mut Worker) -> Result<(), Refused> {
         loop {
-            let Worker { in_force, scratch, locks, .. } = &mut *worker;
+            let Worker { in_force, directory, scratch, locks, .. } = &mut *worker;
             let rules = &*in_force.rules;
             scratch.facts.load(event, &rules.typed.schema, self.key, &in_force.rates)?;
             let entities = &scratch.facts.roles.entities;
             if original.is_some_and(|it| *it.entities != **entities) {
                 return Err(Refused::RolesChanged(event.recheck_of.clone().unwrap_or_default()));
             }
-            self.directory.lock(entities, &|key| new_state(rules, key), locks);
+            directory.lock(entities, &|key| new_state(rules, key), locks);
             if in_force.number == self.current.number() {
                 return Ok(());
             }
             locks.guards.clear();
-            worker.follow(self.current.get());
+            worker.follow(self.current.with_directory());
         }
     }
 
@@ -516,6 +527,12 @@ fn undecided(outcome: Outcome, fallback: Option<Fallback>, moment: Moment, scrat
     ruling.verdict.outcome = outcome;
     ruling.flags = moment.flags;
     ruling.fallback = fallback;
+}
+
+/// The recent ids and the clock of a gate that has seen nothing.
+fn nothing() -> (Recent, Micros) {
+    let State { recent, clock, .. } = State::new();
+    (recent, clock)
 }
 
 /// Of an entity that no record has named.

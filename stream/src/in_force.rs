@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use engine::entity::HashKey;
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rules::time::Micros;
+use rules::typed::Definition;
 
 use crate::bundle::{Bundle, BundleError};
 use crate::gate::REPEAT_FOR;
+use crate::gate::directory::Directory;
 
 /// What is in force.
 #[derive(Clone, Debug)]
@@ -25,6 +27,43 @@ pub struct InForce {
     pub rates: Arc<Rates>,
     /// All of it as texts; none over a journal that keeps nothing.
     pub bundle: Option<Arc<Bundle>>,
+    /// Whose features are kept up beside its own.
+    pub(crate) kept: Kept,
+}
+
+/// Rule sets whose features are kept up beside those in force: they were in force, or are about to be.
+///
+/// All that is in force one after the other keeps up the same features, its own among them, and so lays the state out
+/// in the same way: only [`crate::gate::Gate::build`] changes that.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Kept(Vec<Arc<(Bundle, rules::typed::RuleSet)>>);
+
+impl Kept {
+    /// Of bundles.
+    ///
+    /// # Errors
+    /// If the texts of one have errors.
+    pub(crate) fn of(bundles: impl IntoIterator<Item = Bundle>) -> Result<Self, BundleError> {
+        let checked = |bundle: Bundle| bundle.check().map(|it| Arc::new((bundle, it.rules)));
+        bundles.into_iter().map(checked).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The same and one more, if it is not among them.
+    ///
+    /// # Errors
+    /// If its texts have errors.
+    pub(crate) fn and(&self, bundle: &Bundle) -> Result<Self, BundleError> {
+        let mut all = self.0.clone();
+        if !all.iter().any(|it| it.0.sources == bundle.sources) {
+            all.extend(Self::of([bundle.clone()])?.0);
+        }
+        Ok(Self(all))
+    }
+
+    /// Their texts.
+    pub(crate) fn bundles(&self) -> impl Iterator<Item = &Bundle> {
+        self.0.iter().map(|it| &it.0)
+    }
 }
 
 impl InForce {
@@ -33,9 +72,38 @@ impl InForce {
     /// # Errors
     /// If its texts have errors.
     pub fn compile(number: u32, bundle: Arc<Bundle>, key: HashKey) -> Result<Self, BundleError> {
-        let checked = bundle.check()?;
+        Self::keeping(number, bundle, key, &Kept::default())
+    }
+
+    /// The same, keeping up the features of other rule sets.
+    pub(crate) fn keeping(
+        number: u32,
+        bundle: Arc<Bundle>,
+        key: HashKey,
+        kept: &Kept,
+    ) -> Result<Self, BundleError> {
+        let mut checked = bundle.check()?;
+        for other in &kept.0 {
+            checked.rules.keep_up(&other.1)?;
+        }
         let rules = Arc::new(checked.compile(key)?);
-        Ok(Self { number, rules, rates: Arc::new(checked.rates), bundle: Some(bundle) })
+        let rates = Arc::new(checked.rates);
+        Ok(Self { number, rules, rates, bundle: Some(bundle), kept: kept.clone() })
+    }
+
+    /// What a bundle is in its place: it keeps up all that this one has and keeps up.
+    pub(crate) fn followed_by(&self, number: u32, bundle: Arc<Bundle>) -> Result<Self, BundleError> {
+        let (key, old) = (self.rules.key, &self.rules.typed);
+        let new = Self::keeping(number, Arc::clone(&bundle), key, &self.kept)?;
+        let has = |hash| new.rules.typed.features.iter().any(|it| it.hash == hash);
+        let mut with_state =
+            old.features.iter().filter(|it| matches!(it.definition, Definition::Aggregate(_)));
+        match &self.bundle {
+            Some(own) if !with_state.all(|it| has(it.hash)) => {
+                Self::keeping(number, bundle, key, &self.kept.and(own)?)
+            }
+            _ => Ok(new),
+        }
     }
 }
 
@@ -44,22 +112,33 @@ impl InForce {
 pub(crate) struct Current {
     /// Of the value in force: whoever holds another one fetches anew.
     number: AtomicU32,
-    all: Mutex<BTreeMap<u32, Arc<InForce>>>,
+    standing: Mutex<Standing>,
     /// Held by whoever changes what is in force: the engine clock when each of the others was replaced.
     replaced: Mutex<BTreeMap<u32, Micros>>,
+}
+
+/// What is in force and was, and the entities whose states are laid out as it says.
+#[derive(Debug)]
+struct Standing {
+    all: BTreeMap<u32, Arc<InForce>>,
+    directory: Arc<Directory>,
 }
 
 impl Current {
     /// Of the first value.
     pub(crate) fn new(first: Arc<InForce>) -> Self {
         let number = AtomicU32::new(first.number);
-        Self { number, all: Mutex::new(BTreeMap::from([(first.number, first)])), replaced: Mutex::default() }
+        let all = BTreeMap::from([(first.number, first)]);
+        let standing = Mutex::new(Standing { all, directory: Arc::default() });
+        Self { number, standing, replaced: Mutex::default() }
     }
 
-    /// Of values by number; none if there is none.
-    pub(crate) fn of_all(all: BTreeMap<u32, Arc<InForce>>) -> Option<Self> {
+    /// Of values by number, and entities; none if there is no value.
+    pub(crate) fn of_all(all: BTreeMap<u32, Arc<InForce>>, directory: Directory) -> Option<Self> {
         let (number, _) = all.last_key_value()?;
-        Some(Self { number: AtomicU32::new(*number), all: Mutex::new(all), replaced: Mutex::default() })
+        let number = AtomicU32::new(*number);
+        let standing = Mutex::new(Standing { all, directory: Arc::new(directory) });
+        Some(Self { number, standing, replaced: Mutex::default() })
     }
 
     /// The number of the value in force.
@@ -70,20 +149,34 @@ impl Current {
     /// The value in force. INVARIANT (in force): there is one from the beginning, and none is ever taken out.
     #[expect(clippy::expect_used, reason = "INVARIANT (in force)")]
     pub(crate) fn get(&self) -> Arc<InForce> {
-        let all = self.all.lock();
-        let (_, newest) = all.last_key_value().expect("INVARIANT (in force)");
+        let standing = self.standing.lock();
+        let (_, newest) = standing.all.last_key_value().expect("INVARIANT (in force)");
         Arc::clone(newest)
+    }
+
+    /// The value in force, and the entities whose states are laid out as it says.
+    #[expect(clippy::expect_used, reason = "INVARIANT (in force)")]
+    pub(crate) fn with_directory(&self) -> (Arc<InForce>, Arc<Directory>) {
+        let standing = self.standing.lock();
+        let (_, newest) = standing.all.last_key_value().expect("INVARIANT (in force)");
+        (Arc::clone(newest), Arc::clone(&standing.directory))
+    }
+
+    /// The entities.
+    pub(crate) fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.standing.lock().directory)
     }
 
     /// The value of a number, if it is remembered.
     pub(crate) fn of(&self, number: u32) -> Option<Arc<InForce>> {
-        self.all.lock().get(&number).cloned()
+        self.standing.lock().all.get(&number).cloned()
     }
 
-    /// All that are remembered, oldest first, a change that is under way with them.
-    pub(crate) fn all_when_quiet(&self) -> Vec<Arc<InForce>> {
+    /// All that are remembered, oldest first, a change that is under way with them; and the entities.
+    pub(crate) fn all_when_quiet(&self) -> (Vec<Arc<InForce>>, Arc<Directory>) {
         let _one = self.replaced.lock();
-        self.all.lock().values().cloned().collect()
+        let standing = self.standing.lock();
+        (standing.all.values().cloned().collect(), Arc::clone(&standing.directory))
     }
 
     /// Puts in force what `make` makes of the value in force and its next number; one change at a time. Forgets what was
@@ -93,19 +186,41 @@ impl Current {
         clock: Micros,
         make: impl FnOnce(&InForce, u32) -> Result<InForce, E>,
     ) -> Result<Arc<InForce>, E> {
-        let mut replaced = self.replaced.lock();
+        let change = self.begin();
         let old = self.get();
-        let new = Arc::new(make(&old, old.number + 1)?);
-        replaced.insert(old.number, clock);
-        let mut all = self.all.lock();
-        all.insert(new.number, Arc::clone(&new));
-        replaced.retain(|number, at| {
+        Ok(change.put(make(&old, old.number + 1)?, None, clock))
+    }
+
+    /// Begins a change; until it ends there is no other.
+    pub(crate) fn begin(&self) -> Changing<'_> {
+        Changing { current: self, replaced: self.replaced.lock() }
+    }
+}
+
+/// A change of what is in force that is under way.
+#[derive(Debug)]
+pub(crate) struct Changing<'a> {
+    current: &'a Current,
+    replaced: MutexGuard<'a, BTreeMap<u32, Micros>>,
+}
+
+impl Changing<'_> {
+    /// Ends it: the next value, with other entities if its states are laid out otherwise.
+    pub(crate) fn put(mut self, new: InForce, directory: Option<Directory>, clock: Micros) -> Arc<InForce> {
+        let new = Arc::new(new);
+        self.replaced.insert(self.current.number(), clock);
+        let mut standing = self.current.standing.lock();
+        standing.all.insert(new.number, Arc::clone(&new));
+        if let Some(directory) = directory {
+            standing.directory = Arc::new(directory);
+        }
+        self.replaced.retain(|number, at| {
             let spoken_of = clock.saturating_sub(REPEAT_FOR) < *at;
-            spoken_of || all.remove(number).is_none()
+            spoken_of || standing.all.remove(number).is_none()
         });
-        drop(all);
-        self.number.store(new.number, Ordering::Release);
-        Ok(new)
+        drop(standing);
+        self.current.number.store(new.number, Ordering::Release);
+        new
     }
 }
 

@@ -2,7 +2,8 @@
 
 use engine::entity::HashKey;
 
-use crate::fold::{FoldError, Folder};
+use crate::fold::{Failed, FoldError, Folder, VerifyError, rule_sets};
+use crate::gate::build::oldest;
 use crate::gate::{Admission, Gate};
 use crate::journal::{Journal, JournalError};
 use crate::snapshot::{self, DataDir, Extra, SnapshotError};
@@ -18,6 +19,15 @@ pub struct Recovered {
     pub tail: u64,
     /// What a person should know: snapshots that were passed over, and where they are now.
     pub notes: Vec<String>,
+}
+
+impl From<VerifyError> for RecoverError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Journal(error) => Self::Journal(error),
+            VerifyError::Fold(error) => Self::Fold(error),
+        }
+    }
 }
 
 /// Why a gate could not be recovered.
@@ -61,6 +71,36 @@ pub enum RecoverError {
     NoRules,
 }
 
+/// Applies the records from an offset on; gives how many.
+fn fold(folder: &mut Folder, journal: &dyn Journal, from: u64) -> Result<u64, RecoverError> {
+    let mut records = journal.cursor(from)?;
+    let mut count = 0;
+    while let Some(record) = records.next()? {
+        if record.offset != from + count {
+            return Err(RecoverError::Gap { from: from + count, oldest: record.offset });
+        }
+        folder.apply(&record)?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Builds the state of all rule sets that the journal speaks of, from its oldest record on, upon what the newest snapshot
+/// knows of what was before. Gives how many records were applied.
+fn build(dir: &DataDir, key: HashKey, journal: &dyn Journal) -> Result<(Folder, u64), RecoverError> {
+    let from = oldest(&mut *journal.cursor(0)?)?.map_or(0, |it| it.offset);
+    let kept = rule_sets(&mut *journal.cursor(0)?)?;
+    let mut folder = match snapshot::read_to_build(dir, key, &kept, from)? {
+        None => Folder::of(&|| journal.cursor(0), key)?,
+        Some(running) => {
+            let in_force = snapshot::in_force_of_all(dir, key, &kept)?;
+            Folder::building(key, in_force, &kept, running.held.state, running.held.start)
+        }
+    };
+    let count = fold(&mut folder, journal, from)?;
+    Ok((folder, count))
+}
+
 /// Recovers a gate from what is durable; none if there is neither a snapshot nor a record. `key` is the journal's.
 ///
 /// # Errors
@@ -84,16 +124,18 @@ pub fn recover(
         None if end == 0 => return Ok(None),
         None => (Folder::new(key), 0, Extra::new(), Vec::new()),
     };
-    let mut records = journal.cursor(from)?;
-    let mut tail = 0;
-    while let Some(record) = records.next()? {
-        if record.offset != from + tail {
-            return Err(RecoverError::Gap { from: from + tail, oldest: record.offset });
+    let mut notes = notes;
+    let tail = match fold(&mut folder, &*journal, from) {
+        Err(RecoverError::Fold(FoldError { what: Failed::OtherState(_), .. })) => {
+            let built;
+            (folder, built) = build(dir, key, &*journal)?;
+            notes.push(format!(
+                "a rule set came into force behind the snapshot: state was built from {built} records"
+            ));
+            built
         }
-        folder.apply(&record)?;
-        tail += 1;
-    }
-    drop(records);
+        folded => folded?,
+    };
     let gate = folder.into_gate(journal, Some(admission)).ok_or(RecoverError::NoRules)?;
     Ok(Some(Recovered { gate, extra, tail, notes }))
 }

@@ -29,9 +29,10 @@ use engine::state::EntityState;
 use prost::Message;
 use rules::time::Micros;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, BundleError};
+use crate::gate::directory::Directory;
 use crate::gate::{Gate, REPEAT_FOR, State, may_leave};
-use crate::in_force::InForce;
+use crate::in_force::{InForce, Kept};
 use crate::journal::Journal;
 use block::{BlockKind, BlockReader, BlockWriter, Columns, Cut};
 pub use directory::DataDir;
@@ -82,6 +83,9 @@ struct Header {
     /// All that was in force and is still spoken of, the newest last; none of a gate over a journal that keeps nothing.
     #[prost(message, repeated, tag = "9")]
     in_force: Vec<Texts>,
+    /// Whose features are kept up beside those of what is in force.
+    #[prost(message, repeated, tag = "10")]
+    kept: Vec<Bundle>,
 }
 
 /// What was in force under a number, as texts.
@@ -143,6 +147,7 @@ enum Shown {
 /// # Errors
 /// If the disk does not take it, or the journal can write no more. Then the snapshots before it stand as they did.
 pub fn write(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<PathBuf, SnapshotError> {
+    let _one = dir.begin();
     let draft = dir.draft();
     let written = File::create(&draft).and_then(|file| write_to(file, gate, extra, Shown::All));
     let (file, seen_below) = written.map_err(SnapshotError::io("write", &draft))?;
@@ -155,7 +160,7 @@ fn write_to(file: File, gate: &Gate, extra: &Extra, shown: Shown) -> io::Result<
     // locks its writer held; in the table of ids, which waits for what is in flight; and in what is in force, which
     // waits for a change that is under way.
     let start = gate.next_position();
-    let mut in_force = gate.quiet_in_force();
+    let (mut in_force, directory) = gate.quiet_in_force();
     if shown == Shown::Visible {
         // What was in force before is words for repeats, and forgotten when that is convenient.
         in_force.drain(..in_force.len().saturating_sub(1));
@@ -164,6 +169,7 @@ fn write_to(file: File, gate: &Gate, extra: &Extra, shown: Shown) -> io::Result<
     let schema = &rules.typed.schema;
     let texts = |it: &Arc<InForce>| Some(Texts { number: it.number, bundle: it.bundle.as_deref()?.clone() });
     let clock = gate.clock();
+    let kept = in_force.last().map(|it| &it.kept);
     let header = Header {
         schema: schema.name.clone(),
         schema_version: schema.version,
@@ -174,10 +180,16 @@ fn write_to(file: File, gate: &Gate, extra: &Extra, shown: Shown) -> io::Result<
         start,
         layout: Layout::of(&rules),
         in_force: in_force.iter().filter_map(texts).collect(),
+        // What is kept up shows in the layout; whose features they were is words too.
+        kept: kept
+            .filter(|_| shown == Shown::All)
+            .map(|it| it.bundles().cloned().collect())
+            .unwrap_or_default(),
     };
     let mut out = BlockWriter::new(file)?;
     write_message(&mut out, BlockKind::Header, &header)?;
-    let (entities, seen_by_entities) = write_entities(&mut out, gate, &rules, shown)?;
+    let visible_at = clock.filter(|_| shown == Shown::Visible);
+    let (entities, seen_by_entities) = write_entities(&mut out, &directory, &rules, visible_at)?;
     let since = clock.unwrap_or(Micros::MIN).saturating_sub(REPEAT_FOR);
     let (ids, seen_by_ids) = recent::write(&mut out, gate.recent(), since)?;
     for (name, bytes) in extra {
@@ -197,18 +209,17 @@ fn write_message(out: &mut BlockWriter, kind: BlockKind, message: &impl Message)
 
 fn write_entities(
     out: &mut BlockWriter,
-    gate: &Gate,
+    directory: &Directory,
     rules: &RuleSet,
-    shown: Shown,
+    visible_at: Option<Micros>,
 ) -> io::Result<(u64, u64)> {
-    let visible_at = gate.clock().filter(|_| shown == Shown::Visible);
     let hidden = |key, state: &EntityState| visible_at.is_some_and(|now| may_leave(rules, key, state, now));
-    let mut keys = gate.directory().keys();
+    let mut keys = directory.keys();
     keys.sort_unstable();
     let mut writer = EntityWriter::new(out, visible_at);
     for key in keys {
         let Some(plan) = rules.plan.kinds.get(key.kind.index()) else { continue };
-        let Some(slot) = gate.directory().get(key) else { continue };
+        let Some(slot) = directory.get(key) else { continue };
         let state = slot.lock();
         if !state.is_dead() && !hidden(key, &state) {
             writer.write(key, &state, plan)?;
@@ -265,9 +276,9 @@ pub fn read(
     let found = newest_whole(dir, |path| {
         let mut reader = BlockReader::open(path)?;
         let header = read_header(&mut reader)?;
-        let held = read_rest(&mut reader, header, rules)?;
+        let held = read_rest(&mut reader, header, rules, None)?;
         let (rules, rates) = (Arc::clone(rules), Arc::clone(rates));
-        let in_force = Arc::new(InForce { number: 0, rules, rates, bundle: None });
+        let in_force = Arc::new(InForce { number: 0, rules, rates, bundle: None, kept: Kept::default() });
         let next = journal(held.start.max(held.seen_below));
         let gate = Gate::resumed(BTreeMap::from([(0, in_force)]), held.state, next, None);
         let gate = gate.ok_or_else(|| reader.damaged("it holds no rule set"))?;
@@ -283,23 +294,71 @@ pub(crate) fn read_running(
     dir: &DataDir,
     key: HashKey,
 ) -> Result<Option<(Running, Vec<String>)>, SnapshotError> {
-    let found = newest_whole(dir, |path| {
-        let mut reader = BlockReader::open(path)?;
-        let header = read_header(&mut reader)?;
-        if hash_key(&header, &reader)? != key {
-            return Err(SnapshotError::OtherKey { file: path.to_owned() });
-        }
-        let compiled =
-            |it: &Texts| InForce::compile(it.number, Arc::new(it.bundle.clone()), key).map(Arc::new);
-        let in_force = header.in_force.iter().map(compiled).collect::<Result<Vec<_>, _>>();
-        let rules = |cause: String| SnapshotError::Rules { file: path.to_owned(), cause };
-        let in_force = in_force.map_err(|it| rules(it.to_string()))?;
-        let newest = in_force.last().ok_or_else(|| rules("it holds none".to_owned()))?;
-        let held = read_rest(&mut reader, header, &newest.rules)?;
-        Ok(Running { in_force, held, file: path.to_owned() })
-    })?;
+    let found = newest_whole(dir, |path| read_keeping(path, key, None))?;
     let Some((running, damaged)) = found else { return Ok(None) };
     Ok(Some((running, set_aside(dir, damaged)?)))
+}
+
+/// Reads the newest whole snapshot with room for features that it does not hold, which are then built from a journal whose
+/// oldest record is this; none if there is no snapshot. What the snapshot has not is empty; rows that the journal holds
+/// are left out; everything else is as it was.
+pub(crate) fn read_to_build(
+    dir: &DataDir,
+    key: HashKey,
+    kept: &Kept,
+    oldest: u64,
+) -> Result<Option<Running>, SnapshotError> {
+    // While one is written another one goes.
+    let _one = dir.begin();
+    let found = newest_whole(dir, |path| read_keeping(path, key, Some((kept, oldest))))?;
+    Ok(found.map(|(running, _)| running))
+}
+
+/// Reads a snapshot with the rule sets that it holds itself; to build upon it, keeping up others.
+fn read_keeping(path: &Path, key: HashKey, build: Option<(&Kept, u64)>) -> Result<Running, SnapshotError> {
+    let mut reader = BlockReader::open(path)?;
+    let header = read_header(&mut reader)?;
+    if hash_key(&header, &reader)? != key {
+        return Err(SnapshotError::OtherKey { file: path.to_owned() });
+    }
+    let rules = |cause: String| SnapshotError::Rules { file: path.to_owned(), cause };
+    let compiled = match build {
+        Some((kept, _)) => compile_all(&header, key, kept),
+        None => Kept::of(header.kept.iter().cloned()).and_then(|kept| compile_all(&header, key, &kept)),
+    };
+    let in_force = compiled.map_err(|it| rules(it.to_string()))?;
+    let newest = in_force.last().ok_or_else(|| rules("it holds none".to_owned()))?;
+    let held = read_rest(&mut reader, header, &newest.rules, build.map(|(_, oldest)| oldest))?;
+    Ok(Running { in_force, held, file: path.to_owned() })
+}
+
+/// All that any snapshot says was in force, keeping up the features of others; with other keys and damaged ones not.
+pub(crate) fn in_force_of_all(
+    dir: &DataDir,
+    key: HashKey,
+    kept: &Kept,
+) -> Result<Vec<Arc<InForce>>, SnapshotError> {
+    let _one = dir.begin();
+    let mut all = Vec::new();
+    for path in dir.snapshots()? {
+        let mut reader = match BlockReader::open(&path) {
+            Ok(reader) => reader,
+            Err(SnapshotError::Damaged { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        let Ok(header) = read_header(&mut reader) else { continue };
+        let rules =
+            |cause: BundleError| SnapshotError::Rules { file: path.clone(), cause: cause.to_string() };
+        all.extend(compile_all(&header, key, kept).map_err(rules)?);
+    }
+    Ok(all)
+}
+
+/// All that a snapshot says was in force, oldest first, keeping up the features of others.
+fn compile_all(header: &Header, key: HashKey, kept: &Kept) -> Result<Vec<Arc<InForce>>, BundleError> {
+    let compiled =
+        |it: &Texts| InForce::keeping(it.number, Arc::new(it.bundle.clone()), key, kept).map(Arc::new);
+    header.in_force.iter().map(compiled).collect()
 }
 
 /// A snapshot with what was in force.
@@ -357,18 +416,23 @@ fn newest_whole<T>(
 fn read_from(path: &Path, rules: &RuleSet) -> Result<Held, SnapshotError> {
     let mut reader = BlockReader::open(path)?;
     let header = read_header(&mut reader)?;
-    read_rest(&mut reader, header, rules)
+    read_rest(&mut reader, header, rules, None)
 }
 
 /// Reads everything behind the header.
-fn read_rest(reader: &mut BlockReader, header: Header, rules: &RuleSet) -> Result<Held, SnapshotError> {
+fn read_rest(
+    reader: &mut BlockReader,
+    header: Header,
+    rules: &RuleSet,
+    rows_below: Option<u64>,
+) -> Result<Held, SnapshotError> {
     let ours = Layout::of(rules);
-    let kinds = fit(&header, &ours, rules, reader)?;
+    let kinds = fit(&header, &ours, rules, reader, rows_below.is_some())?;
     let same_rules = header.rule_set == rules.typed.hash;
     let (mut state, mut extra) = (State::new(), Extra::new());
     state.clock = header.clock.unwrap_or(Micros::MIN);
     let layouts = (&ours, &header.layout);
-    let mut entities = EntityReader::new(rules, &state.directory, layouts, kinds, same_rules);
+    let mut entities = EntityReader::new(rules, &state.directory, layouts, kinds, same_rules, rows_below);
     let mut ids = 0;
     let end = loop {
         let before = reader.blocks;
@@ -410,6 +474,7 @@ fn fit(
     ours: &Layout,
     rules: &RuleSet,
     reader: &BlockReader,
+    partly: bool,
 ) -> Result<Vec<KindFit>, SnapshotError> {
     let file = || reader.path().to_owned();
     if hash_key(header, reader)? != rules.key {
@@ -423,13 +488,14 @@ fn fit(
         return Err(SnapshotError::OtherSchema { file: file(), theirs, ours, what });
     }
     let features = ours.missing_in(&header.layout);
-    if !features.is_empty() {
+    if !partly && !features.is_empty() {
         return Err(SnapshotError::Lacking { file: file(), features });
     }
     let kinds = ours.kinds.iter().zip(&rules.plan.kinds).enumerate();
     kinds
         .map(|(at, (ours, plan))| match header.layout.kinds.get(at) {
             None => Some(KindFit::default()),
+            Some(theirs) if partly => Some(KindFit::part(ours, plan, theirs)),
             Some(theirs) => KindFit::new(ours, plan, theirs),
         })
         .collect::<Option<_>>()

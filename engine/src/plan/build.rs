@@ -9,7 +9,7 @@ use crate::history::{self, ColumnId, ColumnType, ConditionId, Need, PlanError, P
 use crate::scan::form;
 use rules::schema::{EventTypeId, FieldId, KindId};
 use rules::time::Micros;
-use rules::typed::{Aggregate, AggregateFunction, Definition, Expr, ExprKind, FeatureId, RuleSet};
+use rules::typed::{Aggregate, AggregateFunction, Captured, Definition, Expr, ExprKind, FeatureId, RuleSet};
 use rules::value::Form;
 
 impl Plan {
@@ -26,14 +26,17 @@ impl Plan {
                 kind.keep = kind.keep.max(span + rules.schema.lateness);
             }
         }
-        let features = (0u16..).zip(&rules.features).map(|(id, feature)| match &feature.definition {
-            Definition::Expr(_) => FeaturePlan::Computed,
-            Definition::Aggregate(aggregate) => plan_aggregate(FeatureId(id), aggregate, rules, &mut kinds),
-        });
-        let mut features: Vec<FeaturePlan> = features.collect();
-        let captured =
-            (0u16..).zip(&rules.features).filter(|(_, it)| it.captured).map(|(id, _)| FeatureId(id));
-        let captured = captured.collect();
+        let mut features = vec![FeaturePlan::Computed; rules.features.len()];
+        // In the order of their hashes: whoever keeps up the same features lays the same state out in the same way.
+        let mut by_hash: Vec<_> = (0u16..).map(FeatureId).zip(&rules.features).zip(&mut features).collect();
+        by_hash.sort_by_key(|((_, feature), _)| feature.hash);
+        for ((id, feature), plan) in by_hash {
+            if let Definition::Aggregate(aggregate) = &feature.definition {
+                *plan = plan_aggregate(id, aggregate, rules, &mut kinds);
+            }
+        }
+        let captured = (0u16..).zip(&rules.features).filter(|(_, it)| it.captured != Captured::No);
+        let captured = captured.map(|(id, _)| FeatureId(id)).collect();
         let kinds: Vec<KindPlan> = kinds.into_iter().map(Builder::finish).collect::<Result<_, _>>()?;
         let batches = batches(rules, &kinds, &mut features);
         Ok(Self { captured, features, kinds, batches })
@@ -59,7 +62,8 @@ fn batches(rules: &RuleSet, kinds: &[KindPlan], features: &mut [FeaturePlan]) ->
 /// Whether a feature may be asked for of every event with a role: those that are answered together leave no value
 /// where there must be none.
 fn speaks_of_all(rules: &RuleSet, feature: FeatureId, role: FieldId) -> bool {
-    let domain = rules.features.get(feature.index()).map(|it| &it.domain);
+    // What is kept up for another rule set is asked for by nobody.
+    let domain = rules.features.get(feature.index()).filter(|it| it.own).map(|it| &it.domain);
     let mut types = (0u16..).zip(&rules.schema.events).map(|(id, _)| EventTypeId(id));
     types.all(|id| {
         rules.schema.event_field(id, role).is_none() || domain.is_some_and(|domain| domain.contains(&id))

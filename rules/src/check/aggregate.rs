@@ -16,8 +16,8 @@ use crate::span::Span;
 use crate::syntax::ast;
 use crate::time::Micros;
 use crate::typed::{
-    Aggregate, AggregateFunction, Comparison, Definition, EXACT_DIGITS_MAX, Expr, ExprKind, Feature,
-    FeatureId, Numeric, Type,
+    Aggregate, AggregateFunction, Captured, Comparison, Definition, EXACT_DIGITS_MAX, Expr, ExprKind,
+    Feature, FeatureId, Numeric, Type,
 };
 
 /// An aggregate's clauses, each at most once.
@@ -65,8 +65,17 @@ impl Checker<'_> {
             return None;
         };
         let optional = absence.otherwise || absence.fields.iter().any(|it| self.is_optional(*it, &domain));
-        let feature =
-            Feature { name, ty, optional, domain, definition, captured: false, hash: [0; 16], span };
+        let feature = Feature {
+            name,
+            ty,
+            optional,
+            domain,
+            definition,
+            captured: Captured::No,
+            own: true,
+            hash: [0; 16],
+            span,
+        };
         self.features.push(feature);
         self.absences.push(absence);
         Some(FeatureId(id))
@@ -323,7 +332,7 @@ impl Checker<'_> {
         });
         for id in captured {
             if let Some(feature) = self.features.get_mut(id.index()) {
-                feature.captured = true;
+                feature.captured = Captured::Own;
             }
         }
         Some(Some(quantity::for_slot(argument)))

@@ -8,7 +8,7 @@ use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::schema::{BuiltInEnum, EnumId, EventTypeId, FieldId};
 use crate::span::Span;
 use crate::syntax::ast;
-use crate::typed::{Expr, ExprKind, FeatureId, MutableColumn, Numeric, Type};
+use crate::typed::{Captured, Expr, ExprKind, FeatureId, MutableColumn, Numeric, Type};
 use crate::value::Value;
 
 /// Where an expression stands.
@@ -274,7 +274,7 @@ impl Exprs<'_, '_> {
         if self.scope.current.is_some()
             && let Some(feature) = self.checker.features.get_mut(id.index())
         {
-            feature.captured = true;
+            feature.captured = Captured::Own;
         }
         Some(expr)
     }

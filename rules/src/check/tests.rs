@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::check;
 use crate::diagnostic::{Source, has_errors};
-use crate::typed::{Definition, Expr, ExprKind, Feature, Numeric, RuleSet, TestStep, Type};
+use crate::typed::{Captured, Definition, Expr, ExprKind, Feature, Numeric, RuleSet, TestStep, Type};
 use crate::value::Value;
 
 const SCHEMA: &str = include_str!("../../tests/golden/ok/demo.schema.weir");
@@ -184,8 +184,8 @@ fn what_a_past_condition_reads_is_captured() {
         "feature odd = amount > 5.00 EUR\nfeature plain = amount > 6.00 EUR\n\
          feature n_odd = count(pay) by user over 1h where odd and not this.plain\n",
     );
-    assert!(named(&rules, "odd").captured);
-    assert!(!named(&rules, "plain").captured);
+    assert_eq!(named(&rules, "odd").captured, Captured::Own);
+    assert_eq!(named(&rules, "plain").captured, Captured::No);
 }
 
 /// The hash of feature `x`, and that of the whole rule set.

@@ -11,12 +11,14 @@ use engine::entity::HashKey;
 use engine::state::EntityState;
 use rules::past::Outcome;
 use rules::time::Micros;
+use rules::typed::{Captured, FeatureId};
 
 use super::difference::{self, Difference, Field};
-use super::{FoldError, Folder};
-use crate::journal::{Cursor, JournalError, Record, RecordKind};
+use super::{Failed, FoldError, Folder};
+use crate::in_force::Kept;
+use crate::journal::{Cursor, JournalError, Record, RecordKind, Walks};
 use crate::record::write::{self, Ending};
-use crate::record::{Decided, Stamp};
+use crate::record::{Decided, RuleSetRecord, Stamp};
 
 /// Differences that a report names; the rest is counted.
 const NAMED_MAX: usize = 100;
@@ -47,12 +49,13 @@ pub enum VerifyError {
     Fold(#[from] FoldError),
 }
 
-/// Derives every decision of a journal again, from its first record on, whose ids are hashed under this key.
+/// Derives every decision of a journal again, whose ids are hashed under this key.
 ///
 /// # Errors
 /// If the journal cannot be read, or a record does not say what it must.
-pub fn verify(records: &mut dyn Cursor, key: HashKey) -> Result<Report, VerifyError> {
-    let mut folder = Folder { again: Some(Again::default()), ..Folder::new(key) };
+pub fn verify(journal: &Walks<'_>, key: HashKey) -> Result<Report, VerifyError> {
+    let mut folder = Folder { again: Some(Again::default()), ..Folder::of(journal, key)? };
+    let mut records = journal()?;
     while let Some(record) = records.next()? {
         folder.apply(&record)?;
         if let Some(again) = &mut folder.again {
@@ -60,6 +63,33 @@ pub fn verify(records: &mut dyn Cursor, key: HashKey) -> Result<Report, VerifyEr
         }
     }
     Ok(folder.again.map(|it| it.report).unwrap_or_default())
+}
+
+impl Folder {
+    /// Before the first record of a journal whose ids are hashed under this key. The features of all its rule sets are kept
+    /// up from the beginning, which is why it is walked over: later ones find their state there.
+    ///
+    /// # Errors
+    /// If the journal cannot be read, or a rule set in it does not compile.
+    pub fn of(journal: &Walks<'_>, key: HashKey) -> Result<Self, VerifyError> {
+        Ok(Self { kept: rule_sets(&mut *journal()?)?, builds: Some(0), ..Self::new(key) })
+    }
+}
+
+/// All rule sets that a journal speaks of.
+pub(crate) fn rule_sets(records: &mut dyn Cursor) -> Result<Kept, VerifyError> {
+    let mut all = Kept::default();
+    while let Some(record) = records.next()? {
+        if record.kind != RecordKind::RuleSet {
+            continue;
+        }
+        let offset = record.offset;
+        let failed = |what| FoldError { offset, what };
+        let (_, message) = Stamp::split(record.body).ok_or_else(|| failed(Failed::Stamp))?;
+        let message: RuleSetRecord = super::read(message).map_err(failed)?;
+        all = all.and(&message.bundle).map_err(|it| failed(Failed::Bundle(it)))?;
+    }
+    Ok(all)
 }
 
 /// What deriving needs, and has shown so far.
@@ -114,11 +144,19 @@ impl Again {
         // The body of a recheck held only the fields that it changes.
         let kept = recorded.digest().filter(|_| case.event.recheck_of.is_some());
         let digest = kept.unwrap_or_else(|| write::digest(bytes, case.rules.key));
+        // Which features of other rule sets were kept up beside those of the record's own is not known here.
+        let said_of = |id: &FeatureId| {
+            let feature = typed.features.get(id.index());
+            feature.is_some_and(|it| {
+                it.captured == Captured::Own || recorded.captured().any(|(hash, _)| hash == it.hash)
+            })
+        };
+        let captured: Vec<_> = scratch.captured.iter().filter(|(id, _)| said_of(id)).copied().collect();
         let ending = Ending {
             stamp,
             event: case.event,
             rules: typed,
-            captured: &scratch.captured,
+            captured: &captured,
             ruling: &scratch.ruling,
             original: recorded.original,
             digest: &digest,

@@ -44,7 +44,7 @@ impl Gate {
     pub fn activate(&self, bundle: Arc<Bundle>) -> Result<Arc<InForce>, NotAtOnce> {
         let mut room = self.admit_one()?;
         let activated = self.current.change(self.now(), |old, number| {
-            let new = InForce::compile(number, bundle, self.key)?;
+            let new = old.followed_by(number, bundle)?;
             match same_state(&old.rules, &new.rules) {
                 Ok(()) => {}
                 Err(Misfit::Lacking(features)) => return Err(NotAtOnce::NeedsBuild { features }),
@@ -64,7 +64,7 @@ impl Gate {
     pub fn renew(&self, rules: Arc<RuleSet>) -> Result<(), OtherState> {
         self.current.change(self.now(), |old, number| {
             same_state(&old.rules, &rules).map_err(OtherState)?;
-            Ok::<_, OtherState>(InForce { number, rules, rates: Arc::clone(&old.rates), bundle: None })
+            Ok::<_, OtherState>(InForce { number, rules, ..old.clone() })
         })?;
         Ok(())
     }

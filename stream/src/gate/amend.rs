@@ -72,17 +72,18 @@ impl Gate {
         id: Option<u128>,
         worker: &mut Worker,
     ) -> (Micros, u64) {
+        self.passage.enter(&worker.inside);
         loop {
-            let Worker { in_force, locks, .. } = &mut *worker;
+            let Worker { in_force, directory, locks, .. } = &mut *worker;
             let rules = &*in_force.rules;
-            self.directory.lock(&place.entities, &|key| new_state(rules, key), locks);
+            directory.lock(&place.entities, &|key| new_state(rules, key), locks);
             if in_force.number == self.current.number() {
                 break;
             }
             locks.guards.clear();
-            worker.follow(self.current.get());
+            worker.follow(self.current.with_directory());
         }
-        let Worker { in_force, scratch, locks, amend, record, received_at, .. } = worker;
+        let Worker { in_force, inside, scratch, locks, amend, record, received_at, .. } = worker;
         let clock = self.now();
         Stamp { clock, rule_set: in_force.number }.write(amend, record);
         let entities = &place.entities;
@@ -96,6 +97,7 @@ impl Gate {
             }
         }
         locks.guards.clear();
+        inside.leave();
         (clock, offset)
     }
 }

@@ -101,6 +101,11 @@ impl Directory {
         self.slots.insert(key, Arc::new(Mutex::new(state)));
     }
 
+    /// Forgets everything; whoever holds a state still has it.
+    pub(crate) fn clear(&self) {
+        self.slots.clear();
+    }
+
     /// The keys in memory, in no order; those that come or go meanwhile may or may not be among them.
     pub(crate) fn keys(&self) -> Vec<EntityKey> {
         self.slots.iter().map(|entry| *entry.key()).collect()

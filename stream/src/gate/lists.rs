@@ -63,9 +63,11 @@ impl Gate {
     ) -> Result<Position, Refused> {
         let mut room = self.admit_one()?;
         let mut locks = Locks::default();
+        let inside = self.passage.pass();
+        self.passage.enter(&inside);
         let in_force = loop {
-            let in_force = self.current.get();
-            self.directory.lock(&[entity], &|key| new_state(&in_force.rules, key), &mut locks);
+            let (in_force, directory) = self.current.with_directory();
+            directory.lock(&[entity], &|key| new_state(&in_force.rules, key), &mut locks);
             if in_force.number == self.current.number() {
                 break in_force;
             }
@@ -83,6 +85,8 @@ impl Gate {
                 None => state.take_off_list(offset, list),
             }
         }
+        locks.guards.clear();
+        inside.leave();
         room.spend();
         Ok(Position { partition: 0, offset })
     }
@@ -120,7 +124,7 @@ impl Gate {
                 self.append_change(RecordKind::Rates, number, &RatesRecord { rates }, &[]);
             }
             let rates = std::sync::Arc::new(rates.clone());
-            Ok(InForce { number, bundle, rates, rules: std::sync::Arc::clone(&old.rules) })
+            Ok(InForce { number, bundle, rates, ..old.clone() })
         })?;
         room.spend();
         Ok(())
@@ -149,5 +153,5 @@ pub(crate) fn with_value(
         return Err(NoChange::Value(format!("{} is not one value", crate::intake::shown(value))));
     }
     let bundle = std::sync::Arc::new(bundle.with_value(list, value, held));
-    Ok(InForce::compile(number, bundle, old.rules.key)?)
+    Ok(old.followed_by(number, bundle)?)
 }

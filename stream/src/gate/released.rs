@@ -36,9 +36,9 @@ impl Gate {
         for (entity, key) in
             keys.into_iter().enumerate().filter(|(_, it)| Some(it.kind) == self.release_early)
         {
-            let Worker { in_force, scratch, locks, .. } = &mut *worker;
+            let Worker { in_force, directory, scratch, locks, .. } = &mut *worker;
             let rules = &*in_force.rules;
-            self.directory.lock(&[key], &|key| new_state(rules, key), locks);
+            directory.lock(&[key], &|key| new_state(rules, key), locks);
             if let Some(state) = locks.guards.first_mut() {
                 apply::event(rules, applied, original, entity, state, scratch);
             }

@@ -8,7 +8,8 @@ use rules::time::Micros;
 use rules::typed::FeatureId;
 use rules::value::Value;
 
-use super::directory::Locks;
+use super::directory::{Directory, Locks};
+use super::passage::Inside;
 use crate::in_force::InForce;
 use crate::record::{Amend, Decided};
 
@@ -17,6 +18,10 @@ use crate::record::{Amend, Decided};
 pub struct Worker {
     /// What it decides by, until the gate says that something else is in force.
     pub(super) in_force: Arc<InForce>,
+    /// The entities whose states are laid out as that says.
+    pub(super) directory: Arc<Directory>,
+    /// Whether it is on its way to them.
+    pub(super) inside: Arc<Inside>,
     pub(super) scratch: Scratch,
     pub(super) locks: Locks,
     pub(super) message: Decided,
@@ -34,10 +39,16 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(in_force: Arc<InForce>, observe: Vec<FeatureId>) -> Self {
+    pub(super) fn new(
+        (in_force, directory): (Arc<InForce>, Arc<Directory>),
+        inside: Arc<Inside>,
+        observe: Vec<FeatureId>,
+    ) -> Self {
         Self {
             scratch: Scratch::new(&in_force.rules),
             in_force,
+            directory,
+            inside,
             locks: Locks::default(),
             message: Decided::default(),
             amend: Amend::default(),
@@ -55,7 +66,8 @@ impl Worker {
     }
 
     /// Goes over to what is in force now.
-    pub(super) fn follow(&mut self, now: Arc<InForce>) {
+    pub(super) fn follow(&mut self, (now, directory): (Arc<InForce>, Arc<Directory>)) {
+        self.directory = directory;
         let before = std::mem::replace(&mut self.in_force, now);
         let (old, new) = (&before.rules, &self.in_force.rules);
         if Arc::ptr_eq(old, new) {

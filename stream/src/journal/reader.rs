@@ -95,6 +95,16 @@ fn none(shelf: &Shelf) -> JournalError {
     JournalError::Io { action: "read", file, source: std::io::ErrorKind::NotFound.into() }
 }
 
+/// Of a journal that may not be there.
+impl Cursor for Option<Reader> {
+    fn next(&mut self) -> Result<Option<Record<'_>>, JournalError> {
+        match self {
+            Some(reader) => reader.next(),
+            None => Ok(None),
+        }
+    }
+}
+
 impl Cursor for Reader {
     fn next(&mut self) -> Result<Option<Record<'_>>, JournalError> {
         if !self.advance()? {

@@ -106,13 +106,15 @@ pub struct RatesRecord {
     pub rates: File,
 }
 
-/// Since when a feature is complete: a rule set was built from a journal that does not reach back far enough.
+/// The state of another rule set's features has been built from the journal and is kept up from here on, under the
+/// stamp's number; nothing else changes.
 #[derive(Clone, PartialEq, Message)]
 pub struct WarmRecord {
-    /// The feature's definition hash.
-    #[prost(bytes = "vec", tag = "1")]
-    pub definition: Vec<u8>,
-    /// Events from this time on are in it, microseconds UTC.
-    #[prost(sfixed64, tag = "2")]
-    pub since: i64,
+    /// The other rule set.
+    #[prost(message, required, tag = "3")]
+    pub bundle: Bundle,
+    /// Events from this time on are in its new features, microseconds UTC; none where the journal goes back to the first
+    /// event.
+    #[prost(sfixed64, optional, tag = "4")]
+    pub since: Option<i64>,
 }

@@ -95,7 +95,7 @@ fn what_comes_into_force_comes_back() {
     assert!(!record.time_zones.is_empty());
     check(&record);
     check(&RatesRecord { rates: file });
-    check(&WarmRecord { definition: vec![1; 16], since: 4 });
+    check(&WarmRecord { bundle, since: Some(4) });
 }
 
 /// An event of type `event_type` with three fields.

@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use parking_lot::{Mutex, MutexGuard};
+
 use super::error::SnapshotError;
 
 /// How many snapshots are kept: the newest, and one to fall back to.
@@ -15,6 +17,8 @@ const EXTENSION: &str = "snapshot";
 #[derive(Debug)]
 pub struct DataDir {
     snapshots: PathBuf,
+    /// Held by whoever writes a snapshot.
+    writing: Mutex<()>,
     /// Locked as long as it is open.
     _lock: File,
 }
@@ -28,7 +32,7 @@ impl DataDir {
         let snapshots = folder.join("snapshots");
         fs::create_dir_all(&snapshots).map_err(SnapshotError::io("make the folder", &snapshots))?;
         let lock = lock(folder)?;
-        Ok(Self { snapshots, _lock: lock })
+        Ok(Self { snapshots, writing: Mutex::default(), _lock: lock })
     }
 
     /// The snapshots in it, newest first.
@@ -36,6 +40,11 @@ impl DataDir {
         let mut numbers = self.numbers()?;
         numbers.reverse();
         Ok(numbers.into_iter().map(|it| self.path(it)).collect())
+    }
+
+    /// Until what it gives is dropped no snapshot comes or goes but by the caller.
+    pub(super) fn begin(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock()
     }
 
     /// Where a snapshot is written before it counts.

@@ -217,6 +217,8 @@ pub(super) struct EntityReader<'a> {
     alerting: Vec<Option<RuleId>>,
     /// Whether effects of policies are the same too.
     same_rules: bool,
+    /// If the states are built anew from the journal: its oldest record. What that and those after it wrote is left out.
+    rows_below: Option<u64>,
     /// The entity whose pieces are being put together.
     current: Option<(EntityKey, EntityState)>,
     counts: Vec<u32>,
@@ -236,6 +238,7 @@ impl<'a> EntityReader<'a> {
         (ours, theirs): (&Layout, &Layout),
         kinds: Vec<KindFit>,
         same_rules: bool,
+        rows_below: Option<u64>,
     ) -> Self {
         fn find<T>(name: &String, names: &[String], id: fn(u16) -> T) -> Option<T> {
             let at = names.iter().position(|it| it == name)?;
@@ -248,6 +251,7 @@ impl<'a> EntityReader<'a> {
             lists: theirs.lists.iter().map(|it| find(it, &ours.lists, ListId)).collect(),
             alerting: theirs.rules.iter().map(|it| find(it, &ours.rules, RuleId)).collect(),
             same_rules,
+            rows_below,
             current: None,
             counts: Vec::new(),
             stored: Vec::new(),
@@ -289,7 +293,7 @@ impl<'a> EntityReader<'a> {
         if !continues {
             self.finish();
             let mut state = EntityState::new(Some(plan));
-            state.resume(applied, last_event);
+            state.resume(applied.filter(|_| self.rows_below.is_none()), last_event);
             self.current = Some((key, state));
         }
         let kind = key.kind.index();
@@ -360,12 +364,15 @@ impl<'a> EntityReader<'a> {
         for at in 0..fit.columns_stored {
             self.stored.push(block.i64(column::MEMBERS + fit.words_stored + at)?);
         }
-        if !plan.has_history {
+        if !plan.has_history || self.rows_below.is_some_and(|below| below <= u64::from(position)) {
             return Some(());
         }
         self.values.clear();
         for at in &fit.columns {
-            self.values.push(*self.stored.get(*at)?);
+            self.values.push(match at {
+                Some(at) => *self.stored.get(*at)?,
+                None => 0,
+            });
         }
         if let Some(members) = &fit.members {
             translate(members, &self.stored_words, &mut self.members);
@@ -387,6 +394,7 @@ fn translate(members: &[Member], stored: &[u64], into: &mut Vec<u64>) {
         for (shift, member) in chunk.iter().enumerate() {
             let set = match member {
                 Member::Always => 1,
+                Member::Never => 0,
                 Member::Bit(at) => stored.get(at / 64).copied().unwrap_or(0) >> (at % 64) & 1,
             };
             word |= set << shift;

@@ -12,7 +12,7 @@ use engine::rule_set::RuleSet;
 use engine::words::hex;
 use prost::Message;
 use rules::schema::{FieldId, FieldType, KindId};
-use rules::typed::{FeatureId, ListKind};
+use rules::typed::{FeatureId, List, ListKind};
 
 /// The state that a rule set keeps.
 #[derive(Clone, PartialEq, Message)]
@@ -243,8 +243,8 @@ pub(super) struct KindFit {
     pub(super) columns_stored: usize,
     /// How many words of membership bits.
     pub(super) words_stored: usize,
-    /// By column of the plan: which of the snapshot's.
-    pub(super) columns: Vec<usize>,
+    /// By column of the plan: which of the snapshot's, if it has it.
+    pub(super) columns: Vec<Option<usize>>,
     /// By condition of the plan; none where the bits are taken as they stand.
     pub(super) members: Option<Vec<Member>>,
     /// By occurrence of the snapshot: which of the plan's, if it needs it.
@@ -258,19 +258,29 @@ pub(super) enum Member {
     Bit(usize),
     /// Every row has it: the snapshot's rule set kept no bit for what was always so.
     Always,
+    /// No row has it: nobody had asked.
+    Never,
 }
 
 impl KindFit {
     /// Finds what `ours` needs in `theirs`; none if something is not there.
     pub(super) fn new(ours: &KindLayout, plan: &KindPlan, theirs: &KindLayout) -> Option<Self> {
+        let fit = Self::part(ours, plan, theirs);
+        let complete = (0..ours.occurrences.len()).all(|at| fit.occurrences.contains(&Some(at)));
+        let never = fit.members.iter().flatten().any(|it| *it == Member::Never);
+        (complete && !never && fit.columns.iter().all(Option::is_some)).then_some(fit)
+    }
+
+    /// Finds what there is in `theirs` of what `ours` needs.
+    pub(super) fn part(ours: &KindLayout, plan: &KindPlan, theirs: &KindLayout) -> Self {
         let columns = index(theirs.columns.iter().enumerate());
         let conditions = index(named(&theirs.conditions));
         let members = plan.conditions.iter().zip(&ours.conditions).map(|(condition, names)| {
             let known = names.names.iter().find_map(|name| conditions.get(name.as_str()));
             let plain = condition.test.is_none() && condition.present.is_none();
-            known.map(|at| Member::Bit(*at)).or(plain.then_some(Member::Always))
+            known.map_or(if plain { Member::Always } else { Member::Never }, |at| Member::Bit(*at))
         });
-        let members: Vec<Member> = members.collect::<Option<_>>()?;
+        let members: Vec<Member> = members.collect();
         let same = |members: &Vec<Member>| {
             members.len() == theirs.conditions.len()
                 && members.iter().enumerate().all(|(at, it)| *it == Member::Bit(at))
@@ -281,19 +291,13 @@ impl KindFit {
             .iter()
             .map(|names| names.names.iter().find_map(|name| needed.get(name.as_str())).copied())
             .collect();
-        let complete = (0..ours.occurrences.len()).all(|at| occurrences.contains(&Some(at)));
-        complete.then_some(())?;
-        Some(Self {
+        Self {
             columns_stored: theirs.columns.len(),
             words_stored: theirs.conditions.len().div_ceil(64),
-            columns: ours
-                .columns
-                .iter()
-                .map(|name| columns.get(name.as_str()).copied())
-                .collect::<Option<_>>()?,
+            columns: ours.columns.iter().map(|name| columns.get(name.as_str()).copied()).collect(),
             members: Some(members).filter(|it| !same(it)),
             occurrences,
-        })
+        }
     }
 }
 
@@ -318,8 +322,14 @@ pub(crate) enum Misfit {
     #[error("{} is not remembered", crate::intake::listed(.0.iter().map(String::as_str)))]
     Lacking(Vec<String>),
     /// Lists are other ones, or in another order.
-    #[error("its lists are not those in force, in their order")]
+    #[error("its lists do not begin with those in force, in their order: add new ones behind them")]
     Lists,
+    /// A new list of entities would have to be filled.
+    #[error(
+        "its new list `{0}` is filled from a file, which happens before the first event only: leave `from` out, and \
+         put its entities on the list once it is there"
+    )]
+    Filled(String),
     /// It keeps less, or in another order.
     #[error("entities of `{0}` would keep less, or in another order")]
     Order(String),
@@ -342,8 +352,13 @@ pub(crate) fn same_state(old: &RuleSet, new: &RuleSet) -> Result<(), Misfit> {
     if !lacking.is_empty() {
         return Err(Misfit::Lacking(lacking));
     }
-    if before.lists != after.lists {
+    if !after.lists.starts_with(&before.lists) {
         return Err(Misfit::Lists);
+    }
+    let added = new.typed.lists.iter().skip(old.typed.lists.len());
+    let filled = |it: &&List| !matches!(it.of, ListKind::Values(_)) && it.file.is_some();
+    if let Some(list) = added.into_iter().find(filled) {
+        return Err(Misfit::Filled(list.name.clone()));
     }
     let plans = old.plan.kinds.iter().zip(&new.plan.kinds);
     let layouts = before.kinds.iter().zip(&after.kinds);
@@ -359,6 +374,11 @@ pub(crate) fn same_state(old: &RuleSet, new: &RuleSet) -> Result<(), Misfit> {
         }
     }
     Ok(())
+}
+
+/// Whether two schemas have the same kinds, event types, fields and enums under the same numbers.
+pub(crate) fn same_shape(old: &RuleSet, new: &RuleSet) -> bool {
+    Namer(old).shape() == Namer(new).shape()
 }
 
 /// Whether things stand in the same order: of two that are the same, some name is the same.

@@ -1,6 +1,7 @@
 //! The stream from outside: the gate under threads, and against the reference.
 #![cfg(test)]
 
+mod build;
 mod deadlines;
 mod locks;
 mod recover;

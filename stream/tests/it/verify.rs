@@ -95,6 +95,9 @@ struct World {
     events: u64,
     /// Where snapshots go.
     dir: DataDir,
+    /// While a rule set is on its way into force, events from this one on wait: some are decided meanwhile, and some are
+    /// left to be decided by it.
+    slow_from: AtomicU64,
     done: AtomicBool,
 }
 
@@ -114,6 +117,8 @@ struct Did {
     evicted: usize,
     snapshots: u64,
     activations: u64,
+    /// Records that new state was built from.
+    built: u64,
 }
 
 /// One thread's part.
@@ -143,6 +148,9 @@ impl Hand<'_> {
             }
             self.event(number);
             self.beside(number);
+            while self.world.slow_from.load(Ordering::Relaxed) <= number {
+                thread::sleep(Duration::from_millis(1));
+            }
         }
     }
 
@@ -281,8 +289,8 @@ fn world(folder: &Path, events: u64, release: Option<&str>) -> World {
         gate.release_early(kind);
     }
     let dir = DataDir::open(folder).unwrap();
-    let (number, done) = (AtomicU64::new(0), AtomicBool::new(false));
-    World { gate, journal, number, events, dir, done }
+    let (number, slow_from, done) = (AtomicU64::new(0), AtomicU64::new(u64::MAX), AtomicBool::new(false));
+    World { gate, journal, number, events, dir, slow_from, done }
 }
 
 /// A disk that is as slow as a disk is.
@@ -304,19 +312,43 @@ fn snapshots(world: &World) -> Did {
     did
 }
 
-/// Other thresholds after a third, and a rule more after two thirds.
+/// New features, whose state is built while decisions go on: every decision records them.
+const MORE: &str = r#"
+feature user_3h   = count(payment) by user over 3h
+feature new_shop  = first_seen(merchant) by user
+feature known_bad = count(payment) by device over 2d delay 60s where label == fraud
+feature fast      = user_3h > 4
+feature fast_here = count(payment) by merchant over 2h where fast
+feature since     = time_since(payment) by card
+feature largest   = max(payment.amount) by device over 3h
+record user_3h, new_shop, known_bad, fast_here, since, largest
+rule burst "A burst" on payment when user_3h > 9 and new_shop then score +25
+"#;
+
+/// Other thresholds after a fifth, a rule more after two, new features after three, and back after four.
 fn activations(world: &World) -> Did {
     let other = RULES.replace("user_1h > 5", "user_1h > 3");
     let more = format!("rule shop \"A busy shop\" on payment when merchant_1m > 3 then score +35\n{RULES}")
         .replacen("use schema pay\n", "", 1);
     let more = format!("use schema pay\n{more}");
+    let new = more
+        .replace("policy", &format!("{MORE}\npolicy"))
+        .replace("feature users_of    =", "feature gone_of     =");
+    let new = new.replace("users_of,", "gone_of,");
     let mut did = Did::default();
-    for (third, rules) in (1..).zip([other, more]) {
-        while world.number.load(Ordering::Relaxed) < third * world.events / 3 {
+    for (fifth, rules) in (1..).zip([&other, &more, &new, &other]) {
+        while world.number.load(Ordering::Relaxed) < fifth * world.events / 5 {
             thread::sleep(Duration::from_millis(1));
         }
-        world.gate.activate(bundle(SCHEMA, &rules)).unwrap();
+        let bundle = bundle(SCHEMA, rules);
+        let mut told = 0;
+        world.slow_from.store((2 * fifth + 1) * world.events / 10, Ordering::Relaxed);
+        let activated =
+            world.gate.activate_built(&bundle, &world.dir, &Extra::new(), &mut |it| told = it.records);
+        world.slow_from.store(u64::MAX, Ordering::Relaxed);
+        activated.unwrap();
         did.activations += 1;
+        did.built += told;
     }
     did
 }
@@ -345,10 +377,10 @@ fn play(world: &World, threads: usize) -> Vec<Did> {
             .collect();
         hands.push(scope.spawn(|| snapshots(world)));
         hands.push(scope.spawn(|| activations(world)));
-        let did = hands.into_iter().map(|it| it.join().unwrap()).collect();
+        let did: Vec<_> = hands.into_iter().map(|it| it.join()).collect();
         world.done.store(true, Ordering::Release);
         disk.join().unwrap();
-        did
+        did.into_iter().map(Result::unwrap).collect()
     })
 }
 
@@ -378,6 +410,7 @@ fn sixteen_threads_decide_as_one_does() {
         ("evicted", sum(|it| it.evicted as u64)),
         ("snapshots", sum(|it| it.snapshots)),
         ("activations", sum(|it| it.activations)),
+        ("records built from", sum(|it| it.built)),
     ];
     let took = start.elapsed();
     let start = Instant::now();
@@ -398,7 +431,7 @@ fn a_lock_released_early_makes_differences() {
             let folder = tempfile::tempdir().unwrap();
             let world = world(folder.path(), events(20_000) / 10, Some(kind));
             play(&world, 16);
-            let report = stream::fold::verify(&mut *world.journal.cursor(0).unwrap(), key()).unwrap();
+            let report = stream::fold::verify(&|| world.journal.cursor(0), key()).unwrap();
             if let Some(first) = report.differences.first() {
                 println!("without the lock of `{kind}`: {} differ, the first: {first}", report.different);
             }

@@ -116,7 +116,7 @@ pub(super) const ALL: &[&str] = &[
 pub(super) fn constructs(rules: &RuleSet) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for feature in &rules.features {
-        add(&mut found, "captured", feature.captured);
+        add(&mut found, "captured", feature.captured != Captured::No);
         add(&mut found, "nameless", feature.name.contains('.'));
         match &feature.definition {
             Definition::Expr(it) => of_expr(it, &mut found),

@@ -276,7 +276,8 @@ pub(super) fn rule_set(choices: &mut Choices) -> RuleSet {
             optional: true,
             domain: vec![EventTypeId(0), EventTypeId(1)],
             definition,
-            captured: true,
+            captured: Captured::Own,
+            own: true,
             hash: [0; 16],
             span: Span::default(),
         });

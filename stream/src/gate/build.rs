@@ -1,0 +1,227 @@
+//! State for another rule set, built from the journal while decisions go on.
+//!
+//! ```text
+//! snapshot of what is remembered → read with room for the new features → the journal's records, oldest first
+//!   → caught up → (passage closed: the last few records, a record that says so, the new states in the place of the old)
+//!   → snapshot on the disk → the rule set comes into force by one record, as one that needs no new state
+//! ```
+//!
+//! The state is built for the rule set in force, with the features of the other kept up beside its own: so nothing but
+//! the layout of states changes when it takes over, and what comes after is an ordinary activation.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rules::time::Micros;
+
+use super::{Gate, NotAtOnce, Poisoned, State};
+use crate::bundle::{Bundle, BundleError};
+use crate::fold::{FoldError, Folder};
+use crate::in_force::InForce;
+use crate::journal::{Cursor, JournalError, RecordKind};
+use crate::record::{Stamp, WarmRecord};
+use crate::snapshot::layout::{Misfit, same_shape, same_state};
+use crate::snapshot::{self, DataDir, Extra, SnapshotError};
+
+/// How far a build is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Built {
+    /// Records of the journal that are in the new state.
+    pub records: u64,
+    /// Records that the journal holds.
+    pub of: u64,
+}
+
+/// Why a rule set could not be put in force.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// It cannot be put in force, built or not.
+    #[error(transparent)]
+    NotAtOnce(#[from] NotAtOnce),
+    /// Its texts have errors.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// Its new features read a schema that is not in force yet.
+    #[error(
+        "its schema is not the one in force, and its features need state that must be built: put the new schema in force \
+         with the rules as they are, then the new rules"
+    )]
+    Schema,
+    /// Another is on its way.
+    #[error("another rule set is being built: wait until it is in force")]
+    Busy,
+    /// What was in force changed so much meanwhile that the new state does not fit.
+    #[error("another rule set came into force meanwhile: send it again")]
+    Overtaken,
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A record cannot be applied.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+    /// The state cannot be written or read.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The journal can write no more.
+    #[error(transparent)]
+    Poisoned(#[from] Poisoned),
+    /// There is no journal to build from.
+    #[error("there is no journal to build state from")]
+    NoJournal,
+}
+
+/// Records that are applied between two rests.
+const STRIDE: u64 = 256;
+/// How often it is looked whether the last records are on the disk.
+const LOOK_AGAIN: Duration = Duration::from_micros(50);
+
+impl Gate {
+    /// Puts another rule set in force: at once if all state that it needs is there; otherwise what is new is built from the
+    /// journal first, while decisions go on. `extra` is kept in the snapshots that this writes, and `tell` hears how far it
+    /// is.
+    ///
+    /// # Errors
+    /// If it cannot take over here; then what was in force still is.
+    pub fn activate_built(
+        &self,
+        bundle: &Arc<Bundle>,
+        dir: &DataDir,
+        extra: &Extra,
+        tell: &mut dyn FnMut(Built),
+    ) -> Result<Arc<InForce>, BuildError> {
+        match self.activate(Arc::clone(bundle)) {
+            Err(NotAtOnce::NeedsBuild { .. }) => {}
+            at_once => return Ok(at_once?),
+        }
+        self.build(bundle, dir, extra, tell)?;
+        // Its record may come only when a crash behind it finds the state.
+        snapshot::write(dir, self, extra)?;
+        Ok(self.activate(Arc::clone(bundle))?)
+    }
+
+    /// Builds the state of a rule set's features from the journal, and keeps it up from then on.
+    fn build(
+        &self,
+        bundle: &Bundle,
+        dir: &DataDir,
+        extra: &Extra,
+        tell: &mut dyn FnMut(Built),
+    ) -> Result<(), BuildError> {
+        let _one = self.building.try_lock().ok_or(BuildError::Busy)?;
+        let wide = widened(&self.current.get(), bundle)?;
+        let then = wide.followed_by(wide.number + 1, Arc::new(bundle.clone()))?;
+        if !same_shape(&wide.rules, &then.rules) {
+            return Err(BuildError::Schema);
+        }
+        same_state(&wide.rules, &then.rules).map_err(not_even_then)?;
+        let oldest = oldest(&mut *self.journal.cursor(0)?)?.ok_or(BuildError::NoJournal)?;
+        snapshot::write(dir, self, extra)?;
+        let held = snapshot::read_to_build(dir, self.key, &wide.kept, oldest.offset)?;
+        let held = held.ok_or(BuildError::NoJournal)?.held;
+        let in_force = snapshot::in_force_of_all(dir, self.key, &wide.kept)?;
+        let folder = Folder::building(self.key, in_force, &wide.kept, held.state, u64::MAX);
+        let mut build = Build {
+            folder,
+            records: self.journal.cursor(oldest.offset)?,
+            next: oldest.offset,
+            took: Duration::ZERO,
+        };
+        // It rests as long as it works: at most half of one processor is taken from decisions.
+        while build.stride(STRIDE)? {
+            thread::sleep(build.took);
+            let (records, of) = (build.next - oldest.offset, self.journal.next() - oldest.offset);
+            tell(Built { records, of });
+        }
+        self.take_over(build, bundle, oldest.since())
+    }
+
+    /// Puts the built states in the place of those that are in use, at one moment for all.
+    fn take_over(&self, mut build: Build, bundle: &Bundle, since: Option<Micros>) -> Result<(), BuildError> {
+        let change = self.current.begin();
+        let old = self.current.get();
+        let wide = InForce { number: old.number + 1, ..widened(&old, bundle)? };
+        let built_for = build.folder.newest().ok_or(BuildError::Overtaken)?;
+        same_state(&built_for.rules, &wide.rules).map_err(|_| BuildError::Overtaken)?;
+        let closed = self.passage.close();
+        // INVARIANT (take over): nobody appends now. What changes entities goes through the passage, and what changes what
+        // is in force waits for this change.
+        let end = self.journal.next();
+        while build.next < end {
+            if !build.stride(end - build.next)? {
+                if self.progress.borrow().poisoned {
+                    return Err(Poisoned.into());
+                }
+                thread::sleep(LOOK_AGAIN);
+            }
+        }
+        let message = WarmRecord { bundle: bundle.clone(), since };
+        self.append_change(RecordKind::Warm, wide.number, &message, &[]);
+        let State { directory, .. } = build.folder.into_state();
+        let before = self.current.directory();
+        change.put(wide, Some(directory), self.now());
+        drop(closed);
+        // Workers let go of it one by one; what it holds is freed here and not by the last of them.
+        before.clear();
+        Ok(())
+    }
+}
+
+/// A rule set that even with the state built does not fit.
+fn not_even_then(misfit: Misfit) -> BuildError {
+    NotAtOnce::OtherState(super::OtherState(misfit)).into()
+}
+
+/// What is in force, keeping up the features of a bundle too.
+fn widened(old: &InForce, bundle: &Bundle) -> Result<InForce, BuildError> {
+    let own = old.bundle.clone().ok_or(BuildError::NoJournal)?;
+    Ok(InForce::keeping(old.number, own, old.rules.key, &old.kept.and(bundle)?)?)
+}
+
+/// The oldest record of a journal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Oldest {
+    pub(crate) offset: u64,
+    clock: Option<Micros>,
+}
+
+impl Oldest {
+    /// Events from this time on are in the journal; none if all are.
+    fn since(&self) -> Option<Micros> {
+        self.clock.filter(|_| self.offset != 0)
+    }
+}
+
+/// The oldest record that is kept.
+pub(crate) fn oldest(records: &mut dyn Cursor) -> Result<Option<Oldest>, JournalError> {
+    let oldest = records.next()?;
+    Ok(oldest
+        .map(|it| Oldest { offset: it.offset, clock: Stamp::split(it.body).map(|(stamp, _)| stamp.clock) }))
+}
+
+/// States that are being built.
+struct Build {
+    folder: Folder,
+    records: Box<dyn Cursor>,
+    /// The offset of the next record to apply.
+    next: u64,
+    /// How long the last stride took.
+    took: Duration,
+}
+
+impl Build {
+    /// Applies a few records; gives whether there were any.
+    fn stride(&mut self, most: u64) -> Result<bool, BuildError> {
+        let began = Instant::now();
+        let first = self.next;
+        while self.next - first < most
+            && let Some(record) = self.records.next()?
+        {
+            self.folder.apply(&record)?;
+            self.next = record.offset + 1;
+        }
+        self.took = began.elapsed();
+        Ok(first < self.next)
+    }
+}

@@ -1,0 +1,178 @@
+//! A rule set that needs state which nobody has kept: built from the journal, it is as if it had been kept from the
+//! beginning; and a crash finds it.
+
+use std::fs::OpenOptions;
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use engine::entity::HashKey;
+use engine::event::{Amendment, Change};
+use rules::past::Label;
+use rules::reference::generate::Choices;
+use rules::time::{MINUTE, SECOND};
+use stream::bundle::Bundle;
+use stream::gate::{Admission, BuildError, Deadline, Gate, NotAtOnce, Worker};
+use stream::journal::Memory;
+use stream::recover::recover;
+use stream::snapshot::{DataDir, Extra};
+
+use crate::support::{bundle, check_same, check_verified, event, folded};
+
+const SCHEMA: &str = r#"
+schema pay 1
+zone "UTC"
+currency EUR
+entity user
+entity device shared
+event payment
+  user: user
+  device: device
+  amount: money
+"#;
+const OLD: &str = "use schema pay\nlist watched : user\nfeature n = count(payment) by user over 1h\nrecord n\n\
+    rule many \"Many\" on payment when n > 3 then challenge, add user to watched for 1h\n";
+const NEW: &str = "use schema pay\nlist watched : user\nfeature n = count(payment) by user over 1h\n\
+    feature wide = sum(payment.amount) by device over 3h\n\
+    feature known = first_seen(device) by user\n\
+    feature often = n > 2\n\
+    feature bad = ratio(payment where label == fraud) by device over 1d delay 1s\n\
+    feature odd = count(payment) by device over 6h where often\n\
+    record n, wide, known, bad, odd\n\
+    rule many \"Many\" on payment when n > 4 or odd > 9 then challenge\n";
+
+fn key() -> HashKey {
+    HashKey::new([5; 16])
+}
+
+/// A gate with a folder for its snapshots.
+struct World {
+    gate: Gate,
+    journal: Memory,
+    dir: DataDir,
+    worker: Worker,
+    dice: Choices,
+    number: i64,
+}
+
+impl World {
+    fn new(folder: &Path, rules: &str) -> Self {
+        let journal = Memory::default();
+        let bundle = bundle(SCHEMA, rules);
+        let gate = Gate::begin(bundle, key(), Box::new(journal.clone()), Admission::default()).unwrap();
+        let worker = gate.worker(Vec::new());
+        let dir = DataDir::open(folder).unwrap();
+        Self { gate, journal, dir, worker, dice: Choices::from_seed(7), number: 0 }
+    }
+
+    /// Payments of few users with few devices, some of which turn out to be fraud.
+    fn pay(&mut self, count: i64) {
+        let schema = self.gate.rules();
+        for _ in 0..count {
+            self.number += 1;
+            let (user, device) = (self.dice.below(20), self.dice.below(8));
+            let fields = format!("user=u{user} device=d{device} amount={}", 100 + self.dice.below(900));
+            let (id, time) = (format!("p{}", self.number), self.number * 20 * SECOND);
+            let payment = event(&schema.typed.schema, "payment", &id, time, &fields);
+            self.gate.submit(&payment, Deadline::Never, &mut self.worker).unwrap();
+            if self.dice.below(10) == 0 {
+                let change = Change::Label(Label::Fraud, None);
+                let id = format!("a{}", self.number);
+                let amendment = Amendment { id, event_id: payment.id, time, time_given: true, change };
+                self.gate.amend(&amendment, None, &mut self.worker).unwrap();
+            }
+        }
+    }
+
+    /// Puts rules in force; gives how many records new state was built from.
+    fn activate(&self, bundle: &Arc<Bundle>) -> Result<u64, BuildError> {
+        let mut built = 0;
+        self.gate.activate_built(bundle, &self.dir, &Extra::new(), &mut |it| built = it.records)?;
+        Ok(built)
+    }
+
+    fn snapshots(&self, folder: &Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder.join("snapshots")).unwrap();
+        let mut all: Vec<_> = entries.map(|it| it.unwrap().path()).collect();
+        all.sort();
+        all
+    }
+}
+
+#[test]
+fn built_state_is_as_if_it_had_always_been_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path(), OLD);
+    world.pay(2_000);
+    let at_once = world.activate(&bundle(SCHEMA, &OLD.replace("n > 3", "n > 2"))).unwrap();
+    assert_eq!(at_once, 0, "thresholds need no new state");
+    world.pay(100);
+    let records = world.journal.len() as u64;
+    assert_eq!(world.activate(&bundle(SCHEMA, NEW)).unwrap(), records);
+    world.pay(1_000);
+    check_same(&world.gate, &folded(&world.journal, key()));
+    assert_eq!(world.activate(&bundle(SCHEMA, OLD)).unwrap(), 0, "back is at once");
+    world.pay(500);
+    assert_eq!(world.activate(&bundle(SCHEMA, NEW)).unwrap(), 0, "and forth again");
+    world.pay(500);
+    check_same(&world.gate, &folded(&world.journal, key()));
+    let report = check_verified(&world.journal, key());
+    assert!(report.derived >= 4_100, "{report:?}");
+}
+
+/// Whichever snapshot a crash leaves: that behind the swap, or only one that never heard of the new features.
+#[test]
+fn a_crash_right_behind_the_swap_finds_the_state() {
+    for damaged in [0, 1] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut world = World::new(folder.path(), OLD);
+        world.pay(1_500);
+        world.activate(&bundle(SCHEMA, NEW)).unwrap();
+        world.pay(30);
+        let expected = folded(&world.journal, key());
+        for newest in world.snapshots(folder.path()).iter().rev().take(damaged) {
+            let mut file = OpenOptions::new().write(true).open(newest).unwrap();
+            file.seek(SeekFrom::Start(2_000)).unwrap();
+            file.write_all(b"damaged").unwrap();
+        }
+        let World { gate, journal, dir, .. } = world;
+        drop(gate);
+        let admission = Admission::default();
+        let recovered = recover(&dir, key(), Box::new(journal.clone()), admission).unwrap().unwrap();
+        let said = recovered.notes.join("\n");
+        assert_eq!(said.contains("state was built from"), damaged == 1, "{said}");
+        check_same(&recovered.gate, &expected);
+        let worker = recovered.gate.worker(Vec::new());
+        let mut world =
+            World { gate: recovered.gate, journal, dir, worker, dice: Choices::from_seed(8), number: 9_000 };
+        world.pay(300);
+        check_verified(&world.journal, key());
+    }
+}
+
+#[test]
+fn what_cannot_take_over_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path(), OLD);
+    world.pay(100);
+    let wide = SCHEMA.replace("amount: money", "amount: money\n  shop: text(8)?");
+    let refused = |bundle: Arc<Bundle>, part: &str| {
+        let error = world.activate(&bundle).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+        assert_eq!(world.gate.in_force().number, 0);
+    };
+    refused(bundle(&wide, NEW), "put the new schema in force with the rules as they are");
+    refused(
+        bundle(SCHEMA, &NEW.replace("list watched : user\n", "")),
+        "its lists do not begin with those in force",
+    );
+    refused(bundle(SCHEMA, "use schema pay\nrule"), "the rules have errors");
+    let at_once = world.gate.activate(bundle(SCHEMA, NEW)).unwrap_err();
+    assert!(matches!(at_once, NotAtOnce::NeedsBuild { ref features } if features.len() == 4), "{at_once}");
+    // In two steps it is no matter.
+    world.activate(&bundle(&wide, OLD)).unwrap();
+    world.activate(&bundle(&wide, NEW)).unwrap();
+    world.pay(100);
+    assert!(world.gate.clock().unwrap() > MINUTE);
+    check_verified(&world.journal, key());
+}
