@@ -1,10 +1,11 @@
 //! `weir bench`: how fast this machine decides.
 //!
 //! Everything is decided through the gate, over a journal that keeps nothing, from events that lie in memory: reading
-//! and parsing are no part of what is measured.
+//! and parsing are no part of what is measured. Only [`http`] measures the server as a whole, with its disk.
 
 mod file;
 mod flat;
+mod http;
 mod memory;
 mod timing;
 mod workload;
@@ -24,6 +25,7 @@ enum What {
     File(file::Options),
     /// Measure what an event costs one merchant with few and with many events in its window
     Flat(flat::Options),
+    Http(http::Options),
 }
 
 /// Runs the bench and prints what it measured.
@@ -32,5 +34,6 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         None => workload::run(&options.workload),
         Some(What::File(options)) => file::run(options),
         Some(What::Flat(options)) => flat::run(options),
+        Some(What::Http(options)) => http::run(options),
     }
 }

@@ -3,6 +3,7 @@
 
 mod arrows;
 mod bench;
+mod bench_http;
 mod demo;
 mod handbook;
 mod journal;

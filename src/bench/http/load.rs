@@ -1,0 +1,338 @@
+//! The client, the same for whoever answers: connections that are kept, one request at a time on each.
+//!
+//! In a closed loop each connection asks again when it has its answer. In an open loop payments come when they come,
+//! and what a payment waits for a free connection is part of its time: a server that stalls is not spared those that
+//! would have come meanwhile.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::payments::Payments;
+
+/// Payments of one batch of the warm-up.
+const BATCH: u64 = 1_000;
+/// How many answers a second of a closed loop are made ready for.
+const CLOSED_RATE_MAX: u32 = 50_000;
+
+/// Where requests go, and with which headers.
+#[derive(Clone)]
+pub(super) struct Target {
+    address: SocketAddr,
+    headers: HeaderMap,
+}
+
+impl Target {
+    pub(super) fn new(address: SocketAddr, key: &str) -> anyhow::Result<Self> {
+        let headers = [
+            (HOST, HeaderValue::try_from(address.to_string())?),
+            (AUTHORIZATION, HeaderValue::try_from(format!("Bearer {key}"))?),
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            // Every answer is the decision itself, never a fallback.
+            (HeaderName::from_static("weir-deadline"), HeaderValue::from_static("none")),
+        ];
+        Ok(Self { address, headers: headers.into_iter().collect() })
+    }
+}
+
+/// When the next payment is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Loop {
+    /// When the one before is answered.
+    Closed,
+    /// At its time.
+    Open { per_second: u32 },
+}
+
+impl Loop {
+    /// How many payments a run may take, to be made beforehand.
+    pub(super) fn payments(self, time: Duration) -> usize {
+        let per_second = match self {
+            Self::Closed => CLOSED_RATE_MAX,
+            Self::Open { per_second } => per_second,
+        };
+        payments_in(time, per_second) as usize
+    }
+}
+
+impl fmt::Display for Loop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Closed => "closed",
+            Self::Open { .. } => "open",
+        })
+    }
+}
+
+fn payments_in(time: Duration, per_second: u32) -> u32 {
+    u32::try_from(time.as_micros() * u128::from(per_second) / 1_000_000).unwrap_or(u32::MAX)
+}
+
+/// What came of the payments of a row.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// What each answer took: in an open loop from when its payment was due.
+    pub(super) took: Vec<Duration>,
+    /// Answers that were none.
+    pub(super) refused: u64,
+    /// From the first payment to the last answer.
+    pub(super) elapsed: Duration,
+}
+
+impl Seen {
+    pub(super) fn answered(&self) -> u64 {
+        self.took.len() as u64
+    }
+
+    /// What was seen at another time.
+    pub(super) fn add(&mut self, other: Self) {
+        self.join(other.took, other.refused);
+        self.elapsed += other.elapsed;
+    }
+
+    fn join(&mut self, took: Vec<Duration>, refused: u64) {
+        self.took.extend(took);
+        self.refused += refused;
+    }
+
+    fn note(&mut self, status: StatusCode, took: Duration) {
+        if status == StatusCode::OK { self.took.push(took) } else { self.refused += 1 }
+    }
+}
+
+/// One connection.
+struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    headers: HeaderMap,
+    decisions: Uri,
+}
+
+impl Connection {
+    async fn open(target: &Target) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(target.address).await.context("the server cannot be reached")?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        // It ends with its sender; what broke it is what the request says.
+        tokio::spawn(connection);
+        Ok(Self { sender, headers: target.headers.clone(), decisions: Uri::from_static("/v1/decisions") })
+    }
+
+    async fn post(&mut self, to: Uri, body: Bytes) -> anyhow::Result<Response<Incoming>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = to;
+        request.headers_mut().clone_from(&self.headers);
+        // It may not have noticed yet that the answer before was read to its end.
+        self.sender.ready().await?;
+        Ok(self.sender.send_request(request).await?)
+    }
+
+    /// Asks for a decision; the answer has come as a whole.
+    async fn decide(&mut self, payment: Bytes) -> anyhow::Result<StatusCode> {
+        let answer = self.post(self.decisions.clone(), payment).await?;
+        let (head, mut body) = answer.into_parts();
+        while let Some(frame) = body.frame().await {
+            frame?;
+        }
+        Ok(head.status)
+    }
+}
+
+/// Lets a server decide so many payments, in their order; gives how many it decided.
+pub(super) async fn warm_up(target: &Target, payments: &Payments, count: u64) -> anyhow::Result<u64> {
+    #[derive(serde::Deserialize)]
+    struct Batch {
+        results: Vec<Decided>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Decided {
+        status: u16,
+    }
+    let mut connection = Connection::open(target).await?;
+    let mut decided = 0;
+    let mut left = count;
+    while 0 < left {
+        let size = left.min(BATCH);
+        left -= size;
+        let batch = payments.batch(size as usize);
+        let answer = connection.post(Uri::from_static("/v1/decisions/batch"), batch).await?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await?.to_bytes();
+        ensure!(status == StatusCode::OK, "the warm-up is refused: {}", String::from_utf8_lossy(&body));
+        let Batch { results } = serde_json::from_slice(&body)?;
+        decided += results.iter().filter(|it| it.status == 200).count() as u64;
+    }
+    Ok(decided)
+}
+
+/// Sends payments over so many connections for so long.
+pub(super) async fn run(
+    target: &Target,
+    payments: &Arc<Payments>,
+    way: Loop,
+    connections: u16,
+    time: Duration,
+) -> anyhow::Result<Seen> {
+    let mut open = Vec::new();
+    for _ in 0..connections {
+        open.push(Connection::open(target).await?);
+    }
+    let mut tasks = JoinSet::new();
+    let start = Instant::now();
+    let schedule = match way {
+        Loop::Closed => None,
+        Loop::Open { per_second } => Some(Arc::new(Schedule::new(start, time, per_second))),
+    };
+    for connection in open {
+        let payments = Arc::clone(payments);
+        match &schedule {
+            None => tasks.spawn(closed(connection, payments, start + time)),
+            Some(schedule) => tasks.spawn(scheduled(connection, payments, Arc::clone(schedule))),
+        };
+    }
+    if let Some(schedule) = schedule {
+        tokio::task::spawn_blocking(move || schedule.pass(connections)).await?;
+    }
+    let mut all = Seen::default();
+    while let Some(seen) = tasks.join_next().await {
+        let Seen { took, refused, .. } = seen.context("a connection broke off")??;
+        all.join(took, refused);
+    }
+    all.elapsed = start.elapsed();
+    Ok(all)
+}
+
+async fn closed(mut connection: Connection, payments: Arc<Payments>, end: Instant) -> anyhow::Result<Seen> {
+    let mut seen = Seen::default();
+    loop {
+        let payment = payments.next();
+        let start = Instant::now();
+        if end <= start {
+            return Ok(seen);
+        }
+        let status = connection.decide(payment).await?;
+        seen.note(status, start.elapsed());
+    }
+}
+
+async fn scheduled(
+    mut connection: Connection,
+    payments: Arc<Payments>,
+    schedule: Arc<Schedule>,
+) -> anyhow::Result<Seen> {
+    let mut seen = Seen::default();
+    while let Some(due) = schedule.next().await {
+        let status = connection.decide(payments.next()).await?;
+        seen.note(status, due.elapsed());
+    }
+    Ok(seen)
+}
+
+/// When payments are due, at equal distances.
+struct Schedule {
+    start: Instant,
+    every: Duration,
+    payments: u32,
+    /// A permit for each payment that is due and not taken.
+    due: Semaphore,
+    taken: AtomicU32,
+}
+
+impl Schedule {
+    fn new(start: Instant, time: Duration, per_second: u32) -> Self {
+        let every = Duration::from_secs(1) / per_second.max(1);
+        let payments = payments_in(time, per_second);
+        Self { start, every, payments, due: Semaphore::new(0), taken: AtomicU32::new(0) }
+    }
+
+    /// Lets time pass, on a thread of its own: the runtime's timers are only good to the millisecond. At the end all
+    /// connections are let through once more, to see that it is the end.
+    fn pass(&self, connections: u16) {
+        for number in 0..self.payments {
+            thread::sleep((self.start + self.every * number).saturating_duration_since(Instant::now()));
+            self.due.add_permits(1);
+        }
+        self.due.add_permits(connections.into());
+    }
+
+    /// When the next payment was due, once it is; none behind the last.
+    async fn next(&self) -> Option<Instant> {
+        // The semaphore is never closed.
+        self.due.acquire().await.ok()?.forget();
+        let number = self.taken.fetch_add(1, Ordering::Relaxed);
+        (number < self.payments).then(|| self.start + self.every * number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::post;
+    use floor::Population;
+
+    use super::*;
+
+    /// A server that takes its time for the first request, on a single connection.
+    async fn stalling(stall: Duration, way: Loop, time: Duration) -> Seen {
+        let first = Arc::new(AtomicU32::new(0));
+        let answer = move || {
+            let first = Arc::clone(&first);
+            async move {
+                if first.fetch_add(1, Ordering::Relaxed) == 0 {
+                    tokio::time::sleep(stall).await;
+                }
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = Target::new(listener.local_addr().unwrap(), "k").unwrap();
+        let router = Router::new().route("/v1/decisions", post(answer));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let payments = Arc::new(Payments::new(Population { users: 100, merchants: 1 }).unwrap());
+        run(&target, &payments, way, 1, time).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_open_loop_counts_what_a_stall_keeps_waiting() {
+        let (stall, every) = (Duration::from_millis(100), Duration::from_millis(10));
+        let way = Loop::Open { per_second: 100 };
+        let seen = stalling(stall, way, Duration::from_millis(200)).await;
+        assert_eq!((seen.answered(), seen.refused), (20, 0), "all that were due, however late");
+        for (number, took) in (0..10).zip(&seen.took) {
+            let waited = stall - every * number;
+            assert!(waited <= *took, "payment {number} took {took:?}, and waited {waited:?} at least");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_loop_counts_a_stall_once() {
+        let stall = Duration::from_millis(100);
+        let seen = stalling(stall, Loop::Closed, stall / 2).await;
+        assert_eq!(seen.answered(), 1);
+        assert!(stall <= seen.took[0] && stall <= seen.elapsed);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_answer_is_not_counted_as_one() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = Target::new(listener.local_addr().unwrap(), "k").unwrap();
+        tokio::spawn(async move { axum::serve(listener, Router::new()).await });
+        let payments = Arc::new(Payments::new(Population { users: 100, merchants: 1 }).unwrap());
+        let way = Loop::Open { per_second: 1_000 };
+        let seen = run(&target, &payments, way, 4, Duration::from_millis(10)).await.unwrap();
+        assert_eq!((seen.answered(), seen.refused), (0, 10));
+    }
+}
