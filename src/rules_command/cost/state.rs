@@ -3,7 +3,7 @@
 use engine::plan::{Column, ColumnSource, FeaturePlan, KindPlan, OccurrenceShape};
 use engine::rule_set::RuleSet;
 use rules::schema::{EventTypeId, FieldId, KindId};
-use rules::typed::{Aggregate, Definition, ExprKind, Feature, FeatureId, Mode};
+use rules::typed::{Aggregate, Captured, Definition, ExprKind, Feature, FeatureId, Mode};
 use serde::Serialize;
 
 use crate::rules_command::value::{duration, span};
@@ -186,7 +186,7 @@ fn feature(rules: &RuleSet, id: FeatureId, feature: &Feature) -> FeatureCost {
         over: aggregate.and_then(|it| it.over).map(duration),
         delay: aggregate.and_then(|it| it.delay).map(duration),
         kept: kept.map(span).unwrap_or_default(),
-        captured: feature.captured,
+        captured: feature.captured != Captured::No,
     }
 }
 
