@@ -89,6 +89,8 @@ pub(super) struct Seen {
     pub(super) took: Vec<Duration>,
     /// Answers that were none.
     pub(super) refused: u64,
+    /// What the first of them said.
+    pub(super) refusal: Option<String>,
     /// From the first payment to the last answer.
     pub(super) elapsed: Duration,
 }
@@ -100,17 +102,26 @@ impl Seen {
 
     /// What was seen at another time.
     pub(super) fn add(&mut self, other: Self) {
-        self.join(other.took, other.refused);
-        self.elapsed += other.elapsed;
+        let elapsed = self.elapsed + other.elapsed;
+        self.join(other);
+        self.elapsed = elapsed;
     }
 
-    fn join(&mut self, took: Vec<Duration>, refused: u64) {
-        self.took.extend(took);
-        self.refused += refused;
+    /// What was seen at the same time over another connection.
+    fn join(&mut self, other: Self) {
+        self.took.extend(other.took);
+        self.refused += other.refused;
+        self.refusal = self.refusal.take().or(other.refusal);
     }
 
-    fn note(&mut self, status: StatusCode, took: Duration) {
-        if status == StatusCode::OK { self.took.push(took) } else { self.refused += 1 }
+    fn note(&mut self, answer: Result<(), String>, took: Duration) {
+        match answer {
+            Ok(()) => self.took.push(took),
+            Err(refusal) => {
+                self.refused += 1;
+                self.refusal.get_or_insert(refusal);
+            }
+        }
     }
 }
 
@@ -141,14 +152,18 @@ impl Connection {
         Ok(self.sender.send_request(request).await?)
     }
 
-    /// Asks for a decision; the answer has come as a whole.
-    async fn decide(&mut self, payment: Bytes) -> anyhow::Result<StatusCode> {
+    /// Asks for a decision; gives what was said instead of one. The answer has come as a whole.
+    async fn decide(&mut self, payment: Bytes) -> anyhow::Result<Result<(), String>> {
         let answer = self.post(self.decisions.clone(), payment).await?;
         let (head, mut body) = answer.into_parts();
+        if head.status != StatusCode::OK {
+            let said = body.collect().await?.to_bytes();
+            return Ok(Err(format!("{}: {}", head.status, String::from_utf8_lossy(&said))));
+        }
         while let Some(frame) = body.frame().await {
             frame?;
         }
-        Ok(head.status)
+        Ok(Ok(()))
     }
 }
 
@@ -209,8 +224,7 @@ pub(super) async fn run(
     }
     let mut all = Seen::default();
     while let Some(seen) = tasks.join_next().await {
-        let Seen { took, refused, .. } = seen.context("a connection broke off")??;
-        all.join(took, refused);
+        all.join(seen.context("a connection broke off")??);
     }
     all.elapsed = start.elapsed();
     Ok(all)
@@ -224,8 +238,8 @@ async fn closed(mut connection: Connection, payments: Arc<Payments>, end: Instan
         if end <= start {
             return Ok(seen);
         }
-        let status = connection.decide(payment).await?;
-        seen.note(status, start.elapsed());
+        let answer = connection.decide(payment).await?;
+        seen.note(answer, start.elapsed());
     }
 }
 
@@ -236,8 +250,8 @@ async fn scheduled(
 ) -> anyhow::Result<Seen> {
     let mut seen = Seen::default();
     while let Some(due) = schedule.next().await {
-        let status = connection.decide(payments.next()).await?;
-        seen.note(status, due.elapsed());
+        let answer = connection.decide(payments.next()).await?;
+        seen.note(answer, due.elapsed());
     }
     Ok(seen)
 }
@@ -334,5 +348,6 @@ mod tests {
         let way = Loop::Open { per_second: 1_000 };
         let seen = run(&target, &payments, way, 4, Duration::from_millis(10)).await.unwrap();
         assert_eq!((seen.answered(), seen.refused), (0, 10));
+        assert_eq!(seen.refusal.as_deref(), Some("404 Not Found: "));
     }
 }

@@ -197,6 +197,11 @@ impl fmt::Display for Report {
         for Bound { holds, words } in self.bounds() {
             writeln!(f, "{} {words}", if holds { "holds " } else { "missed" })?;
         }
+        for (row, seen) in &self.rows {
+            if let Some(refusal) = &seen.refusal {
+                writeln!(f, "refused, {row}, first with {refusal}")?;
+            }
+        }
         Ok(())
     }
 }
@@ -226,8 +231,8 @@ mod tests {
     fn seen(per_second: usize, ms: u64) -> Seen {
         Seen {
             took: vec![Duration::from_millis(ms); per_second],
-            refused: 0,
             elapsed: Duration::from_secs(1),
+            ..Seen::default()
         }
     }
 
