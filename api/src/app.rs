@@ -12,7 +12,7 @@ use crate::limits::{BODY_TIME_MAX, HEADER_TIME_MAX};
 use crate::metrics::Metrics;
 use crate::risk::door::Door;
 use crate::risk::follow::Told;
-use crate::risk::rules::{Jobs, Trial};
+use crate::risk::rules::{Activation, Jobs, Trial};
 use crate::server::Traffic;
 
 /// What all routes share.
@@ -34,6 +34,8 @@ pub struct App {
     pub jobs: Jobs,
     /// Runs the tests of a rule set.
     pub trial: Arc<dyn Trial>,
+    /// Puts rule sets in force.
+    pub activation: Arc<dyn Activation>,
     /// The OpenAPI document.
     pub document: Document,
     /// How far behind the engine clock an event's time may lie.

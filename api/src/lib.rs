@@ -39,7 +39,7 @@ use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
 use crate::risk::door::Door;
 use crate::risk::follow::{self, Told};
-use crate::risk::rules::{Jobs, Trial};
+use crate::risk::rules::{Activation, Jobs, Trial};
 use crate::server::Traffic;
 
 /// A server that is ready to serve.
@@ -58,6 +58,8 @@ pub struct Parts {
     pub desk: Desk,
     /// Runs the tests of a rule set.
     pub trial: Arc<dyn Trial>,
+    /// Puts rule sets in force.
+    pub activation: Arc<dyn Activation>,
     /// How far behind the engine clock an event's time may lie.
     pub past_max: Duration,
     /// How long a client is waited for.
@@ -81,7 +83,7 @@ impl Server {
     /// # Errors
     /// If the keys cannot be read.
     pub async fn new(parts: Parts) -> Result<Self, NoServer> {
-        let Parts { gate, desk, trial, past_max, patience } = parts;
+        let Parts { gate, desk, trial, activation, past_max, patience } = parts;
         let keys = Arc::new(Keys::read(desk.clone()).await?);
         let metrics = Arc::new(Metrics::new()?);
         let (router, document) = routes().split_for_parts();
@@ -95,6 +97,7 @@ impl Server {
             told: Told::default(),
             jobs: Jobs::default(),
             trial,
+            activation,
             document: Document::of(&document),
             past_max,
             patience,

@@ -67,7 +67,10 @@ fn on_data(data: &Path, loaded: &Loaded) -> anyhow::Result<Begun> {
         Some(recovered) => {
             let gate = recovered.gate;
             if gate.rules().typed.hash != loaded.rules.hash {
-                gate.activate(Arc::new(loaded.bundle.clone())).with_context(|| {
+                let bundle = Arc::new(loaded.bundle.clone());
+                let activated =
+                    gate.activate_built(&bundle, &opened.directory, &recovered.extra, &mut |_| ());
+                activated.with_context(|| {
                     format!("the rules cannot go on with what `{}` holds", data.display())
                 })?;
             }

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use api::metrics::Metrics;
+use api::risk::rules::Activation;
 use stream::bundle::{self, Bundle, File};
-use stream::gate::Gate;
+use stream::gate::{BuildError, Built, Gate};
 use stream::journal::{self, Journal as _};
+use stream::recover::Recovered;
 use stream::snapshot::{self, Extra};
 
 use super::config::{Config, Durability};
@@ -39,7 +41,7 @@ pub(super) fn open(config: &Config) -> anyhow::Result<Data> {
     let opened = directory::open(&config.data, durability, |note| tracing::warn!("{note}"))?;
     let (gate, rules, extra) = match opened.recover()? {
         Some(recovered) => {
-            let rules = go_on(config, &recovered.gate)?;
+            let rules = go_on(config, &recovered, &opened)?;
             (recovered.gate, rules, recovered.extra)
         }
         None => {
@@ -63,7 +65,8 @@ fn begin(config: &Config, opened: &Opened) -> anyhow::Result<(Gate, String)> {
 
 /// Compares what is in force with the rules that the configuration names, and activates these if it says so. Gives in
 /// words where the rules in force are from.
-fn go_on(config: &Config, gate: &Gate) -> anyhow::Result<String> {
+fn go_on(config: &Config, recovered: &Recovered, opened: &Opened) -> anyhow::Result<String> {
+    let Recovered { gate, extra, .. } = recovered;
     let before = || "as the journal has them".to_owned();
     let Some(path) = &config.rules else { return Ok(before()) };
     let named = load::rule_set(path)?;
@@ -71,7 +74,7 @@ fn go_on(config: &Config, gate: &Gate) -> anyhow::Result<String> {
         return Ok(format!("`{}`", path.display()));
     }
     if config.activate {
-        gate.activate(Arc::new(named.bundle))
+        gate.activate_built(&Arc::new(named.bundle), &opened.directory, extra, &mut |_| ())
             .context("the rules that `--rules` names are not put in force")?;
         return Ok(format!("`{}`, newly in force", path.display()));
     }
@@ -90,6 +93,15 @@ fn starter() -> Bundle {
         file("wallet.weir", include_str!("../../fixtures/wallet/wallet.weir")),
     ];
     Bundle { sources, lists: Vec::new(), rates: None }
+}
+
+impl Activation for Data {
+    fn activate(&self, bundle: &Arc<Bundle>, tell: &mut dyn FnMut(Built)) -> Result<(), BuildError> {
+        let in_force =
+            self.gate.activate_built(bundle, &self.opened.directory, &self.extra, &mut |it| tell(it))?;
+        tracing::info!(number = in_force.number, "another rule set is in force");
+        Ok(())
+    }
 }
 
 impl Data {

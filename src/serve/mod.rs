@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use api::app::now;
+use api::risk::rules::Activation;
 use api::{Parts, Server};
 use clap::Args;
 use desk::Desk;
@@ -99,6 +100,7 @@ pub(crate) async fn serve(
         gate: Arc::clone(&gate),
         desk: desk.clone(),
         trial: Arc::new(trial::Tests),
+        activation: Arc::clone(&data) as Arc<dyn Activation>,
         past_max: config.past_max,
         patience: api::app::Patience::default(),
     };

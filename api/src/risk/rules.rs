@@ -16,7 +16,7 @@ use rules::schema::Schema;
 use rules::typed::{ListKind, Mode};
 use serde::{Deserialize, Serialize};
 use stream::bundle::{Bundle, BundleError, Checked, File, ListFile};
-use stream::gate::NotAtOnce;
+use stream::gate::{BuildError, Built, NotAtOnce};
 use utoipa::ToSchema;
 
 use super::value::Time;
@@ -38,6 +38,15 @@ pub trait Trial: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// If they cannot be run.
     fn run(&self, bundle: &Bundle, checked: &Checked) -> Result<Verdict, String>;
+}
+
+/// Puts a rule set in force.
+pub trait Activation: Send + Sync + std::fmt::Debug {
+    /// Puts a bundle in force, building the state that it lacks; `tell` hears how far that is.
+    ///
+    /// # Errors
+    /// If it cannot take over; then what was in force still is.
+    fn activate(&self, bundle: &Arc<Bundle>, tell: &mut dyn FnMut(Built)) -> Result<(), BuildError>;
 }
 
 /// What came of the tests.
@@ -217,9 +226,22 @@ pub struct JobBody {
     tests_passed: usize,
     /// What the checker thinks odd.
     warnings: Vec<Complaint>,
+    /// How far it is, if state for new features is built from the journal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    building: Option<BuildingBody>,
     /// Why it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<crate::problem::Body>,
+}
+
+/// How far state is built.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = Building)]
+pub struct BuildingBody {
+    /// Records of the journal that are in it.
+    records: u64,
+    /// Records that the journal holds.
+    of: u64,
 }
 
 /// Rule sets on their way into force, the newest few.
@@ -230,12 +252,19 @@ impl Jobs {
     fn begin(&self, hash: String, tests_passed: usize, warnings: Vec<Complaint>) -> JobBody {
         let mut jobs = self.0.lock();
         let id = jobs.back().map_or(1, |it| it.id + 1);
-        let job = JobBody { id, state: "activating", hash, tests_passed, warnings, problem: None };
+        let job =
+            JobBody { id, state: "activating", hash, tests_passed, warnings, building: None, problem: None };
         jobs.push_back(job.clone());
         if JOBS_MAX < jobs.len() {
             jobs.pop_front();
         }
         job
+    }
+
+    fn tell(&self, id: u64, built: Built) {
+        if let Some(job) = self.0.lock().iter_mut().find(|it| it.id == id) {
+            job.building = Some(BuildingBody { records: built.records, of: built.of });
+        }
     }
 
     fn end(&self, id: u64, outcome: Result<(), Problem>) {
@@ -253,7 +282,8 @@ impl Jobs {
 /// Put a rule set in force
 ///
 /// It is checked and its own tests are run before the answer; then a job activates it, which `Location` leads to. What
-/// needs no new state (thresholds, texts, rules over existing features) takes over at once.
+/// needs no new state (thresholds, texts, rules over existing features, going back within a day) takes over at once; for
+/// other features state is built from the journal first, while decisions go on.
 #[utoipa::path(
     put, path = "/v1/rules", tag = "rules", security(("key" = ["admin", "analyst"])),
     request_body(content = NewRules, example = json!({ "files": { "s.schema.weir": "schema s 1\n…", "s.weir": "use schema s\n…" } })),
@@ -275,7 +305,7 @@ pub(crate) async fn put(
     let job = app.jobs.begin(hash, tests_passed, warnings);
     let id = job.id;
     tokio::spawn(async move {
-        let outcome = activate(&app, bundle, version).await;
+        let outcome = activate(&app, bundle, version, id).await;
         app.jobs.end(id, outcome);
     });
     let location = [(header::LOCATION, format!("/v1/rules/jobs/{id}"))];
@@ -380,10 +410,11 @@ fn complaints(said: &[Diagnostic], bundle: &Bundle, severity: Severity) -> Vec<C
 }
 
 /// Puts a rule set in force and waits until that is durable.
-async fn activate(app: &Arc<App>, bundle: Bundle, version: i64) -> Result<(), Problem> {
-    let door = Arc::clone(&app.door);
-    let activated = tokio::task::spawn_blocking(move || door.gate().activate(Arc::new(bundle))).await;
-    activated.map_err(|it| Problem::internal(&it))?.map_err(|it| not_at_once(it, app))?;
+async fn activate(app: &Arc<App>, bundle: Bundle, version: i64, job: u64) -> Result<(), Problem> {
+    let here = Arc::clone(app);
+    let activate = move || here.activation.activate(&Arc::new(bundle), &mut |it| here.jobs.tell(job, it));
+    let activated = tokio::task::spawn_blocking(activate).await;
+    activated.map_err(|it| Problem::internal(&it))?.map_err(|it| not_activated(it, app))?;
     let last = app.door.gate().journal().next().saturating_sub(1);
     app.door.durable(last).await.map_err(|it| super::incoming::refused("", it.into(), &app.metrics))?;
     note(&app.desk, version).await
@@ -393,9 +424,11 @@ async fn note(desk: &Desk, version: i64) -> Result<(), Problem> {
     Ok(desk.note_activation(version, now()).await?)
 }
 
-fn not_at_once(why: NotAtOnce, app: &App) -> Problem {
+fn not_activated(why: BuildError, app: &App) -> Problem {
     match why {
-        NotAtOnce::Refused(why) => super::incoming::refused("", why, &app.metrics),
+        BuildError::NotAtOnce(NotAtOnce::Refused(why)) => super::incoming::refused("", why, &app.metrics),
+        BuildError::Poisoned(why) => super::incoming::refused("", why.into(), &app.metrics),
+        BuildError::Journal(_) | BuildError::Fold(_) | BuildError::Snapshot(_) => Problem::internal(&why),
         other => Problem::new(Code::NotActivated, other.to_string()),
     }
 }

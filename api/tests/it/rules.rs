@@ -81,22 +81,42 @@ async fn what_is_wrong_with_rules_is_said_with_its_place() {
 }
 
 #[tokio::test]
-async fn a_rule_set_that_lacks_state_is_refused_by_name_and_the_old_one_stays() {
+async fn a_rule_set_that_lacks_state_has_it_built_from_the_journal() {
     let weir = Weir::start().await;
-    let before = weir.get("/v1/rules").await.body["hash"].clone();
+    for number in 0..3 {
+        let payment = json!({
+            "id": format!("b-{number}"), "type": "payment", "user": "u-built", "device": "d-1",
+            "amount": { "value": 100, "currency": "CNY" },
+        });
+        assert_eq!(weir.post("/v1/decisions", &payment).await.status, 200);
+    }
     let wider = RULES.replace(
         "payments_1h = count(payment) by user over 1h",
         "payments_1h = count(payment) by user over 90d",
     );
     let accepted = send(&weir, &wider).await;
-    assert_eq!(accepted.status, 202);
+    let done = job(&weir, &accepted).await;
+    assert_eq!((&done["state"], &done["building"]["records"]), (&json!("active"), &json!(4)), "{done}");
+    let user = weir.get("/v1/entities/user/u-built").await;
+    assert_eq!(user.body["features"]["payments_1h"], 3, "{}", user.body);
+    let back = send(&weir, RULES).await;
+    let done = job(&weir, &back).await;
+    assert_eq!((&done["state"], &done["building"]), (&json!("active"), &Value::Null), "{done}");
+}
+
+#[tokio::test]
+async fn a_rule_set_that_cannot_take_over_is_refused_and_the_old_one_stays() {
+    let weir = Weir::start().await;
+    let before = weir.get("/v1/rules").await.body["hash"].clone();
+    let accepted = send(&weir, &RULES.replacen("list ", "list another : user\nlist ", 1)).await;
+    assert_eq!(accepted.status, 202, "{}", accepted.body);
     let done = job(&weir, &accepted).await;
     assert_eq!(
         (&done["state"], &done["problem"]["code"]),
         (&json!("refused"), &json!("not_activated")),
         "{done}"
     );
-    assert!(done["problem"]["detail"].as_str().unwrap().contains("payments_1h"), "{done}");
+    assert!(done["problem"]["detail"].as_str().unwrap().contains("its lists do not begin with"), "{done}");
     assert_eq!(weir.get("/v1/rules").await.body["hash"], before);
     assert_eq!(weir.get("/v1/rules/jobs/99").await.body["code"], "job_unknown");
 }

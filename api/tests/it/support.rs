@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::app::{Patience, now};
-use api::risk::rules::{Trial, Verdict};
+use api::risk::rules::{Activation, Trial, Verdict};
 use api::server::Traffic;
 use api::{Parts, Server};
 use desk::Desk;
@@ -14,8 +14,9 @@ use engine::entity::HashKey;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use stream::bundle::{Bundle, Checked, File};
-use stream::gate::{Admission, Gate};
+use stream::gate::{Admission, BuildError, Gate};
 use stream::journal::Memory;
+use stream::snapshot::{DataDir, Extra};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -101,6 +102,23 @@ impl Trial for Doomed {
     }
 }
 
+/// Builds what a rule set lacks, with a folder for its snapshots.
+#[derive(Debug)]
+struct Built {
+    gate: Arc<Gate>,
+    dir: DataDir,
+}
+
+impl Activation for Built {
+    fn activate(
+        &self,
+        bundle: &Arc<Bundle>,
+        tell: &mut dyn FnMut(stream::gate::Built),
+    ) -> Result<(), BuildError> {
+        self.gate.activate_built(bundle, &self.dir, &Extra::new(), &mut |it| tell(it)).map(drop)
+    }
+}
+
 impl Weir {
     pub(crate) async fn start() -> Self {
         Self::start_with(Memory::default(), Patience::default()).await
@@ -120,10 +138,12 @@ impl Weir {
         let key = HashKey::new([7; 16]);
         let gate =
             Gate::begin(Arc::new(bundle), key, Box::new(journal.clone()), Admission::default()).unwrap();
+        let (gate, dir) = (Arc::new(gate), DataDir::open(folder.path()).unwrap());
         let parts = Parts {
-            gate: Arc::new(gate),
+            gate: Arc::clone(&gate),
             desk: desk.clone(),
             trial: Arc::new(Doomed),
+            activation: Arc::new(Built { gate, dir }),
             past_max: Duration::from_secs(24 * 3600),
             patience,
         };
