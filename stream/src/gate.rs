@@ -337,18 +337,18 @@ impl Gate {
     ) -> Ticket {
         let mut ruling = std::mem::take(&mut worker.scratch.ruling);
         ruling.clear();
-        let mut rule_set = worker.in_force.number;
+        let (mut rule_set, mut time) = (worker.in_force.number, event.time);
         if let Some((stamp, first)) = Stamp::split(&worker.record)
             && worker.message.read(first).is_ok()
         {
             worker.message.ruling(&mut ruling);
-            rule_set = stamp.rule_set;
+            (rule_set, time) = (stamp.rule_set, worker.message.time());
         }
         ruling.flags.repeated = true;
         let due = deadline.due(&worker.in_force.rules, event);
         let position = Position { partition: 0, offset: position };
         let room = Reservation::unbounded();
-        Ticket { position, ruling, rule_set, place: Place::default(), id, due, room }
+        Ticket { position, ruling, rule_set, place: Place::default(), time, id, due, room }
     }
 
     /// Decides an event again, with the fields that the recheck changes.
@@ -399,7 +399,8 @@ impl Gate {
         let rule_set = worker.in_force.number;
         // What was a fallback from the beginning has no deadline to miss.
         let due = due.filter(|_| matches!(incoming.way, Way::Decide));
-        Ok((clock, Ticket { position, ruling, rule_set, place, id: incoming.id, due, room }))
+        let (time, id) = (incoming.event.time, incoming.id);
+        Ok((clock, Ticket { position, ruling, rule_set, place, time, id, due, room }))
     }
 
     /// Locks the entities of an event, which is loaded under what is in force once they are locked.

@@ -15,7 +15,8 @@ pub(crate) struct Server {
     process: Child,
     /// Held open: a server whose output nobody reads must not end of it.
     _out: BufReader<ChildStdout>,
-    address: String,
+    /// Where it listens.
+    pub(crate) address: String,
     /// What it said at the start.
     pub(crate) said: String,
 }
@@ -125,6 +126,7 @@ fn a_first_start_says_how_to_go_on_and_a_restart_forgets_nothing() {
     assert_eq!(server.key(), None, "shown once");
     let (_, again) = server.send("POST", "/v1/decisions", &key, &login("l1"));
     assert_eq!((&again["id"], &again["flags"]), (&first["id"], &json!(["repeated"])));
+    assert_eq!(again["valid_until"], first["valid_until"], "it was stamped when it first arrived");
     let (_, user) = server.send("GET", "/v1/entities/user/u1", &key, "");
     assert_eq!((&user["features"]["events_30d"], user["recent"].as_array().unwrap().len()), (&json!(1), 1));
 

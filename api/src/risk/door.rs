@@ -137,6 +137,13 @@ impl Door {
     pub async fn settle(&self, ticket: Ticket, event: &Event) -> Result<Answer, Poisoned> {
         let settled = self.gate.settle(ticket).await?;
         let rules = self.rules_at(settled.rule_set);
+        // A repeat without a time: it was stamped when the first arrived.
+        let first = (settled.time != event.time).then(|| {
+            let mut first = event.clone();
+            first.time = settled.time;
+            first
+        });
+        let event = first.as_ref().unwrap_or(event);
         let decision = settled.ruling.say(&rules, event, settled.durable);
         Ok(Answer { decision, rules })
     }

@@ -63,7 +63,7 @@ impl Gate {
 
     /// `reached` is none where the deadline came first.
     fn settled(&self, ticket: Ticket, reached: Option<Result<(), Poisoned>>) -> Result<Settled, Poisoned> {
-        let Ticket { position, mut ruling, rule_set, id, due, room, .. } = ticket;
+        let Ticket { position, mut ruling, rule_set, time, id, due, room, .. } = ticket;
         let durable = match (reached, due) {
             (Some(Err(poisoned)), _) => return Err(poisoned),
             (Some(Ok(())), _) | (None, None) => true,
@@ -74,7 +74,7 @@ impl Gate {
             }
         };
         drop(room);
-        Ok(Settled { ruling, position, rule_set, durable })
+        Ok(Settled { ruling, position, rule_set, time, durable })
     }
 
     /// Records that the caller of an event has got the fallback, and gives it: if somebody has got one before, that.

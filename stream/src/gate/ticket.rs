@@ -39,6 +39,8 @@ pub struct Ticket {
     /// Where the event stands in its entities' histories: what an amendment needs to find it. Of a recheck: where its
     /// original stands. Of a repeat: nowhere.
     pub place: Place,
+    /// Event time as recorded: of a repeat, that of the first; the caller may have sent none.
+    pub time: Micros,
     /// The hash of the event's id.
     pub(super) id: u128,
     /// When the caller will have waited long enough, and what it is told then.
@@ -56,6 +58,8 @@ pub struct Settled {
     pub position: Position,
     /// The number of the rule set that it was decided by.
     pub rule_set: u32,
+    /// Event time as recorded, microseconds UTC.
+    pub time: Micros,
     /// Whether the record is durable. If not, the deadline has passed, and the ruling is the declared fallback.
     pub durable: bool,
 }
