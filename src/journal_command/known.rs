@@ -37,8 +37,10 @@ impl Known {
                     .with_context(|| format!("the rule set in record {offset} is not one any more"))?;
                 self.by_number.insert(stamp.rule_set, Arc::new(checked.rules));
             }
-            // A list of plain values, or rates: another number, and the same rules.
-            RecordKind::List | RecordKind::Rates if !self.by_number.contains_key(&stamp.rule_set) => {
+            // A list of plain values, rates, or more state that is kept up: another number, and the same rules.
+            RecordKind::List | RecordKind::Rates | RecordKind::Warm
+                if !self.by_number.contains_key(&stamp.rule_set) =>
+            {
                 let newest = self.by_number.last_key_value().map(|(_, rules)| Arc::clone(rules));
                 self.by_number.extend(newest.map(|rules| (stamp.rule_set, rules)));
             }
