@@ -7,6 +7,7 @@ mod bench_http;
 mod demo;
 mod handbook;
 mod journal;
+mod kill;
 mod program;
 mod reference;
 mod replay;
