@@ -1,19 +1,34 @@
-//! `weir send` from outside: what a server decides of a file is what replay decides of it, byte for byte.
+//! `weir send` from outside: what a server decides of a file is what replay decides of it, byte for byte; and how it goes
+//! about a server that is overloaded, away or refuses.
+//!
+//! `WEIR_ROWS=100000` says how many rows of the Handbook are sent; so many without it.
 
-use std::fs;
+mod stub;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
+use crate::handbook::handbook;
 use crate::program::output;
 use crate::serve::Server;
+use stub::{Reply, Seen, Stub};
 
 /// Sends files to a server; the key is the server's.
 fn send(server: &Server, more: &[&str]) -> Output {
-    let url = server.said.split_whitespace().find(|it| it.starts_with("http://")).unwrap();
+    send_to(&format!("http://{}", server.address), &server.key().unwrap(), more)
+}
+
+fn send_to(url: &str, key: &str, more: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_weir"))
         .args(["send", "--to", url])
         .args(more)
-        .env("WEIR_API_KEY", server.key().unwrap())
+        .env("WEIR_API_KEY", key)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap()
@@ -80,6 +95,118 @@ fn labels_of_a_mapping_are_merged_and_bad_rows_rejected_as_in_replay() {
         ["60 events decided", "amendments sent", "labels not known yet, and not sent", "1 rejected: see"];
     let map = ["--map", "fixtures/handbook/map.toml"];
     check(text(&file), &map, "fixtures/handbook/rules.weir", &expected, false);
+}
+
+/// So many rows of the Handbook, with labels that become known a week later: thousands of decisions by windows of days.
+#[test]
+fn the_handbook_that_is_sent_is_decided_as_in_replay() {
+    let Some(transactions) = handbook("tx_2018-04_2018-07.csv.zst") else { return };
+    let rows = std::env::var("WEIR_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(100_000);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rows.csv");
+    let unpacked = BufReader::new(zstd::Decoder::new(File::open(transactions).unwrap()).unwrap());
+    let mut out = File::create(&file).unwrap();
+    for line in unpacked.lines().take(1 + rows) {
+        writeln!(out, "{}", line.unwrap()).unwrap();
+    }
+    drop(out);
+    let start = Instant::now();
+    let map = ["--map", "fixtures/handbook/map.toml"];
+    check(text(&file), &map, "fixtures/handbook/rules.weir", &["events decided", "amendments sent"], false);
+    println!("{rows} rows replayed, sent, exported and compared in {:?}", start.elapsed());
+}
+
+/// Lines of the wallet's day, as they are sent to a stub; what the stub saw and what was said.
+#[track_caller]
+fn check_stub(lines: usize, replies: &'static [Reply], more: &[&str]) -> (Vec<Seen>, Output) {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, rejects] = ["day.jsonl", "rejects.csv"].map(|it| folder.path().join(it));
+    let day = include_str!("../../fixtures/wallet/day.jsonl");
+    fs::write(&file, day.lines().take(lines).map(|it| format!("{it}\n")).collect::<String>()).unwrap();
+    let stub = Stub::start(replies);
+    let arguments = [text(&file), "--rules", "fixtures/wallet", "--rejects", text(&rejects)];
+    let ended = send_to(&stub.url, "key", &[&arguments[..], more].concat());
+    (stub.seen(), ended)
+}
+
+#[test]
+fn who_is_overloaded_or_away_is_asked_again() {
+    let start = Instant::now();
+    let busy = &[
+        Reply::Problem(429, "overloaded", Some(0)),
+        Reply::Problem(503, "out_of_memory", Some(1)),
+        Reply::Broken,
+        Reply::Well,
+        Reply::Broken,
+    ];
+    let (seen, ended) = check_stub(3, busy, &[]);
+    let said = said(ended);
+    assert!(said.contains("3 events decided") && said.contains("4 sent again"), "{said}");
+    // The same again, until it is answered; then the next.
+    let ids: Vec<_> = seen.iter().map(|it| it.body["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["e1", "e1", "e1", "e1", "e2", "e2", "e3"]);
+    assert!(seen[..4].iter().all(|it| it.body == seen[0].body && it.deadline == "none"));
+    // As long as the server said, and as long as it seems right where nobody said so.
+    assert!(Duration::from_secs(3) <= start.elapsed());
+    assert!(Duration::from_secs(1) <= seen[2].at - seen[1].at, "{:?}", seen[2].at - seen[1].at);
+}
+
+#[test]
+fn who_refuses_a_row_gets_the_next_and_who_refuses_the_sender_nothing_more() {
+    let row = &[Reply::Problem(422, "invalid_fields", None)];
+    let (seen, ended) = check_stub(3, row, &[]);
+    let said = said(ended);
+    assert!(said.contains("2 events decided") && said.contains("1 rejected"), "{said}");
+    assert_eq!(seen.len(), 3);
+    let key = &[Reply::Well, Reply::Problem(401, "unauthorized", None)];
+    let (seen, ended) = check_stub(10, key, &[]);
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(!ended.status.success() && said.contains("a key stands in WEIR_API_KEY"), "{said}");
+    assert!(said.starts_with("1 events decided") && seen.len() == 2, "{said}");
+}
+
+#[test]
+fn no_event_is_sent_before_it_is_due() {
+    let start = Instant::now();
+    let (seen, ended) = check_stub(21, &[], &["--rate", "40", "--deadline", "10ms"]);
+    said(ended);
+    let mut events = 0;
+    for it in &seen {
+        assert_eq!(it.deadline, "10ms");
+        if it.path == "/v1/decisions" {
+            assert!(Duration::from_millis(25) * events <= it.at - start, "event {events}");
+            events += 1;
+        }
+    }
+    assert!(events > 10);
+}
+
+/// What is about one event goes over one connection, the event first; different events go over different ones.
+#[test]
+fn over_many_connections_no_label_overtakes_its_event() {
+    let (seen, ended) = check_stub(230, &[], &["--connections", "4"]);
+    let said = said(ended);
+    assert!(said.contains("204 events decided") && said.contains("26 amendments sent"), "{said}");
+    let mut by_event = BTreeMap::<&str, Vec<&Seen>>::new();
+    for it in &seen {
+        let of = |member: &str| it.body.get(member).and_then(Value::as_str);
+        by_event.entry(of("event_id").or(of("id")).unwrap()).or_default().push(it);
+    }
+    for (event, about) in by_event {
+        let (first, rest) = about.split_first().unwrap();
+        assert_eq!(first.path, "/v1/decisions", "{event}");
+        assert!(rest.iter().all(|it| it.path == "/v1/amendments"), "{event}");
+        assert!(rest.iter().all(|it| it.connection == first.connection), "{event}");
+    }
+    assert_eq!(seen.iter().map(|it| it.connection).collect::<BTreeSet<_>>().len(), 4);
+
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &["--rules", "fixtures/wallet", "--durability", "os"]);
+    let rejects = folder.path().join("rejects.csv");
+    let more = ["fixtures/wallet/day.jsonl", "--connections", "4", "--rejects", text(&rejects)];
+    let said = self::said(send(&server, &more));
+    assert!(said.contains("204 events decided") && said.contains("26 amendments sent"), "{said}");
+    assert!(!rejects.exists());
 }
 
 #[test]
