@@ -214,8 +214,9 @@ fn take_effect(rules: &RuleSet, at: Micros, entity: usize, state: &mut EntitySta
     for alert in &ruling.verdict.alerts {
         if let Some(Effect::Alert { once: Some((role, _)), .. }) = effect(rules, alert.effect)
             && is_this(*role)
+            && let Some(name) = rules.alert_name(alert.effect)
         {
-            state.alerted(alert.effect, at);
+            state.alerted(name, at);
         }
     }
 }

@@ -107,7 +107,8 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
             return true;
         };
         let at = self.at;
-        let last = self.state_in(*role).and_then(|state| state.last_alerted(alert));
+        let name = self.rules.alert_name(alert);
+        let last = self.state_in(*role).zip(name).and_then(|(state, name)| state.last_alerted(name));
         last.is_none_or(|last| at.saturating_sub(last) >= *span)
     }
 

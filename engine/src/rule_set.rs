@@ -1,6 +1,10 @@
 //! A rule set ready to decide: checked, compiled and planned; immutable and shared by all threads.
 
-use rules::program::Program;
+use std::hash::Hasher as _;
+
+use rules::program::{EffectRef, Program};
+use rules::typed::{Effect, RuleId};
+use siphasher::sip::SipHasher13;
 
 use crate::entity::HashKey;
 use crate::history::PlanError;
@@ -20,7 +24,14 @@ pub struct RuleSet {
     pub values: ValueLists,
     /// The key under which its texts were hashed.
     pub key: HashKey,
+    /// The alerts that are raised at most `once per` an entity.
+    once: Vec<(EffectRef, AlertName)>,
 }
+
+/// Names an alert that is raised at most `once per` an entity, in every rule set in which its rule has its name (or its
+/// policy its event types and its line the same place): a hash of that, under no key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct AlertName(pub u64);
 
 impl RuleSet {
     /// Compiles and plans a checked rule set. `values` are the contents of its lists of plain values.
@@ -30,6 +41,49 @@ impl RuleSet {
     pub fn new(typed: rules::typed::RuleSet, key: HashKey, values: ValueLists) -> Result<Self, PlanError> {
         let program = Program::compile(&typed, &|text| key.slot(text));
         let plan = Plan::of(&typed)?;
-        Ok(Self { program, plan, values, key, typed })
+        let once = once(&typed);
+        Ok(Self { program, plan, values, key, once, typed })
     }
+
+    /// The name of an alert; none if it is raised as often as its rule says so.
+    pub(crate) fn alert_name(&self, alert: EffectRef) -> Option<AlertName> {
+        self.once.iter().find(|(known, _)| *known == alert).map(|(_, name)| *name)
+    }
+}
+
+/// The alerts of rules and policies that are raised at most `once per` an entity, with their names.
+fn once(typed: &rules::typed::RuleSet) -> Vec<(EffectRef, AlertName)> {
+    let mut all = Vec::new();
+    for (rule, id) in typed.rules.iter().zip((0..).map(RuleId)) {
+        for (at, nth) in alerts(&rule.effects) {
+            all.push((EffectRef::Rule(id, at), name("rule", &[&rule.name], nth)));
+        }
+    }
+    for (policy, id) in typed.policies.iter().zip(0..) {
+        let events = policy.on.iter().filter_map(|it| typed.schema.events.get(it.index()));
+        let events: Vec<&str> = events.map(|it| it.name.as_str()).collect();
+        for (line, place) in policy.lines.iter().zip(0..) {
+            for (at, nth) in alerts(&line.effects) {
+                let nth = u32::from(place) << 16 | nth;
+                all.push((EffectRef::Policy(id, place, at), name("policy", &events, nth)));
+            }
+        }
+    }
+    all
+}
+
+/// The places of alerts `once per` among effects, each with its number among them.
+fn alerts(effects: &[Effect]) -> impl Iterator<Item = (u16, u32)> {
+    let once = |(_, it): &(u16, &Effect)| matches!(it, Effect::Alert { once: Some(_), .. });
+    (0..).zip(effects).filter(once).map(|(at, _)| at).zip(0..)
+}
+
+fn name(of: &str, words: &[&str], nth: u32) -> AlertName {
+    let mut hasher = SipHasher13::new();
+    for word in std::iter::once(&of).chain(words) {
+        hasher.write(word.as_bytes());
+        hasher.write_u8(0);
+    }
+    hasher.write(&nth.to_le_bytes());
+    AlertName(hasher.finish())
 }

@@ -2,13 +2,13 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use rules::program::EffectRef;
 use rules::time::Micros;
 
 use crate::history::{History, Key};
 use crate::lists::{Membership, Memberships};
 use crate::occurrence::{Last, Seen};
 use crate::plan::{KindPlan, OccurrenceShape};
+use crate::rule_set::AlertName;
 
 /// The state of one entity: the fold of the records that named it.
 #[derive(Clone, Debug)]
@@ -21,8 +21,8 @@ pub struct EntityState {
     /// By the plan's occurrences.
     pub(crate) occurrences: Box<[Occurrences]>,
     pub(crate) lists: Memberships,
-    /// When alerts `once per` this entity were last raised: the effect, and the event's time.
-    alerted: Vec<(EffectRef, Micros)>,
+    /// When alerts `once per` this entity were last raised: which, and the event's time.
+    alerted: Vec<(AlertName, Micros)>,
     dead: bool,
 }
 
@@ -88,7 +88,7 @@ impl EntityState {
     }
 
     /// When alerts `once per` this entity were last raised, in no order.
-    pub fn alerts(&self) -> impl Iterator<Item = (EffectRef, Micros)> {
+    pub fn alerts(&self) -> impl Iterator<Item = (AlertName, Micros)> {
         self.alerted.iter().copied()
     }
 
@@ -147,15 +147,15 @@ impl EntityState {
     }
 
     /// When an alert was last raised about this entity.
-    pub(crate) fn last_alerted(&self, effect: EffectRef) -> Option<Micros> {
-        self.alerted.iter().find(|(known, _)| *known == effect).map(|(_, at)| *at)
+    pub(crate) fn last_alerted(&self, alert: AlertName) -> Option<Micros> {
+        self.alerted.iter().find(|(known, _)| *known == alert).map(|(_, at)| *at)
     }
 
     /// Notes that an alert was raised about this entity.
-    pub fn alerted(&mut self, effect: EffectRef, at: Micros) {
-        match self.alerted.iter_mut().find(|(known, _)| *known == effect) {
+    pub fn alerted(&mut self, alert: AlertName, at: Micros) {
+        match self.alerted.iter_mut().find(|(known, _)| *known == alert) {
             Some((_, known)) => *known = at.max(*known),
-            None => self.alerted.push((effect, at)),
+            None => self.alerted.push((alert, at)),
         }
     }
 
@@ -180,7 +180,7 @@ impl EntityState {
             + self.occurrences.len() * size_of::<Occurrences>()
             + occurrences
             + self.lists.bytes()
-            + self.alerted.capacity() * size_of::<(EffectRef, Micros)>()
+            + self.alerted.capacity() * size_of::<(AlertName, Micros)>()
     }
 
     /// How many events its history holds.

@@ -428,11 +428,10 @@ fn read_rest(
 ) -> Result<Held, SnapshotError> {
     let ours = Layout::of(rules);
     let kinds = fit(&header, &ours, rules, reader, rows_below.is_some())?;
-    let same_rules = header.rule_set == rules.typed.hash;
     let (mut state, mut extra) = (State::new(), Extra::new());
     state.clock = header.clock.unwrap_or(Micros::MIN);
     let layouts = (&ours, &header.layout);
-    let mut entities = EntityReader::new(rules, &state.directory, layouts, kinds, same_rules, rows_below);
+    let mut entities = EntityReader::new(rules, &state.directory, layouts, kinds, rows_below);
     let mut ids = 0;
     let end = loop {
         let before = reader.blocks;

@@ -8,12 +8,11 @@ use engine::entity::EntityKey;
 use engine::history::{Key, NewRow, Row};
 use engine::lists::Membership;
 use engine::plan::KindPlan;
-use engine::rule_set::RuleSet;
+use engine::rule_set::{AlertName, RuleSet};
 use engine::state::{EntityState, Occurrence};
-use rules::program::EffectRef;
 use rules::schema::KindId;
 use rules::time::Micros;
-use rules::typed::{ListId, RuleId};
+use rules::typed::ListId;
 use std::io;
 
 use super::block::{BlockKind, BlockWriter, Columns, Cut};
@@ -104,9 +103,9 @@ impl<'a> EntityWriter<'a> {
         }
         let mut alerts: Vec<_> = state.alerts().filter(|(_, at)| self.since < *at).collect();
         alerts.sort_unstable();
-        for (effect, at) in alerts {
+        for (name, at) in alerts {
             self.make_room(key, state)?;
-            self.alert(effect, at);
+            self.alert(name, at);
         }
         self.end();
         self.entities += 1;
@@ -192,15 +191,8 @@ impl<'a> EntityWriter<'a> {
         self.counts.lists += 1;
     }
 
-    fn alert(&mut self, effect: EffectRef, at: i64) {
-        let (tag, numbers) = match effect {
-            EffectRef::Rule(rule, at) => (0, [rule.0, at, 0]),
-            EffectRef::Policy(policy, line, at) => (1, [policy, line, at]),
-        };
-        self.block.put(column::ALERT, &[tag]);
-        for number in numbers {
-            self.block.put(column::ALERT, &number.to_le_bytes());
-        }
+    fn alert(&mut self, name: AlertName, at: Micros) {
+        self.block.put(column::ALERT, &name.0.to_le_bytes());
         self.block.put(column::ALERT, &at.to_le_bytes());
         self.counts.alerts += 1;
     }
@@ -213,10 +205,6 @@ pub(super) struct EntityReader<'a> {
     kinds: Vec<KindFit>,
     /// By list of the snapshot: which of the rule set's.
     lists: Vec<Option<ListId>>,
-    /// By rule of the snapshot: which of the rule set's.
-    alerting: Vec<Option<RuleId>>,
-    /// Whether effects of policies are the same too.
-    same_rules: bool,
     /// If the states are built anew from the journal: its oldest record. What that and those after it wrote is left out.
     rows_below: Option<u64>,
     /// The entity whose pieces are being put together.
@@ -237,7 +225,6 @@ impl<'a> EntityReader<'a> {
         into: &'a Directory,
         (ours, theirs): (&Layout, &Layout),
         kinds: Vec<KindFit>,
-        same_rules: bool,
         rows_below: Option<u64>,
     ) -> Self {
         fn find<T>(name: &String, names: &[String], id: fn(u16) -> T) -> Option<T> {
@@ -249,8 +236,6 @@ impl<'a> EntityReader<'a> {
             into,
             kinds,
             lists: theirs.lists.iter().map(|it| find(it, &ours.lists, ListId)).collect(),
-            alerting: theirs.rules.iter().map(|it| find(it, &ours.rules, RuleId)).collect(),
-            same_rules,
             rows_below,
             current: None,
             counts: Vec::new(),
@@ -338,16 +323,7 @@ impl<'a> EntityReader<'a> {
             }
         }
         for _ in 0..*alerts {
-            let (effect, at) = alert(block)?;
-            let effect = match effect {
-                EffectRef::Rule(rule, effect) => {
-                    self.alerting.get(rule.index())?.map(|rule| EffectRef::Rule(rule, effect))
-                }
-                EffectRef::Policy(..) => Some(effect).filter(|_| self.same_rules),
-            };
-            if let Some(effect) = effect {
-                state.alerted(effect, at);
-            }
+            state.alerted(AlertName(block.u64(column::ALERT)?), block.i64(column::ALERT)?);
         }
         Some(())
     }
@@ -415,16 +391,4 @@ fn membership(block: &mut Cut) -> Option<Membership> {
     let until = if flags & 1 == 1 { Some(block.i64(column::LIST)?) } else { None };
     let value = if flags & 2 == 2 { Some(block.i64(column::LIST)?) } else { None };
     Some(Membership { list, until, value })
-}
-
-fn alert(block: &mut Cut) -> Option<(EffectRef, i64)> {
-    let [tag] = block.take(column::ALERT)?;
-    let mut number = || block.u16(column::ALERT);
-    let (a, b, c) = (number()?, number()?, number()?);
-    let effect = match tag {
-        0 => EffectRef::Rule(RuleId(a), b),
-        1 => EffectRef::Policy(a, b, c),
-        _ => return None,
-    };
-    Some((effect, block.i64(column::ALERT)?))
 }

@@ -29,9 +29,6 @@ pub(super) struct Layout {
     /// Lists by number: name, and what they hold.
     #[prost(string, repeated, tag = "4")]
     pub(super) lists: Vec<String>,
-    /// Rules by number.
-    #[prost(string, repeated, tag = "5")]
-    pub(super) rules: Vec<String>,
 }
 
 /// The columns that entities of a kind have.
@@ -84,7 +81,6 @@ impl Layout {
             kinds: (0u16..).zip(&rules.plan.kinds).map(|(id, it)| namer.kind(KindId(id), it)).collect(),
             features: stateful.map(|it| Feature { hash: hex(&it.hash), name: it.name.clone() }).collect(),
             lists: typed.lists.iter().map(|it| format!("{}: {}", it.name, namer.list_kind(it.of))).collect(),
-            rules: typed.rules.iter().map(|it| it.name.clone()).collect(),
         }
     }
 

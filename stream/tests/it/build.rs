@@ -176,3 +176,25 @@ fn what_cannot_take_over_changes_nothing() {
     assert!(world.gate.clock().unwrap() > MINUTE);
     check_verified(&world.journal, key());
 }
+
+/// What holds an alert back is the rule's name, not its place.
+#[test]
+fn an_alert_once_per_user_is_the_same_one_when_rules_move() {
+    let folder = tempfile::tempdir().unwrap();
+    let head = "use schema pay\n";
+    let old = "rule b \"B\" on payment when amount > 1.00 EUR then alert high once per user 1h\n";
+    let new = "rule a \"A\" on payment when amount > 1.00 EUR then alert low once per user 1h\n";
+    let mut world = World::new(folder.path(), &format!("{head}{old}"));
+    let alerts = |world: &mut World, id: &str, minute: i64| {
+        let fields = "user=u1 device=d1 amount=500";
+        let payment = event(&world.gate.rules().typed.schema, "payment", id, minute * MINUTE, fields);
+        let ticket = world.gate.submit(&payment, Deadline::Never, &mut world.worker).unwrap();
+        ticket.ruling.verdict.alerts.iter().map(|it| it.severity.name()).collect::<Vec<_>>()
+    };
+    assert_eq!(alerts(&mut world, "p1", 0), ["high"]);
+    assert!(alerts(&mut world, "p2", 1).is_empty());
+    world.activate(&bundle(SCHEMA, &format!("{head}{new}{old}"))).unwrap();
+    assert_eq!(alerts(&mut world, "p3", 2), ["low"], "the new rule's; the old one's hour is not over");
+    assert_eq!(alerts(&mut world, "p4", 61), ["high"], "now it is");
+    check_verified(&world.journal, key());
+}
