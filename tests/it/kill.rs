@@ -279,7 +279,7 @@ fn check_known(server: &Server, key: &str, answers: &Answers, explained: bool) {
 fn load(server: Server, key: &str, round: u64, dice: &mut ChaCha8Rng, swap: Option<&str>) -> Answers {
     let address = server.address.clone();
     let moment = Duration::from_millis(20 + dice.next_u64() % 400);
-    let seeds = [(); HANDS as usize].map(|()| dice.next_u64());
+    let seeds: Vec<_> = (0..HANDS).map(|_| dice.next_u64()).collect();
     thread::scope(|scope| {
         let hands = (0..HANDS).zip(seeds).map(|(hand, seed)| {
             let client = Client::connect(&address, key).unwrap();
@@ -334,7 +334,7 @@ fn whatever_was_durable_is_there_after_the_process_is_killed() {
     let data = folder.path().join("data");
     // Under `os` too an answer outlives the process.
     let start = |round: u64| {
-        let durability = if round % 2 == 0 { "fsync" } else { "os" };
+        let durability = if round.is_multiple_of(2) { "fsync" } else { "os" };
         Server::start(&data, &["--rules", "fixtures/wallet", "--durability", durability])
     };
     let mut dice = ChaCha8Rng::seed_from_u64(u64::from(std::process::id()));
