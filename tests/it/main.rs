@@ -5,6 +5,7 @@ mod arrows;
 mod bench;
 mod bench_http;
 mod demo;
+mod fixture;
 mod handbook;
 mod journal;
 mod kill;
