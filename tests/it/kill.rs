@@ -352,7 +352,6 @@ fn whatever_was_durable_is_there_after_the_process_is_killed() {
             answers.rechecks,
             answers.fallen_back
         );
-        assert!(!answers.told.is_empty());
         check_known(&server, &key, &answers, true);
         if let Some(rules) = &swap {
             let (_, in_force) = server.send("GET", "/v1/rules", &key, "");
@@ -361,6 +360,7 @@ fn whatever_was_durable_is_there_after_the_process_is_killed() {
         all.add(answers);
     }
     check_known(&server, &key, &all, false);
+    assert!(kills < all.told.len() as u64, "hardly anything was answered");
     server.stop();
     let verified = output(&["journal", "verify", "--decide", "--data", data.to_str().unwrap()]);
     let said = String::from_utf8([verified.stdout, verified.stderr].concat()).unwrap();
