@@ -40,6 +40,24 @@ impl Lane {
         }
     }
 
+    /// Adds one row, given by its words, to a total of as many words.
+    #[inline]
+    pub(crate) fn add_row(&self, row: &[u64], to: &mut [i128]) {
+        let word = |column: usize| row.get(column).copied().unwrap_or(0);
+        if self.bit.is_some_and(|bit| word(bit.column) >> bit.shift & 1 == 0) {
+            return;
+        }
+        match (self.value, to) {
+            (Value::Count, [to]) => *to = to.wrapping_add(1),
+            (Value::Sum(ColumnType::Integer, column), [to]) => {
+                *to = to.wrapping_add(word(column).cast_signed().into());
+            }
+            (Value::Count, to) => add(to, &[1]),
+            (Value::Sum(ty, column), to) => add(to, &sum_limbs(ty, word(column).cast_signed())),
+            (Value::Squares(ty, column), to) => add(to, &square_limbs(ty, word(column).cast_signed())),
+        }
+    }
+
     /// Its total over some rows, if it is of one word.
     #[inline]
     pub(crate) fn word(&self, table: &Table, rows: Range<usize>) -> i128 {

@@ -61,27 +61,46 @@ pub(crate) enum Trimmed {
     Short(Table),
 }
 
+impl DistinctLane {
+    /// Flags the newest row of each value among some rows. Gives where the values last occurred.
+    fn flag_newest(&self, rows: &mut Table) -> Values {
+        let mut values = Values::new(self.mutable);
+        for row in 0..rows.len() {
+            if !rows.has(self.bit, row) {
+                continue;
+            }
+            let newest = values.insert(rows.word(self.column, row).cast_signed(), rows.key(row));
+            if let Some(before) = newest.and_then(|newest| rows.find(newest)) {
+                rows.set_bit(self.flag, before, false);
+            }
+            rows.set_bit(self.flag, row, true);
+        }
+        values
+    }
+}
+
 impl Long {
     /// Of the rows of a short history.
-    pub(crate) fn new(plan: &Plan, rows: &Table) -> Self {
-        let tree = Tree::new(plan);
-        let cursor = Cursor { threshold: Micros::MIN, next: Micros::MAX, block: tree.head(), row: 0 };
+    pub(crate) fn new(plan: &Plan, rows: &mut Table) -> Self {
+        let distincts = plan.distincts.iter().map(|lane| lane.flag_newest(rows)).collect();
+        let tree = Tree::new(plan, rows);
+        let head = tree.head();
+        let cursor = Cursor { threshold: Micros::MIN, next: tree.time_at(head, 0), block: head, row: 0 };
         let mut long = Self {
+            total: tree.totals_of_root(plan).into(),
             tree,
-            total: vec![0; plan.totals].into(),
             dropped: vec![0; plan.totals].into(),
             below: vec![0; plan.below].into(),
             cursors: vec![cursor; plan.edges.len()].into(),
-            distincts: plan.distincts.iter().map(|it| Values::new(it.mutable)).collect(),
+            distincts,
             pairs: plan.pairs.iter().map(|_| HashMap::default()).collect(),
             horizon: Micros::MIN,
             stays_until: Micros::MIN,
             delta: vec![0; plan.totals].into(),
             words: vec![0; plan.layout.width()].into(),
         };
-        for row in 0..rows.len() {
-            rows.copy_row(row, &mut long.words);
-            long.insert_words(plan, rows.key(row));
+        if !plan.pairs.is_empty() {
+            (0..rows.len()).for_each(|row| long.insert_in_pairs(plan, head, row));
         }
         long
     }
@@ -134,7 +153,11 @@ impl Long {
             }
         }
         self.delta.fill(0);
-        tree::totals_of(plan, &self.tree.block(block).table, row..row + 1, &mut self.delta);
+        for lane in &plan.lanes {
+            if let Some(to) = self.delta.get_mut(lane.at..lane.at + lane.words()) {
+                lane.add_row(&self.words, to);
+            }
+        }
         self.add_delta(plan, &path, key.time);
         self.tree.raise_extremes(plan, &path, block, row);
         if !plan.pairs.is_empty() {
@@ -374,7 +397,14 @@ impl Long {
         }
         let Some(below) = self.below.get_mut(edge.below.clone()) else { return };
         let block = self.tree.block(cursor.block);
-        let last = |table: &Table| table.last_key().map_or(Micros::MAX, |key| key.time);
+        // In time order the edge moves by a row or two: look there before anywhere else.
+        if let Some(row) = block.table.newer_soon(cursor.row, threshold) {
+            tree::add_rows(plan, &edge.taps, &block.table, cursor.row..row, below);
+            cursor.row = row;
+            cursor.next = block.table.time(row);
+            return;
+        }
+        let last = |table: &Table| table.last_time().unwrap_or(Micros::MAX);
         if threshold < last(&block.table) || block.next == NONE {
             cursor.row = pass(plan, edge, &block.table, cursor.row, threshold, below);
         } else {
@@ -403,7 +433,10 @@ impl Long {
         };
         let threshold = time.saturating_sub(edge.distance);
         let table = &self.tree.block(cursor.block).table;
-        let spot = if cursor.threshold <= threshold {
+        let spot = if cursor.threshold <= threshold && threshold < cursor.next {
+            cursor.threshold = threshold;
+            Spot::at(cursor.block, cursor.row)
+        } else if cursor.threshold <= threshold {
             self.advance(plan, at, threshold);
             self.cursors.get(at).map(|it| Spot::at(it.block, it.row)).unwrap_or(Spot::UNKNOWN)
         } else if 0 < cursor.row && table.time(0) <= threshold {
@@ -449,9 +482,7 @@ fn pass(
     threshold: Micros,
     below: &mut [i128],
 ) -> usize {
-    // In time order the edge moves by a row or two: look there before searching.
-    let ahead = (from..table.len()).take(4).take_while(|row| table.time(*row) <= threshold).count();
-    let to = if ahead < 4 { from + ahead } else { table.rank(threshold) };
+    let to = table.newer_soon(from, threshold).unwrap_or_else(|| table.rank(threshold));
     if from < to {
         tree::add_rows(plan, &edge.taps, table, from..to, below);
     }

@@ -144,12 +144,14 @@ pub struct Plan {
     /// Words of all lanes' totals.
     pub(crate) totals: usize,
     pub(crate) edges: Vec<Edge>,
-    /// The edges, nearest first.
-    pub(crate) nearest: Vec<usize>,
+    /// The edges and how far back they lie, nearest first.
+    pub(crate) nearest: Vec<(usize, Micros)>,
     /// The lanes that are tapped.
     pub(crate) tapped: Vec<LaneTaps>,
     /// Words of all edges' totals.
     pub(crate) below: usize,
+    /// By word of all edges' totals: which word of all lanes' it is.
+    pub(crate) tapped_words: Vec<usize>,
     /// Of what the least and the greatest are kept per block.
     pub(crate) extremes: Vec<ExtremeLane>,
     pub(crate) distincts: Vec<DistinctLane>,
@@ -321,6 +323,7 @@ impl Plan {
             nearest: Vec::new(),
             tapped: Vec::new(),
             below: 0,
+            tapped_words: Vec::new(),
             extremes: Vec::new(),
             distincts: Vec::new(),
             pairs: Vec::new(),
@@ -346,10 +349,10 @@ impl Plan {
             plan.windows.push(resolved);
         }
         for edge in &mut plan.edges {
-            let words: usize =
-                edge.taps.iter().map(|tap| plan.lanes.get(tap.lane).map_or(0, Lane::words)).sum();
-            edge.below = plan.below..plan.below + words;
-            plan.below += words;
+            let lanes = edge.taps.iter().filter_map(|tap| plan.lanes.get(tap.lane));
+            plan.tapped_words.extend(lanes.flat_map(|lane| lane.at..lane.at + lane.words()));
+            edge.below = plan.below..plan.tapped_words.len();
+            plan.below = plan.tapped_words.len();
         }
         plan.settle();
         Ok(plan)
@@ -364,10 +367,10 @@ impl Plan {
             let settle = |part: &mut Part| *part = part.settled(edges, window.lower, window.upper);
             [&mut window.count, &mut window.sum, &mut window.squares].into_iter().flatten().for_each(settle);
         }
-        self.nearest = (0..edges.len()).collect();
-        self.nearest.sort_by_key(|edge| edges.get(*edge).map(|it| it.distance));
+        self.nearest = edges.iter().map(|it| it.distance).enumerate().collect();
+        self.nearest.sort_by_key(|(_, distance)| *distance);
         let taps_of = |lane: usize| {
-            let edges = self.nearest.iter().filter_map(|at| Some((*at, self.edges.get(*at)?)));
+            let edges = self.nearest.iter().filter_map(|(at, _)| Some((*at, self.edges.get(*at)?)));
             edges.filter_map(move |(at, edge)| {
                 let tap = edge.taps.iter().find(|tap| tap.lane == lane)?;
                 Some((at, edge.below.start + tap.at))

@@ -7,10 +7,10 @@
 use rules::time::Micros;
 
 use super::edges::{Edges, Spot};
-use super::lane::{self, Limbs};
+use super::lane::{self, Limbs, Value};
 use super::long::Long;
 use super::plan::{Part, Plan};
-use super::table::Table;
+use super::table::{Table, rank_from_end};
 
 /// The totals of the rows newer than each edge, in the lanes that are tapped there.
 #[derive(Clone, Debug, Default)]
@@ -54,10 +54,10 @@ impl Sheet {
 /// column makes its totals, each row looked at once.
 pub(crate) fn of_short(table: &Table, plan: &Plan, edges: &mut Edges, at: Micros) {
     edges.room(plan);
-    let mut row = table.len();
-    for edge in &plan.nearest {
-        let distance = plan.edges.get(*edge).map_or(0, |it| it.distance);
-        row = table.rank_before(at.saturating_sub(distance), row);
+    let mut times = table.times();
+    for (edge, distance) in &plan.nearest {
+        let row = rank_from_end(times, at.saturating_sub(*distance));
+        times = times.get(..row).unwrap_or(times);
         edges.remember(*edge, Spot::at(0, row));
     }
     let Edges { spots, sheet, .. } = edges;
@@ -65,6 +65,15 @@ pub(crate) fn of_short(table: &Table, plan: &Plan, edges: &mut Edges, at: Micros
     let rows = table.len();
     for tapped in plan.tapped.iter().filter(|it| !it.flags) {
         let (lane, mut end) = (&tapped.lane, rows);
+        if lane.bit.is_none() && lane.value == Value::Count {
+            for (edge, at) in &tapped.taps {
+                let start = spots.get(*edge).map_or(rows, |spot| spot.row);
+                if let Some(to) = newer.get_mut(*at) {
+                    *to = count_of_rows(rows - start);
+                }
+            }
+            continue;
+        }
         let mut total = Limbs::default();
         let total = total.get_mut(..lane.words()).unwrap_or_default();
         for (edge, at) in &tapped.taps {
@@ -88,16 +97,19 @@ pub(crate) fn of_long(long: &mut Long, plan: &Plan, edges: &mut Edges, at: Micro
     }
     let Edges { spots, apart, sheet, .. } = edges;
     let newer = sheet.begin(plan);
-    for lane in &plan.tapped {
-        let words = lane.lane.words();
-        let total = long.total.get(lane.lane.at..lane.lane.at + words).unwrap_or(&[]);
-        for (edge, at) in &lane.taps {
-            let below = if spots.get(*edge).is_some_and(|it| it.apart) { &*apart } else { long.below_all() };
-            let below = below.get(*at..at + words).unwrap_or(&[]);
-            let to = newer.get_mut(*at..at + words).unwrap_or(&mut []);
-            for ((to, total), below) in to.iter_mut().zip(total).zip(below) {
-                *to = total.wrapping_sub(*below);
-            }
+    for ((to, of), below) in newer.iter_mut().zip(&plan.tapped_words).zip(long.below_all()) {
+        *to = long.total.get(*of).copied().unwrap_or(0).wrapping_sub(*below);
+    }
+    for (edge, _) in plan.edges.iter().zip(spots).filter(|(_, spot)| spot.apart) {
+        let words = edge.below.clone();
+        let (Some(to), Some(below)) = (newer.get_mut(words.clone()), apart.get(words.clone())) else { continue };
+        for ((to, of), below) in to.iter_mut().zip(plan.tapped_words.iter().skip(words.start)).zip(below) {
+            *to = long.total.get(*of).copied().unwrap_or(0).wrapping_sub(*below);
         }
     }
+}
+
+/// A number of rows as a total.
+fn count_of_rows(rows: usize) -> i128 {
+    i128::try_from(rows).unwrap_or(i128::MAX)
 }

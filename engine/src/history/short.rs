@@ -8,7 +8,7 @@ use super::lane::{self, Lane, Value};
 use super::layout::Layout;
 use super::plan::{ExtremeLane, Need, Plan, Resolved};
 use super::table::{Row, Table};
-use super::tree::extremes_of;
+use super::tree::{extremes_of, join};
 use super::{Extremes, Key, Moment};
 
 /// Words that a short history has room for when so many rows stand in it: at most a quarter is spare.
@@ -129,12 +129,22 @@ impl<'a> Span<'a> {
 
     pub(crate) fn extremes(&self) -> Option<Extremes> {
         let Resolved { bit, column, ty, .. } = *self.window;
-        extremes_of(&ExtremeLane { bit, column, ty }, self.table, self.matching())
+        let lane = ExtremeLane { bit, column, ty };
+        let of = |rows: Range<usize>| extremes_of(&lane, self.table, rows);
+        if self.pair.is_some() {
+            return self.matching().fold(None, |found, row| join(&lane, found, of(row..row + 1)));
+        }
+        let [before, after] = self.rows.clone();
+        join(&lane, of(before), of(after))
     }
 
     /// How many different values, `current` counted in.
     pub(crate) fn distinct(&self, current: Option<i64>) -> u64 {
-        let value = |row: usize| self.table.word(self.window.column, row);
+        if self.rows.iter().all(Range::is_empty) {
+            return u64::from(current.is_some());
+        }
+        let column = self.table.column(self.window.column);
+        let value = |row: usize| column.get(row).copied().unwrap_or(0);
         let current = current.map(i64::cast_unsigned);
         let mut seen = Seen([0; SLOTS]);
         let (mut count, mut known) = (0, current.is_none());

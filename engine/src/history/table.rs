@@ -30,6 +30,20 @@ pub(crate) const PACKED_BITS: usize = 16;
 const STATE_SHIFT: u32 = 16;
 const POSITION_SHIFT: u32 = 32;
 
+/// In time order an edge moves by a row or two: so many are looked at before it is searched.
+const FEW: usize = 4;
+
+/// How many of some times, ascending, are at or before a threshold, where nearly none or nearly all are newer: of a
+/// short history's edges, gone through from the newest row back.
+#[inline]
+pub(crate) fn rank_from_end(times: &[u64], threshold: Micros) -> usize {
+    let newer = |time: &u64| threshold < time.cast_signed();
+    if let Some(back) = times.iter().rev().take(FEW).position(|time| !newer(time)) {
+        return times.len() - back;
+    }
+    if times.first().is_none_or(newer) { 0 } else { times.partition_point(|time| !newer(time)) }
+}
+
 /// The words of one row, in the order of the columns.
 pub(crate) fn pack_head(words: &mut [u64], key: Key, state: u16) {
     if let [time, packed, ..] = words {
@@ -129,6 +143,18 @@ impl Table {
         self.len().checked_sub(1).map(|last| self.key(last))
     }
 
+    /// The newest row's time.
+    #[inline]
+    pub(crate) fn last_time(&self) -> Option<Micros> {
+        self.times().last().map(|time| time.cast_signed())
+    }
+
+    /// The times of the rows, as they stand in their column.
+    #[inline]
+    pub(crate) fn times(&self) -> &[u64] {
+        self.column(TIME)
+    }
+
     /// Whether no row has `time <= threshold`.
     #[inline]
     pub(crate) fn is_newer(&self, threshold: Micros) -> bool {
@@ -141,20 +167,11 @@ impl Table {
         self.column(TIME).partition_point(|time| time.cast_signed() <= threshold)
     }
 
-    /// [`Table::rank`] of the rows before `end`, for which edges are gone through from the newest row back: it lies a
-    /// few rows before the last one, or before all rows, or must be searched.
+    /// From a row on, the first that is newer than a time, if it is one of the next few.
     #[inline]
-    pub(crate) fn rank_before(&self, threshold: Micros, end: usize) -> usize {
-        let times = self.part(TIME, 0..end);
-        let newer = |time: &u64| threshold < time.cast_signed();
-        let near = times.iter().rev().take(4).take_while(|time| newer(time)).count();
-        match times.get(..end - near) {
-            Some(rest) if near == 4 && !rest.first().is_none_or(newer) => {
-                rest.partition_point(|time| !newer(time))
-            }
-            Some(_) if near == 4 => 0,
-            _ => end - near,
-        }
+    pub(crate) fn newer_soon(&self, from: usize, threshold: Micros) -> Option<usize> {
+        let next = self.times().get(from..)?.iter().take(FEW);
+        next.enumerate().find(|(_, time)| threshold < time.cast_signed()).map(|(ahead, _)| from + ahead)
     }
 
     /// How many rows stand before a key.
@@ -189,15 +206,21 @@ impl Table {
         }
         let capacity = usize::from(self.capacity);
         let (place, end) = (usize::from(self.start) + at, usize::from(self.end));
-        for (column, word) in self.words.chunks_exact_mut(capacity).zip(row) {
-            if place < end {
-                column.copy_within(place..end, place + 1);
+        self.end += 1;
+        if place == end {
+            for (column, word) in row.iter().enumerate() {
+                if let Some(to) = self.words.get_mut(column * capacity + place) {
+                    *to = *word;
+                }
             }
+            return;
+        }
+        for (column, word) in self.words.chunks_exact_mut(capacity).zip(row) {
+            column.copy_within(place..end, place + 1);
             if let Some(to) = column.get_mut(place) {
                 *to = *word;
             }
         }
-        self.end += 1;
     }
 
     /// Copies a row's words out.

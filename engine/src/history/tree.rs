@@ -5,6 +5,8 @@
 //! INVARIANT (tree ids): every id in a node, a link, `root`, `head` or `tail` is that of a block or node in use; only
 //! the functions of this file write them.
 
+use std::ops::Range;
+
 use smallvec::SmallVec;
 
 use super::plan::{ExtremeLane, Plan, Tap};
@@ -120,28 +122,37 @@ pub(crate) fn join(lane: &ExtremeLane, a: Option<Extremes>, b: Option<Extremes>)
 }
 
 /// The extremes of some rows.
-pub(crate) fn extremes_of(
-    lane: &ExtremeLane,
-    table: &Table,
-    rows: impl Iterator<Item = usize>,
-) -> Option<Extremes> {
-    let matching = rows.filter(|row| table.has(lane.bit, *row));
-    let ranks = matching.map(|row| lane.ty.rank(table.word(lane.column, row).cast_signed()));
-    let ranks = ranks.fold(None, |found: Option<(i64, i64)>, rank| {
-        Some(found.map_or((rank, rank), |(min, max)| (min.min(rank), max.max(rank))))
-    });
+pub(crate) fn extremes_of(lane: &ExtremeLane, table: &Table, rows: Range<usize>) -> Option<Extremes> {
+    let values = table.part(lane.column, rows.clone());
+    let ranks = values.iter().map(|value| lane.ty.rank(value.cast_signed()));
+    let (min, max) = match lane.bit {
+        None => least_and_greatest(ranks),
+        Some(bit) => {
+            let members = table.part(bit.column, rows).iter().map(|word| word >> bit.shift & 1 == 1);
+            least_and_greatest(ranks.zip(members).filter(|(_, member)| *member).map(|(rank, _)| rank))
+        }
+    };
     // A rank's rank is the value again.
-    ranks.map(|(min, max)| Extremes { min: lane.ty.rank(min), max: lane.ty.rank(max) })
+    (min <= max).then(|| Extremes { min: lane.ty.rank(min), max: lane.ty.rank(max) })
+}
+
+/// Of no ranks the least is above the greatest.
+#[inline]
+fn least_and_greatest(ranks: impl Iterator<Item = i64>) -> (i64, i64) {
+    ranks.fold((i64::MAX, i64::MIN), |(min, max), rank| (min.min(rank), max.max(rank)))
 }
 
 impl Tree {
-    /// One empty block.
-    pub(crate) fn new(plan: &Plan) -> Self {
-        let table = Table::new(plan.layout.width(), plan.sizes.first);
+    /// One block with these rows.
+    pub(crate) fn new(plan: &Plan, rows: &Table) -> Self {
         let mut root = Node::default();
         root.insert(plan, 0, 0);
-        Self {
-            blocks: vec![Block { table, prev: NONE, next: NONE }],
+        let mut tree = Self {
+            blocks: vec![Block {
+                table: rows.resized(plan.layout.width(), plan.sizes.first.max(rows.len())),
+                prev: NONE,
+                next: NONE,
+            }],
             spare_blocks: Vec::new(),
             room: Table::default(),
             nodes: vec![root],
@@ -150,8 +161,15 @@ impl Tree {
             height: 1,
             head: 0,
             tail: 0,
-            rows: 0,
-        }
+            rows: rows.len(),
+        };
+        tree.refresh(plan, 0, 0, 0);
+        tree
+    }
+
+    /// The totals of the first child of the root, which has no other.
+    pub(crate) fn totals_of_root(&self, plan: &Plan) -> &[i128] {
+        self.node(self.root).totals(plan, 0)
     }
 
     /// Rows in all blocks.
@@ -502,7 +520,7 @@ impl Tree {
         let mut apart = false;
         for (left, right) in left.iter().zip(&right) {
             let (a, b) = (self.node(left.node), self.node(right.node));
-            let mut fold = |node: &Node, children: std::ops::Range<usize>| {
+            let mut fold = |node: &Node, children: Range<usize>| {
                 for child in children {
                     let own = node.extremes(plan, child).get(at).copied().flatten();
                     found = join(lane, found, own);
@@ -573,7 +591,7 @@ fn id_of(index: usize) -> u32 {
 }
 
 /// The totals of some rows in all lanes, added to `totals`.
-pub(crate) fn totals_of(plan: &Plan, table: &Table, rows: std::ops::Range<usize>, totals: &mut [i128]) {
+pub(crate) fn totals_of(plan: &Plan, table: &Table, rows: Range<usize>, totals: &mut [i128]) {
     for lane in &plan.lanes {
         if let Some(to) = totals.get_mut(lane.at..lane.at + lane.words()) {
             lane.add_to(table, rows.clone(), to);
@@ -597,7 +615,7 @@ pub(crate) fn add_rows(
     plan: &Plan,
     taps: &[Tap],
     table: &Table,
-    rows: std::ops::Range<usize>,
+    rows: Range<usize>,
     below: &mut [i128],
 ) {
     for tap in taps {
@@ -613,7 +631,7 @@ pub(crate) fn subtract_rows(
     plan: &Plan,
     taps: &[Tap],
     table: &Table,
-    rows: std::ops::Range<usize>,
+    rows: Range<usize>,
     below: &mut [i128],
 ) {
     for tap in taps {
