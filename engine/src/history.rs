@@ -164,6 +164,14 @@ impl History {
         self.len() == 0
     }
 
+    /// Fetches what an event in time order reads, all at once. Gives what depends on all of it.
+    pub(crate) fn fetch(&self) -> u64 {
+        match &self.form {
+            Form::Short(table) => table.fetch(),
+            Form::Long(long) => long.fetch(),
+        }
+    }
+
     /// Where the newest row stands.
     pub fn newest(&self) -> Option<Key> {
         match &self.form {

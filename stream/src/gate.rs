@@ -43,6 +43,7 @@ use parking_lot::Mutex;
 use rules::past::Outcome;
 use rules::time::{DAY, Micros};
 use rules::typed::FeatureId;
+use smallvec::SmallVec;
 use tokio::sync::watch;
 
 use crate::bundle::{Bundle, BundleError};
@@ -315,13 +316,9 @@ impl Gate {
                     None => self.take(incoming, None, worker),
                     Some(original) => self.recheck(incoming, original, worker),
                 };
-                match &taken {
-                    Ok((clock, ticket)) => {
-                        self.recent.finish(id, digest, *clock, ticket.position.offset, &worker.record);
-                    }
-                    Err(_) => self.recent.give_up(id),
-                }
-                taken.map(|(_, ticket)| ticket)
+                let (clock, ticket) = taken.inspect_err(|_| self.recent.give_up(id))?;
+                self.recent.finish(id, digest, clock, ticket.position.offset, &worker.record);
+                Ok(ticket)
             }
         }
     }
@@ -391,7 +388,7 @@ impl Gate {
         let (clock, offset, at) = decided?;
         room.spend();
         let place = original.cloned().unwrap_or_else(|| {
-            let entities = worker.scratch.facts.roles.entities.iter().copied().collect();
+            let entities = SmallVec::from_slice(&worker.scratch.facts.roles.entities);
             Place { at, position: offset, entities }
         });
         let ruling = std::mem::take(&mut worker.scratch.ruling);
@@ -431,6 +428,7 @@ impl Gate {
         worker: &mut Worker,
     ) -> (Micros, u64, Micros) {
         let Incoming { event, way, .. } = incoming;
+        decide::fetch(&worker.locks.guards);
         // With this event in it: what is late is the same, and an event at rest for long is no less a repeat.
         let clock = self.clock.fetch_max(event.time, Ordering::AcqRel).max(event.time);
         let moment = Moment::of(event.time, clock, &worker.in_force.rules.typed.schema);

@@ -110,6 +110,13 @@ impl Long {
         self.tree.rows() - self.tree.rank(self.total.len(), self.horizon).2
     }
 
+    /// Fetches what an event in time order reads: the rows at the cursors, and behind the newest.
+    pub(crate) fn fetch(&self) -> u64 {
+        let rows = self.cursors.iter().map(|it| self.tree.block(it.block).table.fetch_row(it.row));
+        let tail = &self.tree.block(self.tree.tail()).table;
+        rows.fold(tail.fetch_row(tail.len()), |sum, row| sum ^ row)
+    }
+
     pub(crate) fn newest(&self) -> Option<Key> {
         self.tree.block(self.tree.tail()).table.last_key()
     }

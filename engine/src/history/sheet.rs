@@ -102,7 +102,9 @@ pub(crate) fn of_long(long: &mut Long, plan: &Plan, edges: &mut Edges, at: Micro
     }
     for (edge, _) in plan.edges.iter().zip(spots).filter(|(_, spot)| spot.apart) {
         let words = edge.below.clone();
-        let (Some(to), Some(below)) = (newer.get_mut(words.clone()), apart.get(words.clone())) else { continue };
+        let (Some(to), Some(below)) = (newer.get_mut(words.clone()), apart.get(words.clone())) else {
+            continue;
+        };
         for ((to, of), below) in to.iter_mut().zip(plan.tapped_words.iter().skip(words.start)).zip(below) {
             *to = long.total.get(*of).copied().unwrap_or(0).wrapping_sub(*below);
         }

@@ -30,6 +30,9 @@ pub(crate) const PACKED_BITS: usize = 16;
 const STATE_SHIFT: u32 = 16;
 const POSITION_SHIFT: u32 = 32;
 
+/// Words of a cache line.
+const WORDS_PER_LINE: usize = 8;
+
 /// In time order an edge moves by a row or two: so many are looked at before it is searched.
 const FEW: usize = 4;
 
@@ -75,6 +78,17 @@ impl Table {
 
     pub(crate) fn bytes(&self) -> usize {
         size_of_val::<[u64]>(&self.words)
+    }
+
+    /// Fetches every cache line. Gives what depends on all of them.
+    pub(crate) fn fetch(&self) -> u64 {
+        self.words.iter().step_by(WORDS_PER_LINE).fold(0, |sum, word| sum ^ word)
+    }
+
+    /// Fetches a row.
+    pub(crate) fn fetch_row(&self, row: usize) -> u64 {
+        let at = usize::from(self.start) + row;
+        self.words.iter().skip(at).step_by(usize::from(self.capacity).max(1)).fold(0, |sum, word| sum ^ word)
     }
 
     /// Forgets all rows, and keeps the room.

@@ -611,13 +611,7 @@ pub(crate) fn add_taps(plan: &Plan, taps: &[Tap], totals: &[i128], below: &mut [
 }
 
 /// Adds some rows in the lanes that are tapped.
-pub(crate) fn add_rows(
-    plan: &Plan,
-    taps: &[Tap],
-    table: &Table,
-    rows: Range<usize>,
-    below: &mut [i128],
-) {
+pub(crate) fn add_rows(plan: &Plan, taps: &[Tap], table: &Table, rows: Range<usize>, below: &mut [i128]) {
     for tap in taps {
         let Some(lane) = plan.lanes.get(tap.lane) else { continue };
         if let Some(to) = below.get_mut(tap.at..tap.at + lane.words()) {
