@@ -9,7 +9,7 @@ use engine::entity::HashKey;
 use engine::event::Event;
 use engine::words::Ruling;
 use prost::Message as _;
-use prost::encoding::{WireType, encode_key, encode_varint};
+use prost::encoding::{WireType, encode_varint};
 use rules::typed::{FeatureId, RuleSet};
 use rules::value::Value;
 
@@ -70,8 +70,8 @@ impl Ending<'_> {
         }
         number(21, self.rules.schema.version.into(), body);
         if let Some(original) = &self.original {
-            encode_key(64, WireType::LengthDelimited, body);
-            encode_varint(original.encoded_len() as u64, body);
+            key(64, WireType::LengthDelimited, body);
+            varint(original.encoded_len() as u64, body);
             // A vector always has room.
             let _ = original.encode(body);
         }
@@ -84,8 +84,8 @@ impl Ending<'_> {
         });
         let length: usize = hashed.clone().map(|(hash, value)| hash.len() + value_bytes(value)).sum();
         if 0 < length {
-            encode_key(8, WireType::LengthDelimited, body);
-            encode_varint(length as u64, body);
+            key(8, WireType::LengthDelimited, body);
+            varint(length as u64, body);
             for (hash, value) in hashed {
                 body.extend_from_slice(hash);
                 put_value(value, body);
@@ -106,8 +106,8 @@ impl Ending<'_> {
         }
         let length: usize = recorded.iter().map(|(_, value)| 2 + value_bytes(*value)).sum();
         if 0 < length {
-            encode_key(16, WireType::LengthDelimited, body);
-            encode_varint(length as u64, body);
+            key(16, WireType::LengthDelimited, body);
+            varint(length as u64, body);
             for (id, value) in recorded {
                 body.extend_from_slice(&id.0.to_le_bytes());
                 put_value(*value, body);
@@ -122,7 +122,7 @@ impl Ending<'_> {
 /// Bytes whose length is known once they are written: most are few, so that room for one byte of length is right, and
 /// more is made otherwise.
 fn delimited(tag: u32, body: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    encode_key(tag, WireType::LengthDelimited, body);
+    key(tag, WireType::LengthDelimited, body);
     let start = body.len() + 1;
     body.push(0);
     write(body);
@@ -138,11 +138,26 @@ fn delimited(tag: u32, body: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     }
 }
 
+/// What stands before a field: its number, and how it is written.
+#[inline]
+fn key(tag: u32, wire: WireType, body: &mut Vec<u8>) {
+    varint(u64::from(tag << 3 | wire as u32), body);
+}
+
+/// A number of varying length: nearly all are one byte.
+#[inline]
+fn varint(number: u64, body: &mut Vec<u8>) {
+    match u8::try_from(number) {
+        Ok(byte) if byte < 0x80 => body.push(byte),
+        _ => encode_varint(number, body),
+    }
+}
+
 /// A text or bytes; of none nothing.
 fn bytes(tag: u32, bytes: &[u8], body: &mut Vec<u8>) {
     if !bytes.is_empty() {
-        encode_key(tag, WireType::LengthDelimited, body);
-        encode_varint(bytes.len() as u64, body);
+        key(tag, WireType::LengthDelimited, body);
+        varint(bytes.len() as u64, body);
         body.extend_from_slice(bytes);
     }
 }
@@ -150,14 +165,14 @@ fn bytes(tag: u32, bytes: &[u8], body: &mut Vec<u8>) {
 /// A number of varying length; of 0 nothing.
 fn number(tag: u32, number: u64, body: &mut Vec<u8>) {
     if number != 0 {
-        encode_key(tag, WireType::Varint, body);
-        encode_varint(number, body);
+        key(tag, WireType::Varint, body);
+        varint(number, body);
     }
 }
 
 /// A number of 8 bytes.
 fn fixed(tag: u32, number: u64, body: &mut Vec<u8>) {
-    encode_key(tag, WireType::SixtyFourBit, body);
+    key(tag, WireType::SixtyFourBit, body);
     body.extend_from_slice(&number.to_le_bytes());
 }
 
@@ -167,9 +182,9 @@ fn packed(tag: u32, numbers: impl ExactSizeIterator<Item = u64> + Clone, body: &
         return;
     }
     let length: usize = numbers.clone().map(prost::encoding::encoded_len_varint).sum();
-    encode_key(tag, WireType::LengthDelimited, body);
-    encode_varint(length as u64, body);
-    numbers.for_each(|number| encode_varint(number, body));
+    key(tag, WireType::LengthDelimited, body);
+    varint(length as u64, body);
+    numbers.for_each(|number| varint(number, body));
 }
 
 /// Numbers of 8 bytes, one after the other.
@@ -177,8 +192,8 @@ fn packed_fixed(tag: u32, numbers: impl ExactSizeIterator<Item = u64>, body: &mu
     if numbers.len() == 0 {
         return;
     }
-    encode_key(tag, WireType::LengthDelimited, body);
-    encode_varint(8 * numbers.len() as u64, body);
+    key(tag, WireType::LengthDelimited, body);
+    varint(8 * numbers.len() as u64, body);
     numbers.for_each(|number| body.extend_from_slice(&number.to_le_bytes()));
 }
 
