@@ -69,8 +69,7 @@ impl Keys {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn caller(&self, key: &str) -> Result<Option<Arc<Caller>>, desk::Error> {
-        let hash = KeyHash::of(key);
+    pub async fn caller(&self, hash: KeyHash) -> Result<Option<Arc<Caller>>, desk::Error> {
         if let Some(known) = self.valid.load().get(&hash.text()) {
             return Ok(Some(Arc::clone(known)));
         }
@@ -82,8 +81,8 @@ fn caller(key: Key) -> Arc<Caller> {
     Arc::new(Caller { name: key.name, role: key.role })
 }
 
-/// The roles that operations ask for, by method and path: none if an operation is open to all.
-type Roles = HashMap<(String, String), Option<Vec<Role>>>;
+/// The roles that operations ask for, by path and method: none if an operation is open to all.
+type Roles = HashMap<String, Vec<(&'static str, Option<Vec<Role>>)>>;
 
 /// Which roles each operation asks for; an operation that is not in it asks for an admin.
 #[derive(Clone, Debug)]
@@ -95,7 +94,7 @@ pub struct Doors {
 impl Doors {
     /// Of the operations of a document.
     pub fn of(document: &OpenApi, keys: Arc<Keys>) -> Self {
-        let operations = document.paths.paths.iter().flat_map(|(path, item)| {
+        let paths = document.paths.paths.iter().map(|(path, item)| {
             let all = [
                 ("GET", &item.get),
                 ("PUT", &item.put),
@@ -103,11 +102,11 @@ impl Doors {
                 ("DELETE", &item.delete),
                 ("PATCH", &item.patch),
             ];
-            all.into_iter()
-                .filter_map(move |(method, it)| Some(((method.to_owned(), path.clone()), it.as_ref()?)))
+            let operations =
+                all.into_iter().filter_map(|(method, it)| Some((method, roles_of(it.as_ref()?))));
+            (path.clone(), operations.collect())
         });
-        let roles = operations.map(|(of, it)| (of, roles_of(it))).collect();
-        Self { keys, roles: Arc::new(roles) }
+        Self { keys, roles: Arc::new(paths.collect()) }
     }
 }
 
@@ -121,8 +120,8 @@ pub fn roles_of(operation: &Operation) -> Option<Vec<Role>> {
 /// Lets a request through whose key may do what it asks for, with its [`Caller`] as an extension.
 pub async fn admit(State(doors): State<Doors>, mut request: Request, next: Next) -> Response {
     let Some(roles) = doors.roles_for(&request) else { return next.run(request).await };
-    let caller = match key_of(&request).map(str::to_owned) {
-        Ok(key) => doors.caller(&key, &roles).await,
+    let caller = match key_of(&request).map(KeyHash::of) {
+        Ok(key) => doors.caller(key, roles).await,
         Err(problem) => Err(problem),
     };
     match caller {
@@ -136,16 +135,16 @@ pub async fn admit(State(doors): State<Doors>, mut request: Request, next: Next)
 
 impl Doors {
     /// The roles that an operation asks for; none if it is open to all.
-    fn roles_for(&self, request: &Request) -> Option<Vec<Role>> {
+    fn roles_for(&self, request: &Request) -> Option<&[Role]> {
         let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
         // What a HEAD may see is what a GET may see.
         let method = if request.method() == "HEAD" { "GET" } else { request.method().as_str() };
-        let known = self.roles.get(&(method.to_owned(), path.to_owned()));
-        known.cloned().unwrap_or_else(|| Some(vec![Role::Admin]))
+        let known = self.roles.get(path).and_then(|it| it.iter().find(|(of, _)| *of == method));
+        known.map_or(Some(&[Role::Admin]), |(_, roles)| roles.as_deref())
     }
 
     /// Who holds a key, if its role is one of these.
-    async fn caller(&self, key: &str, roles: &[Role]) -> Result<Arc<Caller>, Problem> {
+    async fn caller(&self, key: KeyHash, roles: &[Role]) -> Result<Arc<Caller>, Problem> {
         let found = self.keys.caller(key).await?;
         let caller =
             found.ok_or_else(|| unauthorized("the key is not valid: it is unknown, or was revoked"))?;

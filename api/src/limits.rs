@@ -42,6 +42,9 @@ pub const PAST_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 pub const KEYS_REFRESH: Duration = Duration::from_secs(1);
 /// How often the sizes of the state are counted for the metrics.
 pub const SIZES_REFRESH: Duration = Duration::from_secs(15);
+/// How long durable records gather before they are looked through for alerts: so much later an alert is seen, and so
+/// much less often somebody looks.
+pub const ALERTS_GATHER: Duration = Duration::from_millis(10);
 /// How often a live stream without alerts says that it is alive.
 pub const STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
 

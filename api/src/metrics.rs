@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use axum::http::StatusCode;
 use engine::decision::Decision;
 use prometheus::{
     Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
@@ -149,8 +150,8 @@ impl Metrics {
     }
 
     /// Notes a request that was answered.
-    pub fn answered(&self, route: &str, status: u16, took: Duration) {
-        self.requests.with_label_values(&[route, status.to_string().as_str()]).observe(took.as_secs_f64());
+    pub fn answered(&self, route: &str, status: StatusCode, took: Duration) {
+        self.requests.with_label_values(&[route, status.as_str()]).observe(took.as_secs_f64());
     }
 
     /// All of them, as Prometheus reads them.

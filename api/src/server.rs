@@ -81,7 +81,7 @@ impl Traffic {
 /// Counts and times every request, and refuses those that are too many.
 pub async fn count(State(traffic): State<Arc<Traffic>>, request: Request, next: Next) -> Response {
     let start = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().map(|it| it.as_str().to_owned());
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let place = Place::take(&traffic);
     let response = if REQUESTS_MAX < place.of {
         traffic.metrics.shed("requests");
@@ -90,8 +90,8 @@ pub async fn count(State(traffic): State<Arc<Traffic>>, request: Request, next: 
     } else {
         next.run(request).await
     };
-    let route = route.as_deref().unwrap_or("none");
-    traffic.metrics.answered(route, response.status().as_u16(), start.elapsed());
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    traffic.metrics.answered(route, response.status(), start.elapsed());
     response
 }
 

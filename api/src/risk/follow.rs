@@ -14,11 +14,11 @@ use prost::Message as _;
 use rules::schema::{FieldType, Schema};
 use stream::in_force::InForce;
 use stream::journal::{Cursor, JournalError, RecordKind};
-use stream::record::{RuleSetRecord, Stamp};
+use stream::record::{Decided, RuleSetRecord, Stamp};
 use tokio::sync::watch;
 
 use super::door::{Door, recorded};
-use crate::limits::STREAMS_MAX;
+use crate::limits::{ALERTS_GATHER, STREAMS_MAX};
 use crate::metrics::Metrics;
 
 /// Records that are looked at before what they raised is written.
@@ -139,6 +139,7 @@ async fn follow_once(
         if ended {
             return Ok(());
         }
+        tokio::time::sleep(ALERTS_GATHER).await;
     }
 }
 
@@ -147,7 +148,7 @@ struct Batch {
     alerts: Vec<Alert>,
     /// Offset of the first record that was not looked at.
     next: u64,
-    /// Whether there were records.
+    /// Whether there may be more of them that are durable already.
     more: bool,
 }
 
@@ -155,6 +156,8 @@ struct Reader {
     door: Arc<Door>,
     cursor: Box<dyn Cursor>,
     next: u64,
+    /// The decision that is looked at.
+    decided: Decided,
     /// Rule sets that were met on the way, by number: the words for what was decided under them.
     met: BTreeMap<u32, Arc<InForce>>,
 }
@@ -162,7 +165,7 @@ struct Reader {
 impl Reader {
     fn new(door: Arc<Door>, next: u64) -> Result<Self, JournalError> {
         let cursor = door.gate().journal().cursor(next)?;
-        Ok(Self { cursor, next, met: BTreeMap::new(), door })
+        Ok(Self { cursor, next, decided: Decided::default(), met: BTreeMap::new(), door })
     }
 
     fn batch(&mut self) -> Result<Batch, JournalError> {
@@ -172,6 +175,8 @@ impl Reader {
             looked_at += 1;
             self.next = record.offset + 1;
             match record.kind {
+                // Most raise none, and need no words.
+                RecordKind::Decided if raises_none(record.body, &mut self.decided) => {}
                 RecordKind::Decided => {
                     let words = |number| words(&self.met, &self.door, number);
                     let Some(it) = recorded(record.offset, record.kind, record.body, words) else { continue };
@@ -181,8 +186,13 @@ impl Reader {
                 _ => {}
             }
         }
-        Ok(Batch { alerts, next: self.next, more: looked_at != 0 })
+        Ok(Batch { alerts, next: self.next, more: looked_at == RECORDS_AT_ONCE })
     }
+}
+
+/// Whether a decision can be read, and raised no alert.
+fn raises_none(body: &[u8], into: &mut Decided) -> bool {
+    Stamp::split(body).is_some_and(|(_, message)| into.read(message).is_ok() && into.alerts.is_empty())
 }
 
 /// What was in force under a number, as far as words are concerned: rates and lists that changed later change none.

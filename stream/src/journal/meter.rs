@@ -77,13 +77,18 @@ impl Meter {
         self.syncs.lock().saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     }
 
-    /// How long a record that is appended now waits, if so many are ahead of it.
+    /// How long a record that is appended now waits, if so many are ahead of it. With none ahead and nothing being written
+    /// it does not wait: how fast the writer is now is only known by letting it write.
     pub(super) fn wait(&self, records_ahead: u64) -> Duration {
+        let began_ns = self.began_ns.load(Ordering::Relaxed);
+        if (records_ahead, began_ns) == (0, 0) {
+            return Duration::ZERO;
+        }
         let [batch_s, record_s] =
             [&self.batch_s, &self.record_s].map(|it| f64::from_bits(it.load(Ordering::Relaxed)));
         let usual =
             Duration::try_from_secs_f64(batch_s + record_s * count(records_ahead)).unwrap_or(Duration::MAX);
-        match self.began_ns.load(Ordering::Relaxed) {
+        match began_ns {
             0 => usual,
             // A batch that takes longer than usual will take as long again, for all that is known.
             began_ns => usual.max(self.born.elapsed().saturating_sub(Duration::from_nanos(began_ns))),
@@ -151,7 +156,8 @@ impl Fit {
         let covariance = self.products / self.batches - records * seconds;
         // No record costs less than nothing, nor more than all of the batches' time.
         let record = (covariance / (variance + DAMPING)).clamp(0.0, seconds / records.max(1.0));
-        (seconds - record * records, record)
+        // What is left over is nothing at least, and rounding alone could make it less.
+        ((seconds - record * records).max(0.0), record)
     }
 
     #[expect(

@@ -28,6 +28,17 @@ fn a_hundred_records_ahead() {
 }
 
 #[test]
+fn an_empty_batch_never_takes_less_than_no_time() {
+    // Longer batches cost more for each record, so that all of their time is put down to records.
+    let mut fit = Fit::default();
+    for at in 0..1_000_u32 {
+        let records = f64::from(1 + at * 7_919 % 997);
+        fit.add(records, records * records * 1e-7);
+        assert!(0.0 <= fit.line().0, "{fit:?}");
+    }
+}
+
+#[test]
 fn a_batch_that_hangs_is_seen_before_it_ends() {
     let (meter, mut fit) = (Meter::new(), Fit::default());
     assert_eq!(meter.wait(1000), Duration::ZERO);
@@ -35,6 +46,8 @@ fn a_batch_that_hangs_is_seen_before_it_ends() {
     std::thread::sleep(Duration::from_millis(20));
     assert!(Duration::from_millis(15) < meter.wait(0));
     meter.end(began, 10, &mut fit);
+    assert!(Duration::from_millis(15) < meter.wait(10));
+    assert_eq!(meter.wait(0), Duration::ZERO, "whoever finds nobody ahead is let in, however slow it was");
     assert!(0 < meter.records_per_s() && meter.records_per_s() < 700);
     meter.synced(Duration::from_micros(1500));
     meter.synced(Duration::from_micros(100));

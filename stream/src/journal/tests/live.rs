@@ -175,10 +175,13 @@ fn a_slow_disk_is_seen_by_who_waits() {
     disk.set_faults(Faults { sync_time: Duration::from_millis(30), ..Faults::default() });
     let offset = append(&journal, 0, 0);
     assert!(settled(&journal, offset));
-    assert!(Duration::from_millis(20) < journal.load().wait, "{:?}", journal.load());
+    let offset = append(&journal, 0, 1);
+    let load = journal.load();
+    assert!(settled(&journal, offset));
+    assert!(Duration::from_millis(20) < load.wait, "{load:?}");
     // Each batch now costs by its bytes: what is ahead tells how long it takes.
     disk.set_faults(Faults { bytes_per_s: Some(2_000_000), ..Faults::default() });
-    let mut nth = 1;
+    let mut nth = 2;
     for records in [1, 100, 10, 200, 50, 300] {
         let last = (0..records)
             .map(|_| {
