@@ -12,6 +12,7 @@ mod shelf;
 mod survey;
 mod log;
 mod meter;
+mod progress;
 mod on_disk;
 mod reader;
 mod care;
@@ -21,6 +22,7 @@ mod memory;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use engine::entity::EntityKey;
@@ -34,6 +36,7 @@ pub use frame::BODY_BYTES_MAX;
 pub use memory::Memory;
 pub use meter::SyncTimes;
 pub use on_disk::{Durability, OnDisk, Options};
+pub use progress::Progress;
 pub use reader::Reader;
 pub use survey::Thorough;
 
@@ -50,6 +53,15 @@ pub trait Journal: Send + Sync {
     /// waits for a disk.
     fn append(&self, entry: &Entry<'_>) -> u64;
 
+    /// Whether what was appended gathers until somebody asks for it with [`Journal::urge`], or for a moment.
+    fn gathers(&self) -> bool {
+        false
+    }
+
+    /// Somebody wants to answer: what was appended is written now, by the calling thread if that is quickest. It never
+    /// waits for a sync.
+    fn urge(&self) {}
+
     /// What is below this offset may be answered.
     fn durable(&self) -> u64;
 
@@ -64,6 +76,10 @@ pub trait Journal: Send + Sync {
 
     /// Tells of every advance of [`Journal::durable`], and of the journal's end by a failed write.
     fn watch(&self) -> watch::Receiver<Progress>;
+
+    /// Ready when the record at an offset is durable or never will be; otherwise `waker`, where it is given, is woken
+    /// then and not before.
+    fn reached(&self, offset: u64, waker: Option<&Waker>) -> Poll<Progress>;
 
     /// How much waits for the disk, and how fast it leaves.
     fn load(&self) -> Load;
@@ -188,15 +204,6 @@ pub struct Record<'a> {
     pub batch: u64,
 }
 
-/// How far the journal is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Progress {
-    /// What is below this offset may be answered.
-    pub durable: u64,
-    /// A write or a sync failed: nothing more will become durable.
-    pub poisoned: bool,
-}
-
 /// What waits for the disk, and how long that takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Load {
@@ -311,7 +318,11 @@ impl Journal for Forgetful {
 
     /// Everything that will ever be appended is durable.
     fn watch(&self) -> watch::Receiver<Progress> {
-        watch::channel(Progress { durable: u64::MAX, poisoned: false }).1
+        watch::channel(ALL).1
+    }
+
+    fn reached(&self, _offset: u64, _waker: Option<&Waker>) -> Poll<Progress> {
+        Poll::Ready(ALL)
     }
 
     fn load(&self) -> Load {
@@ -340,6 +351,9 @@ impl Journal for Forgetful {
         Ok(Box::new(Nothing))
     }
 }
+
+/// As durable as it gets.
+const ALL: Progress = Progress { durable: u64::MAX, poisoned: false };
 
 /// A walk over nothing.
 struct Nothing;

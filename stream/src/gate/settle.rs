@@ -1,6 +1,6 @@
 //! From a ticket to an answer: when its record is durable, or when the caller has waited long enough.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use engine::decision::Fallback;
 use engine::event::Change;
 use rules::past::Outcome;
-use tokio::sync::watch;
 
 use super::recent::Remembered;
 use super::{Gate, Poisoned, Refused, Settled, Ticket, Worker};
-use crate::journal::Progress;
+use crate::journal::{Journal, Progress};
 use crate::record::Stamp;
 
 impl Gate {
@@ -23,7 +22,7 @@ impl Gate {
     /// # Errors
     /// If the journal can write no more; then nothing may be answered.
     pub async fn settle(&self, ticket: Ticket) -> Result<Settled, Poisoned> {
-        let durable = durable(self.progress.clone(), ticket.position.offset);
+        let durable = self.durable(ticket.position.offset);
         let reached = match ticket.due {
             None => Some(durable.await),
             Some((at, _)) => tokio::time::timeout_at(at.into(), durable).await.ok(),
@@ -36,7 +35,7 @@ impl Gate {
     /// # Errors
     /// If the journal can write no more.
     pub fn settle_blocking(&self, ticket: Ticket) -> Result<Settled, Poisoned> {
-        let durable = durable(self.progress.clone(), ticket.position.offset);
+        let durable = self.durable(ticket.position.offset);
         let reached = block_until(durable, ticket.due.map(|(at, _)| at));
         self.settled(ticket, reached)
     }
@@ -46,7 +45,15 @@ impl Gate {
     /// # Errors
     /// If the journal can write no more.
     pub async fn durable(&self, offset: u64) -> Result<(), Poisoned> {
-        durable(self.progress.clone(), offset).await
+        if self.journal.gathers() && self.journal.durable() <= offset {
+            // Those whose requests are there already have their turn first, and all of theirs are written at once.
+            tokio::task::yield_now().await;
+            if self.journal.durable() <= offset {
+                self.journal.urge();
+            }
+        }
+        let progress = Reached { journal: &*self.journal, offset, waker: None }.await;
+        if offset < progress.durable { Ok(()) } else { Err(Poisoned) }
     }
 
     /// Waits in this thread until everything below an offset is on the disk: what survives the process may still be
@@ -122,12 +129,24 @@ impl Gate {
 /// How often it is looked whether the disk has what a snapshot has seen.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// Waits until a record is durable.
-async fn durable(mut progress: watch::Receiver<Progress>, offset: u64) -> Result<(), Poisoned> {
-    let reached = progress.wait_for(|it| it.poisoned || offset < it.durable).await;
-    match reached {
-        Ok(it) if offset < it.durable => Ok(()),
-        _ => Err(Poisoned),
+/// Waits until a record is durable or never will be.
+struct Reached<'a> {
+    journal: &'a dyn Journal,
+    offset: u64,
+    /// Whom the journal knows to be waiting.
+    waker: Option<Waker>,
+}
+
+impl Future for Reached<'_> {
+    type Output = Progress;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Progress> {
+        let known = self.waker.as_ref().is_some_and(|it| it.will_wake(context.waker()));
+        let progress = self.journal.reached(self.offset, Some(context.waker()).filter(|_| !known));
+        if !known && progress.is_pending() {
+            self.waker = Some(context.waker().clone());
+        }
+        progress
     }
 }
 

@@ -145,10 +145,14 @@ impl Log {
         self.sealed.take()
     }
 
+    /// Whether a batch of so many bytes goes into the newest segment.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.at + bytes as u64 <= self.segment_bytes || self.next <= self.segment.first
+    }
+
     /// Writes a batch and empties it, first rolling over to a new segment if this one is full.
     pub(super) fn write(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
-        let end = self.at + batch.bytes.len() as u64;
-        if self.segment_bytes < end && self.segment.first < self.next {
+        if !self.has_room(batch.bytes.len()) {
             self.roll()?;
         }
         self.put(Role::Batch, batch)

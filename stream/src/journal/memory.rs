@@ -1,19 +1,21 @@
 //! A journal that keeps every record in memory, for tests of what is made from records.
 
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 
 use engine::entity::EntityKey;
 use parking_lot::Mutex;
 use rules::time::Micros;
 use tokio::sync::watch;
 
+use super::progress::Advance;
 use super::{Cursor, Entry, Full, Journal, JournalError, Load, Progress, Record, RecordKind, Reservation};
 
 /// Keeps every record. It is durable at once, or as far as the test says.
 #[derive(Clone, Debug)]
 pub struct Memory {
     kept: Arc<Mutex<Vec<Kept>>>,
-    progress: Arc<watch::Sender<Progress>>,
+    advance: Arc<Advance>,
     /// Whether durability waits for [`Memory::settle`].
     held: bool,
 }
@@ -40,18 +42,17 @@ impl Memory {
     }
 
     fn with(held: bool) -> Self {
-        let progress = Arc::new(watch::channel(Progress::default()).0);
-        Self { kept: Arc::default(), progress, held }
+        Self { kept: Arc::default(), advance: Arc::default(), held }
     }
 
     /// Makes durable what is below an offset.
     pub fn settle(&self, below: u64) {
-        self.progress.send_modify(|progress| progress.durable = progress.durable.max(below));
+        self.advance.to(below, || ());
     }
 
     /// As if a write had failed.
     pub fn poison(&self) {
-        self.progress.send_modify(|progress| progress.poisoned = true);
+        self.advance.poison();
     }
 
     /// How many records it keeps.
@@ -65,7 +66,7 @@ impl Memory {
     }
 
     fn durable_of(&self, kept: &[Kept]) -> usize {
-        usize::try_from(self.progress.borrow().durable).map_or(kept.len(), |durable| durable.min(kept.len()))
+        usize::try_from(self.advance.now().durable).map_or(kept.len(), |durable| durable.min(kept.len()))
     }
 }
 
@@ -91,7 +92,7 @@ impl Journal for Memory {
     }
 
     fn durable(&self) -> u64 {
-        self.progress.borrow().durable
+        self.advance.now().durable
     }
 
     fn next(&self) -> u64 {
@@ -99,11 +100,15 @@ impl Journal for Memory {
     }
 
     fn watch(&self) -> watch::Receiver<Progress> {
-        self.progress.subscribe()
+        self.advance.watch()
+    }
+
+    fn reached(&self, offset: u64, waker: Option<&Waker>) -> Poll<Progress> {
+        self.advance.reached(offset, waker)
     }
 
     fn load(&self) -> Load {
-        let progress = *self.progress.borrow();
+        let progress = self.advance.now();
         let records_ahead = self.next().saturating_sub(progress.durable);
         Load { records_ahead, poisoned: progress.poisoned, ..Load::default() }
     }

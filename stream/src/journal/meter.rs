@@ -95,6 +95,11 @@ impl Meter {
         }
     }
 
+    /// How long a batch takes, lately, that has next to nothing in it.
+    pub(super) fn usual(&self) -> Duration {
+        Duration::try_from_secs_f64(f64::from_bits(self.batch_s.load(Ordering::Relaxed))).unwrap_or_default()
+    }
+
     /// Records that became durable in a second, lately, while there were any to write.
     pub(super) fn records_per_s(&self) -> u64 {
         self.records_per_s.load(Ordering::Relaxed)

@@ -1,6 +1,7 @@
 //! A journal that others beside the gate hold too: whoever closes it, or asks how long its syncs take.
 
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 
 use engine::entity::EntityKey;
 use tokio::sync::watch;
@@ -16,8 +17,20 @@ impl<J: Journal + ?Sized> Journal for Arc<J> {
         (**self).append(entry)
     }
 
+    fn gathers(&self) -> bool {
+        (**self).gathers()
+    }
+
+    fn urge(&self) {
+        (**self).urge();
+    }
+
     fn durable(&self) -> u64 {
         (**self).durable()
+    }
+
+    fn synced(&self) -> u64 {
+        (**self).synced()
     }
 
     fn next(&self) -> u64 {
@@ -26,6 +39,10 @@ impl<J: Journal + ?Sized> Journal for Arc<J> {
 
     fn watch(&self) -> watch::Receiver<Progress> {
         (**self).watch()
+    }
+
+    fn reached(&self, offset: u64, waker: Option<&Waker>) -> Poll<Progress> {
+        (**self).reached(offset, waker)
     }
 
     fn load(&self) -> Load {

@@ -1,6 +1,7 @@
 //! Deadlines, and what is refused before it takes a lock.
 
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -219,6 +220,9 @@ impl Journal for Slow {
     }
     fn watch(&self) -> watch::Receiver<Progress> {
         self.memory.watch()
+    }
+    fn reached(&self, offset: u64, waker: Option<&Waker>) -> Poll<Progress> {
+        self.memory.reached(offset, waker)
     }
     fn load(&self) -> Load {
         Load { wait: self.says.lock().0, ..self.memory.load() }

@@ -1,5 +1,6 @@
 //! The journal with its threads.
 
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -110,6 +111,48 @@ fn one_sync_serves_all_who_came_meanwhile() {
         "{times:?}"
     );
     assert!(0 < journal.load().records_per_s);
+}
+
+#[test]
+fn under_os_whoever_asks_writes() {
+    let disk = Simulated::new(1);
+    let journal = on(&disk, options(Durability::Os));
+    let at_once = (0..100).filter(|nth| {
+        let offset = append(&journal, 0, *nth);
+        journal.urge();
+        offset < journal.durable()
+    });
+    // The thread may just be at it, too.
+    assert!(90 < at_once.count());
+    // And it writes what nobody asks for.
+    let offset = append(&journal, 0, 100);
+    assert!(settled(&journal, offset));
+}
+
+#[test]
+fn everyone_who_waits_is_woken() {
+    for durability in [Durability::Fsync, Durability::Os] {
+        let disk = Simulated::new(1);
+        let journal = on(&disk, options(durability));
+        disk.set_faults(Faults { sync_time: Duration::from_micros(100), ..Faults::default() });
+        thread::scope(|scope| {
+            for who in 0..8 {
+                let journal = &journal;
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+                scope.spawn(move || {
+                    for nth in 0..300 {
+                        let offset = append(journal, who, nth);
+                        journal.urge();
+                        let reached = poll_fn(|context| journal.reached(offset, Some(context.waker())));
+                        let reached = async { tokio::time::timeout(Duration::from_secs(20), reached).await };
+                        let progress = runtime.block_on(reached).unwrap();
+                        assert!(!progress.poisoned && offset < progress.durable);
+                    }
+                });
+            }
+        });
+        assert_eq!(journal.durable(), 8 * 300);
+    }
 }
 
 #[test]

@@ -1,0 +1,348 @@
+//! Who writes, and when.
+//!
+//! Under [`Durability::Fsync`] it is a thread of its own: while one batch is synced the next one gathers, so that one
+//! sync serves all who came meanwhile.
+//!
+//! Under [`Durability::Os`] a write takes less than telling another thread of it and being woken by that. There it is
+//! whoever wants its answer: it writes all that has gathered, its own records and those of others, who then find
+//! theirs durable. The thread writes what nobody asks for, and everything while the disk is slow; another syncs behind
+//! the answers.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::{Durability, Shared};
+use crate::journal::batch::{Batch, Role};
+use crate::journal::log::Log;
+use crate::journal::meter::Fit;
+use crate::journal::shelf::Segment;
+use crate::journal::{Entry, JournalError};
+
+/// After so long without a record D is recorded.
+const IDLE_AFTER: Duration = Duration::from_millis(50);
+/// A buffer that a burst made larger than this is given back after it.
+const BUFFER_KEPT_BYTES: usize = 1 << 23;
+
+// Under `Os`:
+/// How long what nobody asks for gathers.
+const GATHER_TIME: Duration = Duration::from_millis(2);
+/// With so much the thread does not wait to be asked.
+const GATHERED_BYTES: usize = 64 << 10;
+/// Callers write only while writing is as quick as this: they may have others to serve.
+const QUICK: Duration = Duration::from_micros(500);
+/// So often a caller writes what came while it wrote, before it leaves the rest to the thread.
+const ROUNDS: usize = 4;
+/// What a crash of the machine may take is what was written in this time.
+const SYNC_EVERY: Duration = Duration::from_millis(50);
+
+/// The records that gather.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    batch: Batch,
+    sleep: Sleep,
+    /// Somebody waits for what is in it, and finds somebody else writing.
+    asked: bool,
+    /// The offset that the last mark recorded as D.
+    marked: Option<u64>,
+    pub(super) closed: bool,
+}
+
+/// What ends the sleep of the writer's thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Sleep {
+    /// It is awake.
+    No,
+    /// A record.
+    UntilRecord,
+    /// [`GATHERED_BYTES`].
+    UntilMany,
+}
+
+/// What the writer's thread does next.
+enum Task {
+    Write,
+    /// Nothing came for a while.
+    Mark,
+    Close,
+}
+
+impl Buffer {
+    pub(super) fn new(log: &Log) -> Self {
+        let batch = Batch::new(log.next(), log.batch());
+        Self { batch, sleep: Sleep::No, asked: false, marked: None, closed: false }
+    }
+}
+
+impl Shared {
+    /// Adds a record to what gathers; gives its offset.
+    pub(super) fn append(&self, entry: &Entry<'_>) -> u64 {
+        let mut buffer = self.buffer.lock();
+        let before = buffer.batch.bytes.len();
+        let offset = buffer.batch.push(entry);
+        let gathered = buffer.batch.bytes.len();
+        self.next.store(offset + 1, Ordering::Release);
+        // Before the writer can take it, who gives it back.
+        self.budget.add(gathered - before);
+        let wake = match buffer.sleep {
+            Sleep::No => false,
+            Sleep::UntilRecord => true,
+            Sleep::UntilMany => GATHERED_BYTES < gathered,
+        };
+        if wake {
+            buffer.sleep = Sleep::No;
+        }
+        drop(buffer);
+        if wake {
+            self.filled.notify_one();
+        }
+        offset
+    }
+
+    /// Has everything written that was appended: here, if nobody else is at it.
+    pub(super) fn urge(&self) {
+        // Whoever writes looks whether somebody asked when it is done, so asking comes before seeing it write.
+        self.buffer.lock().asked = true;
+        let thread_is_better = QUICK < self.meter.usual();
+        for _ in 0..if thread_is_better { 0 } else { ROUNDS } {
+            let Some(mut writer) = self.writer.try_lock() else { return };
+            if self.poisoned.load(Ordering::Acquire) {
+                return;
+            }
+            if !writer.has_room(self.buffer.lock().batch.bytes.len()) {
+                break;
+            }
+            if let Err(error) = writer.write(self) {
+                return self.poison(&error);
+            }
+            drop(writer);
+            if !self.buffer.lock().asked {
+                return;
+            }
+        }
+        self.buffer.lock().sleep = Sleep::No;
+        self.filled.notify_one();
+    }
+
+    /// The writer's thread.
+    pub(super) fn run(&self) {
+        loop {
+            let task = self.wait();
+            let mut writer = self.writer.lock();
+            // It may have been somebody else who failed.
+            if self.poisoned.load(Ordering::Acquire) {
+                break;
+            }
+            let done = match task {
+                Task::Write => writer.write(self),
+                Task::Mark => writer.mark(Role::Idle, self),
+                Task::Close => writer.mark(Role::Closed, self),
+            };
+            if let Err(error) = done {
+                self.poison(&error);
+            }
+            if matches!(task, Task::Close) {
+                break;
+            }
+        }
+        self.behind.work.lock().closed = true;
+        self.behind.told.notify_one();
+        let filing = self.writer.lock().filing.take();
+        if let Some(filing) = filing {
+            let _ = filing.join();
+        }
+    }
+
+    /// Waits for something to do.
+    fn wait(&self) -> Task {
+        let mut buffer = self.buffer.lock();
+        let mut gathered = self.durability == Durability::Fsync;
+        loop {
+            buffer.sleep = Sleep::No;
+            let (empty, many) = (buffer.batch.records == 0, GATHERED_BYTES < buffer.batch.bytes.len());
+            if !empty && (gathered || many || buffer.asked || buffer.closed) {
+                return Task::Write;
+            }
+            if buffer.closed {
+                return Task::Close;
+            }
+            if !empty {
+                buffer.sleep = Sleep::UntilMany;
+                gathered = self.filled.wait_for(&mut buffer, GATHER_TIME).timed_out();
+                continue;
+            }
+            buffer.sleep = Sleep::UntilRecord;
+            if buffer.marked == Some(buffer.batch.next()) {
+                self.filled.wait(&mut buffer);
+            } else if self.filled.wait_for(&mut buffer, IDLE_AFTER).timed_out()
+                && buffer.batch.records == 0
+                && !buffer.closed
+            {
+                buffer.sleep = Sleep::No;
+                return Task::Mark;
+            }
+        }
+    }
+
+    /// Ends the journal: nothing more becomes durable.
+    fn poison(&self, error: &JournalError) {
+        // The first error is the cause of those that follow.
+        let _ = self.fault.set(error.to_string());
+        self.poisoned.store(true, Ordering::Release);
+        self.advance.poison();
+    }
+
+    /// Syncs what was written, again and again.
+    pub(super) fn sync_behind(&self) {
+        loop {
+            let Some((segment, written)) = self.behind.next() else { return };
+            let began = Instant::now();
+            if let Err(error) = segment.file.sync() {
+                return self.poison(&JournalError::io("sync", &self.shelf.path(&segment))(error));
+            }
+            self.meter.synced(began.elapsed());
+            self.synced.fetch_max(written, Ordering::AcqRel);
+            self.behind.rest_until(began + SYNC_EVERY);
+        }
+    }
+}
+
+/// What is to be synced behind the answers, under [`Durability::Os`].
+#[derive(Debug, Default)]
+pub(super) struct Behind {
+    work: Mutex<BehindWork>,
+    told: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct BehindWork {
+    /// A segment, and the offset below which all of it, and all before it, was written.
+    written: Option<(Arc<Segment>, u64)>,
+    closed: bool,
+}
+
+impl Behind {
+    fn tell(&self, segment: &Arc<Segment>, written: u64) {
+        let before = self.work.lock().written.replace((Arc::clone(segment), written));
+        if before.is_none() {
+            self.told.notify_one();
+        }
+    }
+
+    /// Waits for something to sync; none when there will be nothing more.
+    fn next(&self) -> Option<(Arc<Segment>, u64)> {
+        let mut work = self.work.lock();
+        loop {
+            match work.written.take() {
+                Some(written) => return Some(written),
+                None if work.closed => return None,
+                None => self.told.wait(&mut work),
+            }
+        }
+    }
+
+    fn rest_until(&self, end: Instant) {
+        let mut work = self.work.lock();
+        while !work.closed && !self.told.wait_until(&mut work, end).timed_out() {}
+    }
+}
+
+/// The writing end; whoever has locked it writes.
+#[derive(Debug)]
+pub(super) struct Writer {
+    log: Log,
+    /// What is being written.
+    batch: Batch,
+    fit: Fit,
+    /// The thread that files the index of a sealed segment.
+    filing: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn new(log: Log) -> Self {
+        let batch = Batch::new(log.next(), log.batch());
+        Self { log, batch, fit: Fit::default(), filing: None }
+    }
+
+    /// Whether so many bytes go into the segment that is written, so that writing them is no more than that.
+    fn has_room(&self, bytes: usize) -> bool {
+        self.log.has_room(bytes)
+    }
+
+    /// Writes what has gathered, and syncs it where that is what answers wait for.
+    fn write(&mut self, shared: &Shared) -> Result<(), JournalError> {
+        if !self.take(shared) {
+            return Ok(());
+        }
+        let Self { log, batch, .. } = self;
+        let began = shared.meter.begin();
+        let (records, bytes) = (batch.records, batch.frames_bytes());
+        log.set_synced(shared.synced.load(Ordering::Acquire));
+        log.write(batch)?;
+        if BUFFER_KEPT_BYTES < batch.bytes.capacity() {
+            batch.bytes.shrink_to(BUFFER_KEPT_BYTES);
+        }
+        match shared.durability {
+            Durability::Fsync => self.sync(shared)?,
+            Durability::Os => shared.behind.tell(log.segment(), log.next()),
+        }
+        // INVARIANT (order): what is found by a reader was in the index before it is told to be durable.
+        let durable = self.log.next();
+        shared.advance.to(durable, || shared.shelf.set_durable(durable));
+        shared.budget.give_back(bytes);
+        shared.meter.end(began, records, &mut self.fit);
+        self.file_sealed(shared);
+        Ok(())
+    }
+
+    /// Takes what has gathered; gives whether there is any.
+    fn take(&mut self, shared: &Shared) -> bool {
+        let mut buffer = shared.buffer.lock();
+        buffer.asked = false;
+        if buffer.batch.records == 0 {
+            return false;
+        }
+        self.batch.restart(buffer.batch.next(), buffer.batch.number + 1);
+        std::mem::swap(&mut buffer.batch, &mut self.batch);
+        true
+    }
+
+    fn sync(&mut self, shared: &Shared) -> Result<(), JournalError> {
+        let began = Instant::now();
+        self.log.sync()?;
+        shared.meter.synced(began.elapsed());
+        shared.synced.fetch_max(self.log.synced(), Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Records that everything is on the disk, so that damage to it is told from a torn tail.
+    fn mark(&mut self, role: Role, shared: &Shared) -> Result<(), JournalError> {
+        self.log.mark(role)?;
+        shared.synced.fetch_max(self.log.synced(), Ordering::AcqRel);
+        shared.buffer.lock().marked = Some(self.log.next());
+        Ok(())
+    }
+
+    /// Files the index of a segment that was sealed, beside the writing.
+    fn file_sealed(&mut self, shared: &Shared) {
+        let Some(segment) = self.log.take_sealed() else { return };
+        if let Some(before) = self.filing.take() {
+            let _ = before.join();
+        }
+        let shelf = Arc::clone(&shared.shelf);
+        match spawn("journal-index", move || shelf.file_index(&segment)) {
+            Ok(filing) => self.filing = Some(filing),
+            Err(error) => {
+                shared.shelf.note(format!("cannot file an index: {error}; it stays in memory"));
+            }
+        }
+    }
+}
+
+pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(run)
+}
