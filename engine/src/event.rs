@@ -120,6 +120,21 @@ impl Event {
         }
     }
 
+    /// The bytes of the text at this place; empty if something else is there.
+    pub fn text_bytes_at(&self, at: usize) -> &[u8] {
+        match self.values.get(at) {
+            Some(Stored::Text { start, end }) => {
+                self.text.as_bytes().get(*start as usize..*end as usize).unwrap_or_default()
+            }
+            _ => &[],
+        }
+    }
+
+    /// How many fields there are up to the last that is not missing.
+    pub fn present(&self) -> usize {
+        self.values.iter().rposition(|it| *it != Stored::Missing).map_or(0, |last| last + 1)
+    }
+
     /// Takes from another event of the same type the fields that this one lacks: what a recheck does not change.
     pub fn fill_from(&mut self, original: &Self) {
         if self.event_type != original.event_type {

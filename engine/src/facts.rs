@@ -101,11 +101,9 @@ impl Roles {
 
     /// Sorts the entities, leaves each once, and notes who is in which role.
     fn settle(&mut self) {
-        for (_, entity) in &self.named {
-            if let Err(at) = self.entities.binary_search(entity) {
-                self.entities.insert(at, *entity);
-            }
-        }
+        self.entities.extend(self.named.iter().map(|(_, entity)| *entity));
+        self.entities.sort_unstable();
+        self.entities.dedup();
         for (field, entity) in &self.named {
             let at = self.entities.iter().position(|it| it == entity);
             if let Some(role) = self.by_field.get_mut(field.index()) {

@@ -126,8 +126,8 @@ impl ColumnType {
 
 /// All rows of one entity that some window may still hold.
 ///
-/// Up to 64 rows stand in one table without running state, and an answer is a pass over it. Beyond, they stand in
-/// blocks under a tree of totals, with a cursor for every edge; back at 40 rows they return.
+/// Up to 128 rows stand in one table without running state, and an answer is a pass over it. Beyond, they stand in
+/// blocks under a tree of totals, with a cursor for every edge; back at 96 rows they return.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     form: Form,

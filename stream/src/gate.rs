@@ -316,9 +316,10 @@ impl Gate {
                     None => self.take(incoming, None, worker),
                     Some(original) => self.recheck(incoming, original, worker),
                 };
-                let (clock, ticket) = taken.inspect_err(|_| self.recent.give_up(id))?;
-                self.recent.finish(id, digest, clock, ticket.position.offset, &worker.record);
-                Ok(ticket)
+                if taken.is_err() {
+                    self.recent.give_up(id);
+                }
+                taken
             }
         }
     }
@@ -354,7 +355,7 @@ impl Gate {
         incoming: Incoming<'_>,
         original: &str,
         worker: &mut Worker,
-    ) -> Result<(Micros, Ticket), Refused> {
+    ) -> Result<Ticket, Refused> {
         let place = self.find(original, worker)?;
         if worker.original.recheck_of.is_some() {
             return Err(Refused::OfRecheck(original.to_owned()));
@@ -364,13 +365,13 @@ impl Gate {
         self.take(Incoming { event: &merged, ..incoming }, Some(&place), worker)
     }
 
-    /// Takes an event whose id is new; a recheck, against the state without `original`. Gives its clock and ticket.
+    /// Takes an event whose id is new, and remembers it; a recheck, against the state without `original`.
     fn take(
         &self,
         mut incoming: Incoming<'_>,
         original: Option<&Place>,
         worker: &mut Worker,
-    ) -> Result<(Micros, Ticket), Refused> {
+    ) -> Result<Ticket, Refused> {
         if worker.in_force.number != self.current.number() {
             worker.follow(self.current.with_directory());
         }
@@ -387,17 +388,23 @@ impl Gate {
         worker.inside.leave();
         let (clock, offset, at) = decided?;
         room.spend();
-        let place = original.cloned().unwrap_or_else(|| {
-            let entities = SmallVec::from_slice(&worker.scratch.facts.roles.entities);
-            Place { at, position: offset, entities }
-        });
-        let ruling = std::mem::take(&mut worker.scratch.ruling);
-        let position = Position { partition: 0, offset };
-        let rule_set = worker.in_force.number;
-        // What was a fallback from the beginning has no deadline to miss.
-        let due = due.filter(|_| matches!(incoming.way, Way::Decide));
-        let (time, id) = (incoming.event.time, incoming.id);
-        Ok((clock, Ticket { position, ruling, rule_set, place, time, id, due, room }))
+        let Incoming { event, id, digest, way, .. } = incoming;
+        self.recent.finish(id, *digest, clock, offset, &worker.record);
+        // A ticket is large: it is made where it goes.
+        Ok(Ticket {
+            position: Position { partition: 0, offset },
+            ruling: std::mem::take(&mut worker.scratch.ruling),
+            rule_set: worker.in_force.number,
+            place: original.cloned().unwrap_or_else(|| {
+                let entities = SmallVec::from_slice(&worker.scratch.facts.roles.entities);
+                Place { at, position: offset, entities }
+            }),
+            time: event.time,
+            id,
+            // What was a fallback from the beginning has no deadline to miss.
+            due: due.filter(|_| matches!(way, Way::Decide)),
+            room,
+        })
     }
 
     /// Locks the entities of an event, which is loaded under what is in force once they are locked.

@@ -180,28 +180,33 @@ fn rank(table: &Table, plan: &Plan, edges: &mut Edges, edge: usize, moment: Mome
     row
 }
 
-/// Slots of [`Seen`]: four times the rows of a short history, so that probing is short.
-const SLOTS: usize = 256;
+/// Slots of [`Seen`], as a power of two: four times the rows of a short history, so that probing is short.
+const SLOT_BITS: u32 = 9;
+const SLOTS: usize = 1 << SLOT_BITS;
 
 /// A set of rows with different values, without allocation: open addressing, in the slots a row's number from 1.
 struct Seen([u8; SLOTS]);
 
 impl Seen {
     /// Puts a row in; says whether it is the first with its value. INVARIANT (few rows): a short history has at most
-    /// 64, so that slots stay free and a row's number fits.
-    #[expect(clippy::indexing_slicing, reason = "a u8 is below the 256 slots")]
+    /// 128, so that slots stay free and a row's number fits.
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        reason = "so many bits are below the number of slots"
+    )]
     fn insert(&mut self, row: usize, value: impl Fn(usize) -> u64) -> bool {
-        // Fibonacci hashing: the upper byte of a product with 2⁶⁴ divided by the golden ratio.
-        let [.., hash] = value(row).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
-        let mut slot = hash;
+        // Fibonacci hashing: the upper bits of a product with 2⁶⁴ divided by the golden ratio.
+        let hash = value(row).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut slot = (hash >> (u64::BITS - SLOT_BITS)) as usize;
         loop {
-            match self.0[usize::from(slot)] {
+            match self.0[slot] {
                 0 => {
-                    self.0[usize::from(slot)] = u8::try_from(row + 1).unwrap_or(u8::MAX);
+                    self.0[slot] = u8::try_from(row + 1).unwrap_or(u8::MAX);
                     return true;
                 }
                 other if value(usize::from(other) - 1) == value(row) => return false,
-                _ => slot = slot.wrapping_add(1),
+                _ => slot = (slot + 1) % SLOTS,
             }
         }
     }

@@ -14,8 +14,7 @@ use rules::schema::{Currency, EventTypeId};
 
 /// Appends the row of an event's fields.
 pub(crate) fn encode(event: &Event, into: &mut Vec<u8>) {
-    let present = |at: &usize| event.value(*at) != FieldValue::Missing;
-    let fields = (0..event.len()).rev().find(present).map_or(0, |last| last + 1);
+    let fields = event.present();
     into.extend_from_slice(&event.event_type.map_or(u16::MAX, |it| it.0).to_le_bytes());
     into.extend_from_slice(&u16::try_from(fields).unwrap_or(u16::MAX).to_le_bytes());
     let map = into.len();
@@ -42,9 +41,7 @@ pub(crate) fn encode(event: &Event, into: &mut Vec<u8>) {
         }
     }
     for at in 0..fields {
-        if let FieldValue::Text(text) = event.value(at) {
-            into.extend_from_slice(text.as_bytes());
-        }
+        into.extend_from_slice(event.text_bytes_at(at));
     }
 }
 
