@@ -116,7 +116,7 @@ impl Metrics {
     }
 
     /// Counts a decision that was answered.
-    pub fn decided(&self, decision: &Decision) {
+    pub fn decided(&self, decision: &Decision<'_>) {
         if decision.flags.repeated {
             self.repeats.inc();
             return;
@@ -124,7 +124,7 @@ impl Metrics {
         self.decisions.with_label_values(&[decision.outcome.name()]).inc();
         for hit in &decision.hits {
             let mode = if hit.shadow { "shadow" } else { "live" };
-            self.hits.with_label_values(&[hit.rule.as_str(), mode]).inc();
+            self.hits.with_label_values(&[hit.rule, mode]).inc();
         }
         for alert in &decision.alerts {
             self.alerts.with_label_values(&[alert.severity.name()]).inc();

@@ -95,7 +95,7 @@ pub enum Page {
 /// The alerts that a decision raised, in the order in which it names them. `offset` is its record's, `event_type`
 /// and `parties` are the event's.
 pub fn alerts_of(
-    decision: &Decision,
+    decision: &Decision<'_>,
     offset: u64,
     event_type: &str,
     at: Micros,
@@ -105,20 +105,20 @@ pub fn alerts_of(
     let numbered = (0_u16..).zip(&decision.alerts);
     numbered
         .map(|(ordinal, alert)| {
-            let hit = decision.hits.iter().find(|it| Some(&it.rule) == alert.rule.as_ref());
+            let hit = decision.hits.iter().find(|it| Some(it.rule) == alert.rule);
             Alert {
                 seq: first.saturating_add(i64::from(ordinal)),
                 id: alert_id(&decision.id, ordinal),
                 decision_id: decision.id.clone(),
-                event_id: decision.event_id.clone(),
+                event_id: decision.event_id.to_owned(),
                 event_type: event_type.to_owned(),
                 at,
                 severity: alert.severity,
-                rule: alert.rule.clone(),
-                reason: hit.map(|it| it.reason.clone()),
+                rule: alert.rule.map(str::to_owned),
+                reason: hit.map(|it| it.reason.to_owned()),
                 outcome: decision.outcome,
                 score_e6: decision.score_e6,
-                rule_set: decision.rule_set.clone(),
+                rule_set: decision.rule_set.to_owned(),
                 entities: parties.to_vec(),
                 status: Status::Open,
             }

@@ -1,33 +1,36 @@
 //! What goes out: the decision, in words.
 
+use std::borrow::Cow;
+
 use rules::past::Outcome;
 use rules::time::Micros;
-use rules::typed::Severity;
+use rules::typed::{Severity, Type};
 use rules::value::Value;
 
-/// The answer to one event: complete, so that whoever gets it needs nothing else to act on it or to explain it.
+/// The answer to one event: complete, so that whoever gets it needs nothing else to act on it or to explain it. Its
+/// words are those of the rule set and of the event, which it borrows.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Decision {
+pub struct Decision<'a> {
     /// `dec_` and the first 128 bits of BLAKE3 over tenant and event id: nothing random.
     pub id: String,
     /// The event's id.
-    pub event_id: String,
+    pub event_id: &'a str,
     /// What to do.
     pub outcome: Outcome,
     /// The score in millionths.
     pub score_e6: i64,
     /// Rules that hit, in file order.
-    pub hits: Vec<RuleHit>,
+    pub hits: Vec<RuleHit<'a>>,
     /// Sets of factors, any of which answers the challenge; empty unless the outcome is challenge.
-    pub factors_any_of: Vec<Vec<String>>,
+    pub factors_any_of: &'a [Vec<String>],
     /// What else follows.
-    pub actions: Vec<Action>,
+    pub actions: Vec<Action<'a>>,
     /// What a person must see.
-    pub alerts: Vec<Alert>,
+    pub alerts: Vec<Alert<'a>>,
     /// The features that it saw: those recorded always, and those that the rules that hit read.
-    pub features: Vec<(String, Value)>,
+    pub features: Vec<SeenFeature<'a>>,
     /// The hash of the rule set, in hexadecimal.
-    pub rule_set: String,
+    pub rule_set: &'a str,
     /// Until when the answer may be acted on: event time and the policy's `valid for`.
     pub valid_until: Option<Micros>,
     /// What was unusual about deciding it.
@@ -39,14 +42,14 @@ pub struct Decision {
 }
 
 /// A rule that hit.
-#[derive(Clone, PartialEq, Debug)]
-pub struct RuleHit {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RuleHit<'a> {
     /// The rule's name.
-    pub rule: String,
+    pub rule: &'a str,
     /// For analysts.
-    pub reason: String,
+    pub reason: &'a str,
     /// For the customer, where the rule has one.
-    pub customer_reason: Option<String>,
+    pub customer_reason: Option<&'a str>,
     /// Of its gravest alert.
     pub severity: Option<Severity>,
     /// To the score, in millionths.
@@ -55,22 +58,33 @@ pub struct RuleHit {
     pub shadow: bool,
 }
 
+/// A feature as it was when the decision was made.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct SeenFeature<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Of what type it is.
+    pub ty: Type,
+    /// What it was.
+    pub value: Value,
+}
+
 /// An alert: a decision that a person must see.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Alert {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Alert<'a> {
     /// How bad.
     pub severity: Severity,
     /// The rule that raised it; none = the policy.
-    pub rule: Option<String>,
+    pub rule: Option<&'a str>,
 }
 
 /// Something to do beside the outcome.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Action {
+pub struct Action<'a> {
     /// What.
     pub kind: ActionKind,
     /// To whom or what: an entity's id, a tag's name, a list's name with an id.
-    pub target: String,
+    pub target: Cow<'a, str>,
     /// Until when.
     pub until: Option<Micros>,
 }

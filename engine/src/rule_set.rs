@@ -10,6 +10,7 @@ use crate::entity::HashKey;
 use crate::history::PlanError;
 use crate::lists::ValueLists;
 use crate::plan::Plan;
+use crate::words::hex;
 
 /// A rule set ready to decide.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct RuleSet {
     pub plan: Plan,
     /// What its lists of plain values hold.
     pub values: ValueLists,
+    /// Its hash, in hexadecimal.
+    pub name: String,
     /// The key under which its texts were hashed.
     pub key: HashKey,
     /// The alerts that are raised at most `once per` an entity.
@@ -42,7 +45,8 @@ impl RuleSet {
         let program = Program::compile(&typed, &|text| key.slot(text));
         let plan = Plan::of(&typed)?;
         let once = once(&typed);
-        Ok(Self { program, plan, values, key, once, typed })
+        let name = hex(&typed.hash);
+        Ok(Self { program, plan, values, name, key, once, typed })
     }
 
     /// The name of an alert; none if it is raised as often as its rule says so.

@@ -1,12 +1,15 @@
 //! From numbers to words: a [`Ruling`] names rules and effects by index; a [`Decision`] says them.
 
 use rules::past::Outcome;
-use rules::program::{EffectRef, Verdict};
+use rules::program::{EffectRef, Hit, Verdict};
 use rules::schema::FieldId;
+use rules::time::Micros;
 use rules::typed::{Effect, FeatureId, Mode, Rule, Severity};
 use rules::value::Value;
 
-use crate::decision::{Action, ActionKind, Alert, Decision, Fallback, Flags, RuleHit, decision_id};
+use crate::decision::{
+    Action, ActionKind, Alert, Decision, Fallback, Flags, RuleHit, SeenFeature, decision_id,
+};
 use crate::event::{Event, FieldValue};
 use crate::rule_set::RuleSet;
 
@@ -32,51 +35,49 @@ impl Ruling {
         self.fallback = None;
     }
 
-    /// The decision in words.
-    pub fn say(&self, rules: &RuleSet, event: &Event, durable: bool) -> Decision {
+    /// The decision in words, about an event that happened at a time: of a repeat that of the first, where the caller
+    /// sent none.
+    pub fn say<'a>(&self, rules: &'a RuleSet, event: &'a Event, at: Micros, durable: bool) -> Decision<'a> {
         let typed = &rules.typed;
-        let feature_name = |id: FeatureId| typed.features.get(id.index()).map(|it| it.name.clone());
         let challenged = self.verdict.outcome == Outcome::Challenge;
         let factors = self.verdict.factors.filter(|_| challenged).and_then(|it| effect(rules, it));
         let valid_for = policy_of(rules, event).and_then(|policy| policy.valid_for);
+        let feature = |(id, value): &(FeatureId, Value)| {
+            let declared = typed.features.get(id.index())?;
+            Some(SeenFeature { name: &declared.name, ty: declared.ty, value: *value })
+        };
         Decision {
             id: decision_id(0, &event.id),
-            event_id: event.id.clone(),
+            event_id: &event.id,
             outcome: self.verdict.outcome,
             score_e6: self.verdict.score_e6,
-            hits: self.hits(rules).collect(),
+            hits: self.verdict.hits.iter().filter_map(|hit| rule_hit(rules, hit)).collect(),
             factors_any_of: match factors {
-                Some(Effect::Challenge { factors, .. }) => factors.clone(),
-                _ => Vec::new(),
+                Some(Effect::Challenge { factors, .. }) => factors,
+                _ => &[],
             },
-            actions: self.verdict.actions.iter().filter_map(|it| action(rules, event, *it)).collect(),
+            actions: self.verdict.actions.iter().filter_map(|it| action(rules, event, at, *it)).collect(),
             alerts: self.verdict.alerts.iter().map(|it| alert(rules, it.severity, it.effect)).collect(),
-            features: self
-                .recorded
-                .iter()
-                .filter_map(|(id, value)| Some((feature_name(*id)?, *value)))
-                .collect(),
-            rule_set: hex(&typed.hash),
-            valid_until: valid_for.map(|span| event.time.saturating_add(span)),
+            features: self.recorded.iter().filter_map(feature).collect(),
+            rule_set: &rules.name,
+            valid_until: valid_for.map(|span| at.saturating_add(span)),
             flags: self.flags,
             fallback: self.fallback,
             durable,
         }
     }
+}
 
-    fn hits<'a>(&'a self, rules: &'a RuleSet) -> impl Iterator<Item = RuleHit> + 'a {
-        self.verdict.hits.iter().filter_map(|hit| {
-            let rule = rules.typed.rules.get(hit.rule.index())?;
-            Some(RuleHit {
-                rule: rule.name.clone(),
-                reason: rule.reason.clone(),
-                customer_reason: rule.tell.clone(),
-                severity: gravest_alert(rule),
-                contribution_e6: hit.contribution_e6,
-                shadow: rule.mode == Mode::Shadow,
-            })
-        })
-    }
+fn rule_hit<'a>(rules: &'a RuleSet, hit: &Hit) -> Option<RuleHit<'a>> {
+    let rule = rules.typed.rules.get(hit.rule.index())?;
+    Some(RuleHit {
+        rule: &rule.name,
+        reason: &rule.reason,
+        customer_reason: rule.tell.as_deref(),
+        severity: gravest_alert(rule),
+        contribution_e6: hit.contribution_e6,
+        shadow: rule.mode == Mode::Shadow,
+    })
 }
 
 /// The policy for an event's type: its own, else the plain one.
@@ -105,35 +106,35 @@ fn gravest_alert(rule: &Rule) -> Option<Severity> {
     severities.max()
 }
 
-fn alert(rules: &RuleSet, severity: Severity, raised_by: EffectRef) -> Alert {
+fn alert(rules: &RuleSet, severity: Severity, raised_by: EffectRef) -> Alert<'_> {
     let rule = match raised_by {
-        EffectRef::Rule(rule, _) => rules.typed.rules.get(rule.index()).map(|it| it.name.clone()),
+        EffectRef::Rule(rule, _) => rules.typed.rules.get(rule.index()).map(|it| it.name.as_str()),
         EffectRef::Policy(..) => None,
     };
     Alert { severity, rule }
 }
 
 /// An effect on a missing role does nothing.
-fn action(rules: &RuleSet, event: &Event, at: EffectRef) -> Option<Action> {
-    let until = |span: i64| Some(event.time.saturating_add(span));
+fn action<'a>(rules: &'a RuleSet, event: &'a Event, time: Micros, of: EffectRef) -> Option<Action<'a>> {
+    let until = |span: i64| Some(time.saturating_add(span));
     let list = |list: rules::typed::ListId| rules.typed.lists.get(list.index()).map(|it| it.name.as_str());
-    Some(match effect(rules, at)? {
-        Effect::Tag(name) => Action { kind: ActionKind::Tag, target: name.clone(), until: None },
+    Some(match effect(rules, of)? {
+        Effect::Tag(name) => Action { kind: ActionKind::Tag, target: name.into(), until: None },
         Effect::Delay(span) => {
-            Action { kind: ActionKind::Delay, target: event.id.clone(), until: until(*span) }
+            Action { kind: ActionKind::Delay, target: (&event.id).into(), until: until(*span) }
         }
         Effect::Freeze { role, span } => Action {
             kind: ActionKind::Freeze,
-            target: id_in(rules, event, *role)?.to_owned(),
+            target: id_in(rules, event, *role)?.into(),
             until: until(*span),
         },
         Effect::Add { role, list: of, span } => {
             let target = format!("{} {}", list(*of)?, id_in(rules, event, *role)?);
-            Action { kind: ActionKind::Add, target, until: span.and_then(until) }
+            Action { kind: ActionKind::Add, target: target.into(), until: span.and_then(until) }
         }
         Effect::Remove { role, list: of } => {
             let target = format!("{} {}", list(*of)?, id_in(rules, event, *role)?);
-            Action { kind: ActionKind::Remove, target, until: None }
+            Action { kind: ActionKind::Remove, target: target.into(), until: None }
         }
         Effect::Block { .. }
         | Effect::Challenge { .. }

@@ -245,7 +245,7 @@ impl Gate {
 
     /// Gives a ticket's buffers back to the worker that it came from.
     pub fn recycle(worker: &mut Worker, ticket: Ticket) {
-        worker.scratch.ruling = ticket.ruling;
+        worker.reuse(ticket.ruling);
     }
 
     /// Takes the idle out of memory, those of whom nothing that is remembered could still be asked. Nobody can tell.

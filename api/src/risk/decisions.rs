@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use stream::gate::{Deadline, Ticket};
@@ -43,7 +44,7 @@ pub(crate) async fn decide(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     body: JsonText<BODY_BYTES_MAX>,
-) -> Result<Json<DecisionBody>, Problem> {
+) -> Result<Response, Problem> {
     let start = Instant::now();
     app.traffic.check_memory()?;
     let deadline = deadline(&headers, start)?;
@@ -53,9 +54,11 @@ pub(crate) async fn decide(
     app.door.leave(seat);
     let ticket = decided?;
     let waiting = Instant::now();
-    let answer = app.door.settle(ticket, &event).await.map_err(|it| refused("", it.into(), &app.metrics))?;
+    let answer = app.door.settle(ticket, event).await.map_err(|it| refused("", it.into(), &app.metrics))?;
     app.metrics.took(Stage::Durable, waiting);
-    Ok(Json(said(&app, answer)))
+    let response = Json(said(&app, &answer)).into_response();
+    app.door.done(answer);
+    Ok(response)
 }
 
 /// Reads an event from text and decides it; `at` is the JSON pointer at which it stands in the body.
@@ -68,9 +71,10 @@ fn submit(app: &App, text: &[u8], at: &str, deadline: Deadline, seat: &mut Seat)
     ticket
 }
 
-fn said(app: &App, answer: Answer) -> DecisionBody {
-    app.metrics.decided(&answer.decision);
-    DecisionBody::of(answer.decision, &answer.rules)
+fn said<'a>(app: &App, answer: &'a Answer) -> DecisionBody<'a> {
+    let decision = answer.decision();
+    app.metrics.decided(&decision);
+    DecisionBody::of(decision, &answer.rules)
 }
 
 fn deadline(headers: &HeaderMap, since: Instant) -> Result<Deadline, Problem> {
@@ -103,27 +107,27 @@ struct Batch<'a> {
 
 /// What became of a batch, in its order.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct BatchBody {
+pub(crate) struct BatchBody<'a> {
     /// One for each event.
-    results: Vec<ResultBody>,
+    results: Vec<ResultBody<'a>>,
 }
 
 /// What became of one event of a batch.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Result)]
-pub(crate) struct ResultBody {
+pub(crate) struct ResultBody<'a> {
     /// As the status of an answer of its own.
     status: u16,
     /// Where it was decided.
     #[serde(skip_serializing_if = "Option::is_none")]
-    decision: Option<DecisionBody>,
+    decision: Option<DecisionBody<'a>>,
     /// Where it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<problem::Body>,
 }
 
-impl From<Result<DecisionBody, Problem>> for ResultBody {
-    fn from(result: Result<DecisionBody, Problem>) -> Self {
+impl<'a> From<Result<DecisionBody<'a>, &Problem>> for ResultBody<'a> {
+    fn from(result: Result<DecisionBody<'a>, &Problem>) -> Self {
         match result {
             Ok(decision) => Self { status: 200, decision: Some(decision), problem: None },
             Err(problem) => {
@@ -148,7 +152,7 @@ pub(crate) async fn decide_batch(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     body: JsonText<LARGE_BODY_BYTES_MAX>,
-) -> Result<Json<BatchBody>, Problem> {
+) -> Result<Response, Problem> {
     let start = Instant::now();
     app.traffic.check_memory()?;
     let deadline = deadline(&headers, start)?;
@@ -164,28 +168,25 @@ pub(crate) async fn decide_batch(
         submitted.push((ticket, std::mem::take(&mut seat.event)));
     }
     app.door.leave(seat);
-    let mut results = Vec::with_capacity(submitted.len());
+    let mut answers = Vec::with_capacity(submitted.len());
     for (ticket, event) in submitted {
-        let result = match ticket {
-            Ok(ticket) => app
-                .door
-                .settle(ticket, &event)
-                .await
-                .map(|it| said(&app, it))
-                .map_err(|it| refused("", it.into(), &app.metrics)),
+        answers.push(match ticket {
+            Ok(ticket) => {
+                app.door.settle(ticket, event).await.map_err(|it| refused("", it.into(), &app.metrics))
+            }
             Err(problem) => Err(problem),
-        };
-        results.push(ResultBody::from(result));
+        });
     }
-    Ok(Json(BatchBody { results }))
+    let results = answers.iter().map(|it| it.as_ref().map(|answer| said(&app, answer)).into());
+    Ok(Json(BatchBody { results: results.collect() }).into_response())
 }
 
 /// A decision, and all that is known of it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Explanation)]
-pub(crate) struct ExplanationBody {
+pub(crate) struct ExplanationBody<'a> {
     /// As it was answered.
-    decision: DecisionBody,
+    decision: DecisionBody<'a>,
     /// As it was sent, with the time that it was given.
     #[schema(value_type = serde_json::Value)]
     event: Ordered<Cell>,
@@ -240,7 +241,7 @@ pub(crate) struct AmendmentOf {
 pub(crate) async fn explain(
     State(app): State<Arc<App>>,
     Names(id): Names<String>,
-) -> Result<Json<ExplanationBody>, Problem> {
+) -> Result<Response, Problem> {
     let event_id = match app.desk.event_of_decision(&id).await? {
         Some(event_id) => event_id,
         None => id,
@@ -255,17 +256,16 @@ pub(crate) async fn explain(
     };
     let found = found.ok_or_else(unknown)?;
     let amendments = app.door.amendments_of(&found).map_err(|it| unreadable(&it))?;
-    Ok(Json(explanation(found, amendments)))
+    Ok(Json(explanation(&found, amendments)).into_response())
 }
 
-fn explanation(found: Recorded, amendments: Vec<engine::event::Amendment>) -> ExplanationBody {
-    let Recorded { offset, clock, event, decided, decision, rules } = found;
+fn explanation(found: &Recorded, amendments: Vec<engine::event::Amendment>) -> ExplanationBody<'_> {
     ExplanationBody {
-        decision: DecisionBody::of(decision, &rules),
-        event: of_event(&event, &rules.typed.schema),
-        decided,
-        position: PositionBody { partition: 0, offset },
-        clock: Time(clock),
+        decision: DecisionBody::of(found.decision(), &found.rules),
+        event: of_event(&found.event, &found.rules.typed.schema),
+        decided: found.decided,
+        position: PositionBody { partition: 0, offset: found.offset },
+        clock: Time(found.clock),
         amendments: amendments.into_iter().map(amendment).collect(),
     }
 }

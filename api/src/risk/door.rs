@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use prost::Message as _;
 use rules::schema::{KindId, Schema};
 use rules::time::Micros;
-use stream::gate::{Amended, Deadline, Gate, Poisoned, Refused, Ticket, Worker};
+use stream::gate::{Amended, Deadline, Gate, Poisoned, Refused, Settled, Ticket, Worker};
 use stream::in_force::InForce;
 use stream::journal::{JournalError, RecordKind};
 use stream::record::{Amend, Decided, Stamp};
@@ -29,6 +29,8 @@ const RECORDS_LOOKED_AT: usize = 512;
 pub struct Door {
     gate: Arc<Gate>,
     seats: Mutex<Vec<Seat>>,
+    /// Buffers of those that were answered.
+    used: Mutex<Vec<(Event, Ruling)>>,
 }
 
 /// What deciding one event needs: taken for a request, given back for the next. A decision runs to its end on the
@@ -43,10 +45,19 @@ pub struct Seat {
 /// A decision, made and recorded.
 #[derive(Debug)]
 pub struct Answer {
-    /// In words.
-    pub decision: Decision,
-    /// The rule set that it was made by, to say what its features are.
+    settled: Settled,
+    /// The event.
+    pub event: Event,
+    /// The rule set that it was made by, which has its words.
     pub rules: Arc<RuleSet>,
+}
+
+impl Answer {
+    /// In words.
+    pub fn decision(&self) -> Decision<'_> {
+        let Settled { ruling, time, durable, .. } = &self.settled;
+        ruling.say(&self.rules, &self.event, *time, *durable)
+    }
 }
 
 /// A decision or an event as the journal has it.
@@ -61,9 +72,16 @@ pub struct Recorded {
     /// Whether it was decided, or recorded only.
     pub decided: bool,
     /// What was decided.
-    pub decision: Decision,
+    ruling: Ruling,
     /// By what.
     pub rules: Arc<RuleSet>,
+}
+
+impl Recorded {
+    /// What was decided, in words.
+    pub fn decision(&self) -> Decision<'_> {
+        self.ruling.say(&self.rules, &self.event, self.event.time, true)
+    }
 }
 
 /// Why a record cannot be shown.
@@ -80,7 +98,7 @@ pub enum Unreadable {
 impl Door {
     /// In front of a gate.
     pub fn new(gate: Arc<Gate>) -> Self {
-        Self { gate, seats: Mutex::default() }
+        Self { gate, seats: Mutex::default(), used: Mutex::default() }
     }
 
     /// The gate behind it.
@@ -101,7 +119,13 @@ impl Door {
     /// A seat for one request.
     pub fn seat(&self) -> Seat {
         let kept = self.seats.lock().pop();
-        kept.unwrap_or_else(|| Seat { worker: self.gate.worker(Vec::new()), event: Event::default() })
+        let mut seat =
+            kept.unwrap_or_else(|| Seat { worker: self.gate.worker(Vec::new()), event: Event::default() });
+        if let Some((event, ruling)) = self.used.lock().pop() {
+            seat.event = event;
+            seat.worker.reuse(ruling);
+        }
+        seat
     }
 
     /// Gives a seat back.
@@ -130,22 +154,21 @@ impl Door {
         self.gate.record(&seat.event, &mut seat.worker)
     }
 
-    /// Waits until a decision is durable, or its deadline has passed, and says it. The event is the ticket's.
+    /// Waits until a decision is durable, or its deadline has passed. The event is the ticket's.
     ///
     /// # Errors
     /// If the journal has failed.
-    pub async fn settle(&self, ticket: Ticket, event: &Event) -> Result<Answer, Poisoned> {
+    pub async fn settle(&self, ticket: Ticket, event: Event) -> Result<Answer, Poisoned> {
         let settled = self.gate.settle(ticket).await?;
-        let rules = self.rules_at(settled.rule_set);
-        // A repeat without a time: it was stamped when the first arrived.
-        let first = (settled.time != event.time).then(|| {
-            let mut first = event.clone();
-            first.time = settled.time;
-            first
-        });
-        let event = first.as_ref().unwrap_or(event);
-        let decision = settled.ruling.say(&rules, event, settled.durable);
-        Ok(Answer { decision, rules })
+        Ok(Answer { rules: self.rules_at(settled.rule_set), settled, event })
+    }
+
+    /// Takes back what the next request can use.
+    pub fn done(&self, answer: Answer) {
+        let mut used = self.used.lock();
+        if used.len() < SEATS_MAX {
+            used.push((answer.event, answer.settled.ruling));
+        }
     }
 
     /// Sets a column of a past event. It is no answer yet.
@@ -263,13 +286,5 @@ pub(crate) fn recorded(
     let mut ruling = Ruling::default();
     decided.ruling(&mut ruling);
     let rules = rules_at(stamp.rule_set);
-    let decision = ruling.say(&rules, &event, true);
-    Some(Recorded {
-        offset,
-        clock: stamp.clock,
-        event,
-        decided: kind == RecordKind::Decided,
-        decision,
-        rules,
-    })
+    Some(Recorded { offset, clock: stamp.clock, event, decided: kind == RecordKind::Decided, ruling, rules })
 }

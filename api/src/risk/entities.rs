@@ -95,11 +95,14 @@ pub(crate) async fn show(
     let in_force = app.door.in_force();
     let kind_id = kind_of(&in_force, &kind)?;
     let recent = app.door.about(kind_id, &id, RECENT_EVENTS_MAX).map_err(|it| unreadable(&it))?;
-    let recent = recent.into_iter().map(|it| RecentBody {
-        event: of_event(&it.event, &it.rules.typed.schema),
-        outcome: it.decision.outcome.name(),
-        score: Score(it.decision.score_e6),
-        hits: it.decision.hits.into_iter().map(|it| it.rule).collect(),
+    let recent = recent.iter().map(|it| {
+        let decision = it.decision();
+        RecentBody {
+            event: of_event(&it.event, &it.rules.typed.schema),
+            outcome: decision.outcome.name(),
+            score: Score(decision.score_e6),
+            hits: decision.hits.iter().map(|it| it.rule.to_owned()).collect(),
+        }
     });
     let mut body = EntityBody {
         known: false,

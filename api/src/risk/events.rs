@@ -46,9 +46,10 @@ pub(crate) async fn record(
         .and_then(|()| app.door.record(&mut seat).map_err(|it| refused("", it, &app.metrics)));
     let event = std::mem::take(&mut seat.event);
     app.door.leave(seat);
-    let answer = app.door.settle(ticket?, &event).await.map_err(|it| refused("", it.into(), &app.metrics))?;
-    let flags = answer.decision.flags.names().collect();
-    Ok(Json(EventBody { event_id: event.id, flags, durable: answer.decision.durable }))
+    let answer = app.door.settle(ticket?, event).await.map_err(|it| refused("", it.into(), &app.metrics))?;
+    let decision = answer.decision();
+    let (flags, durable) = (decision.flags.names().collect(), decision.durable);
+    Ok(Json(EventBody { event_id: answer.event.id, flags, durable }))
 }
 
 /// An amendment that was recorded.

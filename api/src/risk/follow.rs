@@ -180,7 +180,12 @@ impl Reader {
                 RecordKind::Decided => {
                     let words = |number| words(&self.met, &self.door, number);
                     let Some(it) = recorded(record.offset, record.kind, record.body, words) else { continue };
-                    alerts.extend(alerts_in(&it.event, &it.decision, record.offset, &it.rules.typed.schema));
+                    alerts.extend(alerts_in(
+                        &it.event,
+                        &it.decision(),
+                        record.offset,
+                        &it.rules.typed.schema,
+                    ));
                 }
                 RecordKind::RuleSet => meet(&mut self.met, &self.door, record.body),
                 _ => {}
@@ -217,7 +222,7 @@ fn meet(met: &mut BTreeMap<u32, Arc<InForce>>, door: &Door, body: &[u8]) {
 
 fn alerts_in(
     event: &Event,
-    decision: &engine::decision::Decision,
+    decision: &engine::decision::Decision<'_>,
     offset: u64,
     schema: &Schema,
 ) -> Vec<Alert> {

@@ -29,10 +29,10 @@ pub(crate) enum Json {
     /// An amount.
     Money {
         /// In minor units: a whole number, or a decimal as text.
-        #[schema(value_type = serde_json::Value)]
-        value: Box<Json>,
+        value: Minor,
         /// Three capitals.
-        currency: String,
+        #[schema(value_type = String)]
+        currency: Code,
     },
     /// A place, in degrees.
     Place {
@@ -49,6 +49,26 @@ pub(crate) enum Json {
     /// What the caller added for itself.
     #[schema(value_type = serde_json::Value)]
     Extra(serde_json::Value),
+}
+
+/// Minor units.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Minor {
+    /// So many.
+    Whole(i64),
+    /// A decimal number.
+    Text(String),
+}
+
+/// A currency by its code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Code(Currency);
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.code())
+    }
 }
 
 /// Millionths as a number.
@@ -96,12 +116,12 @@ pub(crate) fn of_feature(value: Value, ty: Type, schema: &Schema) -> Json {
     match (value, ty) {
         (Value::Missing, _) => Json::Missing(()),
         (Value::Flag(flag), _) => Json::Flag(flag),
-        (Value::Real(real), Type::Money(currency, _)) => money(Json::Text(real.to_string()), currency),
+        (Value::Real(real), Type::Money(currency, _)) => money(Minor::Text(real.to_string()), currency),
         (Value::Real(real), Type::Duration(_)) => Json::Text(format!("{}s", real / 1e6)),
         (Value::Real(real), _) => Json::Real(real),
         (Value::Exact(exact), Type::Number(numeric)) => number(exact, scale(numeric)),
         (Value::Exact(exact), Type::Money(currency, numeric)) => {
-            money(number(exact, scale(numeric)), currency)
+            money(minor(exact, scale(numeric)), currency)
         }
         (Value::Exact(exact), other) => match i64::try_from(exact) {
             Ok(slot) => of_slot(slot, other, schema),
@@ -153,7 +173,7 @@ fn of_field(value: FieldValue<'_>, ty: FieldType, schema: &Schema) -> Json {
     match (value, ty) {
         (FieldValue::Missing, _) => Json::Missing(()),
         (FieldValue::Text(text), _) => Json::Text(text.to_owned()),
-        (FieldValue::Money { minor, currency }, _) => money(Json::Whole(minor), currency),
+        (FieldValue::Money { minor, currency }, _) => money(Minor::Whole(minor), currency),
         (FieldValue::Number(number), FieldType::Flag) => Json::Flag(number != 0),
         (FieldValue::Number(slot), FieldType::Decimal { scale }) => {
             Json::Text(decimal(i128::from(slot), u32::from(scale)))
@@ -173,8 +193,8 @@ fn named(names: Option<&[String]>, slot: i64) -> Json {
     name.map_or(Json::Missing(()), |it| Json::Text(it.clone()))
 }
 
-fn money(value: Json, currency: Currency) -> Json {
-    Json::Money { value: Box::new(value), currency: currency.code().to_owned() }
+fn money(value: Minor, currency: Currency) -> Json {
+    Json::Money { value, currency: Code(currency) }
 }
 
 fn time(micros: Micros) -> Json {
@@ -188,9 +208,16 @@ fn place(packed: i64) -> Json {
 }
 
 fn number(exact: i128, scale: u32) -> Json {
+    match minor(exact, scale) {
+        Minor::Whole(whole) => Json::Whole(whole),
+        Minor::Text(text) => Json::Text(text),
+    }
+}
+
+fn minor(exact: i128, scale: u32) -> Minor {
     match i64::try_from(exact) {
-        Ok(whole) if scale == 0 => Json::Whole(whole),
-        _ => Json::Text(decimal(exact, scale)),
+        Ok(whole) if scale == 0 => Minor::Whole(whole),
+        _ => Minor::Text(decimal(exact, scale)),
     }
 }
 

@@ -1,21 +1,24 @@
 //! The decision as it goes out. The engine's types know nothing of JSON, so that renaming one of theirs stops here.
 
-use engine::decision::{Action, ActionKind, Alert, Decision, Fallback, RuleHit};
+use std::borrow::Cow;
+
+use engine::decision::{Action, ActionKind, Alert, Decision, Fallback, RuleHit, SeenFeature};
 use engine::rule_set::RuleSet;
-use serde::Serialize;
+use rules::schema::Schema;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::value::{Json, Ordered, Score, Time, of_feature};
+use super::value::{Json, Score, Time, of_feature};
 
 /// The answer to one event.
-#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Decision, title = "Decision")]
-pub(crate) struct DecisionBody {
+pub(crate) struct DecisionBody<'a> {
     /// Made of the event's id: `dec_` and 32 hexadecimal digits.
     #[schema(example = "dec_0b2e3f1a4c5d6e7f8091a2b3c4d5e6f7")]
     pub id: String,
     /// The event's id.
-    pub event_id: String,
+    pub event_id: &'a str,
     /// `allow`, `challenge`, `block`; `none` for an event that was recorded only.
     #[schema(example = "challenge")]
     pub outcome: &'static str,
@@ -23,18 +26,18 @@ pub(crate) struct DecisionBody {
     #[schema(value_type = f64, example = 55)]
     pub score: Score,
     /// Rules that hit, in the order of the rule set.
-    pub hits: Vec<Hit>,
+    pub hits: Vec<Hit<'a>>,
     /// Sets of factors, any of which answers the challenge; empty unless the outcome is `challenge`.
-    pub factors_any_of: Vec<Vec<String>>,
+    pub factors_any_of: &'a [Vec<String>],
     /// What else follows.
-    pub actions: Vec<ActionBody>,
+    pub actions: Vec<ActionBody<'a>>,
     /// What a person must see.
-    pub alerts: Vec<AlertOf>,
+    pub alerts: Vec<AlertOf<'a>>,
     /// The features that it saw.
     #[schema(value_type = std::collections::BTreeMap<String, Json>)]
-    pub features: Ordered<Json>,
+    pub features: Features<'a>,
     /// The hash of the rule set, in hexadecimal.
-    pub rule_set: String,
+    pub rule_set: &'a str,
     /// Until when the answer may be acted on.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub valid_until: Option<Time>,
@@ -50,13 +53,13 @@ pub(crate) struct DecisionBody {
 
 /// A rule that hit.
 #[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
-pub(crate) struct Hit {
+pub(crate) struct Hit<'a> {
     /// The rule's name.
-    pub rule: String,
+    pub rule: &'a str,
     /// For analysts.
-    pub reason: String,
+    pub reason: &'a str,
     /// For the customer, where the rule has one.
-    pub customer_reason: Option<String>,
+    pub customer_reason: Option<&'a str>,
     /// Of its gravest alert: `low`, `medium`, `high`, `critical`.
     pub severity: Option<&'static str>,
     /// To the score.
@@ -69,11 +72,11 @@ pub(crate) struct Hit {
 /// Something to do beside the outcome.
 #[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
 #[schema(as = Action)]
-pub(crate) struct ActionBody {
+pub(crate) struct ActionBody<'a> {
     /// `tag`, `freeze`, `delay`, `add`, `remove`.
     pub kind: &'static str,
     /// To whom or what.
-    pub target: String,
+    pub target: Cow<'a, str>,
     /// Until when.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Time>,
@@ -81,22 +84,29 @@ pub(crate) struct ActionBody {
 
 /// An alert as the decision names it.
 #[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
-pub(crate) struct AlertOf {
+pub(crate) struct AlertOf<'a> {
     /// `low`, `medium`, `high`, `critical`.
     pub severity: &'static str,
     /// The rule that raised it; null = the policy.
-    pub rule: Option<String>,
+    pub rule: Option<&'a str>,
 }
 
-impl DecisionBody {
+/// The features of a decision, by name.
+#[derive(Clone, Debug)]
+pub(crate) struct Features<'a> {
+    seen: Vec<SeenFeature<'a>>,
+    schema: &'a Schema,
+}
+
+impl Serialize for Features<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.seen.iter().map(|it| (it.name, of_feature(it.value, it.ty, self.schema))))
+    }
+}
+
+impl<'a> DecisionBody<'a> {
     /// A decision that was made under a rule set.
-    pub(crate) fn of(decision: Decision, rules: &RuleSet) -> Self {
-        let typed = &rules.typed;
-        let feature = |(name, value)| {
-            let declared = typed.features.iter().find(|it| it.name == name);
-            let json = declared.map_or(Json::Missing(()), |it| of_feature(value, it.ty, &typed.schema));
-            (name, json)
-        };
+    pub(crate) fn of(decision: Decision<'a>, rules: &'a RuleSet) -> Self {
         Self {
             id: decision.id,
             event_id: decision.event_id,
@@ -106,7 +116,7 @@ impl DecisionBody {
             factors_any_of: decision.factors_any_of,
             actions: decision.actions.into_iter().map(action).collect(),
             alerts: decision.alerts.into_iter().map(alert).collect(),
-            features: Ordered(decision.features.into_iter().map(feature).collect()),
+            features: Features { seen: decision.features, schema: &rules.typed.schema },
             rule_set: decision.rule_set,
             valid_until: decision.valid_until.map(Time),
             flags: decision.flags.names().collect(),
@@ -116,7 +126,7 @@ impl DecisionBody {
     }
 }
 
-fn hit(it: RuleHit) -> Hit {
+fn hit(it: RuleHit<'_>) -> Hit<'_> {
     Hit {
         rule: it.rule,
         reason: it.reason,
@@ -127,7 +137,7 @@ fn hit(it: RuleHit) -> Hit {
     }
 }
 
-fn action(it: Action) -> ActionBody {
+fn action(it: Action<'_>) -> ActionBody<'_> {
     let kind = match it.kind {
         ActionKind::Tag => "tag",
         ActionKind::Freeze => "freeze",
@@ -138,6 +148,6 @@ fn action(it: Action) -> ActionBody {
     ActionBody { kind, target: it.target, until: it.until.map(Time) }
 }
 
-fn alert(it: Alert) -> AlertOf {
+fn alert(it: Alert<'_>) -> AlertOf<'_> {
     AlertOf { severity: it.severity.name(), rule: it.rule }
 }

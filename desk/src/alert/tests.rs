@@ -4,37 +4,35 @@ use engine::decision::{Alert as Raised, Flags, RuleHit};
 
 use super::*;
 
-fn decision(n: u64, severities: &[Severity]) -> Decision {
+fn raised(n: u64, user: &str, severities: &[Severity]) -> Vec<Alert> {
     let hit = RuleHit {
-        rule: "mule".into(),
-        reason: "Many send to one".into(),
+        rule: "mule",
+        reason: "Many send to one",
         customer_reason: None,
         severity: None,
         contribution_e6: 0,
         shadow: false,
     };
-    Decision {
+    let event_id = format!("p{n}");
+    let decision = Decision {
         id: format!("dec_{n}"),
-        event_id: format!("p{n}"),
+        event_id: &event_id,
         outcome: Outcome::Block,
         score_e6: 60_000_000,
         hits: vec![hit],
-        factors_any_of: Vec::new(),
+        factors_any_of: &[],
         actions: Vec::new(),
-        alerts: severities.iter().map(|it| Raised { severity: *it, rule: Some("mule".into()) }).collect(),
+        alerts: severities.iter().map(|it| Raised { severity: *it, rule: Some("mule") }).collect(),
         features: Vec::new(),
-        rule_set: "aa".into(),
+        rule_set: "aa",
         valid_until: None,
         flags: Flags::default(),
         fallback: None,
         durable: true,
-    }
-}
-
-fn raised(n: u64, user: &str, severities: &[Severity]) -> Vec<Alert> {
+    };
     let party = Party { role: "payee".into(), kind: "user".into(), id: user.into() };
     let at = i64::try_from(n).unwrap() * 10;
-    alerts_of(&decision(n, severities), n, "transfer", at, &[party])
+    alerts_of(&decision, n, "transfer", at, &[party])
 }
 
 async fn desk(folder: &tempfile::TempDir) -> Desk {

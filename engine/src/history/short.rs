@@ -190,11 +190,7 @@ struct Seen([u8; SLOTS]);
 impl Seen {
     /// Puts a row in; says whether it is the first with its value. INVARIANT (few rows): a short history has at most
     /// 128, so that slots stay free and a row's number fits.
-    #[expect(
-        clippy::indexing_slicing,
-        clippy::cast_possible_truncation,
-        reason = "so many bits are below the number of slots"
-    )]
+    #[expect(clippy::indexing_slicing, reason = "so many bits are below the number of slots")]
     fn insert(&mut self, row: usize, value: impl Fn(usize) -> u64) -> bool {
         // Fibonacci hashing: the upper bits of a product with 2⁶⁴ divided by the golden ratio.
         let hash = value(row).wrapping_mul(0x9e37_79b9_7f4a_7c15);

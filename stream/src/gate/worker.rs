@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use engine::decide::{self, Case, Scratch};
 use engine::event::Event;
+use engine::words::Ruling;
 use rules::time::Micros;
 use rules::typed::FeatureId;
 use rules::value::Value;
@@ -63,6 +64,11 @@ impl Worker {
     /// How many features were computed from the past for all events since the rule set came into force.
     pub fn features_computed(&self) -> u64 {
         self.scratch.features_computed()
+    }
+
+    /// Takes the buffers of a ruling that has gone its way.
+    pub fn reuse(&mut self, ruling: Ruling) {
+        self.scratch.ruling = ruling;
     }
 
     /// Goes over to what is in force now.
