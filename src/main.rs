@@ -10,6 +10,7 @@ mod directory;
 mod journal_command;
 mod keys;
 mod load;
+mod packed;
 mod progress;
 mod replay;
 mod rules_command;

@@ -1,12 +1,10 @@
 //! The file: JSON lines in the contract's own shape, or flat CSV; plain, gzip or zstd.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use rules::time::Micros;
@@ -15,6 +13,7 @@ use serde::{Serialize, Serializer};
 
 use super::event::{Action, AmountMinor, Event};
 use super::timeline::Entry;
+use crate::packed::{Packed, Packing};
 
 /// Where to write, and how, which the name says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,13 +28,6 @@ pub(crate) struct Destination {
 enum Form {
     JsonLines,
     Csv,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Packing {
-    Plain,
-    Gzip,
-    Zstd,
 }
 
 impl Destination {
@@ -65,11 +57,7 @@ impl FromStr for Destination {
         if name == "-" {
             return Ok(Self::standard_output());
         }
-        let (stem, packing) = match name.rsplit_once('.') {
-            Some((stem, "gz")) => (stem, Packing::Gzip),
-            Some((stem, "zst")) => (stem, Packing::Zstd),
-            _ => (name, Packing::Plain),
-        };
+        let (stem, packing) = Packing::of(name);
         let form = match stem.rsplit_once('.') {
             Some((_, "jsonl")) => Form::JsonLines,
             Some((_, "csv")) => Form::Csv,
@@ -91,15 +79,9 @@ pub(super) enum Sink {
 
 impl Sink {
     pub(super) fn open(destination: &Destination) -> io::Result<Self> {
-        let bytes: Box<dyn Write> = match &destination.path {
-            Some(path) => Box::new(File::create(path)?),
-            None => Box::new(io::stdout()),
-        };
-        let bytes = BufWriter::with_capacity(1 << 16, bytes);
-        let packed = match destination.packing {
-            Packing::Plain => Packed::Plain(bytes),
-            Packing::Gzip => Packed::Gzip(Box::new(GzEncoder::new(bytes, flate2::Compression::default()))),
-            Packing::Zstd => Packed::Zstd(zstd::Encoder::new(bytes, zstd::DEFAULT_COMPRESSION_LEVEL)?),
+        let packed = match &destination.path {
+            Some(path) => Packed::create(path, destination.packing)?,
+            None => Packed::standard_output(destination.packing)?,
         };
         Ok(match destination.form {
             Form::JsonLines => Self::JsonLines(packed),
@@ -127,38 +109,7 @@ impl Sink {
             Self::JsonLines(packed) => packed,
             Self::Csv(out) => out.into_inner().map_err(|it| it.into_error())?,
         };
-        match packed {
-            Packed::Plain(mut out) => out.flush(),
-            Packed::Gzip(out) => out.finish()?.flush(),
-            Packed::Zstd(out) => out.finish()?.flush(),
-        }
-    }
-}
-
-type Bytes = BufWriter<Box<dyn Write>>;
-
-/// A writer that may compress.
-pub(super) enum Packed {
-    Plain(Bytes),
-    Gzip(Box<GzEncoder<Bytes>>),
-    Zstd(zstd::Encoder<'static, Bytes>),
-}
-
-impl Write for Packed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(out) => out.write(bytes),
-            Self::Gzip(out) => out.write(bytes),
-            Self::Zstd(out) => out.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(out) => out.flush(),
-            Self::Gzip(out) => out.flush(),
-            Self::Zstd(out) => out.flush(),
-        }
+        packed.finish()
     }
 }
 
