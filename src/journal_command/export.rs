@@ -21,7 +21,7 @@ use crate::replay::Decisions;
 pub(crate) struct Options {
     #[command(flatten)]
     data: Data,
-    /// Write decisions only, as CSV: the same bytes as `weir replay --out`
+    /// Write decisions only: the same bytes as `weir replay --out` writes under that name
     #[arg(long)]
     decisions: bool,
     /// Where to write; standard output if none is named

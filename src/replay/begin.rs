@@ -21,6 +21,8 @@ pub(super) struct Begun {
     pub(super) gate: Gate,
     /// Of the files that were read before.
     pub(super) source: SourceState,
+    /// What an earlier run left beside the gate's state.
+    pub(super) extra: Extra,
     pub(super) kept: Kept,
 }
 
@@ -46,7 +48,7 @@ pub(super) fn begin(options: &Options, loaded: &Loaded) -> anyhow::Result<Begun>
 fn on_nothing(loaded: &Loaded, kept: Kept) -> anyhow::Result<Begun> {
     let rules = Arc::new(loaded.compile(new_key()?)?);
     let gate = first_gate(loaded, rules, Arc::new(loaded.rates.clone()));
-    Ok(Begun { gate, source: SourceState::default(), kept })
+    Ok(Begun { gate, source: SourceState::default(), extra: Extra::new(), kept })
 }
 
 fn on_state(folder: DataDir, loaded: &Loaded) -> anyhow::Result<Begun> {
@@ -58,12 +60,13 @@ fn on_state(folder: DataDir, loaded: &Loaded) -> anyhow::Result<Begun> {
         return on_nothing(loaded, Kept::State(folder));
     };
     restored.notes.iter().for_each(|note| say_note(note));
-    Ok(Begun { gate: restored.gate, source: state::restore(&restored.extra)?, kept: Kept::State(folder) })
+    let source = state::restore(&restored.extra)?;
+    Ok(Begun { gate: restored.gate, source, extra: restored.extra, kept: Kept::State(folder) })
 }
 
 fn on_data(data: &Path, loaded: &Loaded) -> anyhow::Result<Begun> {
     let opened = directory::open(data, Durability::Os, say_note)?;
-    let (gate, source) = match opened.recover()? {
+    let (gate, extra) = match opened.recover()? {
         Some(recovered) => {
             let gate = recovered.gate;
             if gate.rules().typed.hash != loaded.rules.hash {
@@ -74,14 +77,14 @@ fn on_data(data: &Path, loaded: &Loaded) -> anyhow::Result<Begun> {
                     format!("the rules cannot go on with what `{}` holds", data.display())
                 })?;
             }
-            (gate, state::restore(&recovered.extra)?)
+            (gate, recovered.extra)
         }
         None => {
             let memberships = loaded.memberships(opened.journal.key());
-            (opened.begin(loaded.bundle.clone(), memberships)?, SourceState::default())
+            (opened.begin(loaded.bundle.clone(), memberships)?, Extra::new())
         }
     };
-    Ok(Begun { gate, source, kept: Kept::Data(opened) })
+    Ok(Begun { gate, source: state::restore(&extra)?, extra, kept: Kept::Data(opened) })
 }
 
 /// A gate of a first run: nothing in memory but who is on the lists of its files.

@@ -17,6 +17,7 @@ mod state;
 mod summary;
 mod tally;
 mod text;
+mod texts;
 mod writer;
 
 pub(crate) use begin::first_gate;
@@ -24,6 +25,6 @@ pub(crate) use options::Options;
 pub(crate) use output::Decisions;
 pub(crate) use reader::{Batch, Reader};
 pub(crate) use rejects::Rejects;
-pub(crate) use run::{open, run};
-pub(crate) use summary::{grouped, rate};
+pub(crate) use run::{Ran, open, replay, run};
+pub(crate) use summary::{grouped, percent, rate};
 pub(crate) use text::push_time;

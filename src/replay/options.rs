@@ -14,10 +14,10 @@ pub(crate) struct Options {
     /// A folder of .weir files, or one rule file beside its schema.
     #[arg(long, value_name = "PATH")]
     pub(crate) rules: PathBuf,
-    /// Write one row per event: what was decided, as CSV.
+    /// Write one row per event: what was decided; CSV, also .csv.gz and .csv.zst, or Parquet.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Write one row per event: all features, as CSV.
+    /// Write one row per event: all features; CSV, also .csv.gz and .csv.zst, or Parquet.
     #[arg(long, value_name = "FILE")]
     pub(crate) features: Option<PathBuf>,
     /// Go on from the state in this folder, and save it there at the end.

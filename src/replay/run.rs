@@ -24,17 +24,34 @@ use super::rejects::Rejects;
 use super::state;
 use super::summary::Summary;
 use super::tally::Tally;
-use super::writer::{Files, Writer};
+use super::texts::Texts;
+use super::writer::{Files, Writer, Written};
 use crate::load;
 use crate::progress::Progress;
 
 /// How long a refused event waits before it is submitted again.
 const AGAIN_AFTER: Duration = Duration::from_millis(10);
 
+/// What came of a run.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) rules: Arc<RuleSet>,
+    pub(crate) summary: Summary,
+    /// Why the files were not read to their end.
+    pub(crate) error: Option<anyhow::Error>,
+}
+
 /// Replays the files; says at the end what came of it.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let Ran { rules, summary, error } = replay(options)?;
+    eprint!("{}", summary.say(&rules));
+    error.map_or(Ok(()), Err)
+}
+
+/// Replays the files.
+pub(crate) fn replay(options: &Options) -> anyhow::Result<Ran> {
     let loaded = load::rule_set(&options.rules)?;
-    let Begun { gate, source, kept } = begin(options, &loaded)?;
+    let Begun { gate, source, extra, kept } = begin(options, &loaded)?;
     let rules = gate.rules();
     let jump_max = i64::from(options.jump_max_days) * DAY;
     let how = SourceOptions { merge: options.merge, jump_max };
@@ -44,6 +61,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let files = Files {
         decisions: options.out.as_deref().map(Decisions::create).transpose()?,
         features: options.features.as_deref().map(|path| Features::create(path, &rules)).transpose()?,
+        texts: Texts::begin(&rules, &loaded.items, &extra)?,
         rules: Arc::clone(&rules),
     };
     let mut replay = Replay::new(options, &rules, &gate, &source, progress);
@@ -52,7 +70,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let writer = Writer::start(files, reader.give_back());
     let outcome = replay.all(&reader, &writer);
     let (source, error) = reader.finish();
-    writer.finish()?;
+    let written = writer.finish()?;
     let broken_off = |error: anyhow::Error| match kept.broken_off(options) {
         Some(left) => error.context(left),
         None => error,
@@ -60,13 +78,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     outcome.map_err(broken_off)?;
     // A run that broke off leaves the state as it was, so that it can be run again with the file mended.
     let keep = if error.is_none() { &kept } else { &Kept::Nothing };
-    let summary = replay.finish(source, keep, start.elapsed())?;
+    let summary = replay.finish(source, written, keep, start.elapsed())?;
     kept.close()?;
-    eprint!("{}", summary.say(&rules));
-    match error {
-        None => Ok(()),
-        Some(error) => Err(broken_off(error.into())),
-    }
+    let error = error.map(|error| broken_off(error.into()));
+    Ok(Ran { rules, summary, error })
 }
 
 /// Opens files and their mapping; `read` counts the bytes as they are read.
@@ -195,9 +210,10 @@ impl<'a> Replay<'a> {
     fn finish(
         mut self,
         source: Option<Source>,
+        written: Written,
         kept: &Kept,
         elapsed: Duration,
-    ) -> anyhow::Result<Summary<'a>> {
+    ) -> anyhow::Result<Summary> {
         self.progress.finish();
         self.rejects.finish()?;
         let skipped = source.as_ref().map_or(0, Source::skipped);
@@ -211,10 +227,12 @@ impl<'a> Replay<'a> {
         }
         let mut extra = Extra::new();
         state::save(&state, &self.places, &mut extra);
+        written.texts.save(&mut extra);
         kept.write(self.gate, &extra)?;
         self.tally.features_computed = self.worker.features_computed();
         let pending = state.pending.len();
-        Ok(Summary { tally: self.tally, elapsed, pending, skipped, rejects: &self.options.rejects })
+        let (forgotten, rejects) = (written.forgotten, self.options.rejects.clone());
+        Ok(Summary { tally: self.tally, elapsed, pending, skipped, forgotten, rejects })
     }
 }
 

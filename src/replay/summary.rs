@@ -1,7 +1,7 @@
 //! What a run came to, said at its end.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use engine::rule_set::RuleSet;
@@ -12,18 +12,20 @@ use super::tally::{Detection, Tally};
 
 /// Everything that the summary says.
 #[derive(Debug)]
-pub(crate) struct Summary<'a> {
+pub(crate) struct Summary {
     pub(crate) tally: Tally,
     pub(crate) elapsed: Duration,
     /// Labels that are not known yet.
     pub(crate) pending: usize,
     /// Rows that the mapping leaves out.
     pub(crate) skipped: u64,
+    /// Cells of features whose texts are not remembered.
+    pub(crate) forgotten: u64,
     /// Where bad rows went.
-    pub(crate) rejects: &'a Path,
+    pub(crate) rejects: PathBuf,
 }
 
-impl Summary<'_> {
+impl Summary {
     /// The summary as text, a line each.
     pub(crate) fn say(&self, rules: &RuleSet) -> String {
         let mut text = String::new();
@@ -69,6 +71,10 @@ impl Summary<'_> {
             (tally.late.1, "too late"),
             (tally.repeated, "repeated"),
             (self.skipped, "left out by the mapping"),
+            (
+                self.forgotten,
+                "cells of features left empty: their texts came before this, by another way than a replay",
+            ),
         ];
         for (count, what) in unusual {
             if 0 < count {
@@ -127,7 +133,8 @@ fn counts<const N: usize>(counts: [(&str, u64); N], whole: u64) -> String {
     each.join(", ")
 }
 
-fn percent(part: u64, whole: u64) -> String {
+/// A share of a whole in hundredths.
+pub(crate) fn percent(part: u64, whole: u64) -> String {
     if whole == 0 { "–".to_owned() } else { format!("{:.2} %", 100.0 * ratio(part, whole)) }
 }
 

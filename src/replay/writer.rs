@@ -10,6 +10,7 @@ use stream::source::Item;
 
 use super::output::{Decisions, Features};
 use super::reader::Batch;
+use super::texts::Texts;
 
 /// Batches that may wait to be written.
 const BATCHES_BEHIND: usize = 8;
@@ -18,7 +19,7 @@ const BATCHES_BEHIND: usize = 8;
 #[derive(Debug)]
 pub(super) struct Writer {
     decided: SyncSender<Batch>,
-    thread: JoinHandle<io::Result<()>>,
+    thread: JoinHandle<io::Result<Written>>,
 }
 
 /// What is written.
@@ -27,6 +28,15 @@ pub(super) struct Files {
     pub(super) rules: Arc<RuleSet>,
     pub(super) decisions: Option<Decisions>,
     pub(super) features: Option<Features>,
+    pub(super) texts: Texts,
+}
+
+/// What is left when everything is written.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) texts: Texts,
+    /// Cells of features that are empty because their texts are not remembered.
+    pub(super) forgotten: u64,
 }
 
 impl Writer {
@@ -46,7 +56,7 @@ impl Writer {
     }
 
     /// Waits until everything is written.
-    pub(super) fn finish(self) -> io::Result<()> {
+    pub(super) fn finish(self) -> io::Result<Written> {
         drop(self.decided);
         // A panic has been printed by its thread.
         self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the writing thread broke off")))
@@ -66,18 +76,20 @@ impl Files {
     fn write(&mut self, batch: &Batch) -> io::Result<()> {
         for read in batch.iter().filter(|it| it.decided) {
             let Item::Event(event) = &read.item else { continue };
+            self.texts.note(event);
             if let Some(decisions) = &mut self.decisions {
                 decisions.write(&self.rules.typed, event, &read.ruling)?;
             }
             if let Some(features) = &mut self.features {
-                features.write(&self.rules, event, &read.observed)?;
+                features.write(&self.rules, event, &read.observed, &self.texts)?;
             }
         }
         Ok(())
     }
 
-    fn finish(self) -> io::Result<()> {
+    fn finish(self) -> io::Result<Written> {
         self.decisions.map_or(Ok(()), Decisions::finish)?;
-        self.features.map_or(Ok(()), Features::finish)
+        let forgotten = self.features.map_or(Ok(0), Features::finish)?;
+        Ok(Written { texts: self.texts, forgotten })
     }
 }

@@ -15,3 +15,4 @@ mod replay;
 mod rules;
 mod send;
 mod serve;
+mod tables;

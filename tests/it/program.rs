@@ -10,3 +10,11 @@ pub(crate) fn output(arguments: &[&str]) -> Output {
         .output()
         .unwrap()
 }
+
+/// The same, of what must go well.
+#[track_caller]
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    let output = output(arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}

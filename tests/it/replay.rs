@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Output;
 
-use crate::program::output;
+use crate::program::{output, run};
 
 /// The first rows of the wallet's simulated traffic, through the starter rules.
 fn simulated(folder: &Path, users: u32, days: u32) -> Vec<String> {
@@ -13,12 +12,6 @@ fn simulated(folder: &Path, users: u32, days: u32) -> Vec<String> {
     let out = file.to_str().unwrap();
     run(&["simulate", "--seed", "11", "--users", &users, "--days", &days, "--out", out]);
     fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect()
-}
-
-fn run(arguments: &[&str]) -> Output {
-    let output = output(arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    output
 }
 
 /// Replays lines; gives the decisions' and the features' text.

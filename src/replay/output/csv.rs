@@ -1,0 +1,73 @@
+//! Comma-separated rows, plain or packed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::cell::Cell;
+use super::named_error;
+use super::table::is_parquet;
+use crate::packed::{Packed, Packing};
+
+/// Bytes that are gathered before they are written.
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// A CSV file that is being written.
+#[derive(Debug)]
+pub(crate) struct CsvFile {
+    rows: csv::Writer<Packed>,
+    path: PathBuf,
+    text: String,
+}
+
+impl CsvFile {
+    /// Creates the file, packed as its name says.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        if is_parquet(path) {
+            let message = format!("`{}`: only CSV is written here; name a .csv file", path.display());
+            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+        }
+        let (_, packing) = Packing::of(path.to_str().unwrap_or_default());
+        let packed = Packed::create(path, packing).map_err(|error| named_error(path, &error))?;
+        Ok(Self::over(path.to_owned(), packed))
+    }
+
+    pub(super) fn to_stdout() -> io::Result<Self> {
+        Ok(Self::over("standard output".into(), Packed::standard_output(Packing::Plain)?))
+    }
+
+    fn over(path: PathBuf, packed: Packed) -> Self {
+        let rows = csv::WriterBuilder::new().buffer_capacity(BUFFER_BYTES).from_writer(packed);
+        Self { rows, path, text: String::new() }
+    }
+
+    /// Writes a whole row.
+    pub(crate) fn row<'a>(&mut self, fields: impl IntoIterator<Item = &'a str>) -> io::Result<()> {
+        for field in fields {
+            self.cell(Cell::Text(field))?;
+        }
+        self.end_row()
+    }
+
+    pub(super) fn cell(&mut self, cell: Cell<'_>) -> io::Result<()> {
+        let field = match cell {
+            Cell::Text(text) | Cell::Words(text) => text,
+            other => {
+                self.text.clear();
+                other.push(&mut self.text);
+                &self.text
+            }
+        };
+        self.rows.write_field(field).map_err(|error| named_error(&self.path, &error))
+    }
+
+    pub(super) fn end_row(&mut self) -> io::Result<()> {
+        self.rows.write_record(None::<&[u8]>).map_err(|error| named_error(&self.path, &error))
+    }
+
+    /// Writes what is left.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        let Self { rows, path, .. } = self;
+        let packed = rows.into_inner().map_err(|error| named_error(&path, &error.into_error()))?;
+        packed.finish().map_err(|error| named_error(&path, &error))
+    }
+}
