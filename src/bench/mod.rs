@@ -1,12 +1,14 @@
 //! `weir bench`: how fast this machine decides.
 //!
 //! Everything is decided through the gate, over a journal that keeps nothing, from events that lie in memory: reading
-//! and parsing are no part of what is measured. Only [`http`] measures the server as a whole, with its disk.
+//! and parsing are no part of what is measured. Only [`replay`] measures these too, and [`http`] the server as a whole,
+//! with its disk.
 
 mod file;
 mod flat;
 mod http;
 mod memory;
+mod replay;
 mod timing;
 mod workload;
 
@@ -26,6 +28,7 @@ enum What {
     /// Measure what an event costs one merchant with few and with many events in its window
     Flat(flat::Options),
     Http(http::Options),
+    Replay(replay::Options),
 }
 
 /// Runs the bench and prints what it measured.
@@ -35,5 +38,6 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         Some(What::File(options)) => file::run(options),
         Some(What::Flat(options)) => flat::run(options),
         Some(What::Http(options)) => http::run(options),
+        Some(What::Replay(options)) => replay::run(options),
     }
 }

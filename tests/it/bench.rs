@@ -1,9 +1,10 @@
-//! `weir bench`: what it decides is what is known of the file, on however many threads.
+//! `weir bench`: what it decides is what is known of the file, on however many threads; what it prints.
 
 use std::collections::HashMap;
 use std::process::Command;
 
 use crate::handbook::handbook;
+use crate::program::run;
 
 /// Hits of the twenty rules on the open Handbook file, in the order of the rules.
 const HITS: [u64; 20] = [
@@ -48,5 +49,29 @@ fn twenty_rules_hit_the_handbook_as_often_as_known() {
             assert_eq!(number(&format!("r{rule:02}")), hits, "r{rule:02} on {threads} thread(s)");
         }
         assert!(!said.contains_key("rejected") && !said.contains_key("refused"));
+    }
+}
+
+#[test]
+fn a_replay_stands_beside_a_bare_loop() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("day.csv.gz");
+    let file = file.to_str().unwrap();
+    run(&["simulate", "--seed", "3", "--users", "200", "--days", "1", "--out", file]);
+    let said =
+        bench(&["replay", file, "--map", "fixtures/wallet/wallet.map.toml", "--rules", "fixtures/wallet"]);
+    for line in ["rows", "replay", "bare", "ratio", "written", "hit"] {
+        assert!(said.contains_key(line), "{line} is not in {said:?}");
+    }
+    assert!(said["rows"].parse::<u64>().unwrap_or(1_000) > 100, "{said:?}");
+    assert!(!said.contains_key("rejected"), "{said:?}");
+}
+
+/// A workload as small as it may be: what each row of the table is called.
+#[test]
+fn a_decision_stands_beside_its_steps_and_the_floor() {
+    let said = bench(&["--users", "500", "--draw", "uniform", "--events", "500"]);
+    for row in ["floor", "windows", "program", "decision"] {
+        assert!(said[row].parse::<f64>().unwrap() > 0.0, "{row} of {said:?}");
     }
 }

@@ -52,6 +52,14 @@ impl Input {
     pub fn memory(name: &str, bytes: impl Into<Arc<[u8]>>) -> Self {
         Self { name: name.into(), bytes: Bytes::Memory(Cursor::new(bytes.into())) }
     }
+
+    /// Its bytes as they were before they were packed, unpacked by a thread of their own.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn unpack(self) -> io::Result<impl Read> {
+        Blocks::start(self.bytes)
+    }
 }
 
 /// A file, and a count of the bytes read of it.
@@ -176,6 +184,14 @@ impl Blocks {
 
     pub(super) fn consume(&mut self, bytes: usize) {
         self.read += bytes;
+    }
+}
+
+impl Read for Blocks {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill().map_err(io::Error::other)?.read(buffer)?;
+        self.consume(read);
+        Ok(read)
     }
 }
 
