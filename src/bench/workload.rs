@@ -1,12 +1,14 @@
-//! `weir bench` without a file: the canonical workload, whole decisions beside the floor under them.
+//! `weir bench` without a file: the canonical workload, whole decisions, and the windows and the program of one alone,
+//! beside the floor under them.
 //!
-//! The gate first lives through thirty-five days of the traffic. Then decisions and the floor are measured in the same
-//! process, by the same code, over payments of the same traffic. Absolute times say something of this machine only;
-//! what is held against a bound is a ratio.
+//! The gate first lives through thirty-five days of the traffic. Then all are measured in the same process, by the same
+//! code, over payments of the same traffic. Absolute times say something of this machine only; what is held against a
+//! bound is a ratio.
 
 use std::thread;
 
 use canonical::measure::measure;
+use canonical::steps::Steps;
 use canonical::traffic::{Payment, Traffic};
 use comfy_table::{CellAlignment, Table, presets};
 use engine::event::Event;
@@ -103,10 +105,13 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
 #[derive(Debug)]
 struct Ran {
     floor: Pair,
+    /// The windows alone, and the program alone.
+    windows: Measured,
+    program: Measured,
     decision: Pair,
     memory: Memory,
     /// Features computed from windows, of an event.
-    windows: f64,
+    evaluated: f64,
 }
 
 /// On one thread, and on several at once.
@@ -130,7 +135,7 @@ impl Ran {
         let mut worker = gate.worker(Vec::new());
         let mut traffic = Traffic::new(population, draw, options.seed);
         let decided = warm_up(&gate, &mut worker, &mut traffic);
-        let windows = per_event(worker.features_computed(), decided);
+        let evaluated = per_event(worker.features_computed(), decided);
         gate.evict_idle();
         let memory = Memory::of(&gate, population);
 
@@ -141,7 +146,12 @@ impl Ran {
         };
         let one = measure_decisions(&gate, traffic.by_ref(), events);
         let several = on_threads(&traffic, |share| measure_decisions(&gate, share, events));
-        Ok(Self { floor, decision: Pair { one, several }, memory, windows })
+
+        let mut payments = traffic.skip(decided_on_threads(events));
+        let mut steps = Steps::take(&gate);
+        let windows = steps.windows(payments.by_ref(), events);
+        let program = steps.program(payments, events);
+        Ok(Self { floor, windows, program, decision: Pair { one, several }, memory, evaluated })
     }
 
     fn say(&self) -> String {
@@ -150,34 +160,39 @@ impl Ran {
         let header = ["", "mean", "p50", "p99", "a second", "mean ÷ floor", "p99 ÷ floor", &threads];
         table.load_style(presets::NOTHING).set_header(header);
         table.column_iter_mut().skip(1).for_each(|it| it.set_cell_alignment(CellAlignment::Right));
-        for (name, pair) in [("floor", &self.floor), ("decision", &self.decision)] {
-            let Measured { p50, p99, .. } = pair.one;
-            let (mean, ratios) = (pair.one.elapsed / events_of(&pair.one), self.ratios(pair));
+        let rows = [
+            ("floor", &self.floor.one, Some(&self.floor)),
+            ("windows", &self.windows, None),
+            ("program", &self.program, None),
+            ("decision", &self.decision.one, Some(&self.decision)),
+        ];
+        for (name, one, pair) in rows {
+            let (mean, ratios) = (one.elapsed / events_of(one), self.ratios(one));
             table.add_row([
                 name.to_owned(),
                 micros(mean),
-                micros(p50),
-                micros(p99),
-                format!("{:.0}", pair.one.per_second()),
+                micros(one.p50),
+                micros(one.p99),
+                format!("{:.0}", one.per_second()),
                 format!("{:.2}", ratios.0),
                 format!("{:.2}", ratios.1),
-                format!("{:.2}", pair.gain()),
+                pair.map_or_else(String::new, |it| format!("{:.2}", it.gain())),
             ]);
         }
-        let windows = format!("windows evaluated of an event: {:.1}", self.windows);
+        let windows = format!("{:.1} windows evaluated of an event", self.evaluated);
         format!("{}\n{windows}\n\n{}", table.trim_fmt(), self.memory.say())
     }
 
     /// Mean and 99th percentile, in those of the floor.
-    fn ratios(&self, pair: &Pair) -> (f64, f64) {
+    fn ratios(&self, one: &Measured) -> (f64, f64) {
         let floor = &self.floor.one;
-        let p99 = pair.one.p99.as_secs_f64() / floor.p99.as_secs_f64().max(1e-9);
-        (pair.one.mean_ns() / floor.mean_ns().max(1e-9), p99)
+        let p99 = one.p99.as_secs_f64() / floor.p99.as_secs_f64().max(1e-9);
+        (one.mean_ns() / floor.mean_ns().max(1e-9), p99)
     }
 
     /// Every bound that does not hold, in words.
     fn missed(&self) -> Vec<String> {
-        let (mean, p99) = self.ratios(&self.decision);
+        let (mean, p99) = self.ratios(&self.decision.one);
         let gain = self.decision.gain() / self.floor.gain();
         let bounds = [
             (mean <= MEAN_MAX, format!("mean {mean:.2} floors, at most {MEAN_MAX}")),
@@ -237,6 +252,13 @@ fn on_threads<T: Send>(
         // A panic has been printed by its thread; its events are missing from the gain.
         running.into_iter().filter_map(|it| it.join().ok()).collect()
     })
+}
+
+/// Payments that pass while each thread decides its share of them, three times as many as are measured; a few more,
+/// since no share is a half to the last.
+fn decided_on_threads(events: usize) -> usize {
+    let decided = 3 * events * THREADS as usize;
+    decided + decided / 100
 }
 
 fn events_of(measured: &Measured) -> u32 {

@@ -1,9 +1,10 @@
 //! The canonical workload: payments of a million users, decided by fifty rules that read thirty features.
 //!
-//! [`traffic`] draws the payments, [`measure`] times what is done with each. `benches/README.md` says what the
-//! workload is and why; the rule set is `benches/canonical.weir`.
+//! [`traffic`] draws the payments, [`measure`] times what is done with each, [`steps`] takes a decision apart.
+//! `benches/README.md` says what the workload is and why; the rule set is `benches/canonical.weir`.
 
 pub mod measure;
+pub mod steps;
 pub mod traffic;
 
 use std::sync::Arc;

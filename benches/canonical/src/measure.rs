@@ -16,11 +16,11 @@ const BATCH: usize = 256;
 pub fn measure<T: Default>(
     events: usize,
     mut fill: impl FnMut(&mut T),
-    mut work: impl FnMut(&T) -> u64,
+    mut work: impl FnMut(&mut T) -> u64,
 ) -> Measured {
     let mut inputs: Vec<T> = Vec::new();
     inputs.resize_with(BATCH, T::default);
-    let mut batches = |each: &mut dyn FnMut(&[T])| {
+    let mut batches = |each: &mut dyn FnMut(&mut [T])| {
         let mut left = events;
         while 0 < left {
             let count = left.min(BATCH);
@@ -31,12 +31,12 @@ pub fn measure<T: Default>(
         }
     };
     let mut sum = 0_u64;
-    batches(&mut |batch| sum = batch.iter().fold(sum, |sum, it| sum.wrapping_add(work(it))));
+    batches(&mut |batch| sum = batch.iter_mut().fold(sum, |sum, it| sum.wrapping_add(work(it))));
 
     let mut elapsed = Duration::ZERO;
     batches(&mut |batch| {
         let start = Instant::now();
-        sum = batch.iter().fold(sum, |sum, it| sum.wrapping_add(work(it)));
+        sum = batch.iter_mut().fold(sum, |sum, it| sum.wrapping_add(work(it)));
         elapsed += start.elapsed();
     });
 
