@@ -1,7 +1,8 @@
 //! A whole decision (decide, encode, apply) of the canonical workload, beside the floor under it.
 //!
-//! Ten thousand users; `weir bench` measures the same over a million, with percentiles, threads and memory. The window
-//! step and the program alone are benched where they live: `engine/benches/history.rs`, `rules/benches/program.rs`.
+//! Ten thousand users; `weir bench` measures the same over a million, with percentiles, threads and memory, and with the
+//! windows and the program of a decision alone. Criterion has those two where they live: `engine/benches/history.rs`,
+//! `rules/benches/program.rs`.
 
 use std::hint::black_box;
 use std::process::ExitCode;

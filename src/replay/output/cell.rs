@@ -43,7 +43,6 @@ pub(super) enum Kind {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Column {
     pub(super) name: String,
-    #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "cells of CSV have no kind"))]
     pub(super) kind: Kind,
 }
 
