@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::hint::black_box;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,9 @@ pub(crate) struct Options {
 
 /// Measures and prints.
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
+    if !is_csv(&options.file)? {
+        anyhow::bail!("`{}` is no CSV, which is all that the bare loop reads", options.file.display());
+    }
     let folder = tempfile::tempdir().context("a folder for what is written cannot be made")?;
     let [decisions, features] = OUTPUTS.map(|name| folder.path().join(name));
     let replayed = replay::Options {
@@ -66,6 +69,15 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     }
     print!("{}", say(&ran, &bare, fastest));
     Ok(())
+}
+
+/// Whether a file is neither JSON lines nor Parquet.
+fn is_csv(file: &Path) -> anyhow::Result<bool> {
+    let named = || format!("`{}` cannot be read", file.display());
+    let unpacked = Input::open(file).and_then(Input::unpack).with_context(named)?;
+    let mut first = Vec::new();
+    unpacked.take(4).read_to_end(&mut first).with_context(named)?;
+    Ok(!first.starts_with(b"{") && first != b"PAR1")
 }
 
 /// A replay to the file's end.

@@ -1,10 +1,9 @@
 //! `weir bench`: what it decides is what is known of the file, on however many threads; what it prints.
 
 use std::collections::HashMap;
-use std::process::Command;
 
 use crate::handbook::handbook;
-use crate::program::run;
+use crate::program::{output, run};
 
 /// Hits of the twenty rules on the open Handbook file, in the order of the rules.
 const HITS: [u64; 20] = [
@@ -14,13 +13,7 @@ const HITS: [u64; 20] = [
 
 /// What stands behind the first word of each line, up to the first blank.
 fn bench(arguments: &[&str]) -> HashMap<String, String> {
-    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
-        .arg("bench")
-        .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = run(&[&["bench"], arguments].concat());
     let words = |line: &str| {
         let mut words = line.split_whitespace().map(str::to_owned);
         words.next().zip(words.next())
@@ -65,6 +58,9 @@ fn a_replay_stands_beside_a_bare_loop() {
     }
     assert!(said["rows"].parse::<u64>().unwrap_or(1_000) > 100, "{said:?}");
     assert!(!said.contains_key("rejected"), "{said:?}");
+    let lines =
+        ["bench", "replay", "fixtures/wallet/day.jsonl", "--map", "m.toml", "--rules", "fixtures/wallet"];
+    assert!(String::from_utf8_lossy(&output(&lines).stderr).contains("day.jsonl` is no CSV"));
 }
 
 /// A workload as small as it may be: what each row of the table is called.

@@ -1,3 +1,5 @@
+//! Values as cells, and cells as columns of Parquet.
+
 use engine::entity::HashKey;
 use engine::lists::ValueLists;
 use rules::diagnostic::Source;

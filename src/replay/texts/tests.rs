@@ -1,3 +1,5 @@
+//! Which texts are remembered, for how long, and from run to run.
+
 use engine::lists::ValueLists;
 use rules::diagnostic::Source;
 use rules::schema::EventTypeId;
