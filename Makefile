@@ -7,6 +7,7 @@ run:
 
 # The whole test suite, benches included (each runs its work once).
 test:
+	tests/install.sh
 	cargo test --workspace --all-features --all-targets
 	cargo test --workspace --all-features --doc
 

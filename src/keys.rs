@@ -1,4 +1,4 @@
-//! `weir keys`: API keys, in the database of a data directory, whether the server runs or not.
+//! `weir keys`: API keys, in a server's database, whether the server runs or not.
 
 use std::path::{Path, PathBuf};
 
@@ -6,8 +6,8 @@ use anyhow::{Context as _, bail};
 use api::app::now;
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{Table, presets};
-use desk::Desk;
 use desk::key::{Key, Role};
+use desk::{Desk, Place, Url};
 
 use crate::serve::DATA_DEFAULT;
 
@@ -28,6 +28,9 @@ pub(crate) struct Data {
     /// The server's data directory
     #[arg(long, value_name = "DIR", default_value = DATA_DEFAULT)]
     data: PathBuf,
+    /// The database of a server that was started with `--database`
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -74,6 +77,14 @@ impl RoleName {
     }
 }
 
+/// The database of a data directory, or the one that a URL names instead.
+pub(crate) fn place(data: &Path, url: Option<&str>) -> Result<Place, desk::Error> {
+    match url {
+        Some(url) => Url::parse(url).map(Place::Server),
+        None => Ok(Place::File(database(data))),
+    }
+}
+
 /// Where the database of a data directory is.
 pub(crate) fn database(data: &Path) -> PathBuf {
     data.join("weir.db")
@@ -90,10 +101,12 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
     })
 }
 
-async fn open(data: &Data) -> anyhow::Result<Desk> {
-    std::fs::create_dir_all(&data.data)
-        .with_context(|| format!("cannot create the data directory `{}`", data.data.display()))?;
-    Ok(Desk::open(&database(&data.data)).await?)
+async fn open(Data { data, database }: &Data) -> anyhow::Result<Desk> {
+    if database.is_none() {
+        std::fs::create_dir_all(data)
+            .with_context(|| format!("cannot create the data directory `{}`", data.display()))?;
+    }
+    Ok(Desk::open(&place(data, database.as_deref())?).await?)
 }
 
 async fn create(options: &Create) -> anyhow::Result<()> {

@@ -6,6 +6,8 @@ mod work;
 pub use project::Told;
 pub use work::{Act, Status};
 
+pub(crate) use project::forget_from;
+
 use engine::decision::Decision;
 use rules::past::Outcome;
 use rules::time::Micros;
@@ -14,7 +16,7 @@ use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, Query};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
 use crate::table::{alert as rows, alert_entity as entities, alert_state as states};
-use crate::{Desk, Error};
+use crate::{Desk, Error, kept};
 
 /// Severities in the order of their numbers.
 const SEVERITIES: [Severity; 4] = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
@@ -101,7 +103,7 @@ pub fn alerts_of(
     at: Micros,
     parties: &[Party],
 ) -> Vec<Alert> {
-    let first = i64::try_from(offset << ORDINAL_BITS).unwrap_or(i64::MAX);
+    let first = first_seq(offset);
     let numbered = (0_u16..).zip(&decision.alerts);
     numbered
         .map(|(ordinal, alert)| {
@@ -124,6 +126,11 @@ pub fn alerts_of(
             }
         })
         .collect()
+}
+
+/// The least [`Alert::seq`] of a record.
+fn first_seq(offset: u64) -> i64 {
+    i64::try_from(offset << ORDINAL_BITS).unwrap_or(i64::MAX)
 }
 
 fn alert_id(decision_id: &str, ordinal: u16) -> String {
@@ -155,7 +162,7 @@ impl Desk {
     /// # Errors
     /// If the database fails.
     pub async fn alert(&self, id: &str) -> Result<Option<Alert>, Error> {
-        let found = rows::Entity::find().filter(rows::Column::Id.eq(id)).one(&self.db).await?;
+        let found = rows::Entity::find().filter(rows::Column::Id.eq(kept(id))).one(&self.db).await?;
         Ok(self.whole(found.into_iter().collect()).await?.pop())
     }
 
@@ -167,7 +174,7 @@ impl Desk {
         if !decision_id.starts_with("dec_") {
             return Ok(None);
         }
-        let found = rows::Entity::find().filter(rows::Column::DecisionId.eq(decision_id));
+        let found = rows::Entity::find().filter(rows::Column::DecisionId.eq(kept(decision_id)));
         Ok(found.one(&self.db).await?.map(|it| it.event_id))
     }
 
@@ -175,7 +182,9 @@ impl Desk {
     async fn whole(&self, found: Vec<rows::Model>) -> Result<Vec<Alert>, Error> {
         let of = found.iter().map(|it| it.seq);
         let parties = entities::Entity::find().filter(entities::Column::AlertSeq.is_in(of));
-        let parties = parties.order_by_asc(entities::Column::Role).all(&self.db).await?;
+        let mut parties = parties.all(&self.db).await?;
+        // Not by the database: PostgreSQL orders texts as its locale does.
+        parties.sort_unstable_by(|one, other| one.role.cmp(&other.role));
         let of = found.iter().map(|it| it.id.as_str());
         let states = states::Entity::find().filter(states::Column::AlertId.is_in(of)).all(&self.db).await?;
         Ok(found.into_iter().filter_map(|row| alert(row, &parties, &states)).collect())
@@ -215,7 +224,7 @@ fn condition(filter: &Filter) -> Condition {
         all = all.add(rows::Column::Severity.gte(*severity as i16));
     }
     if let Some(rule) = rule {
-        all = all.add(rows::Column::Rule.eq(rule.as_str()));
+        all = all.add(rows::Column::Rule.eq(kept(rule)));
     }
     if let Some(from) = from {
         all = all.add(rows::Column::At.gte(*from));
@@ -228,8 +237,8 @@ fn condition(filter: &Filter) -> Condition {
         about
             .column(entities::Column::AlertSeq)
             .from(entities::Entity)
-            .and_where(entities::Column::Kind.eq(kind.as_str()))
-            .and_where(entities::Column::EntityId.eq(id.as_str()));
+            .and_where(entities::Column::Kind.eq(kept(kind)))
+            .and_where(entities::Column::EntityId.eq(kept(id)));
         all = all.add(rows::Column::Seq.in_subquery(about));
     }
     match status {

@@ -182,30 +182,39 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Place;
+    use crate::testing::over_each;
 
     #[tokio::test]
-    async fn a_key_is_kept_as_its_hash_and_valid_until_it_is_revoked() {
+    async fn a_key_is_valid_until_it_is_revoked() {
+        over_each(async |place| {
+            let desk = Desk::open(place).await.unwrap();
+            let secret = desk.create_key(Role::Analyst, "Ann's", 5).await.unwrap();
+            assert_eq!(secret.reveal().len(), 45);
+            let hash = KeyHash::of(secret.reveal());
+
+            // Another process sees it at once, and so does one that comes later.
+            let other = Desk::open(place).await.unwrap();
+            let found = other.key_of(hash).await.unwrap().unwrap();
+            assert_eq!((found.role, found.name.as_str(), found.created_at), (Role::Analyst, "Ann's", 5));
+            assert!(found.is(hash) && secret.reveal().starts_with(&found.shown));
+            assert_eq!(other.key_of(KeyHash::of("weir_0")).await.unwrap(), None);
+
+            assert!(other.revoke_key(found.id, 9).await.unwrap());
+            assert!(!other.revoke_key(found.id, 10).await.unwrap(), "once");
+            assert_eq!(desk.key_of(hash).await.unwrap(), None);
+            assert_eq!(desk.keys().await.unwrap().first().unwrap().revoked_at, Some(9));
+        })
+        .await
+        .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_key_is_kept_as_its_hash() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("weir.db");
-        let desk = Desk::open(&file).await.unwrap();
+        let desk = Desk::open(&Place::File(folder.path().join("weir.db"))).await.unwrap();
         let secret = desk.create_key(Role::Analyst, "Ann's", 5).await.unwrap();
-        assert_eq!(secret.reveal().len(), 45);
-        let hash = KeyHash::of(secret.reveal());
-
-        // Another process sees it at once, and so does one that opens the file later.
-        let other = Desk::open(&file).await.unwrap();
-        let found = other.key_of(hash).await.unwrap().unwrap();
-        assert_eq!((found.role, found.name.as_str(), found.created_at), (Role::Analyst, "Ann's", 5));
-        assert!(found.is(hash) && secret.reveal().starts_with(&found.shown));
-        assert_eq!(other.key_of(KeyHash::of("weir_0")).await.unwrap(), None);
-
-        assert!(other.revoke_key(found.id, 9).await.unwrap());
-        assert!(!other.revoke_key(found.id, 10).await.unwrap(), "once");
-        assert_eq!(desk.key_of(hash).await.unwrap(), None);
-        assert_eq!(desk.keys().await.unwrap().first().unwrap().revoked_at, Some(9));
-        other.close().await;
         desk.close().await;
-
         for entry in std::fs::read_dir(folder.path()).unwrap() {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();
             let secret = secret.reveal().as_bytes();

@@ -11,8 +11,14 @@ pub mod alert;
 pub mod key;
 pub mod rule_sets;
 
+mod journal;
 mod migration;
+mod place;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod table;
+#[cfg(any(test, feature = "test-support"))]
+pub mod testing;
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,11 +26,12 @@ use std::time::Duration;
 use sea_orm::{
     ConnectOptions, Database, DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions,
 };
-use sea_orm_migration::MigratorTrait as _;
+
+pub use place::{Place, Url};
 
 /// How long one writer waits for another before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Readers at a time. SQLite has one writer however many connections there are.
+/// At a time. SQLite has one writer however many connections there are.
 const CONNECTIONS_MAX: u32 = 8;
 
 /// The desk's database.
@@ -33,17 +40,39 @@ pub struct Desk {
     db: DatabaseConnection,
 }
 
-/// Why the database did not do what was asked.
+/// Why the database did not do what was asked. No password is in it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The URL says nothing that can be used.
+    #[error("the URL of the database {0}; it looks like `postgres://USER:PASSWORD@HOST/DATABASE`")]
+    Url(String),
+    /// The URL is PostgreSQL's, and this build is without it.
+    #[error(
+        "the database is in PostgreSQL, which this build does not speak: build with the feature `postgres`"
+    )]
+    NotBuilt,
+    /// The server does not let us in.
+    #[error("cannot reach the database `{name}`: {why}")]
+    Unreachable {
+        /// The URL without user and password.
+        name: String,
+        /// In the server's words, or the system's.
+        why: String,
+    },
     /// It cannot be opened, or not be brought to this version's tables.
     #[error("cannot open the database `{name}`: {cause}")]
     Open {
-        /// The file, or the URL without its password.
+        /// The file, or the URL without user and password.
         name: String,
         /// In the database's words.
         cause: DbErr,
     },
+    /// It tells what another journal says.
+    #[error(
+        "the database belongs to another journal: name the data directory that it was first served with, or an \
+         empty database"
+    )]
+    AnotherJournal,
     /// A statement failed.
     #[error("the database refused: {0}")]
     Database(#[from] DbErr),
@@ -53,52 +82,51 @@ pub enum Error {
 }
 
 impl Desk {
-    /// Opens the database in a file, creating it where there is none, and brings its tables to this version. Several
-    /// processes may have it open.
+    /// Opens the database at a place, creating the file where there is none, and brings its tables to this version.
+    /// Several processes may have it open.
     ///
     /// # Errors
-    /// If it cannot be opened, is no such database, or was written by a newer version.
-    pub async fn open(file: &Path) -> Result<Self, Error> {
-        let url = format!("sqlite://{}?mode=rwc", file.display());
-        Self::connect(&url, file.display().to_string()).await
-    }
-
-    /// Opens the database at a URL, `postgres://…`.
-    ///
-    /// # Errors
-    /// As [`Desk::open`].
-    #[cfg(feature = "postgres")]
-    pub async fn open_url(url: &str) -> Result<Self, Error> {
-        // Between `//` and `@` stand user and password.
-        let name = url.split_once('@').map_or(url, |(_, rest)| rest);
-        Self::connect(url, name.to_owned()).await
-    }
-
-    async fn connect(url: &str, name: String) -> Result<Self, Error> {
-        let mut options = ConnectOptions::new(url);
-        options.max_connections(CONNECTIONS_MAX).sqlx_logging(false);
-        options.map_sqlx_sqlite_opts(|it| {
-            // Written ahead, so that `weir keys` and the server work on one file at once.
-            it.pragma("journal_mode", "WAL")
-                .pragma("synchronous", "NORMAL")
-                .foreign_keys(true)
-                .busy_timeout(BUSY_TIMEOUT)
-        });
+    /// If it cannot be reached or opened, is no such database, or was written by a newer version.
+    pub async fn open(place: &Place) -> Result<Self, Error> {
+        let db = match place {
+            Place::File(file) => open_file(file).await,
+            #[cfg(feature = "postgres")]
+            Place::Server(url) => Ok(postgres::connect(url).await?),
+            #[cfg(not(feature = "postgres"))]
+            Place::Server(_) => return Err(Error::NotBuilt),
+        };
         let opened = async {
-            let db = Database::connect(options).await?;
-            migration::Migrator::up(&db, None).await?;
-            migration::ensure_projection(&db).await?;
+            let db = db?;
+            migration::bring_up(&db).await?;
             Ok(db)
         };
-        let db = opened.await.map_err(|cause| Error::Open { name, cause })?;
+        let db = opened.await.map_err(|cause| Error::Open { name: place.to_string(), cause })?;
         Ok(Self { db })
     }
 
-    /// Finishes what is under way and closes the file.
+    /// Finishes what is under way and closes the connections.
     pub async fn close(self) {
         // What is committed is safe; an error here changes nothing for anybody.
         let _ = self.db.close().await;
     }
+}
+
+async fn open_file(file: &Path) -> Result<DatabaseConnection, DbErr> {
+    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", file.display()));
+    options.max_connections(CONNECTIONS_MAX).sqlx_logging(false);
+    options.map_sqlx_sqlite_opts(|it| {
+        // Written ahead, so that `weir keys` and the server work on one file at once.
+        it.pragma("journal_mode", "WAL")
+            .pragma("synchronous", "NORMAL")
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+    });
+    Database::connect(options).await
+}
+
+/// A text from outside as the tables keep it: PostgreSQL has no U+0000, so its picture stands for it, in a file too.
+fn kept(text: &str) -> String {
+    text.replace('\0', "\u{2400}")
 }
 
 /// Transactions that will write say so at once: one that begins as a reader and then finds another writer fails.
@@ -106,5 +134,26 @@ fn writing() -> TransactionOptions {
     TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::over_each;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn several_may_open_a_new_database_at_once() {
+        over_each(async |place| {
+            let opening = [(); 6].map(|()| {
+                let place = place.clone();
+                tokio::spawn(async move { Desk::open(&place).await })
+            });
+            for it in opening {
+                assert!(it.await.unwrap().unwrap().keys().await.unwrap().is_empty());
+            }
+        })
+        .await
+        .unwrap();
     }
 }

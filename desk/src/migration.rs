@@ -1,6 +1,8 @@
 //! The tables, from version to version. A migration that was released is never changed.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait as _};
+use sea_orm::{
+    ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, TransactionTrait as _,
+};
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{
     big_integer, big_integer_null, big_pk_auto, integer, small_integer, string, string_null, text, text_null,
@@ -8,12 +10,27 @@ use sea_orm_migration::schema::{
 
 use crate::writing;
 
-pub(crate) struct Migrator;
+/// The number of the lock that whoever changes tables holds: any, as long as it stays.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(8390876211093266551)";
+
+/// Brings the tables to this version, all or nothing; of several who begin at once, one does it.
+pub(crate) async fn bring_up(db: &DatabaseConnection) -> Result<(), DbErr> {
+    // In a file this is the writer's lock already.
+    let transaction = db.begin_with_options(writing()).await?;
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        transaction.execute_unprepared(LOCK).await?;
+    }
+    Migrator::up(&transaction, None).await?;
+    ensure_projection(&transaction).await?;
+    transaction.commit().await
+}
+
+struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First)]
+        vec![Box::new(First), Box::new(Second)]
     }
 }
 
@@ -71,6 +88,24 @@ impl MigrationTrait for First {
     }
 }
 
+/// Which journal the database tells of.
+struct Second;
+
+impl MigrationName for Second {
+    fn name(&self) -> &'static str {
+        "m0002_journal"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Second {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let journal =
+            Table::create().table("journal").col(small_integer("row").primary_key()).col(string("id")).take();
+        manager.create_table(journal).await
+    }
+}
+
 fn index(table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
     let mut index = Index::create();
     index.if_not_exists().name(format!("{table}_{}", columns.join("_"))).table(table);
@@ -85,16 +120,12 @@ const PROJECTION: [&str; 3] = ["alert_entities", "alerts", "projections"];
 
 /// Creates the projection's tables, unless all of them are there. Where one is missing the others are dropped too, so
 /// that what is told begins again with the first record.
-pub(crate) async fn ensure_projection(db: &DatabaseConnection) -> Result<(), DbErr> {
+async fn ensure_projection(db: &DatabaseTransaction) -> Result<(), DbErr> {
     let manager = SchemaManager::new(db);
-    let mut missing = false;
     for table in PROJECTION {
-        missing |= !manager.has_table(table).await?;
-    }
-    if missing {
-        let transaction = db.begin_with_options(writing()).await?;
-        renew_projection(&transaction).await?;
-        transaction.commit().await?;
+        if !manager.has_table(table).await? {
+            return renew_projection(db).await;
+        }
     }
     Ok(())
 }

@@ -82,18 +82,22 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::over_each;
 
     #[tokio::test]
     async fn versions_are_found_by_hash_and_say_since_when_they_hold() {
-        let folder = tempfile::tempdir().unwrap();
-        let desk = Desk::open(&folder.path().join("weir.db")).await.unwrap();
-        let first = desk.keep_rule_set("aa", "{}", "ann", 1).await.unwrap();
-        let second = desk.keep_rule_set("bb", "{}", "ben", 2).await.unwrap();
-        desk.note_activation(first, 7).await.unwrap();
-        let known: Vec<(i64, Option<Micros>)> =
-            desk.rule_sets(5).await.unwrap().into_iter().map(|it| (it.id, it.activated_at)).collect();
-        assert_eq!(known, [(second, None), (first, Some(7))]);
-        assert_eq!(desk.rule_set("bb").await.unwrap().unwrap().uploaded_by, "ben");
-        assert_eq!(desk.rule_set("cc").await.unwrap(), None);
+        over_each(async |place| {
+            let desk = Desk::open(place).await.unwrap();
+            let first = desk.keep_rule_set("aa", "{}", "ann", 1).await.unwrap();
+            let second = desk.keep_rule_set("bb", "{}", "ben", 2).await.unwrap();
+            desk.note_activation(first, 7).await.unwrap();
+            let known: Vec<(i64, Option<Micros>)> =
+                desk.rule_sets(5).await.unwrap().into_iter().map(|it| (it.id, it.activated_at)).collect();
+            assert_eq!(known, [(second, None), (first, Some(7))]);
+            assert_eq!(desk.rule_set("bb").await.unwrap().unwrap().uploaded_by, "ben");
+            assert_eq!(desk.rule_set("cc").await.unwrap(), None);
+        })
+        .await
+        .unwrap();
     }
 }

@@ -6,5 +6,6 @@ pub mod alert;
 pub mod alert_entity;
 pub mod alert_state;
 pub mod api_key;
+pub mod journal;
 pub mod projection;
 pub mod rule_set;

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
+use desk::Place;
 use serde::Deserialize;
 
 use super::memory::Limit;
 use super::{DATA_DEFAULT, Options};
+use crate::keys;
 
 /// Where the server listens unless told otherwise: only this machine reaches it.
 const LISTEN_DEFAULT: &str = "127.0.0.1:7878";
@@ -38,6 +40,7 @@ impl Durability {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Config {
     pub(super) data: PathBuf,
+    pub(super) database: Place,
     pub(super) listen: SocketAddr,
     pub(crate) rules: Option<PathBuf>,
     /// Whether `rules` are put in force where others are.
@@ -53,6 +56,7 @@ pub(crate) struct Config {
 #[serde(deny_unknown_fields)]
 struct File {
     data: Option<PathBuf>,
+    database: Option<String>,
     listen: Option<String>,
     rules: Option<PathBuf>,
     durability: Option<Durability>,
@@ -64,6 +68,7 @@ impl Config {
     /// A server that is told no more than where its data are and where to listen.
     pub(crate) fn at(data: PathBuf, listen: SocketAddr) -> Self {
         Self {
+            database: Place::File(keys::database(&data)),
             data,
             listen,
             rules: None,
@@ -96,8 +101,11 @@ impl Config {
                 )
             }
         };
+        let data = options.data.clone().or(file.data).unwrap_or_else(|| DATA_DEFAULT.into());
+        let database = options.database.as_ref().or(file.database.as_ref());
         Ok(Self {
-            data: options.data.clone().or(file.data).unwrap_or_else(|| DATA_DEFAULT.into()),
+            database: keys::place(&data, database.map(String::as_str))?,
+            data,
             listen: listen.parse().with_context(|| {
                 format!("`{listen}` is no address to listen on: write an IP address and a port, such as `{LISTEN_DEFAULT}`")
             })?,
@@ -113,7 +121,12 @@ impl Config {
 fn read(path: &Path) -> anyhow::Result<File> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the configuration `{}`", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("the configuration `{}` has an error", path.display()))
+    // Not with the line itself, as the error would be shown: a password may stand in it.
+    toml::from_str(&text).map_err(|it| {
+        let line =
+            it.span().map_or(1, |span| 1 + text.bytes().take(span.start).filter(|it| *it == b'\n').count());
+        anyhow!("the configuration `{}` has an error in line {line}: {}", path.display(), it.message())
+    })
 }
 
 #[cfg(test)]
@@ -125,6 +138,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         Options {
             data: None,
+            database: None,
             listen: None,
             rules: None,
             activate: false,
@@ -143,6 +157,7 @@ mod tests {
         let config = Config::of(&options).unwrap();
         let expected = Config {
             data: "here".into(),
+            database: Place::File("here/weir.db".into()),
             listen: LISTEN_DEFAULT.parse().unwrap(),
             rules: None,
             activate: false,
@@ -157,15 +172,17 @@ mod tests {
     fn a_slip_in_the_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let rows = [
-            ("lisen = \"x\"\n", "unknown field `lisen`"),
+            ("lisen = \"x\"\n", "in line 1: unknown field `lisen`"),
             ("durability = \"disk\"\n", "unknown variant `disk`"),
             ("listen = \"localhost\"\n", "`localhost` is no address to listen on"),
             ("memory = \"much\"\n", "`memory`: `much` is no size"),
             ("past_max = \"5\"\n", "`past_max`: `5` is not a duration"),
+            ("database = \"weir.db\"\n", "the URL of the database is not PostgreSQL's"),
+            ("listen = \"x\"\ndatabase = \"postgres://ann:hidden@db/weir\" 5\n", "in line 2: "),
         ];
         for (text, expected) in rows {
             let error = format!("{:#}", Config::of(&options(&folder, text)).unwrap_err());
-            assert!(error.contains(expected), "{text}: {error}");
+            assert!(error.contains(expected) && !error.contains("hidden"), "{text}: {error}");
         }
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Data {
     pub(super) gate: Arc<Gate>,
     /// Where the rules in force are from, in words.
     pub(super) rules: String,
+    /// Offset of the first record that was not there.
+    pub(super) found: u64,
     opened: Opened,
     /// What a replay left beside the state (labels whose time is still to come): handed on to the next one.
     extra: Extra,
@@ -39,6 +41,7 @@ pub(super) fn open(config: &Config) -> anyhow::Result<Data> {
         Durability::Os => journal::Durability::Os,
     };
     let opened = directory::open(&config.data, durability, |note| tracing::warn!("{note}"))?;
+    let found = opened.journal.next();
     let (gate, rules, extra) = match opened.recover()? {
         Some(recovered) => {
             let rules = go_on(config, &recovered, &opened)?;
@@ -49,7 +52,7 @@ pub(super) fn open(config: &Config) -> anyhow::Result<Data> {
             (gate, rules, Extra::new())
         }
     };
-    Ok(Data { gate: Arc::new(gate), rules, opened, extra })
+    Ok(Data { gate: Arc::new(gate), rules, found, opened, extra })
 }
 
 /// A gate over an empty journal.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use desk::Place;
 use desk::key::Secret;
 use stream::gate::Gate;
 
@@ -23,8 +24,12 @@ impl Greeting<'_> {
         let Self { address, config, gate, rules, key } = self;
         let in_force = gate.in_force();
         let typed = &in_force.rules.typed;
+        let database = match &config.database {
+            Place::File(_) => String::new(),
+            Place::Server(url) => format!(", database {url}"),
+        };
         let mut text = format!(
-            "Weir {} listens on http://{address}\n\n  data   {} (durability: {})\n  rules  {rules}: {} rules, {} features\n  docs   http://{address}/docs/\n",
+            "Weir {} listens on http://{address}\n\n  data   {} (durability: {}){database}\n  rules  {rules}: {} rules, {} features\n  docs   http://{address}/docs/\n",
             env!("CARGO_PKG_VERSION"),
             config.data.display(),
             config.durability.name(),

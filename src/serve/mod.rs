@@ -37,6 +37,10 @@ pub(crate) struct Options {
     /// Where journal, snapshots and database are kept [default: weir-data]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// A PostgreSQL database for keys, rule sets and alerts, such as `postgres://weir@db.example/weir`; a password may
+    /// stand in PGPASSWORD [default: the file weir.db in the data directory]
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
     /// Where to listen [default: 127.0.0.1:7878]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
@@ -92,10 +96,15 @@ pub(crate) async fn serve(
     std::fs::create_dir_all(&config.data)
         .with_context(|| format!("cannot create the data directory `{}`", config.data.display()))?;
     let address = listener.local_addr()?;
+    // First, so that a directory is not begun for a database that is not there.
+    let desk = Desk::open(&config.database).await?;
     let opening = config.clone();
     let data = Arc::new(tokio::task::spawn_blocking(move || data::open(&opening)).await??);
-    let desk = Desk::open(&crate::keys::database(&config.data)).await?;
     let gate = Arc::clone(&data.gate);
+    let forgotten = desk.belong_to(gate.key(), data.found).await?;
+    if 0 < forgotten {
+        tracing::warn!("{forgotten} alerts are forgotten: a crash took the records that they were told of");
+    }
     let parts = Parts {
         gate: Arc::clone(&gate),
         desk: desk.clone(),

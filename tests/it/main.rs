@@ -4,6 +4,7 @@
 mod arrows;
 mod bench;
 mod bench_http;
+mod database;
 mod demo;
 mod fixture;
 mod handbook;

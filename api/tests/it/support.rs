@@ -8,8 +8,8 @@ use api::app::{Patience, now};
 use api::risk::rules::{Activation, Trial, Verdict};
 use api::server::Traffic;
 use api::{Parts, Server};
-use desk::Desk;
 use desk::key::Role;
+use desk::{Desk, Place};
 use engine::entity::HashKey;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -126,7 +126,7 @@ impl Weir {
 
     pub(crate) async fn start_with(journal: Memory, patience: Patience) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let desk = Desk::open(&folder.path().join("weir.db")).await.unwrap();
+        let desk = Desk::open(&Place::File(folder.path().join("weir.db"))).await.unwrap();
         let mut keys = Vec::new();
         for role in Role::ALL {
             let secret = desk.create_key(role, role.name(), now()).await.unwrap();

@@ -1,15 +1,18 @@
 //! The projection: rows and how far they tell, written together, so that no record is told twice or left out.
 
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait as _, TransactionTrait as _};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
+    TransactionTrait as _,
+};
 
-use super::Alert;
+use super::{Alert, first_seq};
 use crate::table::{alert, alert_entity, projection};
-use crate::{Desk, Error, migration, writing};
+use crate::{Desk, Error, kept, migration, writing};
 
 /// The projection's name among all.
 const NAME: &str = "alerts";
-/// Rows of one statement: SQLite takes 32,766 values a statement, and a row has twelve.
+/// Rows of one statement: SQLite takes 32,766 values a statement, PostgreSQL 65,535, and a row has at most twelve.
 const ROWS_MAX: usize = 1_000;
 
 /// Up to where the alerts are told.
@@ -78,12 +81,12 @@ async fn insert(db: &impl ConnectionTrait, alerts: &[Alert]) -> Result<(), Error
         seq: Set(it.seq),
         id: Set(it.id.clone()),
         decision_id: Set(it.decision_id.clone()),
-        event_id: Set(it.event_id.clone()),
+        event_id: Set(kept(&it.event_id)),
         event_type: Set(it.event_type.clone()),
         at: Set(it.at),
         severity: Set(it.severity as i16),
         rule: Set(it.rule.clone()),
-        reason: Set(it.reason.clone()),
+        reason: Set(it.reason.as_deref().map(kept)),
         outcome: Set(it.outcome.name().to_owned()),
         score_e6: Set(it.score_e6),
         rule_set: Set(it.rule_set.clone()),
@@ -94,12 +97,27 @@ async fn insert(db: &impl ConnectionTrait, alerts: &[Alert]) -> Result<(), Error
             alert_seq: Set(alert.seq),
             role: Set(it.role.clone()),
             kind: Set(it.kind.clone()),
-            entity_id: Set(it.id.clone()),
+            entity_id: Set(kept(&it.id)),
         })
     });
     let parties: Vec<alert_entity::ActiveModel> = parties.collect();
-    if !parties.is_empty() {
-        alert_entity::Entity::insert_many(parties).exec_without_returning(db).await?;
+    for some in parties.chunks(ROWS_MAX) {
+        alert_entity::Entity::insert_many(some.to_vec()).exec_without_returning(db).await?;
     }
     Ok(())
+}
+
+/// Forgets the alerts of records from `next` on, and that they have been looked at. Gives how many alerts these were.
+pub(crate) async fn forget_from(db: &impl ConnectionTrait, next: u64) -> Result<u64, Error> {
+    let first = first_seq(next);
+    alert_entity::Entity::delete_many().filter(alert_entity::Column::AlertSeq.gte(first)).exec(db).await?;
+    let gone = alert::Entity::delete_many().filter(alert::Column::Seq.gte(first)).exec(db).await?;
+    let next = i64::try_from(next).unwrap_or(i64::MAX);
+    projection::Entity::update_many()
+        .col_expr(projection::Column::Next, Expr::value(next))
+        .filter(projection::Column::Name.eq(NAME))
+        .filter(projection::Column::Next.gt(next))
+        .exec(db)
+        .await?;
+    Ok(gone.rows_affected)
 }

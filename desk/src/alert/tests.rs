@@ -1,8 +1,10 @@
-//! The projection and the work beside it, over a real file.
+//! The projection and the work beside it, over a file and over a server.
 
 use engine::decision::{Alert as Raised, Flags, RuleHit};
 
 use super::*;
+use crate::Place;
+use crate::testing::over_each;
 
 fn raised(n: u64, user: &str, severities: &[Severity]) -> Vec<Alert> {
     let hit = RuleHit {
@@ -30,22 +32,23 @@ fn raised(n: u64, user: &str, severities: &[Severity]) -> Vec<Alert> {
         fallback: None,
         durable: true,
     };
-    let party = Party { role: "payee".into(), kind: "user".into(), id: user.into() };
+    let party = |role: &str, id: &str| Party { role: role.into(), kind: "user".into(), id: id.into() };
     let at = i64::try_from(n).unwrap() * 10;
-    alerts_of(&decision, n, "transfer", at, &[party])
-}
-
-async fn desk(folder: &tempfile::TempDir) -> Desk {
-    Desk::open(&folder.path().join("weir.db")).await.unwrap()
+    // In the order of bytes, which is no language's.
+    let parties = [party("Payer", "u0"), party("payee", user), party("收款人", "u0")];
+    alerts_of(&decision, n, "transfer", at, &parties)
 }
 
 #[tokio::test]
 async fn pages_filters_and_work() {
-    let folder = tempfile::tempdir().unwrap();
-    let desk = desk(&folder).await;
+    over_each(async |place| pages_filters_and_work_over(place).await).await.unwrap();
+}
+
+async fn pages_filters_and_work_over(place: &Place) {
+    let desk = Desk::open(place).await.unwrap();
     let rows = [
         (3, "u1", vec![Severity::Low, Severity::High]),
-        (5, "u2", vec![Severity::Medium]),
+        (5, "u_", vec![Severity::Medium]),
         (9, "u1", vec![Severity::Critical]),
     ];
     let all: Vec<Alert> = rows.iter().flat_map(|(n, user, it)| raised(*n, user, it)).collect();
@@ -69,7 +72,10 @@ async fn pages_filters_and_work() {
     check(Filter { severity_min: Some(Severity::High), ..any() }, newest, 9, &[&critical, &high]).await;
     let about = |id: &str| Some(("user".to_owned(), id.to_owned()));
     check(Filter { entity: about("u1"), ..any() }, newest, 9, &[&critical, &high, &low]).await;
-    check(Filter { entity: about("u9"), ..any() }, newest, 9, &[]).await;
+    check(Filter { entity: about("u_"), ..any() }, newest, 9, &[&medium]).await;
+    for nobody in ["u9", "U1", "u1 ", "u%", "", "u1\0"] {
+        check(Filter { entity: about(nobody), ..any() }, newest, 9, &[]).await;
+    }
     check(Filter { from: Some(50), until: Some(90), ..any() }, newest, 9, &[&medium]).await;
     check(Filter { status: Some(Status::Open), ..any() }, newest, 9, &[&critical, &medium, &low]).await;
     check(Filter { status: Some(Status::InReview), ..any() }, newest, 9, &[&high]).await;
@@ -81,42 +87,104 @@ async fn pages_filters_and_work() {
     assert_eq!(desk.alert(&high.id).await.unwrap(), Some(high.clone()));
     assert_eq!(desk.acts_on_alert(&high.id).await.unwrap(), [review, note]);
     assert_eq!(desk.alert("alt_0").await.unwrap(), None);
+    assert_eq!(desk.event_of_decision("dec_5").await.unwrap().as_deref(), Some("p5"));
+    assert_eq!(desk.event_of_decision("dec_6\0").await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn rows_and_position_are_written_together() {
-    let folder = tempfile::tempdir().unwrap();
-    let desk = desk(&folder).await;
-    assert_eq!(desk.alerts_told().await.unwrap(), Told { next: 0, seq: None });
-    let first = raised(3, "u1", &[Severity::Low]);
-    desk.tell_alerts(&first, 4).await.unwrap();
-    let told = Told { next: 4, seq: Some(first[0].seq) };
-    assert_eq!(desk.alerts_told().await.unwrap(), told);
-    // A row that is there already: the whole batch is refused, its position too.
-    let both = [raised(5, "u1", &[Severity::Low]), first].concat();
-    assert!(desk.tell_alerts(&both, 6).await.is_err());
-    assert_eq!(desk.alerts_told().await.unwrap(), told);
+    over_each(async |place| {
+        let desk = Desk::open(place).await.unwrap();
+        assert_eq!(desk.alerts_told().await.unwrap(), Told { next: 0, seq: None });
+        let first = raised(3, "u1", &[Severity::Low]);
+        desk.tell_alerts(&first, 4).await.unwrap();
+        let told = Told { next: 4, seq: Some(first[0].seq) };
+        assert_eq!(desk.alerts_told().await.unwrap(), told);
+        // A row that is there already: the whole batch is refused, its position too.
+        let both = [raised(5, "u1", &[Severity::Low]), first].concat();
+        assert!(desk.tell_alerts(&both, 6).await.is_err());
+        assert_eq!(desk.alerts_told().await.unwrap(), told);
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn what_a_table_cannot_hold_as_it_is() {
+    over_each(async |place| {
+        let desk = Desk::open(place).await.unwrap();
+        // More values than a statement takes, the greatest numbers, and texts that end early elsewhere.
+        let mut many: Vec<Alert> = (0..2_500).flat_map(|it| raised(it, "u1", &[Severity::Low])).collect();
+        for alert in &mut many {
+            let role = |it: usize| Party { role: format!("r{it:02}"), kind: "user".into(), id: "u1".into() };
+            alert.entities = (0..20).map(role).collect();
+        }
+        many[0].at = i64::MIN;
+        many[1].score_e6 = i64::MAX;
+        many[2].entities[0].id = "a\0b".into();
+        many[2].reason = Some("’\u{1f409}\0\\\"\n".into());
+        many[2].event_id = "i".repeat(128);
+        desk.tell_alerts(&many, u64::MAX).await.unwrap();
+        assert_eq!(desk.alerts_told().await.unwrap().next, u64::try_from(i64::MAX).unwrap());
+        let found = desk.alerts(&Filter::default(), Page::After(-1), 3).await.unwrap();
+        assert_eq!(found[..2], many[..2]);
+        many[2].entities[0].id = "a␀b".into();
+        many[2].reason = Some("’\u{1f409}␀\\\"\n".into());
+        assert_eq!(found[2], many[2]);
+        let about = Filter { entity: Some(("user".into(), "a\0b".into())), ..Filter::default() };
+        assert_eq!(desk.alerts(&about, Page::After(-1), 3).await.unwrap(), many[2..3]);
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]
 async fn a_dropped_projection_is_told_again_and_the_work_is_still_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let all = raised(3, "u1", &[Severity::Low, Severity::High]);
-    let act = Act { status: Some(Status::Confirmed), note: None, by: "ann".into(), at: 1 };
-    {
-        let desk = desk(&folder).await;
+    over_each(async |place| {
+        let all = raised(3, "u1", &[Severity::Low, Severity::High]);
+        let act = Act { status: Some(Status::Confirmed), note: None, by: "ann".into(), at: 1 };
+        {
+            let desk = Desk::open(place).await.unwrap();
+            desk.tell_alerts(&all, 4).await.unwrap();
+            desk.act_on_alert(&all[1].id, &act).await.unwrap();
+            // As an operator might, by hand.
+            sea_orm::ConnectionTrait::execute_unprepared(&desk.db, "DROP TABLE alerts").await.unwrap();
+            desk.close().await;
+        }
+        let desk = Desk::open(place).await.unwrap();
+        assert_eq!(desk.alerts_told().await.unwrap(), Told { next: 0, seq: None });
         desk.tell_alerts(&all, 4).await.unwrap();
-        desk.act_on_alert(&all[1].id, &act).await.unwrap();
-        // As an operator might, by hand.
-        sea_orm::ConnectionTrait::execute_unprepared(&desk.db, "DROP TABLE alerts").await.unwrap();
-        desk.close().await;
-    }
-    let desk = desk(&folder).await;
-    assert_eq!(desk.alerts_told().await.unwrap(), Told { next: 0, seq: None });
-    desk.tell_alerts(&all, 4).await.unwrap();
-    let found = desk.alerts(&Filter::default(), Page::After(0), 9).await.unwrap();
-    assert_eq!(found[1], Alert { status: Status::Confirmed, ..all[1].clone() });
-    desk.forget_alerts().await.unwrap();
-    assert_eq!(desk.alerts_told().await.unwrap().next, 0);
-    assert_eq!(desk.acts_on_alert(&all[1].id).await.unwrap(), [act]);
+        let found = desk.alerts(&Filter::default(), Page::After(0), 9).await.unwrap();
+        assert_eq!(found[1], Alert { status: Status::Confirmed, ..all[1].clone() });
+        desk.forget_alerts().await.unwrap();
+        assert_eq!(desk.alerts_told().await.unwrap().next, 0);
+        assert_eq!(desk.acts_on_alert(&all[1].id).await.unwrap(), [act]);
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn alerts_of_records_that_a_crash_took_are_forgotten() {
+    over_each(async |place| {
+        let desk = Desk::open(place).await.unwrap();
+        let of = |n| raised(n, "u1", &[Severity::Low, Severity::High]);
+        desk.tell_alerts(&[of(3), of(4), of(6)].concat(), 7).await.unwrap();
+        let key = engine::entity::HashKey::new([1; 16]);
+        let told = async || desk.alerts_told().await.unwrap();
+        for (next, forgotten, expected) in [
+            (9, 0, Told { next: 7, seq: Some(of(6)[1].seq) }),
+            (7, 0, Told { next: 7, seq: Some(of(6)[1].seq) }),
+            (4, 4, Told { next: 4, seq: Some(of(3)[1].seq) }),
+            (0, 2, Told { next: 0, seq: None }),
+        ] {
+            assert_eq!(desk.belong_to(key, next).await.unwrap(), forgotten, "{next}");
+            assert_eq!(told().await, expected, "{next}");
+        }
+        // Others may take their places.
+        desk.tell_alerts(&of(3), 5).await.unwrap();
+        assert_eq!(told().await.next, 5);
+    })
+    .await
+    .unwrap();
 }

@@ -8,7 +8,7 @@ use sea_orm::{
 };
 
 use crate::table::{alert_act as acts, alert_state as states};
-use crate::{Desk, Error, writing};
+use crate::{Desk, Error, kept, writing};
 
 /// Where the work on an alert stands.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -65,19 +65,17 @@ impl Desk {
     pub async fn act_on_alert(&self, alert_id: &str, act: &Act) -> Result<(), Error> {
         let transaction = self.db.begin_with_options(writing()).await?;
         let row = acts::ActiveModel {
-            alert_id: Set(alert_id.to_owned()),
+            alert_id: Set(kept(alert_id)),
             status: Set(act.status.map(|it| it.name().to_owned())),
-            note: Set(act.note.clone()),
+            note: Set(act.note.as_deref().map(kept)),
             by: Set(act.by.clone()),
             at: Set(act.at),
             ..acts::ActiveModel::default()
         };
         acts::Entity::insert(row).exec_without_returning(&transaction).await?;
         if let Some(status) = act.status {
-            let row = states::ActiveModel {
-                alert_id: Set(alert_id.to_owned()),
-                status: Set(status.name().to_owned()),
-            };
+            let row =
+                states::ActiveModel { alert_id: Set(kept(alert_id)), status: Set(status.name().to_owned()) };
             let replaced =
                 OnConflict::column(states::Column::AlertId).update_column(states::Column::Status).to_owned();
             states::Entity::insert(row).on_conflict(replaced).exec_without_returning(&transaction).await?;
@@ -91,7 +89,7 @@ impl Desk {
     /// # Errors
     /// If the database fails.
     pub async fn acts_on_alert(&self, alert_id: &str) -> Result<Vec<Act>, Error> {
-        let found = acts::Entity::find().filter(acts::Column::AlertId.eq(alert_id));
+        let found = acts::Entity::find().filter(acts::Column::AlertId.eq(kept(alert_id)));
         let rows = found.order_by_asc(acts::Column::Id).all(&self.db).await?;
         let act = |it: acts::Model| Act {
             status: it.status.as_deref().and_then(Status::from_name),

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Installs what the tests start beyond the Rust toolchain: PostgreSQL. Where it cannot be installed they go without, and
+# say so.
+set -eu
+
+there() {
+    command -v initdb || ls -d /usr/lib/postgresql/*/bin/initdb
+}
+
+if there >/dev/null 2>&1; then
+    exit 0
+fi
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    echo "PostgreSQL is not installed, and only root may, with apt-get: its tests are skipped" >&2
+    exit 0
+fi
+apt-get update
+DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends postgresql
