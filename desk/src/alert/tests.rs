@@ -52,7 +52,9 @@ async fn pages_filters_and_work_over(place: &Place) {
         (9, "u1", vec![Severity::Critical]),
     ];
     let all: Vec<Alert> = rows.iter().flat_map(|(n, user, it)| raised(*n, user, it)).collect();
-    desk.tell_alerts(&all, 10).await.unwrap();
+    // In whatever order they are told, the parties are read in that of their roles.
+    let reversed = |it: &Alert| Alert { entities: it.entities.iter().rev().cloned().collect(), ..it.clone() };
+    desk.tell_alerts(&all.iter().map(reversed).collect::<Vec<_>>(), 10).await.unwrap();
     let [low, high, medium, critical] = [0, 1, 2, 3].map(|at: usize| all[at].clone());
     let review =
         Act { status: Some(Status::InReview), note: Some("calling".into()), by: "ann".into(), at: 1 };
