@@ -276,6 +276,11 @@ impl Problem {
 
 impl From<desk::Error> for Problem {
     fn from(error: desk::Error) -> Self {
+        if error.is_away() {
+            tracing::warn!(%error, "a request could not ask the database");
+            return Self::new(Code::Unavailable, "the database does not answer; decisions go on")
+                .retry_after_s(1);
+        }
         Self::internal(&error)
     }
 }

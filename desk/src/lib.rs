@@ -81,6 +81,13 @@ pub enum Error {
     Random(getrandom::Error),
 }
 
+impl Error {
+    /// Whether the database could not be asked, so that asking again later may do.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Database(DbErr::ConnectionAcquire(_) | DbErr::Conn(_)))
+    }
+}
+
 impl Desk {
     /// Opens the database at a place, creating the file where there is none, and brings its tables to this version.
     /// Several processes may have it open.

@@ -24,7 +24,7 @@ fn a_slip_is_named_and_no_password() {
         #[cfg(not(feature = "postgres"))]
         check("postgres://ann:hidden@db/weir", "build with the feature `postgres`");
         #[cfg(feature = "postgres")]
-        check("postgres://ann:hidden@127.0.0.1:1/weir", "`postgres://127.0.0.1:1/weir`: no server answers");
+        check("postgres://ann:hidden@127.0.0.1:1/weir", "`postgres://127.0.0.1:1/weir`: Connection refused");
     }
 }
 

@@ -226,6 +226,17 @@ async fn slow_clients_are_not_waited_for() {
     weir.pay("p1", "u1", 100).await;
 }
 
+#[tokio::test]
+async fn without_the_database_decisions_go_on() {
+    let weir = Weir::start().await;
+    weir.pay("p1", "u1", 100).await;
+    weir.desk.clone().close().await;
+    weir.pay("p2", "u1", 100).await;
+    check("alerts", &weir.get("/v1/alerts").await, (503, "unavailable", ""));
+    let unknown = weir.anonymous(Method::GET, "/v1/alerts").bearer_auth("weir_0");
+    check("an unknown key", &answer(unknown).await, (503, "unavailable", ""));
+}
+
 /// What comes until the connection is closed, or nothing more comes.
 async fn read_some(stream: &mut TcpStream) -> String {
     let (mut bytes, mut some) = (Vec::new(), [0; 4096]);
