@@ -95,19 +95,15 @@ impl Desk {
     /// # Errors
     /// If it cannot be reached or opened, is no such database, or was written by a newer version.
     pub async fn open(place: &Place) -> Result<Self, Error> {
+        let unopened = |cause| Error::Open { name: place.to_string(), cause };
         let db = match place {
-            Place::File(file) => open_file(file).await,
+            Place::File(file) => open_file(file).await.map_err(unopened)?,
             #[cfg(feature = "postgres")]
-            Place::Server(url) => Ok(postgres::connect(url).await?),
+            Place::Server(url) => postgres::connect(url).await?,
             #[cfg(not(feature = "postgres"))]
             Place::Server(_) => return Err(Error::NotBuilt),
         };
-        let opened = async {
-            let db = db?;
-            migration::bring_up(&db).await?;
-            Ok(db)
-        };
-        let db = opened.await.map_err(|cause| Error::Open { name: place.to_string(), cause })?;
+        migration::bring_up(&db).await.map_err(unopened)?;
         Ok(Self { db })
     }
 
