@@ -5,10 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::header;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use desk::Desk;
 use desk::key::{Key, KeyHash, Role};
 use utoipa::openapi::OpenApi;
@@ -92,8 +90,8 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// Of the operations of a document.
-    pub fn of(document: &OpenApi, keys: Arc<Keys>) -> Self {
+    /// Of the operations of a document, and of pages that are open to all.
+    pub fn of(document: &OpenApi, pages: &[&str], keys: Arc<Keys>) -> Self {
         let paths = document.paths.paths.iter().map(|(path, item)| {
             let all = [
                 ("GET", &item.get),
@@ -106,7 +104,8 @@ impl Doors {
                 all.into_iter().filter_map(|(method, it)| Some((method, roles_of(it.as_ref()?))));
             (path.clone(), operations.collect())
         });
-        Self { keys, roles: Arc::new(paths.collect()) }
+        let pages = pages.iter().map(|path| ((*path).to_owned(), vec![("GET", None)]));
+        Self { keys, roles: Arc::new(paths.chain(pages).collect()) }
     }
 }
 
@@ -117,23 +116,18 @@ pub fn roles_of(operation: &Operation) -> Option<Vec<Role>> {
     Some(named.flatten().filter_map(|it| Role::from_name(it.as_str()?)).collect())
 }
 
-/// Lets a request through whose key may do what it asks for, with its [`Caller`] as an extension.
-pub async fn admit(State(doors): State<Doors>, mut request: Request, next: Next) -> Response {
-    let Some(roles) = doors.roles_for(&request) else { return next.run(request).await };
-    let caller = match key_of(&request).map(KeyHash::of) {
-        Ok(key) => doors.caller(key, roles).await,
-        Err(problem) => Err(problem),
-    };
-    match caller {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(problem) => problem.into_response(),
-    }
-}
-
 impl Doors {
+    /// Lets a request through whose key may do what it asks for, with its [`Caller`] as an extension.
+    ///
+    /// # Errors
+    /// If there is no key, it is not valid, or not for this.
+    pub async fn admit(&self, request: &mut Request) -> Result<(), Problem> {
+        let Some(roles) = self.roles_for(request) else { return Ok(()) };
+        let caller = self.caller(KeyHash::of(key_of(request)?), roles).await?;
+        request.extensions_mut().insert(caller);
+        Ok(())
+    }
+
     /// The roles that an operation asks for; none if it is open to all.
     fn roles_for(&self, request: &Request) -> Option<&[Role]> {
         let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);

@@ -1,7 +1,7 @@
 //! HTTP: the server, keys, errors, paging, live streams; and beside each other the routers, of which [`risk`] is one.
 //!
-//! A request passes, in this order: its connection's limits ([`server`]), the count of requests, its key ([`keys`]), its
-//! body ([`request`]), its route. Whatever goes wrong on the way is a [`problem::Problem`].
+//! A request passes, in this order: its connection's limits and the count of requests ([`server`]), its key ([`keys`]),
+//! its body ([`request`]), its route. Whatever goes wrong on the way is a [`problem::Problem`].
 
 pub mod app;
 mod docs;
@@ -16,19 +16,16 @@ pub mod risk;
 pub mod server;
 mod sizes;
 
-use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
 use desk::Desk;
 use stream::gate::Gate;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -40,7 +37,7 @@ use crate::problem::{Code, Problem};
 use crate::risk::door::Door;
 use crate::risk::follow::{self, Told};
 use crate::risk::rules::{Activation, Jobs, Trial};
-use crate::server::Traffic;
+use crate::server::{Entrance, Traffic};
 
 /// A server that is ready to serve.
 #[derive(Debug)]
@@ -48,6 +45,9 @@ pub struct Server {
     app: Arc<App>,
     router: Router,
 }
+
+/// The documentation's pages, which need no key.
+const PAGES: [&str; 3] = ["/docs", "/docs/", "/docs/{*file}"];
 
 /// What a server is made of.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Server {
         let keys = Arc::new(Keys::read(desk.clone()).await?);
         let metrics = Arc::new(Metrics::new()?);
         let (router, document) = routes().split_for_parts();
-        let doors = Doors::of(&document, Arc::clone(&keys));
+        let doors = Doors::of(&document, &PAGES, Arc::clone(&keys));
         let app = Arc::new(App {
             door: Arc::new(Door::new(gate)),
             desk,
@@ -102,15 +102,15 @@ impl Server {
             past_max,
             patience,
         });
+        let entrance = Entrance { traffic: Arc::clone(&app.traffic), doors };
+        let [moved, page, file] = PAGES;
         let router = router
-            .route_layer(middleware::from_fn_with_state(doors, keys::admit))
-            .route("/docs", get(docs::page_moved))
-            .route("/docs/", get(docs::page))
-            .route("/docs/{*file}", get(docs::page_file))
-            .route_layer(middleware::from_fn_with_state(Arc::clone(&app.traffic), server::count))
+            .route(moved, get(docs::page_moved))
+            .route(page, get(docs::page))
+            .route(file, get(docs::page_file))
+            .route_layer(middleware::from_fn_with_state(Arc::new(entrance), server::enter))
             .method_not_allowed_fallback(method_not_allowed)
             .fallback(no_such_route)
-            .layer(CatchPanicLayer::custom(panicked))
             .with_state(Arc::clone(&app));
         Ok(Self { app, router })
     }
@@ -173,11 +173,6 @@ async fn no_such_route(request: axum::extract::Request) -> Problem {
 async fn method_not_allowed(request: axum::extract::Request) -> Problem {
     let detail = format!("`{}` is not possible here: the header `Allow` names what is", request.method());
     Problem::new(Code::MethodNotAllowed, detail)
-}
-
-/// A bug must not take the connection with it; the panic itself is in the log already.
-fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    Problem::internal(&"a panic").into_response()
 }
 
 /// An event that a schema takes, as JSON, to begin with.

@@ -1,6 +1,6 @@
 //! The server: connections accepted, limits held, and an end that finishes what was accepted.
 
-use std::convert::Infallible;
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -15,8 +15,10 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt as _;
+use tower_http::catch_panic::CatchPanic;
 
 use crate::app::Patience;
+use crate::keys::Doors;
 use crate::limits::{CONNECTIONS_MAX, REQUESTS_MAX, STOP_TIME_MAX};
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
@@ -78,17 +80,32 @@ impl Traffic {
     }
 }
 
-/// Counts and times every request, and refuses those that are too many.
-pub async fn count(State(traffic): State<Arc<Traffic>>, request: Request, next: Next) -> Response {
+/// What every request passes on its way to its route.
+#[derive(Debug)]
+pub struct Entrance {
+    /// Where it is counted.
+    pub traffic: Arc<Traffic>,
+    /// Where its key is looked at.
+    pub doors: Doors,
+}
+
+/// Counts and times every request, and refuses those that are too many, or not allowed. One step for all of it: each
+/// layer of a router costs every request a copy of what lies below it.
+pub async fn enter(State(entrance): State<Arc<Entrance>>, mut request: Request, next: Next) -> Response {
+    let Entrance { traffic, doors } = &*entrance;
     let start = Instant::now();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let place = Place::take(&traffic);
-    let response = if REQUESTS_MAX < place.of {
+    let place = Place::take(traffic);
+    let admitted = if REQUESTS_MAX < place.of {
         traffic.metrics.shed("requests");
         let detail = format!("{REQUESTS_MAX} requests are being worked on already");
-        Problem::new(Code::Unavailable, detail).retry_after_s(1).into_response()
+        Err(Problem::new(Code::Unavailable, detail).retry_after_s(1))
     } else {
-        next.run(request).await
+        doors.admit(&mut request).await
+    };
+    let response = match admitted {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
     };
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     traffic.metrics.answered(route, response.status(), start.elapsed());
@@ -143,10 +160,9 @@ pub async fn serve(listener: TcpListener, router: Router, traffic: Arc<Traffic>,
         };
         // A small answer goes out at once.
         let _ = stream.set_nodelay(true);
-        let router = router.clone();
+        let router = CatchPanic::custom(router.clone(), panicked);
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            let router = router.clone();
-            async move { Ok::<_, Infallible>(respond(router, request).await) }
+            router.clone().oneshot(request.map(axum::body::Body::new))
         });
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(patience.headers);
@@ -166,9 +182,7 @@ pub async fn serve(listener: TcpListener, router: Router, traffic: Arc<Traffic>,
     }
 }
 
-async fn respond(router: Router, request: hyper::Request<Incoming>) -> Response {
-    match router.oneshot(request.map(axum::body::Body::new)).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    }
+/// A bug must not take the connection with it; the panic itself is in the log already.
+fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    Problem::internal(&"a panic").into_response()
 }
