@@ -1,13 +1,14 @@
 //! `weir bench`: how fast this machine decides.
 //!
 //! Everything is decided through the gate, over a journal that keeps nothing, from events that lie in memory: reading
-//! and parsing are no part of what is measured. Only [`replay`] measures these too, and [`http`] the server as a whole,
-//! with its disk.
+//! and parsing are no part of what is measured. Only [`replay`] measures these too, [`http`] the server as a whole, with
+//! its disk, and [`recovery`] how it opens what it left there.
 
 mod file;
 mod flat;
 mod http;
 mod memory;
+mod recovery;
 mod replay;
 mod timing;
 mod workload;
@@ -28,6 +29,7 @@ enum What {
     /// Measure what an event costs one merchant with few and with many events in its window
     Flat(flat::Options),
     Http(http::Options),
+    Recovery(recovery::Options),
     Replay(replay::Options),
 }
 
@@ -38,6 +40,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         Some(What::File(options)) => file::run(options),
         Some(What::Flat(options)) => flat::run(options),
         Some(What::Http(options)) => http::run(options),
+        Some(What::Recovery(options)) => recovery::run(options),
         Some(What::Replay(options)) => replay::run(options),
     }
 }

@@ -25,6 +25,6 @@ pub(crate) use options::Options;
 pub(crate) use output::Decisions;
 pub(crate) use reader::{Batch, Reader};
 pub(crate) use rejects::Rejects;
-pub(crate) use run::{Ran, open, replay, run};
+pub(crate) use run::{Ran, open, patiently, replay, run};
 pub(crate) use summary::{grouped, percent, rate};
 pub(crate) use text::push_time;

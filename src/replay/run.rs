@@ -237,7 +237,7 @@ impl<'a> Replay<'a> {
 }
 
 /// Submits again for as long as the disk does not keep up: a file can wait.
-fn patiently<T>(mut submit: impl FnMut() -> Result<T, Refused>) -> Result<T, Refused> {
+pub(crate) fn patiently<T>(mut submit: impl FnMut() -> Result<T, Refused>) -> Result<T, Refused> {
     loop {
         match submit() {
             Err(Refused::Overloaded { .. }) => thread::sleep(AGAIN_AFTER),

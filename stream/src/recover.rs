@@ -1,5 +1,7 @@
 //! From a data directory to a gate: the newest whole snapshot, then the journal's tail through the fold.
 
+use std::time::{Duration, Instant};
+
 use engine::entity::HashKey;
 
 use crate::fold::{Failed, FoldError, Folder, VerifyError, rule_sets};
@@ -17,6 +19,10 @@ pub struct Recovered {
     pub extra: Extra,
     /// How many records were applied behind the snapshot's start.
     pub tail: u64,
+    /// What reading the snapshot took.
+    pub read_in: Duration,
+    /// What applying the records took.
+    pub folded_in: Duration,
     /// What a person should know: snapshots that were passed over, and where they are now.
     pub notes: Vec<String>,
 }
@@ -111,7 +117,7 @@ pub fn recover(
     journal: Box<dyn Journal>,
     admission: Admission,
 ) -> Result<Option<Recovered>, RecoverError> {
-    let end = journal.next();
+    let (start, end) = (Instant::now(), journal.next());
     let (mut folder, from, extra, notes) = match snapshot::read_running(dir, key)? {
         Some((running, notes)) => {
             let (file, held) = (running.file, running.held);
@@ -125,6 +131,7 @@ pub fn recover(
         None => (Folder::new(key), 0, Extra::new(), Vec::new()),
     };
     let mut notes = notes;
+    let read_in = start.elapsed();
     let tail = match fold(&mut folder, &*journal, from) {
         Err(RecoverError::Fold(FoldError { what: Failed::OtherState(_), .. })) => {
             let built;
@@ -137,5 +144,6 @@ pub fn recover(
         folded => folded?,
     };
     let gate = folder.into_gate(journal, Some(admission)).ok_or(RecoverError::NoRules)?;
-    Ok(Some(Recovered { gate, extra, tail, notes }))
+    let folded_in = start.elapsed() - read_in;
+    Ok(Some(Recovered { gate, extra, tail, read_in, folded_in, notes }))
 }

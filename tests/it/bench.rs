@@ -71,3 +71,19 @@ fn a_decision_stands_beside_its_steps_and_the_floor() {
         assert!(said[row].parse::<f64>().unwrap() > 0.0, "{row} of {said:?}");
     }
 }
+
+/// A data directory as small as it may be: what was written is recovered, and every line is there.
+#[test]
+fn a_recovery_stands_beside_the_bare_reading_of_its_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let said = bench(&["recovery", "--users", "300", "--tail", "2000", "--rate", "1000", "--data", data]);
+    for line in ["snapshot", "tail", "bare", "warm", "bound", "cold", "os", "fsync"] {
+        assert!(said.contains_key(line), "{line} is not in {said:?}");
+    }
+    assert_eq!(said["tail"], "2,000");
+    // Users, their cards and devices, and three merchants; some of them new or gone.
+    let entities = said["snapshot"].replace(',', "").parse::<u64>().unwrap();
+    assert!((903..1_100).contains(&entities), "{entities} entities");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing is left behind");
+}

@@ -14,6 +14,7 @@ use engine::lists::ValueLists;
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use rules::diagnostic::{Colour, Source, render};
+use stream::bundle::{Bundle, File};
 use stream::gate::Gate;
 use stream::journal::Forgetful;
 
@@ -34,6 +35,12 @@ pub struct Broken(String);
 /// If the rule set does not pass its check.
 pub fn gate() -> Result<Gate, Broken> {
     gate_of(RULES)
+}
+
+/// The workload's rules as texts, for a gate over a journal that keeps them.
+pub fn bundle() -> Bundle {
+    let file = |it: Source<'_>| File { name: it.name.to_owned(), text: it.text.to_owned() };
+    Bundle { sources: [SCHEMA, RULES].map(file).into(), lists: Vec::new(), rates: None }
 }
 
 /// The same with rules that ask of a merchant only, over its whole day.

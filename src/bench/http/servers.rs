@@ -26,11 +26,6 @@ use super::load::Target;
 use crate::directory;
 use crate::serve::{self, Config, Durability};
 
-/// The rule set of the workload, by the names of its files.
-const RULES: [(&str, &str); 2] = [
-    ("canonical.schema.weir", include_str!("../../../benches/canonical.schema.weir")),
-    ("canonical.weir", include_str!("../../../benches/canonical.weir")),
-];
 /// As long as a plain decision.
 const ECHO_BYTES: usize = 300;
 
@@ -119,11 +114,12 @@ impl Server {
     }
 }
 
-/// Writes the rule set into a folder as files; gives the one to name.
+/// Writes the rule set into a folder as files; gives the one to name: that of the rules, behind the schema.
 fn rules_in(folder: &Path) -> anyhow::Result<PathBuf> {
-    let [_, rules] = RULES.map(|(name, _)| folder.join(name));
-    for (name, text) in RULES {
-        std::fs::write(folder.join(name), text).context("the rule set cannot be written")?;
+    let mut rules = folder.to_owned();
+    for file in canonical::bundle().sources {
+        rules = folder.join(file.name);
+        std::fs::write(&rules, file.text).context("the rule set cannot be written")?;
     }
     Ok(rules)
 }

@@ -272,6 +272,11 @@ impl Cut {
         (end == bytes.len()).then_some(Self { bytes, columns })
     }
 
+    /// The whole block, as it was unpacked.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Whether nothing is left of a column.
     pub(super) fn is_empty(&self, column: usize) -> bool {
         self.columns.get(column).is_none_or(Range::is_empty)

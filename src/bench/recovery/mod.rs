@@ -1,0 +1,92 @@
+//! `weir bench recovery`: a data directory opened as `weir serve` opens it, beside the bare reading of the same bytes;
+//! and what a decision waits while a snapshot is written.
+//!
+//! ```text
+//! thirty-five days ──► snapshot ──► tail ──► closed ──► opened again and again, warm and cold
+//!                                                  └──► opened, and decisions while snapshots are written
+//! ```
+//!
+//! Reading order: [`payments`] (what is decided), [`life`] (what the directory holds), [`bare`] and [`opening`] (what
+//! stands beside what), [`cache`] (cold), [`load`] (decisions beside a snapshot), [`report`] (what it came to).
+
+mod bare;
+mod cache;
+mod life;
+mod load;
+mod opening;
+mod payments;
+mod report;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
+use floor::Population;
+use stream::journal::Durability;
+
+use self::bare::Bare;
+use self::life::Life;
+use self::opening::Opening;
+use self::payments::Payments;
+use self::report::Report;
+use crate::replay::grouped;
+
+/// Turns of the opening and of the bare reading; the fastest of each counts.
+const TURNS: usize = 3;
+
+/// Measure how a data directory is opened, beside the bare reading of the same bytes, and decisions beside a snapshot.
+///
+/// What is held against a bound is a ratio within the run. The machine should have nothing else to do.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Users of the canonical workload, each with one card and one device
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(100..))]
+    users: u32,
+    /// Records behind the snapshot
+    #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u32).range(1..))]
+    tail: u32,
+    /// Payments a second beside a snapshot with `os`
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..))]
+    rate: u32,
+    /// A folder on the disk to measure; the data directory of the run is made there and removed
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    data: PathBuf,
+    /// End with an error if a ratio is missed
+    #[arg(long)]
+    check: bool,
+}
+
+/// Measures and prints; with `--check` an error names every bound that was missed.
+pub(super) fn run(options: &Options) -> anyhow::Result<()> {
+    let folder = tempfile::Builder::new().prefix("weir-bench-").tempdir_in(&options.data);
+    let folder = folder.with_context(|| format!("cannot write in `{}`", options.data.display()))?;
+    let data = folder.path();
+    let population = Population { users: options.users, merchants: (options.users / 100).max(1) };
+    let mut payments = Payments::new(population);
+    let life = Life::live(data, &mut payments, options.tail.into())?;
+
+    let (mut bare, mut warm) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        bare.push(Bare::read(&life, data)?);
+        warm.push(Opening::of(data, &life)?);
+    }
+    let cold = match cache::forget(data)? {
+        false => None,
+        true => {
+            let before = cache::read_from_disk();
+            let opening = Opening::of(data, &life)?;
+            Some((opening, cache::read_from_disk().saturating_sub(before)))
+        }
+    };
+    let report = Report {
+        bare: bare.into_iter().min_by_key(Bare::took).unwrap_or_default(),
+        warm: warm.into_iter().min_by_key(Opening::total).unwrap_or_default(),
+        cold,
+        os: load::measure(data, Durability::Os, &mut payments, Some(options.rate))?,
+        fsync: load::measure(data, Durability::Fsync, &mut payments, None)?,
+        life,
+    };
+    println!("{} users, merchants drawn uniform\n{report}", grouped(options.users.into()));
+    let missed = report.missed();
+    ensure!(!options.check || missed.is_empty(), "missed: {}", missed.join("; "));
+    Ok(())
+}

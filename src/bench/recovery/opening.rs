@@ -1,0 +1,42 @@
+//! A data directory opened as `weir serve` opens it, timed part by part.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use stream::journal::Durability;
+
+use super::life::Life;
+use crate::directory::{self, say_note};
+
+/// What an opening took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Opening {
+    /// The journal looked at, and the index of its newest segment built.
+    pub(super) journal: Duration,
+    /// The snapshot read.
+    pub(super) snapshot: Duration,
+    /// The tail applied.
+    pub(super) tail: Duration,
+}
+
+impl Opening {
+    /// Opens, looks whether all is there, and closes.
+    pub(super) fn of(data: &Path, life: &Life) -> anyhow::Result<Self> {
+        let start = Instant::now();
+        let opened = directory::open(data, Durability::Os, say_note)?;
+        let journal = start.elapsed();
+        let recovered = opened.recover()?.context("nothing was recovered")?;
+        let (expected, tail) = (life.tail, recovered.tail);
+        ensure!(
+            tail == expected,
+            "{tail} records were applied behind the snapshot, and {expected} are there"
+        );
+        opened.close()?;
+        Ok(Self { journal, snapshot: recovered.read_in, tail: recovered.folded_in })
+    }
+
+    pub(super) fn total(&self) -> Duration {
+        self.journal + self.snapshot + self.tail
+    }
+}
