@@ -10,9 +10,9 @@ use engine::lists::Membership;
 use stream::bundle::Bundle;
 use stream::disk::{Disk, Folder};
 use stream::gate::{Admission, Gate};
-use stream::journal::{Durability, Journal as _, OnDisk, Options};
+use stream::journal::{Durability, Journal as _, OnDisk, Options, Thorough};
 use stream::recover::{Recovered, recover};
-use stream::snapshot::DataDir;
+use stream::snapshot::{self, DataDir};
 
 /// A directory whose journal is read and not touched.
 #[derive(Debug)]
@@ -72,7 +72,10 @@ pub(crate) fn open(data: &Path, durability: Durability, say: Say) -> anyhow::Res
     let folder = data.join("journal");
     let disk =
         Folder::create(&folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
-    let options = Options { durability, ..Options::new(new_key()?) };
+    // What the snapshot knows was on the disk, and is looked at by whoever reads it.
+    let synced = snapshot::start(&directory)?;
+    let options =
+        Options { durability, synced, thorough: Thorough::From(synced), ..Options::new(new_key()?) };
     let journal = Arc::new(OnDisk::open(Arc::new(disk), options)?);
     journal.take_notes().iter().for_each(|note| say(note));
     Ok(Opened { directory, journal, say })

@@ -260,6 +260,16 @@ pub fn key(dir: &DataDir) -> Result<Option<HashKey>, SnapshotError> {
     Ok(found.map(|(key, _)| key))
 }
 
+/// Where the newest snapshot begins, 0 if there is none: all records below are on the disk, and a recovery from it reads
+/// none of them.
+///
+/// # Errors
+/// If no snapshot's header can be read, or one was written by a later version.
+pub fn start(dir: &DataDir) -> Result<u64, SnapshotError> {
+    let found = newest_whole(dir, |path| Ok(read_header(&mut BlockReader::open(path)?)?.start))?;
+    Ok(found.map_or(0, |(start, _)| start))
+}
+
 /// Reads the newest whole snapshot of a data directory for a rule set; none if it holds none. `journal` makes the
 /// journal that goes on at the position given. A damaged snapshot is set aside under another name and the one before
 /// is taken, which the notes say.
