@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use anyhow::{Context as _, ensure};
 use engine::entity::{EntityKey, HashKey};
@@ -11,7 +12,7 @@ use stream::bundle::Bundle;
 use stream::disk::{Disk, Folder};
 use stream::gate::{Admission, Gate};
 use stream::journal::{Durability, Journal as _, OnDisk, Options, Thorough};
-use stream::recover::{Recovered, recover};
+use stream::recover::{self, Recovered};
 use stream::snapshot::{self, DataDir};
 
 /// A directory whose journal is read and not touched.
@@ -27,6 +28,8 @@ pub(crate) struct Untouched {
 pub(crate) struct Opened {
     pub(crate) directory: DataDir,
     pub(crate) journal: Arc<OnDisk>,
+    /// Its newest snapshot, until a gate is recovered from it.
+    read: Option<recover::Read>,
     say: Say,
 }
 
@@ -76,9 +79,15 @@ pub(crate) fn open(data: &Path, durability: Durability, say: Say) -> anyhow::Res
     let synced = snapshot::start(&directory)?;
     let options =
         Options { durability, synced, thorough: Thorough::From(synced), ..Options::new(new_key()?) };
-    let journal = Arc::new(OnDisk::open(Arc::new(disk), options)?);
+    // Neither needs the other, and both take long.
+    let (journal, read) = thread::scope(|scope| {
+        let reading = scope.spawn(|| recover::read(&directory));
+        (OnDisk::open(Arc::new(disk), options), reading.join())
+    });
+    let journal = Arc::new(journal?);
+    let read = read.map_err(|_| anyhow::anyhow!("reading the newest snapshot broke off"))??;
     journal.take_notes().iter().for_each(|note| say(note));
-    Ok(Opened { directory, journal, say })
+    Ok(Opened { directory, journal, read: Some(read), say })
 }
 
 /// A key of hashes that nobody can guess. It appears in no output and decides nothing.
@@ -90,9 +99,13 @@ pub(crate) fn new_key() -> anyhow::Result<HashKey> {
 
 impl Opened {
     /// What the directory comes to; none if it holds nothing.
-    pub(crate) fn recover(&self) -> anyhow::Result<Option<Recovered>> {
-        let journal = Box::new(Arc::clone(&self.journal));
-        let recovered = recover(&self.directory, self.journal.key(), journal, Admission::default())?;
+    pub(crate) fn recover(&mut self) -> anyhow::Result<Option<Recovered>> {
+        let (journal, key) = (Box::new(Arc::clone(&self.journal)), self.journal.key());
+        let read = match self.read.take() {
+            Some(read) => read,
+            None => recover::read(&self.directory)?,
+        };
+        let recovered = recover::recover_on(read, &self.directory, key, journal, Admission::default())?;
         if let Some(recovered) = &recovered {
             recovered.notes.iter().for_each(|note| (self.say)(note));
         }

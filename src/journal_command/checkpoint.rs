@@ -8,7 +8,7 @@ use crate::replay::grouped;
 
 /// Folds what stands behind the newest snapshot, and writes the next.
 pub(super) fn run(options: &Data) -> anyhow::Result<()> {
-    let opened = directory::existing(&options.data)?;
+    let mut opened = directory::existing(&options.data)?;
     let recovered = opened.recover()?.ok_or_else(|| directory::empty(&options.data))?;
     let file = snapshot::write(&opened.directory, &recovered.gate, &recovered.extra)?;
     println!("`{}` is written: {} records more than the one before", file.display(), grouped(recovered.tail));

@@ -58,7 +58,7 @@ fn known_before(data: &Path) -> anyhow::Result<Known> {
     if stat.oldest == 0 {
         return Ok(Known::default());
     }
-    let opened = directory::existing(data)?;
+    let mut opened = directory::existing(data)?;
     let known = opened.recover()?.map(|it| Known::to(&it.gate)).unwrap_or_default();
     opened.close()?;
     Ok(known)

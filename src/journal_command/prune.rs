@@ -47,7 +47,7 @@ impl FromStr for Before {
 /// Drops segments, and says which records are left.
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let data = &options.data.data;
-    let opened = directory::existing(data)?;
+    let mut opened = directory::existing(data)?;
     let recovered = opened.recover()?.ok_or_else(|| directory::empty(data))?;
     let start = opened.start_of(&recovered);
     drop(recovered);

@@ -65,7 +65,7 @@ fn on_state(folder: DataDir, loaded: &Loaded) -> anyhow::Result<Begun> {
 }
 
 fn on_data(data: &Path, loaded: &Loaded) -> anyhow::Result<Begun> {
-    let opened = directory::open(data, Durability::Os, say_note)?;
+    let mut opened = directory::open(data, Durability::Os, say_note)?;
     let (gate, extra) = match opened.recover()? {
         Some(recovered) => {
             let gate = recovered.gate;

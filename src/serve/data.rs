@@ -40,7 +40,7 @@ pub(super) fn open(config: &Config) -> anyhow::Result<Data> {
         Durability::Fsync => journal::Durability::Fsync,
         Durability::Os => journal::Durability::Os,
     };
-    let opened = directory::open(&config.data, durability, |note| tracing::warn!("{note}"))?;
+    let mut opened = directory::open(&config.data, durability, |note| tracing::warn!("{note}"))?;
     let found = opened.journal.next();
     let (gate, rules, extra) = match opened.recover()? {
         Some(recovered) => {

@@ -1,4 +1,5 @@
-//! From a data directory to a gate: the newest whole snapshot, then the journal's tail through the fold.
+//! From a data directory to a gate: the newest whole snapshot, then the journal's tail through the fold. Reading a snapshot
+//! needs no journal, so that it can be read while the journal is opened.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use crate::fold::{Failed, FoldError, Folder, VerifyError, rule_sets};
 use crate::gate::build::oldest;
 use crate::gate::{Admission, Gate};
 use crate::journal::{Journal, JournalError};
-use crate::snapshot::{self, DataDir, Extra, SnapshotError};
+use crate::snapshot::{self, DataDir, Extra, Running, SnapshotError};
 
 /// A gate as it was, as far as the journal is durable.
 #[derive(Debug)]
@@ -107,6 +108,24 @@ fn build(dir: &DataDir, key: HashKey, journal: &dyn Journal) -> Result<(Folder, 
     Ok((folder, count))
 }
 
+/// What the newest whole snapshot of a data directory held, if there is one.
+#[derive(Debug)]
+pub struct Read {
+    running: Option<Running>,
+    took: Duration,
+    notes: Vec<String>,
+}
+
+/// Reads the newest whole snapshot of a data directory, for [`recover_on`].
+///
+/// # Errors
+/// If there are snapshots, and none of them can be used.
+pub fn read(dir: &DataDir) -> Result<Read, SnapshotError> {
+    let start = Instant::now();
+    let (running, notes) = snapshot::read_running(dir)?.unzip();
+    Ok(Read { running, took: start.elapsed(), notes: notes.unwrap_or_default() })
+}
+
 /// Recovers a gate from what is durable; none if there is neither a snapshot nor a record. `key` is the journal's.
 ///
 /// # Errors
@@ -117,21 +136,36 @@ pub fn recover(
     journal: Box<dyn Journal>,
     admission: Admission,
 ) -> Result<Option<Recovered>, RecoverError> {
+    recover_on(read(dir)?, dir, key, journal, admission)
+}
+
+/// The same on a snapshot of the directory that was read before.
+///
+/// # Errors
+/// If what was durable cannot be had back whole.
+pub fn recover_on(
+    read: Read,
+    dir: &DataDir,
+    key: HashKey,
+    journal: Box<dyn Journal>,
+    admission: Admission,
+) -> Result<Option<Recovered>, RecoverError> {
     let (start, end) = (Instant::now(), journal.next());
-    let (mut folder, from, extra, notes) = match snapshot::read_running(dir, key)? {
-        Some((running, notes)) => {
-            let (file, held) = (running.file, running.held);
+    let Read { running, took: read_in, mut notes } = read;
+    let (mut folder, from, extra) = match running {
+        Some(Running { key: other, file, .. }) if other != key => {
+            return Err(SnapshotError::OtherKey { file }.into());
+        }
+        Some(Running { in_force, held, file, .. }) => {
             if end < held.seen_below {
                 let (snapshot, seen_below) = (file.display().to_string(), held.seen_below);
                 return Err(RecoverError::Ahead { snapshot, seen_below, end });
             }
-            (Folder::on(key, running.in_force, held.state), held.start, held.extra, notes)
+            (Folder::on(key, in_force, held.state), held.start, held.extra)
         }
         None if end == 0 => return Ok(None),
-        None => (Folder::new(key), 0, Extra::new(), Vec::new()),
+        None => (Folder::new(key), 0, Extra::new()),
     };
-    let mut notes = notes;
-    let read_in = start.elapsed();
     let tail = match fold(&mut folder, &*journal, from) {
         Err(RecoverError::Fold(FoldError { what: Failed::OtherState(_), .. })) => {
             let built;
@@ -144,6 +178,6 @@ pub fn recover(
         folded => folded?,
     };
     let gate = folder.into_gate(journal, Some(admission)).ok_or(RecoverError::NoRules)?;
-    let folded_in = start.elapsed() - read_in;
+    let folded_in = start.elapsed();
     Ok(Some(Recovered { gate, extra, tail, read_in, folded_in, notes }))
 }

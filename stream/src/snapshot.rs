@@ -298,13 +298,9 @@ pub fn read(
     Ok(Some(Restored { gate, extra, notes: set_aside(dir, damaged)? }))
 }
 
-/// Reads the newest whole snapshot with the rule set that it holds itself; none if there is none. Its ids must be hashed
-/// under this key.
-pub(crate) fn read_running(
-    dir: &DataDir,
-    key: HashKey,
-) -> Result<Option<(Running, Vec<String>)>, SnapshotError> {
-    let found = newest_whole(dir, |path| read_keeping(path, key, None))?;
+/// Reads the newest whole snapshot with the rule set and the key that it holds itself; none if there is none.
+pub(crate) fn read_running(dir: &DataDir) -> Result<Option<(Running, Vec<String>)>, SnapshotError> {
+    let found = newest_whole(dir, |path| read_keeping(path, None, None))?;
     let Some((running, damaged)) = found else { return Ok(None) };
     Ok(Some((running, set_aside(dir, damaged)?)))
 }
@@ -320,15 +316,21 @@ pub(crate) fn read_to_build(
 ) -> Result<Option<Running>, SnapshotError> {
     // While one is written another one goes.
     let _one = dir.begin();
-    let found = newest_whole(dir, |path| read_keeping(path, key, Some((kept, oldest))))?;
+    let found = newest_whole(dir, |path| read_keeping(path, Some(key), Some((kept, oldest))))?;
     Ok(found.map(|(running, _)| running))
 }
 
-/// Reads a snapshot with the rule sets that it holds itself; to build upon it, keeping up others.
-fn read_keeping(path: &Path, key: HashKey, build: Option<(&Kept, u64)>) -> Result<Running, SnapshotError> {
+/// Reads a snapshot with the rule sets that it holds itself, whose ids must be hashed under a key that is known; to build
+/// upon it, keeping up others.
+fn read_keeping(
+    path: &Path,
+    known: Option<HashKey>,
+    build: Option<(&Kept, u64)>,
+) -> Result<Running, SnapshotError> {
     let mut reader = BlockReader::open(path)?;
     let header = read_header(&mut reader)?;
-    if hash_key(&header, &reader)? != key {
+    let key = hash_key(&header, &reader)?;
+    if known.is_some_and(|it| it != key) {
         return Err(SnapshotError::OtherKey { file: path.to_owned() });
     }
     let rules = |cause: String| SnapshotError::Rules { file: path.to_owned(), cause };
@@ -339,7 +341,7 @@ fn read_keeping(path: &Path, key: HashKey, build: Option<(&Kept, u64)>) -> Resul
     let in_force = compiled.map_err(|it| rules(it.to_string()))?;
     let newest = in_force.last().ok_or_else(|| rules("it holds none".to_owned()))?;
     let held = read_rest(&mut reader, header, &newest.rules, build.map(|(_, oldest)| oldest))?;
-    Ok(Running { in_force, held, file: path.to_owned() })
+    Ok(Running { key, in_force, held, file: path.to_owned() })
 }
 
 /// All that any snapshot says was in force, keeping up the features of others; with other keys and damaged ones not.
@@ -374,6 +376,8 @@ fn compile_all(header: &Header, key: HashKey, kept: &Kept) -> Result<Vec<Arc<InF
 /// A snapshot with what was in force.
 #[derive(Debug)]
 pub(crate) struct Running {
+    /// Under which ids are hashed.
+    pub(crate) key: HashKey,
     /// The newest last.
     pub(crate) in_force: Vec<Arc<InForce>>,
     pub(crate) held: Held,

@@ -41,7 +41,7 @@ pub(super) fn measure(
     payments: &mut Payments,
     rate: Option<u32>,
 ) -> anyhow::Result<Waits> {
-    let opened = directory::open(data, durability, say_note)?;
+    let mut opened = directory::open(data, durability, say_note)?;
     let gate = opened.recover()?.context("nothing was recovered")?.gate;
     let distance = rate.map(|it| Duration::from_secs(1) / it);
     let mut client = Client { gate: &gate, worker: gate.worker(Vec::new()), payments, distance };

@@ -12,9 +12,9 @@ use crate::directory::{self, say_note};
 /// What an opening took.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Opening {
-    /// The journal looked at, and the index of its newest segment built.
-    pub(super) journal: Duration,
-    /// The snapshot read.
+    /// The journal looked at, the index of its newest segment built, and meanwhile the snapshot read.
+    pub(super) files: Duration,
+    /// Reading the snapshot took so much of that.
     pub(super) snapshot: Duration,
     /// The tail applied.
     pub(super) tail: Duration,
@@ -24,8 +24,8 @@ impl Opening {
     /// Opens, looks whether all is there, and closes.
     pub(super) fn of(data: &Path, life: &Life) -> anyhow::Result<Self> {
         let start = Instant::now();
-        let opened = directory::open(data, Durability::Os, say_note)?;
-        let journal = start.elapsed();
+        let mut opened = directory::open(data, Durability::Os, say_note)?;
+        let files = start.elapsed();
         let recovered = opened.recover()?.context("nothing was recovered")?;
         let (expected, tail) = (life.tail, recovered.tail);
         ensure!(
@@ -33,10 +33,10 @@ impl Opening {
             "{tail} records were applied behind the snapshot, and {expected} are there"
         );
         opened.close()?;
-        Ok(Self { journal, snapshot: recovered.read_in, tail: recovered.folded_in })
+        Ok(Self { files, snapshot: recovered.read_in, tail: recovered.folded_in })
     }
 
     pub(super) fn total(&self) -> Duration {
-        self.journal + self.snapshot + self.tail
+        self.files + self.tail
     }
 }
