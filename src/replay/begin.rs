@@ -33,7 +33,7 @@ pub(super) enum Kept {
     /// A snapshot.
     State(DataDir),
     /// A journal and a snapshot.
-    Data(Opened),
+    Data(Box<Opened>),
 }
 
 /// Begins as the options say.
@@ -84,7 +84,7 @@ fn on_data(data: &Path, loaded: &Loaded) -> anyhow::Result<Begun> {
             (opened.begin(loaded.bundle.clone(), memberships)?, Extra::new())
         }
     };
-    Ok(Begun { gate, source: state::restore(&extra)?, extra, kept: Kept::Data(opened) })
+    Ok(Begun { gate, source: state::restore(&extra)?, extra, kept: Kept::Data(Box::new(opened)) })
 }
 
 /// A gate of a first run: nothing in memory but who is on the lists of its files.
