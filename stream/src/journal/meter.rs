@@ -8,9 +8,9 @@ use parking_lot::Mutex;
 
 /// Of what was known, how much is kept when another batch was written: the last thirty or so count.
 const KEPT: f64 = 31.0 / 32.0;
-/// How much the sizes of batches must differ for their times to say what one record costs, as a variance: without it
-/// the noise of syncs of one or two records would be taken for the price of a record.
-const DAMPING: f64 = 16.0;
+/// How much more a price of a record must explain of the times of batches than chance would, to be believed by half:
+/// otherwise the noise of syncs of one or two records would be taken for it.
+const DOUBT: f64 = 16.0;
 /// Longest sync that is told from longer ones.
 const SYNC_US_MAX: u64 = 60_000_000;
 
@@ -33,6 +33,8 @@ pub(super) struct Meter {
     born: Instant,
     /// When the batch was begun that is being written, in nanoseconds since birth; 0 = none is.
     began_ns: AtomicU64,
+    /// How many records are in it.
+    writing: AtomicU64,
     /// A batch takes so long, in seconds, whatever is in it; the bits of an f64.
     batch_s: AtomicU64,
     /// And so long for each record.
@@ -47,6 +49,7 @@ impl Meter {
         Self {
             born: Instant::now(),
             began_ns: zero(),
+            writing: zero(),
             batch_s: zero(),
             record_s: zero(),
             records_per_s: zero(),
@@ -54,9 +57,10 @@ impl Meter {
         }
     }
 
-    /// A batch is going to be written.
-    pub(super) fn begin(&self) -> Instant {
+    /// A batch of so many records is going to be written.
+    pub(super) fn begin(&self, records: u64) -> Instant {
         let now = Instant::now();
+        self.writing.store(records, Ordering::Relaxed);
         let since_birth = now.duration_since(self.born).as_nanos();
         self.began_ns.store(u64::try_from(since_birth).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
         now
@@ -79,25 +83,34 @@ impl Meter {
 
     /// How long a record that is appended now waits, if so many are ahead of it. With none ahead and nothing being written
     /// it does not wait: how fast the writer is now is only known by letting it write.
+    ///
+    /// It waits for what is left of the batch that is being written, and then for its own, in which all are that have
+    /// gathered meanwhile.
     pub(super) fn wait(&self, records_ahead: u64) -> Duration {
         let began_ns = self.began_ns.load(Ordering::Relaxed);
-        if (records_ahead, began_ns) == (0, 0) {
-            return Duration::ZERO;
+        match (records_ahead, began_ns) {
+            (0, 0) => Duration::ZERO,
+            (gathered, 0) => self.expected(gathered + 1),
+            (ahead, began_ns) => {
+                let writing = self.writing.load(Ordering::Relaxed);
+                let passed = self.born.elapsed().saturating_sub(Duration::from_nanos(began_ns));
+                // A batch that is late will be late by as much again, for all that is known.
+                let left = self.expected(writing).abs_diff(passed);
+                left.saturating_add(self.expected(ahead.saturating_sub(writing) + 1))
+            }
         }
+    }
+
+    /// How long a batch of so many records takes, lately.
+    fn expected(&self, records: u64) -> Duration {
         let [batch_s, record_s] =
             [&self.batch_s, &self.record_s].map(|it| f64::from_bits(it.load(Ordering::Relaxed)));
-        let usual =
-            Duration::try_from_secs_f64(batch_s + record_s * count(records_ahead)).unwrap_or(Duration::MAX);
-        match began_ns {
-            0 => usual,
-            // A batch that takes longer than usual will take as long again, for all that is known.
-            began_ns => usual.max(self.born.elapsed().saturating_sub(Duration::from_nanos(began_ns))),
-        }
+        Duration::try_from_secs_f64(batch_s + record_s * count(records)).unwrap_or(Duration::MAX)
     }
 
     /// How long a batch takes, lately, that has next to nothing in it.
     pub(super) fn usual(&self) -> Duration {
-        Duration::try_from_secs_f64(f64::from_bits(self.batch_s.load(Ordering::Relaxed))).unwrap_or_default()
+        self.expected(0)
     }
 
     /// Records that became durable in a second, lately, while there were any to write.
@@ -134,6 +147,7 @@ pub(super) struct Fit {
     records: f64,
     seconds: f64,
     records_squared: f64,
+    seconds_squared: f64,
     products: f64,
 }
 
@@ -144,6 +158,7 @@ impl Fit {
             (&mut self.records, records),
             (&mut self.seconds, seconds),
             (&mut self.records_squared, records * records),
+            (&mut self.seconds_squared, seconds * seconds),
             (&mut self.products, records * seconds),
         ];
         for (sum, more) in sums {
@@ -159,10 +174,27 @@ impl Fit {
         let (records, seconds) = (self.records / self.batches, self.seconds / self.batches);
         let variance = self.records_squared / self.batches - records * records;
         let covariance = self.products / self.batches - records * seconds;
+        if variance <= 0.0 {
+            return (seconds, 0.0);
+        }
+        let price = covariance / variance * self.trust(variance, covariance, seconds);
         // No record costs less than nothing, nor more than all of the batches' time.
-        let record = (covariance / (variance + DAMPING)).clamp(0.0, seconds / records.max(1.0));
+        let record = price.clamp(0.0, seconds / records.max(1.0));
         // What is left over is nothing at least, and rounding alone could make it less.
         ((seconds - record * records).max(0.0), record)
+    }
+
+    /// How far the price of a record is to be believed, from 0 to 1: by how much of the times of batches it explains,
+    /// beside what it leaves to chance.
+    fn trust(&self, variance: f64, covariance: f64, seconds: f64) -> f64 {
+        let of_seconds = self.seconds_squared / self.batches - seconds * seconds;
+        if of_seconds <= 0.0 {
+            return 0.0;
+        }
+        let explained = (covariance * covariance / (variance * of_seconds)).clamp(0.0, 1.0);
+        // Through two batches there is always a line.
+        let evidence = (self.batches - 2.0).max(0.0) * explained;
+        evidence / (evidence + DOUBT * (1.0 - explained)).max(f64::MIN_POSITIVE)
     }
 
     #[expect(

@@ -23,6 +23,9 @@ fn a_hundred_records_ahead() {
     // A disk of 500 records a second.
     check((0..50).map(|at| (1 + at * 7 % 40, f64::from(1 + at * 7 % 40) * 2.0)), 170.0..210.0);
     check((0..50).map(|_| (100, 200.0)), 190.0..210.0);
+    // The same, and a queue so short that batches hardly differ; syncs of their own make some of them longer.
+    check((0..50).map(|at| (2 + at % 3, f64::from(2 + at % 3) * 2.0)), 190.0..210.0);
+    check((0..50).map(|at| (2 + at % 3, f64::from((2 + at % 3) * 4 + at % 5) / 2.0)), 150.0..210.0);
     // It was slow; what is old counts less and less.
     check([(50, 500.0); 20].into_iter().chain([(50, 1.0); 200]), 0.5..6.0);
 }
@@ -41,8 +44,8 @@ fn an_empty_batch_never_takes_less_than_no_time() {
 #[test]
 fn a_batch_that_hangs_is_seen_before_it_ends() {
     let (meter, mut fit) = (Meter::new(), Fit::default());
-    assert_eq!(meter.wait(1000), Duration::ZERO);
-    let began = meter.begin();
+    assert_eq!(meter.wait(1000), Duration::ZERO, "nothing is known");
+    let began = meter.begin(10);
     std::thread::sleep(Duration::from_millis(20));
     assert!(Duration::from_millis(15) < meter.wait(0));
     meter.end(began, 10, &mut fit);
@@ -55,4 +58,28 @@ fn a_batch_that_hangs_is_seen_before_it_ends() {
     assert_eq!(times.count, 2);
     assert!((90..110).contains(&times.p50.as_micros()), "{times:?}");
     assert!((1450..1550).contains(&times.max.as_micros()), "{times:?}");
+}
+
+/// Two milliseconds a record. So many are in the batch that was begun so long ago, so many wait behind it; expected of
+/// one more, milliseconds.
+#[track_caller]
+fn check_wait(writing: u64, passed_ms: u64, gathered: u64, expected_ms: std::ops::Range<u128>) {
+    let (meter, mut fit) = (Meter::new(), Fit::default());
+    for records in (1..9).cycle().take(64) {
+        let began = Instant::now().checked_sub(Duration::from_millis(2 * records)).unwrap();
+        meter.end(began, records, &mut fit);
+    }
+    meter.begin(writing);
+    std::thread::sleep(Duration::from_millis(passed_ms));
+    let wait = meter.wait(writing + gathered);
+    assert!(expected_ms.contains(&wait.as_millis()), "{wait:?}");
+}
+
+#[test]
+fn who_comes_waits_for_what_is_left_of_one_batch_and_for_the_next() {
+    check_wait(100, 0, 0, 190..206);
+    check_wait(100, 0, 50, 290..310);
+    check_wait(100, 100, 50, 180..210);
+    // It is late by a hundred milliseconds.
+    check_wait(5, 110, 0, 95..150);
 }

@@ -279,8 +279,8 @@ impl Writer {
             return Ok(());
         }
         let Self { log, batch, .. } = self;
-        let began = shared.meter.begin();
         let (records, bytes) = (batch.records, batch.frames_bytes());
+        let began = shared.meter.begin(records);
         log.set_synced(shared.synced.load(Ordering::Acquire));
         log.write(batch)?;
         if BUFFER_KEPT_BYTES < batch.bytes.capacity() {
