@@ -6,6 +6,7 @@ mod decisions;
 mod document;
 mod lists;
 mod load;
+mod overload;
 mod refusals;
 mod rules;
 mod support;

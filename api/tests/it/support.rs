@@ -15,7 +15,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use stream::bundle::{Bundle, Checked, File};
 use stream::gate::{Admission, BuildError, Gate};
-use stream::journal::Memory;
+use stream::journal::{Journal, Memory};
 use stream::snapshot::{DataDir, Extra};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -71,10 +71,10 @@ policy
 "#;
 
 /// A server, its keys and its journal; it stops when it is dropped.
-pub(crate) struct Weir {
+pub(crate) struct Weir<J = Memory> {
     pub(crate) address: SocketAddr,
     pub(crate) desk: Desk,
-    pub(crate) journal: Memory,
+    pub(crate) journal: J,
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) serving: JoinHandle<()>,
     keys: Vec<(Role, String)>,
@@ -119,12 +119,24 @@ impl Activation for Built {
     }
 }
 
+/// The key under which ids are hashed.
+pub(crate) fn hash_key() -> HashKey {
+    HashKey::new([7; 16])
+}
+
 impl Weir {
     pub(crate) async fn start() -> Self {
         Self::start_with(Memory::default(), Patience::default()).await
     }
 
     pub(crate) async fn start_with(journal: Memory, patience: Patience) -> Self {
+        Self::start_over(journal, &[("s.schema.weir", SCHEMA), ("s.weir", RULES)], patience).await
+    }
+}
+
+impl<J: Journal + Clone + 'static> Weir<J> {
+    /// Over an empty journal, with these files as the rule set.
+    pub(crate) async fn start_over(journal: J, files: &[(&str, &str)], patience: Patience) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let desk = Desk::open(&Place::File(folder.path().join("weir.db"))).await.unwrap();
         let mut keys = Vec::new();
@@ -132,12 +144,11 @@ impl Weir {
             let secret = desk.create_key(role, role.name(), now()).await.unwrap();
             keys.push((role, secret.reveal().to_owned()));
         }
-        let file = |name: &str, text: &str| File { name: name.into(), text: text.into() };
-        let sources = vec![file("s.schema.weir", SCHEMA), file("s.weir", RULES)];
+        let file = |(name, text): &(&str, &str)| File { name: (*name).into(), text: (*text).into() };
+        let sources = files.iter().map(file).collect();
         let bundle = Bundle { sources, lists: Vec::new(), rates: None };
-        let key = HashKey::new([7; 16]);
-        let gate =
-            Gate::begin(Arc::new(bundle), key, Box::new(journal.clone()), Admission::default()).unwrap();
+        let gate = Gate::begin(Arc::new(bundle), hash_key(), Box::new(journal.clone()), Admission::default());
+        let gate = gate.unwrap();
         let (gate, dir) = (Arc::new(gate), DataDir::open(folder.path()).unwrap());
         let parts = Parts {
             gate: Arc::clone(&gate),
