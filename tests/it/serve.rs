@@ -53,6 +53,13 @@ impl Server {
         request(&self.address, method, path, key, body)
     }
 
+    /// What the process takes, in bytes.
+    fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() << 10
+    }
+
     /// As an operator stops it.
     pub(crate) fn stop(mut self) {
         let id = self.process.id().to_string();
@@ -170,4 +177,58 @@ fn a_directory_has_one_server_and_slips_are_named() {
         let said = String::from_utf8(ended.stderr).unwrap();
         assert!(!ended.status.success() && said.contains(expected), "{arguments:?}: {said}");
     }
+}
+
+/// A thousand payments, each of a user, a card and a device of its own.
+fn batch(number: u32) -> String {
+    let payment = |nth: u32| {
+        let n = number * 1_000 + nth;
+        json!({
+            "id": format!("m{n}"), "type": "payment", "channel": "app", "merchant": "m1", "user": format!("u{n}"),
+            "card": format!("c{n}"), "device": format!("d{n}"), "amount": { "value": 100, "currency": "CNY" },
+        })
+    };
+    json!({ "events": (0..1_000).map(payment).collect::<Vec<_>>() }).to_string()
+}
+
+/// The limit lies a little above what the server takes at the start, so that payments reach it.
+#[test]
+fn at_the_memory_limit_the_process_lives_and_reads_go_on() {
+    const ROOM: u64 = 16 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&data, &["--durability", "os"]);
+    let key = server.key().unwrap();
+    let limit = server.resident() + ROOM;
+    server.stop();
+
+    let server = Server::start(&data, &["--durability", "os", "--memory", &format!("{limit}B")]);
+    let send = |number| server.send("POST", "/v1/decisions/batch", &key, &batch(number));
+    let answers = (0..1_000).map(|number| (number, send(number)));
+    let (refused, (status, problem)) = answers.into_iter().find(|(_, (status, _))| *status != 200).unwrap();
+    assert_eq!((status, &problem["code"]), (503, &json!("unavailable")), "{problem}");
+    assert!(0 < refused, "there was room for something");
+    let single = json!({ "id": "p1", "type": "login", "user": "u1", "channel": "app" }).to_string();
+    let rows = [
+        ("POST", "/v1/decisions", single.as_str(), 503),
+        ("POST", "/v1/events", &single, 503),
+        ("GET", "/readyz", "", 503),
+        ("GET", "/livez", "", 200),
+        ("GET", "/v1/decisions/m999", "", 200),
+        ("GET", "/v1/entities/user/u999", "", 200),
+        ("GET", "/v1/alerts", "", 200),
+    ];
+    for (method, path, body, expected) in rows {
+        let (status, answer) = server.send(method, path, &key, body);
+        assert_eq!(status, expected, "{path}: {answer}");
+        let says = answer["detail"].as_str().is_some_and(|it| it.contains("the memory limit is reached"));
+        assert_eq!(says, expected == 503, "{path}: {answer}");
+    }
+    assert!(server.resident() < limit + 2 * ROOM, "what was taken beyond the limit is bounded");
+    server.stop();
+
+    // With a higher limit it goes on where it was.
+    let server = Server::start(&data, &["--durability", "os"]);
+    assert_eq!(server.send("POST", "/v1/decisions", &key, &single).0, 200);
+    assert_eq!(server.send("GET", "/v1/decisions/m999", &key, "").0, 200);
 }
