@@ -107,25 +107,34 @@ impl Shared {
     pub(super) fn urge(&self) {
         // Whoever writes looks whether somebody asked when it is done, so asking comes before seeing it write.
         self.buffer.lock().asked = true;
-        let thread_is_better = QUICK < self.meter.usual();
-        for _ in 0..if thread_is_better { 0 } else { ROUNDS } {
-            let Some(mut writer) = self.writer.try_lock() else { return };
-            if self.poisoned.load(Ordering::Acquire) {
-                return;
-            }
-            if !writer.has_room(self.buffer.lock().batch.bytes.len()) {
-                break;
-            }
-            if let Err(error) = writer.write(self) {
-                return self.poison(&error);
-            }
-            drop(writer);
-            if !self.buffer.lock().asked {
-                return;
-            }
+        if self.meter.usual() <= QUICK && self.write_here() {
+            return;
         }
         self.buffer.lock().sleep = Sleep::No;
         self.filled.notify_one();
+    }
+
+    /// Writes what was appended, and what was asked for meanwhile; whether the thread has nothing to do for those who
+    /// asked.
+    fn write_here(&self) -> bool {
+        for _ in 0..ROUNDS {
+            let Some(mut writer) = self.writer.try_lock() else { return true };
+            if self.poisoned.load(Ordering::Acquire) {
+                return true;
+            }
+            if !writer.log.has_room(self.buffer.lock().batch.bytes.len()) {
+                return false;
+            }
+            if let Err(error) = writer.write(self) {
+                self.poison(&error);
+                return true;
+            }
+            drop(writer);
+            if !self.buffer.lock().asked {
+                return true;
+            }
+        }
+        false
     }
 
     /// The writer's thread.
@@ -266,11 +275,6 @@ impl Writer {
     pub(super) fn new(log: Log) -> Self {
         let batch = Batch::new(log.next(), log.batch());
         Self { log, batch, fit: Fit::default(), filing: None }
-    }
-
-    /// Whether so many bytes go into the segment that is written, so that writing them is no more than that.
-    fn has_room(&self, bytes: usize) -> bool {
-        self.log.has_room(bytes)
     }
 
     /// Writes what has gathered, and syncs it where that is what answers wait for.
