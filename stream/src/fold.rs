@@ -25,7 +25,7 @@ pub(crate) use verify::rule_sets;
 pub use verify::{Report, VerifyError, verify};
 
 use crate::gate::directory::Locks;
-use crate::gate::recent::Remembered;
+use crate::gate::recent::{Most, Remembered};
 use crate::gate::{Admission, Gate, Place, REPEAT_FOR, State, id_of_amendment, new_state, with_value};
 use crate::in_force::{InForce, Kept};
 use crate::journal::{Journal, Record, RecordKind};
@@ -103,6 +103,12 @@ impl Folder {
         Self { kept: kept.clone(), builds: Some(ids_from), ..Self::on(key, in_force, state) }
     }
 
+    /// The same, where the journal that is folded is there to be asked for ids: they are not all remembered.
+    pub(crate) fn beside_journal(mut self) -> Self {
+        self.state.recent = self.state.recent.at_most(Most::USUAL);
+        self
+    }
+
     /// The state as it is.
     pub(crate) fn into_state(self) -> State {
         self.state
@@ -177,7 +183,14 @@ impl Folder {
             return Ok(());
         }
         let (id, clock, position) = (key.hash128(&event.id), stamp.clock, record.offset);
-        state.recent.remember(Remembered { id, digest, clock, position, record: record.body });
+        state.recent.remember(Remembered {
+            id,
+            digest,
+            clock,
+            position,
+            newest: position,
+            record: record.body,
+        });
         Ok(())
     }
 
@@ -200,11 +213,18 @@ impl Folder {
             return Ok(());
         }
         match amend.cause() {
-            Cause::Deadline => self.fall_back()?,
+            Cause::Deadline => self.fall_back(offset)?,
             Cause::Said => {
                 let digest = amend.body_digest.as_slice().try_into().map_err(|_| Failed::Amendment)?;
                 let (id, clock, position) = (id_of_amendment(*key, &amend.id), stamp.clock, offset);
-                state.recent.remember(Remembered { id, digest, clock, position, record: &[] });
+                state.recent.remember(Remembered {
+                    id,
+                    digest,
+                    clock,
+                    position,
+                    newest: position,
+                    record: &[],
+                });
             }
         }
         if self.again.is_some() {
@@ -213,8 +233,8 @@ impl Folder {
         Ok(())
     }
 
-    /// A repeat of an event whose caller has got the fallback gets it too.
-    fn fall_back(&mut self) -> Result<(), Failed> {
+    /// A repeat of an event whose caller has got the fallback gets it too, by the amendment at an offset.
+    fn fall_back(&mut self, newest: u64) -> Result<(), Failed> {
         let outcome = self.amend.change().and_then(|it| match it {
             engine::event::Change::Outcome(outcome) => Some(outcome),
             _ => None,
@@ -222,6 +242,10 @@ impl Folder {
         let outcome = outcome.ok_or(Failed::Amendment)?;
         let id = self.key.hash128(&self.amend.event_id);
         let Some(found) = self.state.recent.find(id, &mut self.body) else { return Ok(()) };
+        if self.body.is_empty() {
+            // Whoever asks will ask the journal, and find the amendment before the event.
+            return Ok(());
+        }
         let (stamp, bytes) = Stamp::split(&self.body).ok_or(Failed::Stamp)?;
         self.message.read(bytes).map_err(unreadable)?;
         if self.message.fallback().is_some() {
@@ -231,7 +255,8 @@ impl Folder {
         self.message.fall_back(outcome);
         stamp.write(&self.message, &mut self.body);
         let (clock, position) = (found.clock, found.position);
-        self.state.recent.restore(Remembered { id, digest, clock, position, record: &self.body });
+        let record = &self.body;
+        self.state.recent.remember(Remembered { id, digest, clock, position, newest, record });
         Ok(())
     }
 

@@ -57,10 +57,11 @@ pub use admission::Admission;
 pub(crate) use amend::id_of_amendment;
 pub use build::{BuildError, Built};
 use directory::Directory;
+use find::Repeats;
 pub use lists::NoChange;
 pub(crate) use lists::with_value;
 use passage::Passage;
-use recent::{Recent, Seen};
+use recent::{Most, Recent, Remembered, Seen};
 pub use ticket::{Amended, Deadline, Place, Poisoned, Refused, Settled, Ticket};
 pub use worker::Worker;
 
@@ -80,6 +81,8 @@ pub struct Gate {
     /// Held by whoever builds state from the journal.
     building: Mutex<()>,
     recent: Recent,
+    /// From which offset on ids that are not in the table may be repeats.
+    repeats: Mutex<Option<Repeats>>,
     /// The engine clock: the greatest event time so far; `i64::MIN` before the first.
     clock: AtomicI64,
     /// For what is done when a deadline has passed, one at a time.
@@ -168,6 +171,8 @@ impl Gate {
         journal: Box<dyn Journal>,
         admission: Option<Admission>,
     ) -> Self {
+        // What a journal keeps need not be remembered here too.
+        let recent = if admission.is_some() { recent.at_most(Most::USUAL) } else { recent };
         let passage = Passage::default();
         let late = Worker::new(current.with_directory(), passage.pass(), Vec::new());
         Self {
@@ -180,10 +185,17 @@ impl Gate {
             journal,
             admission,
             recent,
+            repeats: Mutex::default(),
             clock: AtomicI64::new(clock),
             #[cfg(feature = "test-support")]
             release_early: None,
         }
+    }
+
+    /// The same, remembering so many ids and bytes of records itself: for tests of what is found in the journal.
+    #[cfg(feature = "test-support")]
+    pub fn remembering(self, ids: usize, record_bytes: usize) -> Self {
+        Self { recent: self.recent.at_most(Most::of(ids, record_bytes)), ..self }
     }
 
     /// The rule set in force.
@@ -307,11 +319,16 @@ impl Gate {
         let id = self.key.hash128(&event.id);
         write::begin(event, &mut worker.record);
         let digest = write::digest(&worker.record, self.key);
-        match self.recent.begin(id, &digest, self.now(), &mut worker.record) {
-            Seen::Repeat { position } => Ok(self.repeat(event, id, position, deadline, worker)),
+        let incoming = Incoming { event, id, digest: &digest, way, deadline };
+        match self.seen(id, &digest, worker)? {
+            Seen::Repeat { position } => {
+                if worker.record.is_empty() {
+                    self.find_record(id, worker)?;
+                }
+                Ok(self.repeat(incoming, position, worker))
+            }
             Seen::Reused => Err(Refused::IdReused(event.id.clone())),
-            Seen::New => {
-                let incoming = Incoming { event, id, digest: &digest, way, deadline };
+            Seen::New | Seen::Unknown => {
                 let taken = match &event.recheck_of {
                     None => self.take(incoming, None, worker),
                     Some(original) => self.recheck(incoming, original, worker),
@@ -325,14 +342,8 @@ impl Gate {
     }
 
     /// The decision of an id that was decided before, whose record is in the worker.
-    fn repeat(
-        &self,
-        event: &Event,
-        id: u128,
-        position: u64,
-        deadline: Deadline,
-        worker: &mut Worker,
-    ) -> Ticket {
+    fn repeat(&self, incoming: Incoming<'_>, position: u64, worker: &mut Worker) -> Ticket {
+        let Incoming { event, id, deadline, .. } = incoming;
         let mut ruling = std::mem::take(&mut worker.scratch.ruling);
         ruling.clear();
         let (mut rule_set, mut time) = (worker.in_force.number, event.time);
@@ -389,7 +400,9 @@ impl Gate {
         let (clock, offset, at) = decided?;
         room.spend();
         let Incoming { event, id, digest, way, .. } = incoming;
-        self.recent.finish(id, *digest, clock, offset, &worker.record);
+        let record = &worker.record;
+        let remembered = Remembered { id, digest: *digest, clock, position: offset, newest: offset, record };
+        self.recent.finish(remembered, self.journal.durable());
         // A ticket is large: it is made where it goes.
         Ok(Ticket {
             position: Position { partition: 0, offset },

@@ -20,6 +20,7 @@ mod error;
 #[cfg(feature = "test-support")]
 mod memory;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Poll, Waker};
@@ -91,11 +92,11 @@ pub trait Journal: Send + Sync {
     /// If the disk cannot be read, or what it holds is damaged.
     fn read(&self, offset: u64, into: &mut Vec<u8>) -> Result<Option<RecordKind>, JournalError>;
 
-    /// The newest durable record with an id.
+    /// The newest durable record with an id whose offset is within a range, and what it is.
     ///
     /// # Errors
     /// If the disk cannot be read, or what it holds is damaged.
-    fn find(&self, id: u128) -> Result<Option<u64>, JournalError>;
+    fn find(&self, id: u128, within: Range<u64>) -> Result<Option<(u64, RecordKind)>, JournalError>;
 
     /// Adds to `into` the offsets below `before` of the newest durable records that name an entity, newest first and
     /// at most `most` of them.
@@ -333,7 +334,7 @@ impl Journal for Forgetful {
         Ok(None)
     }
 
-    fn find(&self, _id: u128) -> Result<Option<u64>, JournalError> {
+    fn find(&self, _id: u128, _within: Range<u64>) -> Result<Option<(u64, RecordKind)>, JournalError> {
         Ok(None)
     }
 

@@ -103,7 +103,8 @@ fn build(dir: &DataDir, key: HashKey, journal: &dyn Journal) -> Result<(Folder, 
             let in_force = snapshot::in_force_of_all(dir, key, &kept)?;
             Folder::building(key, in_force, &kept, running.held.state, running.held.start)
         }
-    };
+    }
+    .beside_journal();
     let count = fold(&mut folder, journal, from)?;
     Ok((folder, count))
 }
@@ -152,7 +153,7 @@ pub fn recover_on(
 ) -> Result<Option<Recovered>, RecoverError> {
     let (start, end) = (Instant::now(), journal.next());
     let Read { running, took: read_in, mut notes } = read;
-    let (mut folder, from, extra) = match running {
+    let (folder, from, extra) = match running {
         Some(Running { key: other, file, .. }) if other != key => {
             return Err(SnapshotError::OtherKey { file }.into());
         }
@@ -166,6 +167,7 @@ pub fn recover_on(
         None if end == 0 => return Ok(None),
         None => (Folder::new(key), 0, Extra::new()),
     };
+    let mut folder = folder.beside_journal();
     let tail = match fold(&mut folder, &*journal, from) {
         Err(RecoverError::Fold(FoldError { what: Failed::OtherState(_), .. })) => {
             let built;

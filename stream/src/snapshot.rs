@@ -111,6 +111,9 @@ struct End {
     /// Everything that any entity has seen stands below this position: the snapshot is valid once that is durable.
     #[prost(uint64, tag = "4")]
     seen_below: u64,
+    /// Ids whose clock is at most this may be missing: the journal has them.
+    #[prost(sfixed64, optional, tag = "5")]
+    ids_let_go: Option<Micros>,
 }
 
 /// The column of a name, and that of bytes.
@@ -196,7 +199,9 @@ fn write_to(file: File, gate: &Gate, extra: &Extra, shown: Shown) -> io::Result<
         write_extra(&mut out, name, bytes)?;
     }
     let seen_below = seen_by_entities.max(seen_by_ids).max(start);
-    let end = End { blocks: out.blocks, entities, ids, seen_below };
+    // After the ids: what leaves while they are written is missing among them.
+    let ids_let_go = gate.recent().let_go().filter(|it| since < *it);
+    let end = End { blocks: out.blocks, entities, ids, seen_below, ids_let_go };
     write_message(&mut out, BlockKind::End, &end)?;
     Ok((out.into_file(), seen_below))
 }
@@ -480,6 +485,7 @@ fn read_rest(
         };
         read.ok_or_else(|| reader.damaged("its columns do not fit together"))?;
     };
+    state.recent.lacks(end.ids_let_go);
     Ok(Held { state, start: header.start, seen_below: end.seen_below, extra })
 }
 

@@ -204,8 +204,7 @@ impl Door {
     /// # Errors
     /// If the journal cannot be read.
     pub fn find(&self, event_id: &str) -> Result<Option<Recorded>, Unreadable> {
-        let journal = self.gate.journal();
-        match journal.find(self.gate.key().hash128(event_id))? {
+        match self.gate.find_event(event_id)? {
             Some(offset) => self.read(offset),
             None => Ok(None),
         }

@@ -5,7 +5,7 @@ use engine::event::{Amendment, Change};
 use engine::history::Key;
 use rules::time::Micros;
 
-use super::recent::Seen;
+use super::recent::{Remembered, Seen};
 use super::{Amended, Gate, Place, Refused, Worker, new_state};
 use crate::journal::{Entry, RecordKind};
 use crate::record::Stamp;
@@ -32,13 +32,17 @@ impl Gate {
     ) -> Result<Amended, Refused> {
         let id = id_of_amendment(self.key, &amendment.id);
         let digest = amendment.digest(self.key);
-        match self.recent.begin(id, &digest, self.now(), &mut worker.record) {
+        match self.seen(id, &digest, worker)? {
             Seen::Reused => Err(Refused::IdReused(amendment.id.clone())),
             Seen::Repeat { position } => Ok(Amended { position, event: None }),
-            Seen::New => {
+            Seen::New | Seen::Unknown => {
                 let amended = self.amend_new(amendment, place, (id, &digest), worker);
                 match &amended {
-                    Ok((clock, amended)) => self.recent.finish(id, digest, *clock, amended.position, &[]),
+                    Ok((clock, Amended { position, .. })) => {
+                        let (clock, position) = (*clock, *position);
+                        let it = Remembered { id, digest, clock, position, newest: position, record: &[] };
+                        self.recent.finish(it, self.journal.durable());
+                    }
                     Err(_) => self.recent.give_up(id),
                 }
                 amended.map(|(_, amended)| amended)

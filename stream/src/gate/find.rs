@@ -1,12 +1,135 @@
-//! Finding a past event and its place, by its id.
+//! Finding what was recorded before, by its id: repeats, and the events that amendments and rechecks speak of. First in
+//! the table of recent ids, then in the journal.
 
 use engine::decide::Moment;
+use engine::event::Change;
+use prost::Message as _;
+use rules::past::Outcome;
+use rules::time::{HOUR, Micros};
 
+use super::recent::Seen;
 use super::{Gate, Place, REPEAT_FOR, Refused, Worker};
-use crate::journal::RecordKind;
-use crate::record::Stamp;
+use crate::journal::{JournalError, RecordKind};
+use crate::record::{Amend, Cause, Stamp};
+
+/// Where in the journal repeats may be found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Repeats {
+    /// Of records with a clock above this …
+    since: Micros,
+    /// … none stands below this offset.
+    from: u64,
+}
+
+/// By the engine clock, how long it is not looked again from where on records may be repeats.
+const LOOK_AGAIN_AFTER: Micros = HOUR;
+/// The clock is sampled before a record has its offset: so many records, at most, may have overtaken it.
+const OVERTAKEN_MAX: u64 = 4_096;
 
 impl Gate {
+    /// What is known of an id with this body. If it is a repeat, the bytes of its first record are in `worker.record`; of
+    /// an amendment's there are none.
+    pub(super) fn seen(&self, id: u128, digest: &[u8; 16], worker: &mut Worker) -> Result<Seen, Refused> {
+        let now = self.now();
+        let durable = self.journal.durable();
+        let seen = match self.recent.begin(id, digest, now, durable, &mut worker.record) {
+            Seen::Unknown => {
+                let found = self.seen_in_journal(id, digest, now, worker);
+                if !matches!(found, Ok(Seen::New)) {
+                    self.recent.give_up(id);
+                }
+                found?
+            }
+            known => known,
+        };
+        Ok(seen)
+    }
+
+    /// What the journal says of an id that is not in the table.
+    fn seen_in_journal(
+        &self,
+        id: u128,
+        digest: &[u8; 16],
+        now: Micros,
+        worker: &mut Worker,
+    ) -> Result<Seen, JournalError> {
+        let since = now.saturating_sub(REPEAT_FOR);
+        let from = self.repeats_from(since)?;
+        let Some(Newest { position, kind }) = self.newest(id, from, worker)? else { return Ok(Seen::New) };
+        let Some((stamp, bytes)) = Stamp::split(&worker.found) else { return Ok(Seen::New) };
+        if stamp.clock <= since {
+            return Ok(Seen::New);
+        }
+        let same = match kind {
+            RecordKind::Amend => worker.amend.body_digest == digest,
+            _ => worker.message.read(bytes).is_ok() && worker.message.digest().as_ref() == Some(digest),
+        };
+        std::mem::swap(&mut worker.record, &mut worker.found);
+        Ok(if same { Seen::Repeat { position } } else { Seen::Reused })
+    }
+
+    /// The offset below which no record's clock is above `since`.
+    fn repeats_from(&self, since: Micros) -> Result<u64, JournalError> {
+        let mut known = self.repeats.lock();
+        if let Some(known) = *known
+            && since.saturating_sub(known.since) < LOOK_AGAIN_AFTER
+        {
+            return Ok(known.from);
+        }
+        let (mut low, mut high) = (known.map_or(0, |it| it.from), self.journal.durable());
+        let mut record = Vec::new();
+        while low < high {
+            let middle = low + (high - low) / 2;
+            // What was pruned is no repeat.
+            let kept = self.journal.read(middle, &mut record)?.is_some();
+            match kept && Stamp::split(&record).is_some_and(|(stamp, _)| since < stamp.clock) {
+                true => high = middle,
+                false => low = middle + 1,
+            }
+        }
+        let from = low.saturating_sub(OVERTAKEN_MAX);
+        *known = Some(Repeats { since, from });
+        Ok(from)
+    }
+
+    /// Puts the newest durable record of an id that stands at an offset or behind it into `worker.found`: of an event as
+    /// its caller was answered, with the fallback if that came first. An amendment is in `worker.amend` too.
+    fn newest(&self, id: u128, from: u64, worker: &mut Worker) -> Result<Option<Newest>, JournalError> {
+        let (mut below, mut fallback) = (u64::MAX, None);
+        while let Some((position, kind)) = self.journal.find(id, from..below)? {
+            self.journal.read(position, &mut worker.found)?;
+            if kind == RecordKind::Amend {
+                if let Some((_, bytes)) = Stamp::split(&worker.found) {
+                    worker.amend = Amend::decode(bytes).unwrap_or_default();
+                }
+                if worker.amend.cause() == Cause::Deadline {
+                    fallback = outcome(&worker.amend);
+                    below = position;
+                    continue;
+                }
+            } else if let Some(outcome) = fallback {
+                answered(outcome, worker);
+            }
+            return Ok(Some(Newest { position, kind }));
+        }
+        Ok(None)
+    }
+
+    /// The offset of the newest durable event with an id, decided or recorded.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn find_event(&self, event_id: &str) -> Result<Option<u64>, JournalError> {
+        let (id, mut below) = (self.key.hash128(event_id), u64::MAX);
+        while let Some((offset, kind)) = self.journal.find(id, 0..below)? {
+            if is_event(kind) {
+                return Ok(Some(offset));
+            }
+            below = offset;
+        }
+        Ok(None)
+    }
+
     /// Finds the event of an id and its place: of a recheck, where its original stands. The event is left in
     /// `worker.original`, its message in `worker.message`.
     pub(super) fn find(&self, event_id: &str, worker: &mut Worker) -> Result<Place, Refused> {
@@ -18,15 +141,17 @@ impl Gate {
 
     /// Puts the newest record of an event's id into `worker.record` and gives its offset.
     pub(super) fn find_record(&self, id: u128, worker: &mut Worker) -> Result<Option<u64>, Refused> {
-        // What lingers in the table beyond its time must not be found: nobody knows how long it will.
-        let since = self.now().saturating_sub(REPEAT_FOR);
-        if let Some(found) = self.recent.find(id, &mut worker.record).filter(|it| since < it.clock) {
+        // Without a journal, what lingers in the table beyond its time must not be found: nobody knows how long it will.
+        let keeps_all = self.admission.is_some();
+        let since = if keeps_all { Micros::MIN } else { self.now().saturating_sub(REPEAT_FOR) };
+        if let Some(found) = self.recent.find(id, &mut worker.record).filter(|it| since < it.clock)
+            && !worker.record.is_empty()
+        {
             return Ok(Some(found.position));
         }
-        let unreadable = |it: crate::journal::JournalError| Refused::Unreadable(it.to_string());
-        let Some(offset) = self.journal.find(id).map_err(unreadable)? else { return Ok(None) };
-        let kind = self.journal.read(offset, &mut worker.record).map_err(unreadable)?;
-        Ok(kind.filter(|it| matches!(it, RecordKind::Decided | RecordKind::Event)).map(|_| offset))
+        let newest = self.newest(id, 0, worker)?.filter(|it| is_event(it.kind));
+        std::mem::swap(&mut worker.record, &mut worker.found);
+        Ok(newest.map(|it| it.position))
     }
 
     /// The place of the event whose record is in `worker.record`; none if that is no record of an event.
@@ -49,5 +174,34 @@ impl Gate {
         let (at, position) = message.original.map_or(own, |it| (it.at, it.position));
         let entities = scratch.facts.roles.entities.iter().copied().collect();
         Ok(Some(Place { at, position, entities }))
+    }
+}
+
+/// The newest record of an id.
+struct Newest {
+    position: u64,
+    kind: RecordKind,
+}
+
+fn is_event(kind: RecordKind) -> bool {
+    matches!(kind, RecordKind::Decided | RecordKind::Event)
+}
+
+/// The fallback that an amendment speaks of.
+fn outcome(amend: &Amend) -> Option<Outcome> {
+    match amend.change()? {
+        Change::Outcome(outcome) => Some(outcome),
+        _ => None,
+    }
+}
+
+/// Makes the record of a decision in `worker.found` what its caller was answered: the fallback.
+fn answered(outcome: Outcome, worker: &mut Worker) {
+    let Worker { message, found, .. } = worker;
+    if let Some((stamp, bytes)) = Stamp::split(found)
+        && message.read(bytes).is_ok()
+    {
+        message.fall_back(outcome);
+        stamp.write(message, found);
     }
 }

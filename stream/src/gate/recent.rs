@@ -4,6 +4,9 @@
 //! Of two in flight with one id, the second waits for the first. Entries lie in the order in which they were
 //! finished, which is nearly the order of their clocks, so that old ones leave from the front; one that is a little
 //! out of order stays a little longer and is told by its own clock.
+//!
+//! Beside a journal that keeps the records the table has a fixed size ([`Most`]): records leave it before their ids do,
+//! and ids before their time. Then it says that the journal has to be asked.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -21,6 +24,26 @@ pub(crate) struct Recent {
     shards: Box<[Shard]>,
     /// How long an id is remembered.
     repeat_for: Micros,
+    /// Beside a journal: how much is remembered here.
+    most: Option<Most>,
+}
+
+/// How much a table remembers itself: what is beyond is found in a journal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Most {
+    ids: usize,
+    record_bytes: usize,
+}
+
+impl Most {
+    /// Half a million ids, 45 MB, and the records of those that were decided a moment ago, which a client that lost
+    /// its connection asks for again.
+    pub(crate) const USUAL: Self = Self::of(1 << 19, 32 << 20);
+
+    /// So many ids, and bytes of records.
+    pub(crate) const fn of(ids: usize, record_bytes: usize) -> Self {
+        Self { ids: ids / SHARDS, record_bytes: record_bytes / SHARDS }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -37,11 +60,15 @@ struct Entries {
     /// The entries in order; the first has number `first`.
     entries: VecDeque<Entry>,
     first: u64,
-    /// The records of `entries`, one after the other; the first byte has number `first_byte`.
+    /// The records of the entries from number `first_record` on, one after the other; the first byte has number
+    /// `first_byte`.
     records: VecDeque<u8>,
+    first_record: u64,
     first_byte: u64,
     /// Ids in flight.
     in_flight: Vec<u128>,
+    /// Ids whose clock is at most this may have left before their time.
+    let_go: Option<Micros>,
 }
 
 /// What is remembered of an id.
@@ -51,16 +78,22 @@ struct Entry {
     digest: [u8; 16],
     clock: Micros,
     position: u64,
-    record_start: u64,
+    /// The offset of the newest record that it tells of: once that is durable, the journal can tell.
+    newest: u64,
+    /// The lower bits of the number of its record's first byte.
+    record_start: u32,
     record_bytes: u32,
 }
 
 /// What the table says of an id.
-#[derive(Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Seen {
     /// Never seen, or too long ago: now in flight, until [`Recent::finish`] or [`Recent::give_up`].
     New,
-    /// Seen with the same body; its record's position, and its bytes in the buffer that was given.
+    /// Not in the table, but the journal may have it: in flight as if it were new.
+    Unknown,
+    /// Seen with the same body; its record's position, and its bytes in the buffer that was given, which is empty
+    /// where only the journal has them.
     Repeat {
         /// Of the first record.
         position: u64,
@@ -89,45 +122,62 @@ pub(crate) struct Remembered<'a> {
     pub(crate) clock: Micros,
     /// Offset of its record.
     pub(crate) position: u64,
-    /// Its record.
+    /// Offset of the newest record that this tells of: its own, or of the fallback that its caller got.
+    pub(crate) newest: u64,
+    /// Its record; empty where only the journal has it.
     pub(crate) record: &'a [u8],
 }
 
 impl Recent {
+    /// A table that remembers all that it must itself.
     pub(crate) fn new(repeat_for: Micros) -> Self {
-        Self { shards: (0..SHARDS).map(|_| Shard::default()).collect(), repeat_for }
+        Self { shards: (0..SHARDS).map(|_| Shard::default()).collect(), repeat_for, most: None }
+    }
+
+    /// The same beside a journal.
+    pub(crate) fn at_most(self, most: Most) -> Self {
+        Self { most: Some(most), ..self }
     }
 
     /// Looks an id up at this engine clock and, if it is new, marks it in flight. Waits while it is in flight
-    /// elsewhere. The first record's bytes of a repeat are put into `record`.
-    pub(crate) fn begin(&self, id: u128, digest: &[u8; 16], clock: Micros, record: &mut Vec<u8>) -> Seen {
+    /// elsewhere. The first record's bytes of a repeat are put into `record`. Only what is below `durable` leaves.
+    pub(crate) fn begin(
+        &self,
+        id: u128,
+        digest: &[u8; 16],
+        clock: Micros,
+        durable: u64,
+        record: &mut Vec<u8>,
+    ) -> Seen {
         let shard = self.shard(id);
         let mut entries = shard.entries.lock();
         while entries.in_flight.contains(&id) {
             shard.finished.wait(&mut entries);
         }
-        entries.forget(clock.saturating_sub(self.repeat_for));
+        let since = clock.saturating_sub(self.repeat_for);
+        entries.forget(since, durable);
         match entries.find(id) {
-            Some(entry) if clock.saturating_sub(self.repeat_for) < entry.clock => {
+            Some((entry, number)) if since < entry.clock => {
                 if entry.digest != *digest {
                     return Seen::Reused;
                 }
-                entries.record(&entry, record);
+                entries.record(&entry, number, record);
                 Seen::Repeat { position: entry.position }
             }
             _ => {
                 entries.in_flight.push(id);
-                Seen::New
+                if entries.let_go.is_some_and(|it| since < it) { Seen::Unknown } else { Seen::New }
             }
         }
     }
 
-    /// Remembers the record of an id in flight.
-    pub(crate) fn finish(&self, id: u128, digest: [u8; 16], clock: Micros, position: u64, record: &[u8]) {
-        let shard = self.shard(id);
+    /// Remembers the record of an id in flight. Only what is below `durable` may have to leave for it.
+    pub(crate) fn finish(&self, it: Remembered<'_>, durable: u64) {
+        let shard = self.shard(it.id);
         let mut entries = shard.entries.lock();
-        entries.land(id);
-        entries.push(id, digest, clock, position, record);
+        entries.land(it.id);
+        entries.push(it);
+        entries.make_room(self.most, durable);
         drop(entries);
         shard.finished.notify_all();
     }
@@ -139,11 +189,12 @@ impl Recent {
         shard.finished.notify_all();
     }
 
-    /// The record of an id, if it is remembered and not in flight; its bytes are put into `record`.
+    /// The record of an id, if it is remembered and not in flight; its bytes are put into `record`, which is left empty
+    /// where only the journal has them.
     pub(crate) fn find(&self, id: u128, record: &mut Vec<u8>) -> Option<Found> {
         let entries = self.shard(id).entries.lock();
-        let entry = entries.find(id)?;
-        entries.record(&entry, record);
+        let (entry, number) = entries.find(id)?;
+        entries.record(&entry, number, record);
         Some(Found { position: entry.position, clock: entry.clock })
     }
 
@@ -191,25 +242,42 @@ impl Recent {
         let mut record = Vec::new();
         for (shown, number) in (1..).zip(order) {
             let Some(entry) = entries.entry(*number) else { continue };
-            entries.record(entry, &mut record);
-            let Entry { id, digest, clock, position, .. } = *entry;
-            if each(Remembered { id, digest, clock, position, record: &record }).is_break() {
+            entries.record(entry, *number, &mut record);
+            let Entry { id, digest, clock, position, newest, .. } = *entry;
+            if each(Remembered { id, digest, clock, position, newest, record: &record }).is_break() {
                 return shown;
             }
         }
         order.len()
     }
 
-    /// Puts an id back, behind those of its shard.
-    pub(crate) fn restore(&self, it: Remembered<'_>) {
-        self.shard(it.id).entries.lock().push(it.id, it.digest, it.clock, it.position, it.record);
+    /// Puts an id back, behind those of its shard. Only what is below `durable` may have to leave for it.
+    pub(crate) fn restore(&self, it: Remembered<'_>, durable: u64) {
+        let mut entries = self.shard(it.id).entries.lock();
+        entries.push(it);
+        entries.make_room(self.most, durable);
     }
 
     /// Remembers an id of a record that is folded, and forgets what is too old by its clock.
     pub(crate) fn remember(&self, it: Remembered<'_>) {
         let mut entries = self.shard(it.id).entries.lock();
-        entries.forget(it.clock.saturating_sub(self.repeat_for));
-        entries.push(it.id, it.digest, it.clock, it.position, it.record);
+        // What is folded is durable.
+        entries.forget(it.clock.saturating_sub(self.repeat_for), u64::MAX);
+        entries.push(it);
+        entries.make_room(self.most, u64::MAX);
+    }
+
+    /// Ids whose clock is at most this may have left before their time; none if all are here.
+    pub(crate) fn let_go(&self) -> Option<Micros> {
+        self.shards.iter().filter_map(|shard| shard.entries.lock().let_go).max()
+    }
+
+    /// Ids whose clock is at most this may be missing.
+    pub(crate) fn lacks(&self, until: Option<Micros>) {
+        for shard in &self.shards {
+            let mut entries = shard.entries.lock();
+            entries.let_go = entries.let_go.max(until);
+        }
     }
 
     /// INVARIANT (shards): there are `SHARDS` shards, and the index is taken modulo that.
@@ -220,17 +288,19 @@ impl Recent {
 }
 
 impl Entries {
-    fn find(&self, id: u128) -> Option<Entry> {
+    /// The newest entry of an id, and its number.
+    fn find(&self, id: u128) -> Option<(Entry, u64)> {
         let (_, number) = self.numbers.find(hash_of(id), |(_, number)| self.is(*number, id))?;
-        self.entry(*number).copied()
+        Some((self.entry(*number).copied()?, *number))
     }
 
     /// The newest entry of an id replaces an older, expired one in the index; the older leaves from the front.
-    fn push(&mut self, id: u128, digest: [u8; 16], clock: Micros, position: u64, record: &[u8]) {
+    fn push(&mut self, it: Remembered<'_>) {
+        let Remembered { id, digest, clock, position, newest, record } = it;
         let number = self.first + self.entries.len() as u64;
-        let record_start = self.first_byte + self.records.len() as u64;
+        let record_start = lower(self.first_byte.wrapping_add(self.records.len() as u64));
         let record_bytes = u32::try_from(record.len()).unwrap_or(u32::MAX);
-        self.entries.push_back(Entry { id, digest, clock, position, record_start, record_bytes });
+        self.entries.push_back(Entry { id, digest, clock, position, newest, record_start, record_bytes });
         self.records.extend(record);
         let hash = hash_of(id);
         let Self { numbers, entries, first, .. } = self;
@@ -243,23 +313,58 @@ impl Entries {
         }
     }
 
-    /// Drops entries from the front whose clock is at or below this.
-    fn forget(&mut self, until: Micros) {
-        while let Some(entry) = self.entries.front().filter(|it| it.clock <= until).copied() {
-            let number = self.first;
-            if let Ok(known) = self.numbers.find_entry(hash_of(entry.id), |(_, known)| *known == number) {
-                known.remove();
-            }
-            self.entries.pop_front();
-            self.first += 1;
-            self.records.drain(..(entry.record_bytes as usize).min(self.records.len()));
-            self.first_byte += u64::from(entry.record_bytes);
+    /// Drops entries from the front whose clock is at or below this, as far as they are below `durable`: whoever looks
+    /// for what has just been recorded finds it here or in the journal, however far the clock went meanwhile.
+    fn forget(&mut self, until: Micros, durable: u64) {
+        while self.entries.front().is_some_and(|it| it.clock <= until && it.newest < durable) {
+            self.pop();
         }
     }
 
-    fn record(&self, entry: &Entry, into: &mut Vec<u8>) {
+    /// Lets records and ids go that are too many, oldest first, as far as the journal can tell of them: as far as they
+    /// are below `durable`.
+    fn make_room(&mut self, most: Option<Most>, durable: u64) {
+        let Some(most) = most else { return };
+        while most.record_bytes < self.records.len()
+            && let Some(entry) = self.entry(self.first_record).copied()
+            && entry.newest < durable
+        {
+            self.drop_record(&entry);
+        }
+        while most.ids < self.entries.len() && self.entries.front().is_some_and(|it| it.newest < durable) {
+            self.let_go = self.let_go.max(self.pop());
+        }
+    }
+
+    /// Drops the oldest entry; gives its clock.
+    fn pop(&mut self) -> Option<Micros> {
+        let entry = self.entries.front().copied()?;
+        let number = self.first;
+        if let Ok(known) = self.numbers.find_entry(hash_of(entry.id), |(_, known)| *known == number) {
+            known.remove();
+        }
+        if self.first_record == number {
+            self.drop_record(&entry);
+        }
+        self.entries.pop_front();
+        self.first += 1;
+        Some(entry.clock)
+    }
+
+    /// Drops the oldest record that is here, which is this entry's.
+    fn drop_record(&mut self, entry: &Entry) {
+        self.records.drain(..(entry.record_bytes as usize).min(self.records.len()));
+        self.first_byte = self.first_byte.wrapping_add(u64::from(entry.record_bytes));
+        self.first_record += 1;
+    }
+
+    /// Copies the record of the entry of a number; nothing if it is not here.
+    fn record(&self, entry: &Entry, number: u64, into: &mut Vec<u8>) {
         into.clear();
-        let start = usize::try_from(entry.record_start - self.first_byte).unwrap_or(usize::MAX);
+        if number < self.first_record {
+            return;
+        }
+        let start = entry.record_start.wrapping_sub(lower(self.first_byte)) as usize;
         let end = start.saturating_add(entry.record_bytes as usize).min(self.records.len());
         into.extend(self.records.range(start.min(end)..end));
     }
@@ -294,4 +399,10 @@ fn entry_at(entries: &VecDeque<Entry>, first: u64, number: u64) -> Option<&Entry
 #[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
 fn hash_of(id: u128) -> u64 {
     id as u64
+}
+
+/// The lower half of a number of a byte: those that are here are fewer than its values.
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
+fn lower(number: u64) -> u32 {
+    number as u32
 }

@@ -91,13 +91,10 @@ impl Gate {
         }
         let mut worker = self.late.lock();
         let worker = &mut *worker;
-        // INVARIANT (late): an event that was decided a deadline ago is in the table of recent ids, and was loaded
-        // once, so that neither can fail.
-        let found = self.recent.find(id, &mut worker.record);
-        let Some(found) = found else { return Ok(outcome) };
-        let (Some(digest), Ok(Some(place))) = self.recorded(found.position, worker) else {
-            return Ok(outcome);
-        };
+        // INVARIANT (late): an event that was decided a deadline ago is in the table of recent ids, or became durable
+        // meanwhile, and was loaded once: only a journal that cannot be read fails here.
+        let Ok(Some(position)) = self.find_record(id, worker) else { return Ok(outcome) };
+        let (Some(digest), Ok(Some(place))) = self.recorded(position, worker) else { return Ok(outcome) };
         if let (Some(Fallback::Deadline), Some(first)) = (worker.message.fallback(), worker.message.outcome())
         {
             return Ok(first);
@@ -105,13 +102,14 @@ impl Gate {
         let Some((stamp, _)) = Stamp::split(&worker.record) else { return Ok(outcome) };
         let Worker { amend, message, .. } = &mut *worker;
         amend.set_fallback(&message.id, self.now(), outcome, &place);
-        self.amend_at(&place, &Change::Outcome(outcome), None, worker);
+        // Under the event's id: whoever looks for its decision finds what its caller got.
+        let (_, newest) = self.amend_at(&place, &Change::Outcome(outcome), Some(id), worker);
         // A repeat gets what the caller got.
         worker.message.fall_back(outcome);
         stamp.write(&worker.message, &mut worker.record);
-        let record = &worker.record;
-        let (clock, position) = (found.clock, found.position);
-        self.recent.restore(Remembered { id, digest, clock, position, record });
+        let (clock, record) = (stamp.clock, &worker.record);
+        let remembered = Remembered { id, digest, clock, position, newest, record };
+        self.recent.restore(remembered, self.journal.durable());
         Ok(outcome)
     }
 

@@ -10,7 +10,7 @@ use rules::past::Outcome;
 use rules::time::Micros;
 use smallvec::SmallVec;
 
-use crate::journal::Reservation;
+use crate::journal::{JournalError, Reservation};
 
 /// Until when a decision must be answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -126,4 +126,10 @@ pub enum Refused {
     /// The journal cannot be read.
     #[error("{0}")]
     Unreadable(String),
+}
+
+impl From<JournalError> for Refused {
+    fn from(error: JournalError) -> Self {
+        Self::Unreadable(error.to_string())
+    }
 }

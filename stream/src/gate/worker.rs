@@ -29,6 +29,8 @@ pub struct Worker {
     pub(super) amend: Amend,
     /// The body of a record.
     pub(super) record: Vec<u8>,
+    /// The body of a record that was read from the journal.
+    pub(super) found: Vec<u8>,
     pub(super) original: Event,
     /// Features to compute of every decided event, whether or not a rule asks for them; none where the rule set in
     /// force has it no more.
@@ -54,6 +56,7 @@ impl Worker {
             message: Decided::default(),
             amend: Amend::default(),
             record: Vec::new(),
+            found: Vec::new(),
             original: Event::default(),
             observed: Vec::with_capacity(observe.len()),
             observe: observe.into_iter().map(Some).collect(),

@@ -1,5 +1,6 @@
 //! A journal that keeps every record in memory, for tests of what is made from records.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
@@ -124,10 +125,12 @@ impl Journal for Memory {
         Ok(Some(found.kind))
     }
 
-    fn find(&self, id: u128) -> Result<Option<u64>, JournalError> {
+    fn find(&self, id: u128, within: Range<u64>) -> Result<Option<(u64, RecordKind)>, JournalError> {
         let kept = self.kept.lock();
         let durable = kept.get(..self.durable_of(&kept)).unwrap_or_default();
-        Ok(durable.iter().rposition(|it| it.id == Some(id)).map(|at| at as u64))
+        let mut newest_first = durable.iter().enumerate().rev().map(|(at, it)| (at as u64, it));
+        let found = newest_first.find(|(offset, it)| it.id == Some(id) && within.contains(offset));
+        Ok(found.map(|(offset, it)| (offset, it.kind)))
     }
 
     fn about(

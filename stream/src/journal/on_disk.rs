@@ -7,6 +7,7 @@
 
 mod writing;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -266,8 +267,8 @@ impl Journal for OnDisk {
         self.shared.shelf.read(offset, into)
     }
 
-    fn find(&self, id: u128) -> Result<Option<u64>, JournalError> {
-        self.shared.shelf.find(id)
+    fn find(&self, id: u128, within: Range<u64>) -> Result<Option<(u64, RecordKind)>, JournalError> {
+        self.shared.shelf.find(id, within)
     }
 
     fn about(

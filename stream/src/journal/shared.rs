@@ -1,5 +1,6 @@
 //! A journal that others beside the gate hold too: whoever closes it, or asks how long its syncs take.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
@@ -53,8 +54,8 @@ impl<J: Journal + ?Sized> Journal for Arc<J> {
         (**self).read(offset, into)
     }
 
-    fn find(&self, id: u128) -> Result<Option<u64>, JournalError> {
-        (**self).find(id)
+    fn find(&self, id: u128, within: Range<u64>) -> Result<Option<(u64, RecordKind)>, JournalError> {
+        (**self).find(id, within)
     }
 
     fn about(

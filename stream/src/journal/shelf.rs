@@ -1,6 +1,7 @@
 //! The segments that there are, in order, and looking for records in them.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -156,6 +157,14 @@ impl Shelf {
         segments.get(after.checked_sub(1)?).cloned()
     }
 
+    /// The segments that hold, or will hold, any record within a range, oldest first.
+    fn holding_any(&self, within: &Range<u64>) -> Vec<Arc<Segment>> {
+        let segments = self.segments.read();
+        let first = segments.partition_point(|it| it.first <= within.start).saturating_sub(1);
+        let end = segments.partition_point(|it| it.first < within.end);
+        segments.get(first..end).unwrap_or_default().to_vec()
+    }
+
     /// The offset at which a segment ends: where the one after it begins, or what is durable.
     fn end_of(&self, segment: &Segment) -> u64 {
         let segments = self.segments.read();
@@ -195,10 +204,15 @@ impl Shelf {
         Ok(Some(frame.kind()))
     }
 
-    pub(super) fn find(&self, id: u128) -> Result<Option<u64>, JournalError> {
+    pub(super) fn find(
+        &self,
+        id: u128,
+        within: Range<u64>,
+    ) -> Result<Option<(u64, RecordKind)>, JournalError> {
         let mut found = None;
-        self.look(By::Id, index::id_key(id), self.durable(), SAME_ID, |offset, frame| {
-            found = (frame.id() == Some(id)).then_some(offset);
+        let within = within.start..within.end.min(self.durable());
+        self.look(By::Id, index::id_key(id), within, SAME_ID, |offset, frame| {
+            found = (frame.id() == Some(id)).then(|| (offset, frame.kind()));
             found.is_none()
         })?;
         Ok(found)
@@ -215,7 +229,7 @@ impl Shelf {
         if left == 0 {
             return Ok(());
         }
-        self.look(By::Entity, index::entity_key(entity), before, most, |offset, frame| {
+        self.look(By::Entity, index::entity_key(entity), 0..before, most, |offset, frame| {
             if frame.entities().any(|it| it == entity) && into.last() != Some(&offset) {
                 into.push(offset);
                 left -= 1;
@@ -224,29 +238,29 @@ impl Shelf {
         })
     }
 
-    /// Shows `take` the records below an offset that may have a key, newest first, as long as it says so.
+    /// Shows `take` the records within a range that may have a key, newest first, as long as it says so.
     fn look(
         &self,
         by: By,
         key: u64,
-        before: u64,
+        within: Range<u64>,
         at_once: usize,
         mut take: impl FnMut(u64, Frame<'_>) -> bool,
     ) -> Result<(), JournalError> {
         let mut bytes = Vec::new();
-        for segment in self.segments().iter().rev().filter(|it| it.first < before) {
+        for segment in self.holding_any(&within).iter().rev() {
             self.resolve(segment)?;
             if by == By::Id && segment.lacks_id(key) {
                 continue;
             }
             self.check_index(segment)?;
-            let mut below = before - segment.first;
+            let mut below = within.end - segment.first;
             loop {
                 let records = segment.candidates(by, key, below, at_once);
                 let records = records.map_err(JournalError::io("read the index of", &self.path(segment)))?;
                 for record in &records {
                     let offset = segment.first + record;
-                    if !take(offset, self.frame(segment, offset, &mut bytes)?) {
+                    if offset < within.start || !take(offset, self.frame(segment, offset, &mut bytes)?) {
                         return Ok(());
                     }
                 }

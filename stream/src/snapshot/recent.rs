@@ -31,7 +31,7 @@ pub(super) fn write(out: &mut BlockWriter, recent: &Recent, since: Micros) -> io
             let shown = recent.copy(shard, rest, &mut |it| {
                 put(it, &mut block);
                 ids += 1;
-                below = below.max(it.position + 1);
+                below = below.max(it.newest + 1);
                 if block.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
             rest = rest.get(shown..).unwrap_or_default();
@@ -71,7 +71,8 @@ pub(super) fn read(block: &mut Cut, into: &Recent, start: u64) -> Option<u64> {
         if start <= position {
             continue;
         }
-        into.restore(Remembered { id, digest, clock, position, record });
+        // A snapshot counts once all that it tells of is durable.
+        into.remember(Remembered { id, digest, clock, position, newest: position, record });
     }
     block.is_used_up().then_some(ids)
 }

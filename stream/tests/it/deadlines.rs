@@ -1,5 +1,6 @@
 //! Deadlines, and what is refused before it takes a lock.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::thread;
@@ -106,6 +107,30 @@ fn who_waits_too_long_gets_the_fallback_and_an_amendment_follows() {
     assert_eq!(journal.next(), 3);
     check_next(&gate, &mut worker, "p2", 2, 0);
     check_records(&gate, &journal);
+}
+
+#[test]
+fn a_repeat_gets_the_fallback_when_only_the_journal_remembers_it() {
+    let (gate, journal, mut worker) = held();
+    let gate = gate.remembering(0, 0);
+    let by = || Deadline::By(Instant::now() + Duration::from_millis(1));
+    let late = settled(&gate, &pay(&gate, "p1"), by(), &mut worker);
+    assert_eq!((late.durable, late.ruling.verdict.outcome), (false, Outcome::Block));
+    // As long as its amendment is not durable it is remembered, and then a while longer.
+    for settle in [2, 3, u64::MAX] {
+        for other in 0..1_000 {
+            let other = pay(&gate, &format!("other-{settle}-{other}"));
+            let ticket = gate.submit(&other, Deadline::Never, &mut worker).unwrap();
+            Gate::recycle(&mut worker, ticket);
+        }
+        let again = gate.submit(&pay(&gate, "p1"), Deadline::Never, &mut worker).unwrap();
+        assert_eq!((again.ruling.verdict.outcome, again.ruling.flags.repeated), (Outcome::Block, true));
+        assert_eq!((again.position, again.ruling.fallback), (late.position, Some(Fallback::Deadline)));
+        journal.settle(settle.min(journal.next()));
+    }
+    let reused = event(&gate.rules().typed.schema, "payment", "p1", 1_000_000_000, "user=u1 amount=101");
+    let refused = gate.submit(&reused, Deadline::Never, &mut worker).unwrap_err();
+    assert_eq!(refused, Refused::IdReused("p1".to_owned()));
 }
 
 #[test]
@@ -230,8 +255,8 @@ impl Journal for Slow {
     fn read(&self, offset: u64, into: &mut Vec<u8>) -> Result<Option<RecordKind>, JournalError> {
         self.memory.read(offset, into)
     }
-    fn find(&self, id: u128) -> Result<Option<u64>, JournalError> {
-        self.memory.find(id)
+    fn find(&self, id: u128, within: Range<u64>) -> Result<Option<(u64, RecordKind)>, JournalError> {
+        self.memory.find(id, within)
     }
     fn about(
         &self,

@@ -6,5 +6,6 @@ mod deadlines;
 mod locks;
 mod recover;
 mod reference;
+mod repeats;
 mod support;
 mod verify;

@@ -88,8 +88,8 @@ fn threads_append_at_once_and_all_is_there() {
         assert!(5 < stat.segments, "{stat:?}");
         let journal = OnDisk::open(disk, options(durability)).unwrap();
         for who in 0..threads {
-            let offset = journal.find(u128::from(who) << 64 | u128::from(each - 1)).unwrap();
-            assert!(offset.is_some());
+            let found = journal.find(u128::from(who) << 64 | u128::from(each - 1), 0..u64::MAX).unwrap();
+            assert!(found.is_some());
         }
         assert_eq!(journal.take_notes(), Vec::<String>::new());
     }

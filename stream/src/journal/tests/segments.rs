@@ -39,9 +39,13 @@ fn check_lookups(log: &Log, from: u64) {
         }
     }
     for (id, offset) in by_id {
-        assert_eq!(log.shelf.find(id).unwrap(), Some(offset), "id {id:x}");
-        assert_eq!(log.shelf.find(id ^ 1).unwrap(), None, "another id with the same 64 bits");
-        assert_eq!(log.shelf.find(id ^ 1 << 100).unwrap(), None);
+        let find = |id, within| log.shelf.find(id, within).unwrap().map(|(offset, _)| offset);
+        assert_eq!(find(id, 0..u64::MAX), Some(offset), "id {id:x}");
+        assert_eq!(find(id, offset..offset + 1), Some(offset), "id {id:x}");
+        assert_eq!(find(id, offset + 1..u64::MAX), None, "id {id:x}");
+        assert!(find(id, 0..offset).is_none_or(|before| before < offset), "id {id:x}");
+        assert_eq!(find(id ^ 1, 0..u64::MAX), None, "another id with the same 64 bits");
+        assert_eq!(find(id ^ 1 << 100, 0..u64::MAX), None);
     }
     for (entity, offsets) in by_entity {
         let newest_first: Vec<u64> = offsets.into_iter().rev().collect();
