@@ -23,7 +23,7 @@ pub const SCHEME: &str = "key";
 #[derive(Debug)]
 pub struct Keys {
     desk: Desk,
-    valid: ArcSwap<HashMap<String, Arc<Caller>>>,
+    valid: ArcSwap<HashMap<KeyHash, Arc<Caller>>>,
 }
 
 /// Who calls.
@@ -59,7 +59,7 @@ impl Keys {
 
     async fn refresh(&self) -> Result<(), desk::Error> {
         let keys = self.desk.keys().await?.into_iter().filter(|it| it.revoked_at.is_none());
-        self.valid.store(Arc::new(keys.map(|it| (it.hash.clone(), caller(it))).collect()));
+        self.valid.store(Arc::new(keys.map(|it| (it.hash, caller(it))).collect()));
         Ok(())
     }
 
@@ -68,7 +68,7 @@ impl Keys {
     /// # Errors
     /// If the database fails.
     pub async fn caller(&self, hash: KeyHash) -> Result<Option<Arc<Caller>>, desk::Error> {
-        if let Some(known) = self.valid.load().get(&hash.text()) {
+        if let Some(known) = self.valid.load().get(&hash) {
             return Ok(Some(Arc::clone(known)));
         }
         Ok(self.desk.key_of(hash).await?.map(caller))

@@ -82,6 +82,10 @@ fn unread(error: &axum::Error, bytes_max: usize) -> Problem {
 
 /// Refuses what is nested too deep: the readers below skip what they need not look at, and would go to any depth.
 fn check_depth(body: &[u8]) -> Result<(), Problem> {
+    // Most have not even so many brackets.
+    if memchr::memchr2_iter(b'[', b'{', body).nth(JSON_DEPTH_MAX).is_none() {
+        return Ok(());
+    }
     let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
     for byte in body {
         match byte {

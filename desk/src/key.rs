@@ -88,9 +88,14 @@ impl KeyHash {
         Self(*blake3::hash(key.as_bytes()).as_bytes())
     }
 
-    /// In hexadecimal, as [`Key::hash`].
-    pub fn text(self) -> String {
+    /// In hexadecimal, as the database has it.
+    fn text(self) -> String {
         hex(&self.0)
+    }
+
+    /// From hexadecimal; none if it is no hash.
+    fn read(text: &str) -> Option<Self> {
+        Some(Self(*blake3::Hash::from_hex(text).ok()?.as_bytes()))
     }
 }
 
@@ -99,8 +104,8 @@ impl KeyHash {
 pub struct Key {
     /// Counted up.
     pub id: i64,
-    /// Its hash in hexadecimal.
-    pub hash: String,
+    /// Its hash.
+    pub hash: KeyHash,
     /// Its first characters, to tell it by.
     pub shown: String,
     /// What it is for, in its maker's words. Names need not be unique.
@@ -116,14 +121,15 @@ pub struct Key {
 impl Key {
     /// Whether this is the key of that hash.
     pub fn is(&self, hash: KeyHash) -> bool {
-        self.hash == hash.text()
+        self.hash == hash
     }
 }
 
-/// A role that this version does not know gives no key: nobody holds it here.
+/// A role that this version does not know gives no key, nor does a hash that is none: nobody holds it here.
 fn key(row: Model) -> Option<Key> {
     let Model { id, hash, shown, name, role, created_at, revoked_at, .. } = row;
-    Some(Key { id, hash, shown, name, role: Role::from_name(&role)?, created_at, revoked_at })
+    let (hash, role) = (KeyHash::read(&hash)?, Role::from_name(&role)?);
+    Some(Key { id, hash, shown, name, role, created_at, revoked_at })
 }
 
 impl Desk {

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -25,6 +26,9 @@ use crate::request::{JsonText, Names};
 
 /// The header by which a caller says how long it waits.
 const DEADLINE: &str = "Weir-Deadline";
+/// Room for an answer: few are longer.
+const ANSWER_BYTES: usize = 1_024;
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The longest deadline: nobody waits longer for an answer that must come before the money moves.
 const DEADLINE_MAX: Duration = Duration::from_secs(60);
 
@@ -56,9 +60,16 @@ pub(crate) async fn decide(
     let waiting = Instant::now();
     let answer = app.door.settle(ticket, event).await.map_err(|it| refused("", it.into(), &app.metrics))?;
     app.metrics.took(Stage::Durable, waiting);
-    let response = Json(said(&app, &answer)).into_response();
+    let response = json(&said(&app, &answer))?;
     app.door.done(answer);
     Ok(response)
+}
+
+/// An answer in JSON, written in one piece.
+fn json(body: &DecisionBody<'_>) -> Result<Response, Problem> {
+    let mut text = Vec::with_capacity(ANSWER_BYTES);
+    serde_json::to_writer(&mut text, body).map_err(|it| Problem::internal(&it))?;
+    Ok(([(CONTENT_TYPE, JSON)], text).into_response())
 }
 
 /// Reads an event from text and decides it; `at` is the JSON pointer at which it stands in the body.

@@ -60,7 +60,12 @@ impl std::error::Error for JsonError {}
 /// # Errors
 /// See [`JsonError`]; the buffer then holds nothing of use.
 pub fn parse_json(body: &[u8], schema: &Schema, event: &mut Event) -> Result<Body, JsonError> {
-    let Members(members) = serde_json::from_slice(body).map_err(|it| JsonError::Syntax(it.to_string()))?;
+    // Looked at once as a whole, text need not be looked at again value by value. What is none is refused either way.
+    let read = match str::from_utf8(body) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(body),
+    };
+    let Members(members) = read.map_err(|it| JsonError::Syntax(it.to_string()))?;
     let mut reader = Reader { members, errors: Vec::new() };
     reader.refuse_doubles();
     let read = if reader.members.iter().any(|it| it.name == "event_id") {

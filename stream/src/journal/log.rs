@@ -161,7 +161,7 @@ impl Log {
     /// Waits until everything that was written is on the disk.
     pub(super) fn sync(&mut self) -> Result<(), JournalError> {
         if self.dirty {
-            self.segment.file.sync().map_err(JournalError::io("sync", &self.path()))?;
+            self.segment.file.sync().map_err(|it| JournalError::io("sync", &self.path())(it))?;
         }
         (self.synced, self.dirty) = (self.next, false);
         Ok(())
@@ -210,7 +210,9 @@ impl Log {
         let fill = usize::try_from(boundary - end).unwrap_or_default();
         batch.bytes.resize(batch.bytes.len() + fill, 0);
         self.dirty = true;
-        self.segment.file.write_at(&batch.bytes, at).map_err(JournalError::io("write", &self.path()))?;
+        // Its name is only put together where it is told: this is what every batch passes.
+        let written = self.segment.file.write_at(&batch.bytes, at);
+        written.map_err(|it| JournalError::io("write", &self.path())(it))?;
         (self.at, self.chain) = (boundary, chain);
         self.next += batch.records;
         // A mark has the number of the batch after it: no record says that it was in it.

@@ -15,48 +15,54 @@ const CHUNK_BYTES: usize = 1 << 18;
 #[derive(Debug)]
 pub(super) struct Window {
     file: Arc<dyn File>,
+    /// It only grows, so that what is read is written once; the first `filled` bytes are the file's.
     bytes: Vec<u8>,
+    filled: usize,
     /// Where in the file the bytes begin.
     at: u64,
 }
 
 impl Window {
     pub(super) fn new(file: Arc<dyn File>) -> Self {
-        Self { file, bytes: Vec::new(), at: 0 }
+        Self { file, bytes: Vec::new(), filled: 0, at: 0 }
     }
 
     /// Forgets what was read: the file may have grown.
     pub(super) fn forget(&mut self) {
-        self.bytes.clear();
+        self.filled = 0;
     }
 
     /// The bytes at a place that were asked for last.
     fn held(&self, at: u64, bytes: usize) -> &[u8] {
         let from = at.checked_sub(self.at).and_then(|skip| usize::try_from(skip).ok());
-        from.and_then(|from| self.bytes.get(from..from + bytes)).unwrap_or_default()
+        from.and_then(|from| self.filled().get(from..from + bytes)).unwrap_or_default()
     }
 
     /// The bytes at a place; fewer where the file ends.
     pub(super) fn get(&mut self, at: u64, bytes: usize) -> std::io::Result<&[u8]> {
         let held = at.checked_sub(self.at).and_then(|skip| usize::try_from(skip).ok());
-        let from = match held.filter(|from| from + bytes <= self.bytes.len()) {
+        let from = match held.filter(|from| from + bytes <= self.filled) {
             Some(from) => from,
             None => {
                 self.fill(at, bytes.max(CHUNK_BYTES))?;
                 0
             }
         };
-        let rest = self.bytes.get(from..).unwrap_or_default();
+        let rest = self.filled().get(from..).unwrap_or_default();
         Ok(rest.get(..bytes).unwrap_or(rest))
     }
 
     fn fill(&mut self, at: u64, bytes: usize) -> std::io::Result<()> {
-        self.at = at;
-        // Grown as a rule to what it was before: nothing is written twice.
-        self.bytes.resize(bytes, 0);
-        let read = self.file.read_at(&mut self.bytes, at);
-        self.bytes.truncate(*read.as_ref().unwrap_or(&0));
-        read.map(|_| ())
+        (self.at, self.filled) = (at, 0);
+        if self.bytes.len() < bytes {
+            self.bytes.resize(bytes, 0);
+        }
+        self.filled = self.file.read_at(self.bytes.get_mut(..bytes).unwrap_or_default(), at)?;
+        Ok(())
+    }
+
+    fn filled(&self) -> &[u8] {
+        self.bytes.get(..self.filled).unwrap_or_default()
     }
 }
 
