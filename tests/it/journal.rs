@@ -16,7 +16,7 @@ use crate::serve::Server;
 
 /// What a run says on standard output; it must end well.
 #[track_caller]
-fn says(arguments: &[&str]) -> String {
+pub(crate) fn says(arguments: &[&str]) -> String {
     let output = output(arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -24,7 +24,7 @@ fn says(arguments: &[&str]) -> String {
 
 /// What a run says on both; it must fail.
 #[track_caller]
-fn refuses(arguments: &[&str]) -> String {
+pub(crate) fn refuses(arguments: &[&str]) -> String {
     let output = output(arguments);
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8(said).unwrap();
@@ -56,7 +56,12 @@ fn journal_of(data: &Path) -> Arc<dyn Disk> {
 }
 
 /// The records of a journal in another data directory, one of them by way of `change`, in segments of this size.
-fn copied(from: &Path, to: &Path, segment_bytes: u64, change: impl Fn(u64, RecordKind, &mut Vec<u8>)) {
+pub(crate) fn copied(
+    from: &Path,
+    to: &Path,
+    segment_bytes: u64,
+    change: impl Fn(u64, RecordKind, &mut Vec<u8>),
+) {
     let source = journal_of(from);
     let key = journal::key(&source).unwrap().unwrap();
     let disk = Folder::create(to.join("journal")).unwrap();
