@@ -206,7 +206,11 @@ fn same(value: &Value, cell: &str) -> bool {
     match value {
         Value::Null => cell.is_empty(),
         Value::Bool(flag) => cell == ["0", "1"][usize::from(*flag)],
-        Value::Number(number) => number.as_f64() == cell.parse().ok(),
+        // Both are read in the same way, which is not exact to the last digit.
+        Value::Number(number) => {
+            let cell: Option<Value> = serde_json::from_str(cell).ok();
+            cell.is_some_and(|it| it.as_f64() == number.as_f64())
+        }
         Value::Object(money) => same(&money["value"], cell),
         other => panic!("how is {other} compared?"),
     }
