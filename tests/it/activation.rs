@@ -179,16 +179,19 @@ fn features_built_under_load_are_those_of_a_replay() {
 /// The features of all decisions that were made by a rule set, by event id, as their explanations say.
 fn explained(server: &Server, key: &str, answers: &Answers, hash: &Value) -> BTreeMap<String, Value> {
     let mut client = Client::connect(&server.address, key).unwrap();
+    let decided = answers.told.iter().filter_map(|told| match told {
+        Told::Decided { body, answer } if answer["rule_set"] == *hash => body["id"].as_str(),
+        _ => None,
+    });
     let mut all = BTreeMap::new();
-    for told in &answers.told {
-        let Told::Decided { body, answer } = told else { continue };
-        if answer["rule_set"] != *hash {
-            continue;
-        }
-        let id = body["id"].as_str().unwrap();
+    for id in decided.chain(answers.fallen_back.iter().map(String::as_str)) {
         let (status, mut it) = client.ask("GET", &format!("/v1/decisions/{id}"), "none", "").unwrap();
         assert_eq!(status, 200, "{it}");
-        all.insert(id.to_owned(), it["decision"]["features"].take());
+        let decision = &mut it["decision"];
+        // Of a fallback at the door nothing was evaluated.
+        if decision["rule_set"] == *hash && decision["fallback"].is_null() {
+            all.insert(id.to_owned(), decision["features"].take());
+        }
     }
     all
 }

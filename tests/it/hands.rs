@@ -71,8 +71,8 @@ pub(crate) struct Answers {
     pub(crate) told: Vec<Told>,
     /// Whether a device is on the list; none where a change was under way when the server was killed.
     pub(crate) listed: BTreeMap<String, Option<bool>>,
-    /// Answers that were not durable: a deadline was missed, and nothing is promised.
-    pub(crate) fallen_back: usize,
+    /// Ids of events whose answers were not durable: a deadline was missed, and nothing is promised.
+    pub(crate) fallen_back: Vec<String>,
     pub(crate) rechecks: usize,
     /// Requests that had all the time and were refused for want of room.
     pub(crate) shed: usize,
@@ -82,7 +82,7 @@ impl Answers {
     pub(crate) fn add(&mut self, other: Self) {
         self.told.extend(other.told);
         self.listed.extend(other.listed);
-        self.fallen_back += other.fallen_back;
+        self.fallen_back.extend(other.fallen_back);
         self.rechecks += other.rechecks;
         self.shed += other.shed;
     }
@@ -187,7 +187,7 @@ impl<'a> Hand<'a> {
         let (status, answer) = self.client.ask("POST", "/v1/decisions", deadline, &body.to_string())?;
         match (status, answer["durable"].as_bool()) {
             (200, Some(true)) => self.answers.told.push(Told::Decided { body, answer }),
-            (200, Some(false)) => self.answers.fallen_back += 1,
+            (200, Some(false)) => self.answers.fallen_back.extend(body["id"].as_str().map(str::to_owned)),
             // Who has no time is not let in where it would be too late.
             _ if deadline != "none" => check_shed(status, &answer),
             _ => self.answers.shed(status, &answer),

@@ -127,7 +127,7 @@ fn whatever_was_durable_is_there_after_the_process_is_killed() {
             "kill {round}: {} durable answers, {} rechecks, {} fell back; up again in {took:?}",
             answers.told.len(),
             answers.rechecks,
-            answers.fallen_back
+            answers.fallen_back.len()
         );
         check_known(&server, &key, &answers, true);
         if let Some(rules) = &swap {
