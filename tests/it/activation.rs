@@ -144,10 +144,12 @@ fn features_built_under_load_are_those_of_a_replay() {
     let folder = tempfile::tempdir().unwrap();
     let (server, key) = served(folder.path(), "os");
     let rules = with_new_features();
+    // Each is explained, which takes its time.
+    let more = records().min(20_000) / 2;
     let answers = load(&server, &key, |made| {
         wait(made, records());
         put_in_force(&server, &key, &rules);
-        wait(made, made.load(Ordering::Relaxed) + records().min(20_000) / 2);
+        wait(made, made.load(Ordering::Relaxed) + more);
     });
     assert_eq!(answers.shed, 0, "requests were refused");
     let (_, in_force) = server.send("GET", "/v1/rules", &key, "");
@@ -160,7 +162,7 @@ fn features_built_under_load_are_those_of_a_replay() {
     let mut rows = features.lines().map(|it| it.split(',').collect::<Vec<_>>());
     let names = rows.next().unwrap();
     let rows: BTreeMap<&str, Vec<&str>> = rows.map(|row| (row[0], row)).collect();
-    assert!(records() / 20 < new.len() as u64, "{} events under the new rules", new.len());
+    assert!(more / 4 < new.len() as u64, "{} events under the new rules", new.len());
     for (id, seen) in &new {
         for (name, value) in seen.as_object().unwrap() {
             let cell = rows[id.as_str()][names.iter().position(|it| it == name).unwrap()];
