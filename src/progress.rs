@@ -14,17 +14,21 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Of these files, whose bytes [`Progress::read`] counts as they are read. Quiet where standard error is no
-    /// terminal.
+    /// Of these files, whose bytes [`Progress::read`] counts as they are read.
     pub(crate) fn of_files(files: &[PathBuf]) -> Self {
-        let bytes = files.iter().filter_map(|path| path.metadata().ok()).map(|it| it.len()).sum();
-        let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr_with_hz(10));
+        Self::of(files.iter().filter_map(|path| path.metadata().ok()).map(|it| it.len()).sum())
+    }
+
+    /// Of so many things, of which [`Progress::read`] counts those that are done. Quiet where standard error is no
+    /// terminal.
+    pub(crate) fn of(things: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(things), ProgressDrawTarget::stderr_with_hz(10));
         let style = "{bar:32} {percent:>3} %  {msg}  {eta} left";
         bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
         Self { bar, read: Arc::default() }
     }
 
-    /// The count of bytes read.
+    /// The count of what is done.
     pub(crate) fn read(&self) -> &Arc<AtomicU64> {
         &self.read
     }

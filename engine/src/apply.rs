@@ -6,7 +6,7 @@ use rules::past::Mutable;
 use rules::program::Frame;
 use rules::schema::{EventTypeId, FieldId};
 use rules::time::Micros;
-use rules::typed::Effect;
+use rules::typed::{Effect, ListId};
 use rules::value::Value;
 
 use crate::decide::Scratch;
@@ -15,9 +15,9 @@ use crate::facts::Facts;
 use crate::history::{ColumnId, ConditionId, Key, NewRow, Row};
 use crate::lists::Membership;
 use crate::plan::{ColumnSource, Condition, KindPlan, Test};
-use crate::rule_set::RuleSet;
+use crate::rule_set::{AlertName, RuleSet};
 use crate::state::EntityState;
-use crate::words::effect;
+use crate::words::{Ruling, effect};
 
 /// Where and when a record is applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -197,26 +197,46 @@ pub(crate) fn load_row(plan: &KindPlan, row: Row<'_>, frame: &mut Frame) {
     }
 }
 
+/// What a ruling does to the entity in a role, beside the event's own row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Touch {
+    /// It enters a list, or is in it until another time.
+    Enters(Membership),
+    /// It leaves a list.
+    Leaves(ListId),
+    /// An alert was raised about it that is raised at most `once per` such an entity.
+    Alerted(AlertName, Micros),
+}
+
+/// What a ruling of a rule set does, about an event that stands at this time: in which role, and what.
+pub fn touches<'a>(
+    rules: &'a RuleSet,
+    ruling: &'a Ruling,
+    at: Micros,
+) -> impl Iterator<Item = (FieldId, Touch)> + 'a {
+    let lists = ruling.verdict.actions.iter().filter_map(move |action| match effect(rules, *action)? {
+        Effect::Add { role, list, span } => {
+            let until = span.map(|span| at.saturating_add(span));
+            Some((*role, Touch::Enters(Membership { list: *list, until, value: None })))
+        }
+        Effect::Remove { role, list } => Some((*role, Touch::Leaves(*list))),
+        _ => None,
+    });
+    let alerts = ruling.verdict.alerts.iter().filter_map(move |alert| match effect(rules, alert.effect)? {
+        Effect::Alert { once: Some((role, _)), .. } => {
+            Some((*role, Touch::Alerted(rules.alert_name(alert.effect)?, at)))
+        }
+        _ => None,
+    });
+    lists.chain(alerts)
+}
+
 /// The effects of a ruling on the state of one entity: lists, and when it was last alerted about.
 fn take_effect(rules: &RuleSet, at: Micros, entity: usize, state: &mut EntityState, scratch: &Scratch) {
     let Scratch { facts, ruling, .. } = scratch;
-    let is_this = |role: FieldId| facts.roles.entity_in(role) == Some(entity);
-    for action in &ruling.verdict.actions {
-        match effect(rules, *action) {
-            Some(Effect::Add { role, list, span }) if is_this(*role) => {
-                let until = span.map(|span| at.saturating_add(span));
-                state.lists.add(Membership { list: *list, until, value: None });
-            }
-            Some(Effect::Remove { role, list }) if is_this(*role) => state.lists.remove(*list),
-            _ => {}
-        }
-    }
-    for alert in &ruling.verdict.alerts {
-        if let Some(Effect::Alert { once: Some((role, _)), .. }) = effect(rules, alert.effect)
-            && is_this(*role)
-            && let Some(name) = rules.alert_name(alert.effect)
-        {
-            state.alerted(name, at);
+    for (role, touch) in touches(rules, ruling, at) {
+        if facts.roles.entity_in(role) == Some(entity) {
+            state.touch(touch);
         }
     }
 }

@@ -4,6 +4,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use rules::time::Micros;
 
+use crate::apply::Touch;
 use crate::history::{History, Key};
 use crate::lists::{Membership, Memberships};
 use crate::occurrence::{Last, Seen};
@@ -170,6 +171,15 @@ impl EntityState {
     pub fn take_off_list(&mut self, position: u64, list: rules::typed::ListId) {
         if self.sees(position) {
             self.lists.remove(list);
+        }
+    }
+
+    /// Takes what a ruling does to the entity; the record that says so has been seen.
+    pub fn touch(&mut self, touch: Touch) {
+        match touch {
+            Touch::Enters(membership) => self.lists.add(membership),
+            Touch::Leaves(list) => self.lists.remove(list),
+            Touch::Alerted(alert, at) => self.alerted(alert, at),
         }
     }
 

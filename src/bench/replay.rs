@@ -48,6 +48,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
         files: vec![options.file.clone()],
         map: Some(options.map.clone()),
         rules: options.rules.clone(),
+        history: None,
         out: Some(decisions),
         features: Some(features),
         state: None,

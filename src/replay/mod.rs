@@ -6,8 +6,11 @@
 //!
 //! The same gate as everywhere, over a journal that keeps nothing unless `--data` says where. Nothing of what is written
 //! depends on the clock of the machine or on how the work was split.
+//!
+//! A journal goes the same way ([`journal`]), through a fold in the place of the gate.
 
 mod begin;
+mod journal;
 mod options;
 mod output;
 mod reader;

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-/// Replay files of transactions through a rule set and see what it would have decided.
+/// Replay files of transactions, or a journal, through a rule set and see what it would have decided.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// CSV, JSON lines or Parquet; plain, gzip or zstd, told by content.
-    #[arg(required = true, value_name = "FILE")]
+    /// CSV, JSON lines or Parquet; plain, gzip or zstd, told by content. Or one data directory, whose journal is read: its
+    /// events, what became known of them, and lists and rates as they were then.
+    #[arg(required = true, value_name = "FILE|DIR")]
     pub(crate) files: Vec<PathBuf>,
     /// How columns become events; JSON lines in Weir's own shape need none.
     #[arg(long, value_name = "MAP.toml")]
@@ -14,6 +15,9 @@ pub(crate) struct Options {
     /// A folder of .weir files, or one rule file beside its schema.
     #[arg(long, value_name = "PATH")]
     pub(crate) rules: PathBuf,
+    /// Of a journal: whose outcomes and effects later events find in the past.
+    #[arg(long, value_enum, value_name = "WHOSE")]
+    pub(crate) history: Option<Whose>,
     /// Write one row per event: what was decided; CSV, also .csv.gz and .csv.zst, or Parquet.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
@@ -38,4 +42,13 @@ pub(crate) struct Options {
     /// Where bad rows go, with their number and the reason; written only if there are any.
     #[arg(long, value_name = "FILE", default_value = "rejects.csv")]
     pub(crate) rejects: PathBuf,
+}
+
+/// Whose outcomes and effects later events find in the past.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(crate) enum Whose {
+    /// Those of the rules under test, as if they had always been in force; missed deadlines do not count.
+    Own,
+    /// Those that the journal says, with fallbacks after missed deadlines: what a rule set sees that is put in force now.
+    Recorded,
 }

@@ -29,12 +29,24 @@ pub(crate) struct Read {
     pub(crate) at: Option<RowAt>,
     /// Whether it is an event whose label waits for its time.
     pub(crate) labelled: bool,
-    /// Whether it is an event that was decided, for the first time.
-    pub(crate) decided: bool,
-    /// If so: what was decided.
+    /// What became of it.
+    pub(crate) became: Became,
+    /// If it was decided: what.
     pub(crate) ruling: Ruling,
     /// If so: its features, as far as they were asked for.
     pub(crate) observed: Vec<Value>,
+}
+
+/// What became of an item.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Became {
+    /// No event of its own.
+    #[default]
+    Nothing,
+    /// An event that was recorded without a decision.
+    Recorded,
+    /// An event that was decided, for the first time.
+    Decided,
 }
 
 impl Batch {
@@ -48,19 +60,36 @@ impl Batch {
         self.items.iter_mut().take(self.len)
     }
 
-    /// Fills the batch; false if the source is at its end.
-    fn fill(&mut self, source: &mut Source) -> Result<bool, SourceError> {
+    /// Empties the batch; its items keep their buffers.
+    pub(crate) fn begin(&mut self) {
         self.len = 0;
         if self.items.is_empty() {
             self.items.resize_with(BATCH_ITEMS, Read::default);
         }
+    }
+
+    /// Whether another item can be added.
+    pub(crate) fn has_room(&self) -> bool {
+        self.len < self.items.len()
+    }
+
+    /// The next item, to be filled; none if the batch is full.
+    pub(crate) fn add(&mut self) -> Option<&mut Read> {
+        let read = self.items.get_mut(self.len)?;
+        self.len += 1;
+        Some(read)
+    }
+
+    /// Fills the batch; false if the source is at its end.
+    fn fill(&mut self, source: &mut Source) -> Result<bool, SourceError> {
+        self.begin();
         for read in &mut self.items {
             if !source.next(&mut read.item)? {
                 return Ok(false);
             }
             read.at = source.at();
             read.labelled = source.is_labelled();
-            read.decided = false;
+            read.became = Became::Nothing;
             self.len += 1;
         }
         Ok(true)

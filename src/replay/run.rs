@@ -18,8 +18,9 @@ use stream::source::{Input, Item, Known, Mapping, Options as SourceOptions, RowA
 
 use super::Options;
 use super::begin::{Begun, Kept, begin};
+use super::journal;
 use super::output::{Decisions, Features, named};
-use super::reader::{Batch, Read, Reader};
+use super::reader::{Batch, Became, Read, Reader};
 use super::rejects::Rejects;
 use super::state;
 use super::summary::Summary;
@@ -48,8 +49,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     error.map_or(Ok(()), Err)
 }
 
-/// Replays the files.
+/// Replays the files, or the journal.
 pub(crate) fn replay(options: &Options) -> anyhow::Result<Ran> {
+    if let Some(data) = journal::data(options)? {
+        return journal::replay(data, options);
+    }
     let loaded = load::rule_set(&options.rules)?;
     let Begun { gate, source, extra, kept } = begin(options, &loaded)?;
     let rules = gate.rules();
@@ -166,7 +170,7 @@ impl<'a> Replay<'a> {
             if read.labelled {
                 self.places.insert(event.id.clone(), ticket.place.clone());
             }
-            read.decided = true;
+            read.became = Became::Decided;
             // The buffers change places, so that neither side allocates.
             std::mem::swap(&mut read.ruling, &mut ticket.ruling);
             std::mem::swap(&mut read.observed, &mut self.worker.observed);
@@ -232,7 +236,7 @@ impl<'a> Replay<'a> {
         self.tally.features_computed = self.worker.features_computed();
         let pending = state.pending.len();
         let (forgotten, rejects) = (written.forgotten, self.options.rejects.clone());
-        Ok(Summary { tally: self.tally, elapsed, pending, skipped, forgotten, rejects })
+        Ok(Summary { tally: self.tally, elapsed, past: None, pending, skipped, forgotten, rejects })
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use engine::rule_set::RuleSet;
 use rules::past::Outcome;
 use rules::typed::{Mode, Severity};
+use stream::fold::History;
 
 use super::tally::{Detection, Tally};
 
@@ -15,6 +16,8 @@ use super::tally::{Detection, Tally};
 pub(crate) struct Summary {
     pub(crate) tally: Tally,
     pub(crate) elapsed: Duration,
+    /// Of a journal: what of it counts as the past.
+    pub(crate) past: Option<Past>,
     /// Labels that are not known yet.
     pub(crate) pending: usize,
     /// Rows that the mapping leaves out.
@@ -23,6 +26,29 @@ pub(crate) struct Summary {
     pub(crate) forgotten: u64,
     /// Where bad rows went.
     pub(crate) rejects: PathBuf,
+}
+
+/// What of a journal counts as the past.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Past {
+    pub(crate) history: History,
+    /// Deadlines that were missed when the journal was written.
+    pub(crate) missed: u64,
+}
+
+impl Past {
+    fn write(self, text: &mut String) -> std::fmt::Result {
+        let missed = grouped(self.missed);
+        let (whose, deadlines) = match self.history {
+            History::Own => ("own: outcomes of these rules", "do not count"),
+            History::Recorded => ("recorded: outcomes as the journal says", "count as they were answered"),
+        };
+        write!(text, "history    {whose}")?;
+        if 0 < self.missed {
+            write!(text, "; {missed} missed deadlines {deadlines}")?;
+        }
+        writeln!(text)
+    }
 }
 
 impl Summary {
@@ -44,6 +70,7 @@ impl Summary {
             grouped(rate(tally.decided, seconds))
         )?;
         self.write_rows(text)?;
+        self.past.map_or(Ok(()), |past| past.write(text))?;
         let outcomes = [Outcome::Allow, Outcome::Challenge, Outcome::Block];
         let outcomes = outcomes.map(|it| (it.name(), tally.outcomes.get(it as usize).copied().unwrap_or(0)));
         writeln!(text, "outcomes   {}", counts(outcomes, tally.decided))?;

@@ -9,7 +9,7 @@ use engine::rule_set::RuleSet;
 use stream::source::Item;
 
 use super::output::{Decisions, Features};
-use super::reader::Batch;
+use super::reader::{Batch, Became};
 use super::texts::Texts;
 
 /// Batches that may wait to be written.
@@ -74,9 +74,12 @@ impl Files {
     }
 
     fn write(&mut self, batch: &Batch) -> io::Result<()> {
-        for read in batch.iter().filter(|it| it.decided) {
+        for read in batch.iter().filter(|it| it.became != Became::Nothing) {
             let Item::Event(event) = &read.item else { continue };
             self.texts.note(event);
+            if read.became == Became::Recorded {
+                continue;
+            }
             if let Some(decisions) = &mut self.decisions {
                 decisions.write(&self.rules.typed, event, &read.ruling)?;
             }

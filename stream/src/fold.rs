@@ -4,9 +4,10 @@
 pub(crate) mod apply;
 mod difference;
 mod error;
+mod numbers;
+mod replay;
 mod verify;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::apply::Applied;
@@ -14,33 +15,32 @@ use engine::decide::{self, Case, Moment, Scratch};
 use engine::entity::HashKey;
 use engine::event::Event;
 use engine::history::Key;
-use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use rules::time::Micros;
-use rules::typed::ListId;
+use rules::typed::{List, ListId};
 
 pub use difference::{Difference, Field};
 pub use error::{Failed, FoldError};
+pub use replay::{History, Replay, Replayed, Untested};
 pub(crate) use verify::rule_sets;
 pub use verify::{Report, VerifyError, verify};
 
 use crate::gate::directory::Locks;
 use crate::gate::recent::{Most, Remembered};
-use crate::gate::{Admission, Gate, Place, REPEAT_FOR, State, id_of_amendment, new_state, with_value};
+use crate::gate::{Admission, Gate, Place, REPEAT_FOR, State, id_of_amendment, new_state};
 use crate::in_force::{InForce, Kept};
 use crate::journal::{Journal, Record, RecordKind};
-use crate::record::{Amend, Cause, Decided, ListRecord, RatesRecord, RuleSetRecord, SEMANTICS, Stamp};
+use crate::record::{Amend, Cause, Decided, ListRecord, RuleSetRecord, Stamp};
 use crate::snapshot::layout::same_state;
 use error::unreadable;
+use numbers::{Loaded, Numbers};
 use verify::Again;
 
 /// A state that records are folded into, one after the other.
 #[derive(Debug)]
 pub struct Folder {
     key: HashKey,
-    in_force: BTreeMap<u32, Loaded>,
-    /// Whose features the first rule set keeps up.
-    kept: Kept,
+    numbers: Numbers,
     state: State,
     locks: Locks,
     message: Decided,
@@ -55,19 +55,6 @@ pub struct Folder {
     builds: Option<u64>,
 }
 
-/// What is in force under a number, with what its events are loaded into.
-#[derive(Debug)]
-struct Loaded {
-    in_force: Arc<InForce>,
-    scratch: Scratch,
-}
-
-impl Loaded {
-    fn new(in_force: Arc<InForce>) -> Self {
-        Self { scratch: Scratch::new(&in_force.rules), in_force }
-    }
-}
-
 impl Folder {
     /// Before the first record of a journal whose ids are hashed under this key.
     pub fn new(key: HashKey) -> Self {
@@ -78,8 +65,7 @@ impl Folder {
     pub(crate) fn on(key: HashKey, in_force: impl IntoIterator<Item = Arc<InForce>>, state: State) -> Self {
         Self {
             key,
-            in_force: in_force.into_iter().map(|it| (it.number, Loaded::new(it))).collect(),
-            kept: Kept::default(),
+            numbers: Numbers::new(key, in_force, Kept::default()),
             state,
             locks: Locks::default(),
             message: Decided::default(),
@@ -100,7 +86,8 @@ impl Folder {
         state: State,
         ids_from: u64,
     ) -> Self {
-        Self { kept: kept.clone(), builds: Some(ids_from), ..Self::on(key, in_force, state) }
+        let numbers = Numbers::new(key, in_force, kept.clone());
+        Self { numbers, builds: Some(ids_from), ..Self::on(key, std::iter::empty(), state) }
     }
 
     /// The same, where the journal that is folded is there to be asked for ids: they are not all remembered.
@@ -116,7 +103,7 @@ impl Folder {
 
     /// What was in force last.
     pub(crate) fn newest(&self) -> Option<Arc<InForce>> {
-        self.in_force.last_key_value().map(|(_, it)| Arc::clone(&it.in_force))
+        self.numbers.newest()
     }
 
     /// Applies the next record. One that a part of the state has seen already changes nothing there.
@@ -130,8 +117,7 @@ impl Folder {
 
     /// The gate that goes on with this state; none if nothing has come into force.
     pub fn into_gate(self, journal: Box<dyn Journal>, admission: Option<Admission>) -> Option<Gate> {
-        let in_force = self.in_force.into_iter().map(|(number, it)| (number, it.in_force)).collect();
-        Gate::resumed(in_force, self.state, journal, admission)
+        Gate::resumed(self.numbers.into_all(), self.state, journal, admission)
     }
 
     fn apply_body(&mut self, record: &Record<'_>) -> Result<(), Failed> {
@@ -142,8 +128,10 @@ impl Folder {
             RecordKind::Amend => self.amend(record.offset, stamp, message),
             RecordKind::RuleSet => self.rule_set(stamp.rule_set, read(message)?),
             RecordKind::List => self.list(record.offset, stamp.rule_set, &read(message)?),
-            RecordKind::Rates => self.rates(stamp.rule_set, read(message)?),
-            RecordKind::Warm => self.warm(stamp.rule_set),
+            RecordKind::Rates => self.numbers.rates(stamp.rule_set, read(message)?),
+            // The state of another rule set's features is kept up from here on: where it is, it was so before, by the
+            // snapshot; where it is not, it is built when that rule set comes into force.
+            RecordKind::Warm => self.numbers.again(stamp.rule_set),
             // Alerts that are quiet are no state of entities.
             RecordKind::Snooze => Ok(()),
         }
@@ -151,9 +139,8 @@ impl Folder {
 
     /// An event, decided or recorded without a verdict.
     fn event(&mut self, record: &Record<'_>, stamp: Stamp, bytes: &[u8]) -> Result<(), Failed> {
-        let Self { key, in_force, state, locks, message, event, again, builds, .. } = self;
-        let Loaded { in_force, scratch } =
-            in_force.get_mut(&stamp.rule_set).ok_or(Failed::Number(stamp.rule_set))?;
+        let Self { key, numbers, state, locks, message, event, again, builds, .. } = self;
+        let Loaded { in_force, scratch } = numbers.get(stamp.rule_set)?;
         let rules = &*in_force.rules;
         message.read(bytes).map_err(unreadable)?;
         message.event(event).ok_or(Failed::Event)?;
@@ -197,18 +184,11 @@ impl Folder {
     fn amend(&mut self, offset: u64, stamp: Stamp, bytes: &[u8]) -> Result<(), Failed> {
         self.amend = read(bytes)?;
         let (place, change) = self.amend.place().zip(self.amend.change()).ok_or(Failed::Amendment)?;
-        let Self { key, in_force, state, locks, amend, .. } = self;
-        let Loaded { in_force, scratch } =
-            in_force.get_mut(&stamp.rule_set).ok_or(Failed::Number(stamp.rule_set))?;
+        let Self { key, numbers, state, locks, amend, .. } = self;
+        let Loaded { in_force, scratch } = numbers.get(stamp.rule_set)?;
         let rules = &*in_force.rules;
         state.directory.lock(&place.entities, &|key| new_state(rules, key), locks);
-        for (key, state) in place.entities.iter().zip(&mut locks.guards) {
-            if let Some(plan) = rules.plan.kinds.get(key.kind.index()) {
-                let original = Key::new(place.at, place.position);
-                engine::apply::amend(rules, original, &change, Some(offset), plan, state, scratch);
-            }
-        }
-        locks.guards.clear();
+        apply::amendment(rules, &place, &change, offset, locks, scratch);
         if self.builds.is_some_and(|from| offset < from) {
             return Ok(());
         }
@@ -279,97 +259,42 @@ impl Folder {
             return None;
         }
         self.message.read(bytes).ok()?;
-        let schema = &self.in_force.get(&stamp.rule_set)?.in_force.rules.typed.schema;
+        let schema = &self.numbers.get(stamp.rule_set).ok()?.in_force.rules.typed.schema;
         let own = (Moment::of(self.message.time(), stamp.clock, schema).at, found.position);
         Some((found.position, self.message.original.map_or(own, |it| (it.at, it.position))))
     }
 
     fn rule_set(&mut self, number: u32, message: RuleSetRecord) -> Result<(), Failed> {
-        if self.in_force.contains_key(&number) {
-            return Ok(());
-        }
-        if SEMANTICS < message.semantics {
-            return Err(Failed::Semantics(message.semantics));
-        }
-        let bundle = Arc::new(message.bundle);
-        let old = self.before(number);
-        let new = match &old {
-            None => InForce::keeping(number, bundle, self.key, &self.kept),
-            Some(old) => old.followed_by(number, bundle),
-        };
-        let new = new.map_err(Failed::Bundle)?;
-        if new.rules.typed.hash[..] != message.hash[..] {
-            return Err(Failed::Hash);
-        }
-        if let Some(old) = old {
+        let Some(new) = self.numbers.compile(number, message)? else { return Ok(()) };
+        if let Some(old) = self.numbers.before(number) {
             same_state(&old.rules, &new.rules).map_err(|it| Failed::OtherState(it.to_string()))?;
         }
-        self.put_in_force(new)
-    }
-
-    fn rates(&mut self, number: u32, message: RatesRecord) -> Result<(), Failed> {
-        if self.in_force.contains_key(&number) {
-            return Ok(());
-        }
-        let old = self.before(number).ok_or(Failed::Number(number))?;
-        let mut bundle = old.bundle.as_deref().cloned().unwrap_or_default();
-        let currency = old.rules.typed.schema.currency;
-        let rates =
-            Rates::parse(&message.rates.text, currency).map_err(|it| Failed::Rates(it.to_string()))?;
-        bundle.rates = Some(message.rates);
-        let (rules, rates, bundle) = (Arc::clone(&old.rules), Arc::new(rates), Some(Arc::new(bundle)));
-        self.put_in_force(InForce { number, rules, rates, bundle, kept: old.kept.clone() })
+        self.numbers.put(new);
+        Ok(())
     }
 
     fn list(&mut self, offset: u64, number: u32, message: &ListRecord) -> Result<(), Failed> {
         if let Some(value) = &message.text {
-            if self.in_force.contains_key(&number) {
-                return Ok(());
-            }
-            let old = self.before(number).ok_or(Failed::Number(number))?;
-            let new = with_value(&old, number, &message.list, value, !message.removed);
-            return self.put_in_force(new.map_err(|it| Failed::List(it.to_string()))?);
+            return self.numbers.value(number, message, value);
         }
-        let Loaded { in_force, .. } = self.in_force.get(&number).ok_or(Failed::Number(number))?;
-        let rules = &*in_force.rules;
-        let unknown = || Failed::List(format!("there is no list `{}`", message.list));
-        let list = rules.typed.lists.iter().position(|it| it.name == message.list);
-        let list = list.and_then(|at| u16::try_from(at).ok()).map(ListId).ok_or_else(unknown)?;
+        let rules = &*self.numbers.get(number)?.in_force.rules;
+        let list = numbered(&rules.typed.lists, &message.list);
+        let list = list.ok_or_else(|| Failed::List(format!("there is no list `{}`", message.list)))?;
         let entity = message.entity().ok_or(Failed::Entity)?;
         self.state.directory.lock(&[entity], &|key| new_state(rules, key), &mut self.locks);
-        for state in &mut self.locks.guards {
-            match message.removed {
-                false => state.put_on_list(offset, message.membership(list)),
-                true => state.take_off_list(offset, list),
-            }
-        }
-        self.locks.guards.clear();
-        Ok(())
-    }
-
-    /// The state of another rule set's features is kept up from here on: where it is, it was so before, by the snapshot;
-    /// where it is not, it is built when that rule set comes into force.
-    fn warm(&mut self, number: u32) -> Result<(), Failed> {
-        if self.in_force.contains_key(&number) {
-            return Ok(());
-        }
-        let old = self.before(number).ok_or(Failed::Number(number))?;
-        self.put_in_force(InForce { number, ..InForce::clone(&old) })
-    }
-
-    /// What was in force before a number.
-    fn before(&self, number: u32) -> Option<Arc<InForce>> {
-        self.in_force.range(..number).next_back().map(|(_, it)| Arc::clone(&it.in_force))
-    }
-
-    fn put_in_force(&mut self, new: InForce) -> Result<(), Failed> {
-        self.in_force.insert(new.number, Loaded::new(Arc::new(new)));
+        apply::list(message, list, offset, &mut self.locks);
         Ok(())
     }
 }
 
 fn read<T: prost::Message + Default>(bytes: &[u8]) -> Result<T, Failed> {
     T::decode(bytes).map_err(unreadable)
+}
+
+/// The number of the list of a name; none if there is none.
+fn numbered(lists: &[List], name: &str) -> Option<ListId> {
+    let at = lists.iter().position(|it| it.name == name)?;
+    u16::try_from(at).ok().map(ListId)
 }
 
 /// Puts what a record says was captured and decided where `apply` looks for it.

@@ -22,7 +22,7 @@ pub(crate) mod recent;
 mod released;
 mod settle;
 mod ticket;
-mod worker;
+pub(crate) mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

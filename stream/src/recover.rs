@@ -97,7 +97,8 @@ fn fold(folder: &mut Folder, journal: &dyn Journal, from: u64) -> Result<u64, Re
 fn build(dir: &DataDir, key: HashKey, journal: &dyn Journal) -> Result<(Folder, u64), RecoverError> {
     let from = oldest(&mut *journal.cursor(0)?)?.map_or(0, |it| it.offset);
     let kept = rule_sets(&mut *journal.cursor(0)?)?;
-    let mut folder = match snapshot::read_to_build(dir, key, &kept, from)? {
+    let running = if from == 0 { None } else { snapshot::read_to_build(dir, key, &kept, from)? };
+    let mut folder = match running {
         None => Folder::of(&|| journal.cursor(0), key)?,
         Some(running) => {
             let in_force = snapshot::in_force_of_all(dir, key, &kept)?;

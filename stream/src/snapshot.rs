@@ -311,8 +311,8 @@ pub(crate) fn read_running(dir: &DataDir) -> Result<Option<(Running, Vec<String>
 }
 
 /// Reads the newest whole snapshot with room for features that it does not hold, which are then built from a journal whose
-/// oldest record is this; none if there is no snapshot. What the snapshot has not is empty; rows that the journal holds
-/// are left out; everything else is as it was.
+/// oldest record is this; none if there is no snapshot. What the snapshot has not is empty; rows and sightings that the
+/// journal holds are left out; everything else is as it was.
 pub(crate) fn read_to_build(
     dir: &DataDir,
     key: HashKey,
@@ -456,14 +456,14 @@ fn read_rest(
     reader: &mut BlockReader,
     header: Header,
     rules: &RuleSet,
-    rows_below: Option<u64>,
+    built_from: Option<u64>,
 ) -> Result<Held, SnapshotError> {
     let ours = Layout::of(rules);
-    let kinds = fit(&header, &ours, rules, reader, rows_below.is_some())?;
+    let kinds = fit(&header, &ours, rules, reader, built_from.is_some())?;
     let (mut state, mut extra) = (State::new(), Extra::new());
     state.clock = header.clock.unwrap_or(Micros::MIN);
     let layouts = (&ours, &header.layout);
-    let mut entities = EntityReader::new(rules, &state.directory, layouts, kinds, rows_below);
+    let mut entities = EntityReader::new(rules, &state.directory, layouts, kinds, built_from);
     let mut ids = 0;
     let end = loop {
         let before = reader.blocks;

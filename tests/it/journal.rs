@@ -16,7 +16,7 @@ use crate::serve::Server;
 
 /// What a run says on standard output; it must end well.
 #[track_caller]
-fn says(arguments: &[&str]) -> String {
+pub(crate) fn says(arguments: &[&str]) -> String {
     let output = output(arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -24,7 +24,7 @@ fn says(arguments: &[&str]) -> String {
 
 /// What a run says on both; it must fail.
 #[track_caller]
-fn refuses(arguments: &[&str]) -> String {
+pub(crate) fn refuses(arguments: &[&str]) -> String {
     let output = output(arguments);
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8(said).unwrap();
@@ -56,7 +56,12 @@ fn journal_of(data: &Path) -> Arc<dyn Disk> {
 }
 
 /// The records of a journal in another data directory, one of them by way of `change`, in segments of this size.
-fn copied(from: &Path, to: &Path, segment_bytes: u64, change: impl Fn(u64, RecordKind, &mut Vec<u8>)) {
+pub(crate) fn copied(
+    from: &Path,
+    to: &Path,
+    segment_bytes: u64,
+    change: impl Fn(u64, RecordKind, &mut Vec<u8>),
+) {
     let source = journal_of(from);
     let key = journal::key(&source).unwrap().unwrap();
     let disk = Folder::create(to.join("journal")).unwrap();
@@ -140,6 +145,45 @@ fn check_lines(records: &str, sent: &[String]) {
             assert_eq!(line["amendment"].get(member), amendment.get(member), "{line}");
         }
     }
+}
+
+/// Other rules, tried on what a replay has written down and on the file that it came from, are the same in both, to what
+/// is said of them at the end. With the recorded outcomes they are not.
+#[test]
+fn a_journal_by_itself_is_replayed_as_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = traffic(folder.path());
+    let [data, rules, file] = ["data", "rules", "part.jsonl"].map(|name| folder.path().join(name));
+    replay(folder.path(), &lines, data.to_str());
+    let rule =
+        "rule dear \"Not cheap\"\n  on payment\n  when amount >= 50.00 CNY\n  then block\n\npolicy\n  block";
+    let strict = fs::read_to_string("fixtures/wallet/wallet.weir").unwrap();
+    let strict = strict.replace("policy\n  block", rule);
+    fs::create_dir(&rules).unwrap();
+    fs::write(rules.join("wallet.weir"), strict).unwrap();
+    fs::copy("fixtures/wallet/wallet.schema.weir", rules.join("wallet.schema.weir")).unwrap();
+    let [out, features, rejects] =
+        ["out.csv", "features.csv", "rejects.csv"].map(|name| folder.path().join(name));
+    let tried = |of: &Path, more: &[&str]| {
+        let [of, rules, out, features, rejects] =
+            [of, &rules, &out, &features, &rejects].map(|it| it.to_str().unwrap());
+        let arguments =
+            ["replay", of, "--rules", rules, "--out", out, "--features", features, "--rejects", rejects];
+        let ended = output(&[&arguments[..], more].concat());
+        assert!(ended.status.success(), "{ended:?}");
+        let said = String::from_utf8(ended.stderr).unwrap();
+        // But for the time that it took, and whose history it was.
+        let said: Vec<_> =
+            said.lines().skip(1).filter(|it| !it.starts_with("history")).map(str::to_owned).collect();
+        (fs::read_to_string(out).unwrap(), fs::read_to_string(features).unwrap(), said)
+    };
+    // Labels come after days, by the id alone: without a journal of its own a replay does not find whose they are.
+    let other = folder.path().join("other");
+    let (of_file, of_journal) = (tried(&file, &["--data", other.to_str().unwrap()]), tried(&data, &[]));
+    assert!(of_file.0 == of_journal.0 && of_file.1 == of_journal.1, "rows differ");
+    assert_eq!(of_file.2, of_journal.2);
+    assert!(tried(&data, &["--history", "own"]) == of_journal);
+    assert!(tried(&data, &["--history", "recorded"]).1 != of_journal.1, "outcomes make no difference");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The command line from outside: the built binary on files in a folder of its own.
 #![cfg(test)]
 
+mod activation;
 mod arrows;
 mod bench;
 mod bench_http;
@@ -8,6 +9,7 @@ mod database;
 mod demo;
 mod fixture;
 mod handbook;
+mod hands;
 mod journal;
 mod kill;
 mod program;

@@ -1,4 +1,5 @@
-//! What one record does to one entity: the same for the gate, which has just decided it, and for whoever folds it.
+//! What one record does to its entities, which are locked: the same for the gate, which has just decided it, and for
+//! whoever folds it.
 
 use engine::apply::{self, Applied};
 use engine::decide::Scratch;
@@ -7,6 +8,11 @@ use engine::history::Key;
 use engine::rule_set::RuleSet;
 use engine::state::EntityState;
 use rules::past::Mutable;
+use rules::typed::ListId;
+
+use crate::gate::Place;
+use crate::gate::directory::Locks;
+use crate::record::ListRecord;
 
 /// Applies the event in `scratch.facts` and its ruling to the event's entity number `entity`: a row of its own, or of a
 /// recheck (`original` is where the event stands that it decides again) its effects and the original's outcome.
@@ -32,4 +38,33 @@ pub(crate) fn event(
     if let Some(plan) = kind.and_then(|kind| rules.plan.kinds.get(kind.index())) {
         apply::amend(rules, original, &Change::Outcome(outcome), None, plan, state, scratch);
     }
+}
+
+/// Applies the amendment of a record at an offset to all entities of its event, and unlocks them.
+pub(crate) fn amendment(
+    rules: &RuleSet,
+    place: &Place,
+    change: &Change,
+    offset: u64,
+    locks: &mut Locks,
+    scratch: &mut Scratch,
+) {
+    let original = Key::new(place.at, place.position);
+    for (key, state) in place.entities.iter().zip(&mut locks.guards) {
+        if let Some(plan) = rules.plan.kinds.get(key.kind.index()) {
+            apply::amend(rules, original, change, Some(offset), plan, state, scratch);
+        }
+    }
+    locks.guards.clear();
+}
+
+/// Applies what a record at an offset says of an entity and a list of this number, and unlocks the entity.
+pub(crate) fn list(message: &ListRecord, list: ListId, offset: u64, locks: &mut Locks) {
+    for state in &mut locks.guards {
+        match message.removed {
+            false => state.put_on_list(offset, message.membership(list)),
+            true => state.take_off_list(offset, list),
+        }
+    }
+    locks.guards.clear();
 }

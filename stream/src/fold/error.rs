@@ -2,6 +2,7 @@
 
 use engine::facts::NoRate;
 
+use super::Untested;
 use crate::bundle::BundleError;
 
 /// A record that does not say what it must.
@@ -50,6 +51,9 @@ pub enum Failed {
     /// A rule set that asks for other state.
     #[error("its rule set asks for another state: {0}")]
     OtherState(String),
+    /// A journal on which the rules under test cannot be tried.
+    #[error(transparent)]
+    Untested(Untested),
     /// A rate table that is none.
     #[error("{0}")]
     Rates(String),

@@ -15,6 +15,7 @@ use rules::typed::{Captured, FeatureId};
 
 use super::difference::{self, Difference, Field};
 use super::{Failed, FoldError, Folder};
+use crate::gate::State;
 use crate::in_force::Kept;
 use crate::journal::{Cursor, JournalError, Record, RecordKind, Walks};
 use crate::record::write::{self, Ending};
@@ -72,7 +73,8 @@ impl Folder {
     /// # Errors
     /// If the journal cannot be read, or a rule set in it does not compile.
     pub fn of(journal: &Walks<'_>, key: HashKey) -> Result<Self, VerifyError> {
-        Ok(Self { kept: rule_sets(&mut *journal()?)?, builds: Some(0), ..Self::new(key) })
+        let kept = rule_sets(&mut *journal()?)?;
+        Ok(Self::building(key, std::iter::empty(), &kept, State::new(), 0))
     }
 }
 

@@ -1,12 +1,11 @@
 //! Amendments: what became known later about an event, under the locks of its entities.
 
-use engine::apply;
 use engine::event::{Amendment, Change};
-use engine::history::Key;
 use rules::time::Micros;
 
 use super::recent::{Remembered, Seen};
 use super::{Amended, Gate, Place, Refused, Worker, new_state};
+use crate::fold::apply;
 use crate::journal::{Entry, RecordKind};
 use crate::record::Stamp;
 
@@ -93,14 +92,7 @@ impl Gate {
         let entities = &place.entities;
         let entry = Entry { kind: RecordKind::Amend, body: record, id, entities, received_at: *received_at };
         let offset = self.journal.append(&entry);
-        let rules = &*in_force.rules;
-        for (key, state) in entities.iter().zip(&mut locks.guards) {
-            if let Some(plan) = rules.plan.kinds.get(key.kind.index()) {
-                let original = Key::new(place.at, place.position);
-                apply::amend(rules, original, change, Some(offset), plan, state, scratch);
-            }
-        }
-        locks.guards.clear();
+        apply::amendment(&in_force.rules, place, change, offset, locks, scratch);
         inside.leave();
         (clock, offset)
     }

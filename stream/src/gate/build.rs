@@ -1,7 +1,7 @@
 //! State for another rule set, built from the journal while decisions go on.
 //!
 //! ```text
-//! snapshot of what is remembered → read with room for the new features → the journal's records, oldest first
+//! what is known of before the journal's oldest record → room for the new features → the journal's records, oldest first
 //!   → caught up → (passage closed: the last few records, a record that says so, the new states in the place of the old)
 //!   → snapshot on the disk → the rule set comes into force by one record, as one that needs no new state
 //! ```
@@ -18,7 +18,7 @@ use rules::time::Micros;
 use super::{Gate, NotAtOnce, Poisoned, State};
 use crate::bundle::{Bundle, BundleError};
 use crate::fold::{FoldError, Folder};
-use crate::in_force::InForce;
+use crate::in_force::{InForce, Kept};
 use crate::journal::{Cursor, JournalError, RecordKind};
 use crate::record::{Stamp, WarmRecord};
 use crate::snapshot::layout::{Misfit, same_shape, same_state};
@@ -117,13 +117,8 @@ impl Gate {
         }
         same_state(&wide.rules, &then.rules).map_err(not_even_then)?;
         let oldest = oldest(&mut *self.journal.cursor(0)?)?.ok_or(BuildError::NoJournal)?;
-        snapshot::write(dir, self, extra)?;
-        let held = snapshot::read_to_build(dir, self.key, &wide.kept, oldest.offset)?;
-        let held = held.ok_or(BuildError::NoJournal)?.held;
-        let in_force = snapshot::in_force_of_all(dir, self.key, &wide.kept)?;
-        let folder = Folder::building(self.key, in_force, &wide.kept, held.state, u64::MAX);
         let mut build = Build {
-            folder,
+            folder: self.before(oldest, &wide.kept, dir, extra)?,
             records: self.journal.cursor(oldest.offset)?,
             next: oldest.offset,
             took: Duration::ZERO,
@@ -135,6 +130,25 @@ impl Gate {
             tell(Built { records, of });
         }
         self.take_over(build, bundle, oldest.since())
+    }
+
+    /// What is known of the time before a journal's oldest record, with room for the features of all that is kept up:
+    /// nothing, if that is the first.
+    fn before(
+        &self,
+        oldest: Oldest,
+        kept: &Kept,
+        dir: &DataDir,
+        extra: &Extra,
+    ) -> Result<Folder, BuildError> {
+        if oldest.offset == 0 {
+            return Ok(Folder::building(self.key, std::iter::empty(), kept, State::new(), u64::MAX));
+        }
+        snapshot::write(dir, self, extra)?;
+        let running = snapshot::read_to_build(dir, self.key, kept, oldest.offset)?;
+        let held = running.ok_or(BuildError::NoJournal)?.held;
+        let in_force = snapshot::in_force_of_all(dir, self.key, kept)?;
+        Ok(Folder::building(self.key, in_force, kept, held.state, u64::MAX))
     }
 
     /// Puts the built states in the place of those that are in use, at one moment for all.

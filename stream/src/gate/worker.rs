@@ -1,9 +1,11 @@
 //! What one thread needs to submit event after event without allocating.
 
+use std::ops::DerefMut;
 use std::sync::Arc;
 
 use engine::decide::{self, Case, Scratch};
 use engine::event::Event;
+use engine::state::EntityState;
 use engine::words::Ruling;
 use rules::time::Micros;
 use rules::typed::FeatureId;
@@ -97,19 +99,30 @@ impl Worker {
         moment: decide::Moment,
         exclude: Option<engine::history::Key>,
     ) {
-        let Self { in_force, scratch, locks, observe, observed, .. } = self;
+        let Self { in_force, scratch, locks, observe: asked, observed, .. } = self;
         let case = Case { rules: &in_force.rules, event, moment, exclude };
         observed.clear();
-        // Of an event that it does not speak of a feature has no value: and none may be left in the frame, where
-        // `apply` looks for captured ones.
-        let features = &in_force.rules.typed.features;
-        let speaks = |id: &FeatureId| {
-            let domain = features.get(id.index()).map(|it| &it.domain);
-            domain.zip(event.event_type).is_some_and(|(domain, of)| domain.contains(&of))
-        };
-        for id in observe {
-            let value = id.filter(speaks).map(|id| decide::feature(case, id, &mut locks.guards, scratch));
-            observed.push(value.unwrap_or_default());
-        }
+        observe(case, asked.iter().copied(), &mut locks.guards, scratch, observed);
     }
+}
+
+/// Adds to `into` the values of features for an event that was decided, whether or not a rule asked for them. Of an event
+/// that it does not speak of a feature has no value: and none may be left in the frame, where `apply` looks for captured
+/// ones.
+pub(crate) fn observe<S: DerefMut<Target = EntityState>>(
+    case: Case<'_>,
+    asked: impl Iterator<Item = Option<FeatureId>>,
+    states: &mut [S],
+    scratch: &mut Scratch,
+    into: &mut Vec<Value>,
+) {
+    let features = &case.rules.typed.features;
+    let speaks = |id: &FeatureId| {
+        let domain = features.get(id.index()).map(|it| &it.domain);
+        domain.zip(case.event.event_type).is_some_and(|(domain, of)| domain.contains(&of))
+    };
+    into.extend(asked.map(|id| {
+        let id = id.filter(speaks);
+        id.map(|id| decide::feature(case, id, states, scratch)).unwrap_or_default()
+    }));
 }

@@ -377,6 +377,36 @@ pub(crate) fn same_shape(old: &RuleSet, new: &RuleSet) -> bool {
     Namer(old).shape() == Namer(new).shape()
 }
 
+/// Whether a rule set can read the events of another one's records, and what they say of lists. It may have more event
+/// types, more values of enums and, behind the others, more fields.
+pub(crate) fn same_history(recorded: &RuleSet, tested: &RuleSet) -> Result<(), Misfit> {
+    let (theirs, ours) = (&recorded.typed.schema, &tested.typed.schema);
+    if let Some(what) = Layout::of(tested).difference(&Layout::of(recorded)) {
+        return Err(Misfit::Schema(what));
+    }
+    for (theirs, ours) in theirs.events.iter().zip(&ours.events) {
+        let new = ours.fields.iter().skip(theirs.fields.len()).find(|it| !it.optional);
+        if let Some(field) = new.and_then(|it| tested.typed.schema.field(it.field)) {
+            let (field, of) = (&field.name, &ours.name);
+            let what = format!("field `{field}` of event type `{of}` is new: make it optional");
+            return Err(Misfit::Schema(what));
+        }
+    }
+    // What was too late stands at the edge of the allowed lateness, where amendments name it.
+    if theirs.lateness != ours.lateness {
+        return Err(Misfit::Schema("its lateness is not as it was".to_owned()));
+    }
+    let kind = |of: &RuleSet, list: &List| Namer(of).list_kind(list.of);
+    let other = tested.typed.lists.iter().find(|ours| {
+        let theirs = recorded.typed.lists.iter().find(|it| it.name == ours.name);
+        theirs.is_some_and(|theirs| kind(recorded, theirs) != kind(tested, ours))
+    });
+    match other {
+        Some(list) => Err(Misfit::Schema(format!("list `{}` does not hold what it held", list.name))),
+        None => Ok(()),
+    }
+}
+
 /// Whether things stand in the same order: of two that are the same, some name is the same.
 fn same_things(before: &[Names], after: &[Names]) -> bool {
     let same = |(a, b): (&Names, &Names)| a.names.iter().any(|name| b.names.contains(name));

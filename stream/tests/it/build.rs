@@ -15,7 +15,7 @@ use stream::bundle::Bundle;
 use stream::gate::{Admission, BuildError, Deadline, Gate, NotAtOnce, Worker};
 use stream::journal::Memory;
 use stream::recover::recover;
-use stream::snapshot::{DataDir, Extra};
+use stream::snapshot::{self, DataDir, Extra};
 
 use crate::support::{bundle, check_same, check_verified, event, folded};
 
@@ -99,6 +99,12 @@ impl World {
     }
 }
 
+fn damage(snapshot: &Path) {
+    let mut file = OpenOptions::new().write(true).open(snapshot).unwrap();
+    file.seek(SeekFrom::Start(2_000)).unwrap();
+    file.write_all(b"damaged").unwrap();
+}
+
 #[test]
 fn built_state_is_as_if_it_had_always_been_kept() {
     let folder = tempfile::tempdir().unwrap();
@@ -120,6 +126,34 @@ fn built_state_is_as_if_it_had_always_been_kept() {
     assert!(report.derived >= 4_100, "{report:?}");
 }
 
+/// What the past is asked for now it was never asked for: whether a device was new is told as it was at each payment, and
+/// not as it is now that all are known.
+#[test]
+fn a_first_sighting_is_counted_as_it_was_then() {
+    let old = OLD.replace("record n", "feature known = first_seen(device) by user\nrecord n, known");
+    let new =
+        old.replace("record n", "feature newcomers = count(payment) by device over 6h where known\nrecord n");
+    for damaged in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut world = World::new(folder.path(), &old);
+        world.pay(300);
+        snapshot::write(&world.dir, &world.gate, &Extra::new()).unwrap();
+        world.activate(&bundle(SCHEMA, &new)).unwrap();
+        world.pay(30);
+        let expected = folded(&world.journal, key());
+        check_same(&world.gate, &expected);
+        // A crash behind the record that puts it in force, of which only the first snapshot knows nothing.
+        if damaged {
+            damage(world.snapshots(folder.path()).last().unwrap());
+        }
+        let World { gate, journal, dir, .. } = world;
+        drop(gate);
+        let recovered = recover(&dir, key(), Box::new(journal), Admission::default()).unwrap().unwrap();
+        assert_eq!(recovered.notes.iter().any(|it| it.contains("state was built from")), damaged);
+        check_same(&recovered.gate, &expected);
+    }
+}
+
 /// Whichever snapshot a crash leaves: that behind the swap, or only one that never heard of the new features.
 #[test]
 fn a_crash_right_behind_the_swap_finds_the_state() {
@@ -127,13 +161,12 @@ fn a_crash_right_behind_the_swap_finds_the_state() {
         let folder = tempfile::tempdir().unwrap();
         let mut world = World::new(folder.path(), OLD);
         world.pay(1_500);
+        snapshot::write(&world.dir, &world.gate, &Extra::new()).unwrap();
         world.activate(&bundle(SCHEMA, NEW)).unwrap();
         world.pay(30);
         let expected = folded(&world.journal, key());
         for newest in world.snapshots(folder.path()).iter().rev().take(damaged) {
-            let mut file = OpenOptions::new().write(true).open(newest).unwrap();
-            file.seek(SeekFrom::Start(2_000)).unwrap();
-            file.write_all(b"damaged").unwrap();
+            damage(newest);
         }
         let World { gate, journal, dir, .. } = world;
         drop(gate);

@@ -7,5 +7,6 @@ mod locks;
 mod recover;
 mod reference;
 mod repeats;
+mod replay;
 mod support;
 mod verify;

@@ -82,14 +82,14 @@ const STEP: Micros = SECOND / 5;
 /// The idle leave memory only after a day of silence: so often the clock jumps.
 const SILENCES: u64 = 4;
 
-fn key() -> HashKey {
+pub(crate) fn key() -> HashKey {
     HashKey::new([9; 16])
 }
 
 /// What the threads share.
-struct World {
+pub(crate) struct World {
     gate: Gate,
-    journal: Memory,
+    pub(crate) journal: Memory,
     /// Events so far, of all threads: simulated time follows it.
     number: AtomicU64,
     events: u64,
@@ -103,7 +103,7 @@ struct World {
 
 /// What a thread did.
 #[derive(Default, Debug)]
-struct Did {
+pub(crate) struct Did {
     decided: u64,
     recorded: u64,
     late: u64,
@@ -279,7 +279,7 @@ impl Hand<'_> {
 }
 
 /// Nothing has happened yet; snapshots go to this folder.
-fn world(folder: &Path, events: u64, release: Option<&str>) -> World {
+pub(crate) fn world(folder: &Path, events: u64, release: Option<&str>) -> World {
     let journal = Memory::held();
     let admission = Admission { queue_max: Some(Duration::MAX) };
     let bundle = bundle(SCHEMA, RULES);
@@ -354,7 +354,7 @@ fn activations(world: &World) -> Did {
 }
 
 /// Lets so many threads take so many events; what all of them did.
-fn play(world: &World, threads: usize) -> Vec<Did> {
+pub(crate) fn play(world: &World, threads: usize) -> Vec<Did> {
     thread::scope(|scope| {
         let disk = scope.spawn(|| disk(world));
         let mut hands: Vec<_> = (0..threads)
@@ -385,7 +385,7 @@ fn play(world: &World, threads: usize) -> Vec<Did> {
 }
 
 /// How many events, if the environment says; else so many.
-fn events(default: u64) -> u64 {
+pub(crate) fn events(default: u64) -> u64 {
     std::env::var("WEIR_EVENTS").ok().and_then(|it| it.parse().ok()).unwrap_or(default)
 }
 

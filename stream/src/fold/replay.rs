@@ -1,0 +1,350 @@
+//! A journal under another rule set: what that decides of every event, after what the records before it say.
+//!
+//! Only the rules are under test. What a decision reads beside them is history and stays as it was: the clock, rates, who
+//! was on a list and which values a list held, what became known of events and when. Outcomes, and what rulings did to
+//! lists, are those of the rules under test, or those recorded.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::apply::{Applied, Touch, touches};
+use engine::decide::{self, Case, Moment, Scratch};
+use engine::decision::Fallback;
+use engine::entity::HashKey;
+use engine::event::{Change, Event};
+use engine::facts::Roles;
+use engine::history::Key;
+use engine::lists::Membership;
+use engine::rule_set::RuleSet;
+use engine::words::Ruling;
+use rules::past::Outcome;
+use rules::schema::FieldId;
+use rules::time::Micros;
+use rules::typed::{FeatureId, ListId, ListKind};
+use rules::value::Value;
+
+use super::numbers::Numbers;
+use super::{Failed, FoldError, apply, numbered, read, unreadable};
+use crate::bundle::{self, Bundle, BundleError};
+use crate::gate::directory::Locks;
+use crate::gate::worker::observe;
+use crate::gate::{State, new_state};
+use crate::in_force::{InForce, Kept};
+use crate::journal::{Record, RecordKind};
+use crate::record::{Amend, Cause, Decided, ListRecord, Stamp};
+use crate::snapshot::layout::{Misfit, same_history};
+
+/// Whose outcomes and effects later events find in the past.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum History {
+    /// Those of the rules under test. Deadlines that were missed do not count: a replay has none.
+    Own,
+    /// Those that the journal says, fallbacks after missed deadlines among them.
+    Recorded,
+}
+
+/// What a record came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Replayed {
+    /// An event was decided: it is in [`Replay::event`], [`Replay::ruling`] and [`Replay::observed`].
+    Decided,
+    /// An event that is recorded without a verdict, in [`Replay::event`].
+    Recorded,
+    /// Something became known of the event whose record is at this offset.
+    Amended(u64, Change),
+    /// Something else changed, or nothing.
+    Other,
+}
+
+/// Why a rule set cannot be tried on a journal.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the rules do not fit the journal: {0}")]
+pub struct Untested(pub(crate) Misfit);
+
+/// A state that records are folded into under a rule set that decides each event anew.
+#[derive(Debug)]
+pub struct Replay {
+    key: HashKey,
+    history: History,
+    /// The rule set under test, as its own texts have it.
+    tested: InForce,
+    /// As the journal has it.
+    numbers: Numbers,
+    /// By the journal's numbers.
+    then: BTreeMap<u32, Then>,
+    state: State,
+    locks: Locks,
+    scratch: Scratch,
+    message: Decided,
+    recorded: Ruling,
+    observe: Vec<FeatureId>,
+    missed: u64,
+    /// The last event.
+    pub event: Event,
+    /// What was decided of it.
+    pub ruling: Ruling,
+    /// The features that were asked for, in that order.
+    pub observed: Vec<Value>,
+}
+
+/// What is in force under a number of the journal's.
+#[derive(Debug)]
+struct Then {
+    /// The rules under test, with the rates and the lists of plain values of then.
+    tested: Arc<InForce>,
+    recorded: Arc<InForce>,
+    /// By number there: the same field and list here.
+    fields: Vec<Option<FieldId>>,
+    lists: Vec<Option<ListId>>,
+}
+
+impl Replay {
+    /// Before the first record of a journal whose ids are hashed under this key; `observe` chooses the features to compute
+    /// of every event.
+    ///
+    /// # Errors
+    /// If the texts of the rule set have errors.
+    pub fn new(
+        key: HashKey,
+        tested: Arc<Bundle>,
+        history: History,
+        observe: impl FnOnce(&RuleSet) -> Vec<FeatureId>,
+    ) -> Result<Self, BundleError> {
+        let tested = InForce::compile(0, tested, key)?;
+        Ok(Self {
+            key,
+            history,
+            numbers: Numbers::new(key, std::iter::empty(), Kept::default()),
+            then: BTreeMap::new(),
+            state: State::new(),
+            locks: Locks::default(),
+            scratch: Scratch::new(&tested.rules),
+            message: Decided::default(),
+            recorded: Ruling::default(),
+            observe: observe(&tested.rules),
+            missed: 0,
+            event: Event::default(),
+            ruling: Ruling::default(),
+            observed: Vec::new(),
+            tested,
+        })
+    }
+
+    /// The rule set under test.
+    pub fn rules(&self) -> &Arc<RuleSet> {
+        &self.tested.rules
+    }
+
+    /// Deadlines that were missed when the journal was written, so far.
+    pub fn missed(&self) -> u64 {
+        self.missed
+    }
+
+    /// How many features were computed from the past so far.
+    pub fn features_computed(&self) -> u64 {
+        self.scratch.features_computed()
+    }
+
+    /// Applies the next record.
+    ///
+    /// # Errors
+    /// If it does not say what it must, or speaks of events that the rules under test cannot read.
+    pub fn apply(&mut self, record: &Record<'_>) -> Result<Replayed, FoldError> {
+        let offset = record.offset;
+        self.apply_body(record).map_err(|what| FoldError { offset, what })
+    }
+
+    fn apply_body(&mut self, record: &Record<'_>) -> Result<Replayed, Failed> {
+        let (stamp, message) = Stamp::split(record.body).ok_or(Failed::Stamp)?;
+        let number = stamp.rule_set;
+        match record.kind {
+            RecordKind::Decided | RecordKind::Event => return self.event(record, stamp, message),
+            RecordKind::Amend => return self.amend(record.offset, number, &read(message)?),
+            RecordKind::RuleSet => {
+                let new = self.numbers.compile(number, read(message)?)?;
+                new.into_iter().for_each(|new| self.numbers.put(new));
+                self.follow(number)?;
+            }
+            RecordKind::List => self.list(record.offset, number, &read(message)?)?,
+            RecordKind::Rates => {
+                self.numbers.rates(number, read(message)?)?;
+                self.follow(number)?;
+            }
+            RecordKind::Warm => {
+                self.numbers.again(number)?;
+                self.follow(number)?;
+            }
+            RecordKind::Snooze => {}
+        }
+        Ok(Replayed::Other)
+    }
+
+    fn event(&mut self, record: &Record<'_>, stamp: Stamp, bytes: &[u8]) -> Result<Replayed, Failed> {
+        let Self { then, state, locks, scratch, message, event, ruling, recorded, .. } = self;
+        let then = then.get(&stamp.rule_set).ok_or(Failed::Number(stamp.rule_set))?;
+        let rules = &*then.tested.rules;
+        let schema = &rules.typed.schema;
+        message.read(bytes).map_err(unreadable)?;
+        message.event(event).ok_or(Failed::Event)?;
+        scratch.facts.load(event, schema, self.key, &then.tested.rates).map_err(Failed::Rate)?;
+        let moment = Moment::of(event.time, stamp.clock, schema);
+        let original = message.original.map(|it| Key::new(it.at, it.position));
+        state.directory.lock(&scratch.facts.roles.entities, &|key| new_state(rules, key), locks);
+        let case = Case { rules, event, moment, exclude: original };
+        let decided = record.kind == RecordKind::Decided;
+        let stands = decided || !moment.flags.too_late;
+        scratch.captured.clear();
+        if stands {
+            decide::capture(case, &mut locks.guards, scratch);
+        }
+        self.observed.clear();
+        if decided {
+            decide::decide(case, &mut locks.guards, scratch);
+            let asked = self.observe.iter().copied().map(Some);
+            observe(case, asked, &mut locks.guards, scratch, &mut self.observed);
+        } else {
+            scratch.ruling.clear();
+            scratch.ruling.verdict.outcome = Outcome::None;
+        }
+        message.ruling(recorded);
+        self.missed += u64::from(recorded.fallback == Some(Fallback::Deadline));
+        let own = self.history == History::Own;
+        if !own {
+            std::mem::swap(ruling, &mut scratch.ruling);
+            scratch.ruling.clear();
+            scratch.ruling.verdict.outcome = recorded.verdict.outcome;
+        }
+        if stands {
+            let applied = Applied { position: record.offset, at: moment.at, clock: stamp.clock };
+            for (entity, state) in locks.guards.iter_mut().enumerate() {
+                apply::event(rules, applied, original, entity, state, scratch);
+            }
+        }
+        if own {
+            std::mem::swap(ruling, &mut scratch.ruling);
+        } else {
+            then.touch(recorded, moment.at, &scratch.facts.roles, locks);
+        }
+        locks.guards.clear();
+        Ok(if decided { Replayed::Decided } else { Replayed::Recorded })
+    }
+
+    fn amend(&mut self, offset: u64, number: u32, amend: &Amend) -> Result<Replayed, Failed> {
+        let (place, change) = amend.place().zip(amend.change()).ok_or(Failed::Amendment)?;
+        let said = amend.cause() == Cause::Said;
+        self.missed += u64::from(!said);
+        if !said && self.history == History::Own {
+            return Ok(Replayed::Other);
+        }
+        let Self { then, state, locks, scratch, .. } = self;
+        let rules = &*then.get(&number).ok_or(Failed::Number(number))?.tested.rules;
+        state.directory.lock(&place.entities, &|key| new_state(rules, key), locks);
+        apply::amendment(rules, &place, &change, offset, locks, scratch);
+        Ok(if said { Replayed::Amended(place.position, change) } else { Replayed::Other })
+    }
+
+    fn list(&mut self, offset: u64, number: u32, message: &ListRecord) -> Result<(), Failed> {
+        if let Some(value) = &message.text {
+            self.numbers.value(number, message, value)?;
+            return self.follow(number);
+        }
+        let rules = &*self.tested.rules;
+        // Nobody asks for a list that the rules under test do not have.
+        let Some(list) = numbered(&rules.typed.lists, &message.list) else { return Ok(()) };
+        let entity = message.entity().ok_or(Failed::Entity)?;
+        self.state.directory.lock(&[entity], &|key| new_state(rules, key), &mut self.locks);
+        apply::list(message, list, offset, &mut self.locks);
+        Ok(())
+    }
+
+    /// Brings the rules under test under a number that the journal has put in force.
+    fn follow(&mut self, number: u32) -> Result<(), Failed> {
+        let recorded = Arc::clone(&self.numbers.get(number)?.in_force);
+        if self.then.is_empty() {
+            self.fill_new_lists(&recorded.rules)?;
+        }
+        let newest = self.then.last_key_value().map(|(_, it)| &it.tested);
+        let then = Then::new(&self.tested, newest, recorded)?;
+        self.then.insert(number, then);
+        Ok(())
+    }
+
+    /// Puts entities on those lists of the rules under test that the journal begins without, as their files say.
+    fn fill_new_lists(&mut self, first: &RuleSet) -> Result<(), Failed> {
+        let Some(bundle) = &self.tested.bundle else { return Ok(()) };
+        let rules = &*self.tested.rules;
+        let items = bundle.check().map_err(Failed::Bundle)?.items;
+        for (entity, membership) in bundle::memberships(&rules.typed, &items, self.key) {
+            let list = rules.typed.lists.get(membership.list.index());
+            if list.is_some_and(|it| numbered(&first.typed.lists, &it.name).is_none()) {
+                self.state.directory.lock(&[entity], &|key| new_state(rules, key), &mut self.locks);
+                self.locks.guards.iter_mut().for_each(|it| it.touch(Touch::Enters(membership)));
+            }
+        }
+        self.locks.guards.clear();
+        Ok(())
+    }
+}
+
+impl Then {
+    /// Of what the journal has put in force; `newest` is what was so of the rules under test before.
+    fn new(tested: &InForce, newest: Option<&Arc<InForce>>, recorded: Arc<InForce>) -> Result<Self, Failed> {
+        let (theirs, ours) = (&recorded.rules.typed, &tested.rules.typed);
+        same_history(&recorded.rules, &tested.rules).map_err(|it| Failed::Untested(Untested(it)))?;
+        let bundle = as_of(tested, &recorded);
+        let tested = match newest {
+            Some(newest) if newest.bundle.as_deref() == Some(&bundle) => Arc::clone(newest),
+            _ => {
+                let key = tested.rules.key;
+                Arc::new(InForce::compile(recorded.number, Arc::new(bundle), key).map_err(Failed::Bundle)?)
+            }
+        };
+        let mut fields = vec![None; theirs.schema.fields.len()];
+        for (theirs, ours) in theirs.schema.events.iter().zip(&ours.schema.events) {
+            for (theirs, ours) in theirs.fields.iter().zip(&ours.fields) {
+                if let Some(field) = fields.get_mut(theirs.field.index()) {
+                    *field = Some(ours.field);
+                }
+            }
+        }
+        let lists = theirs.lists.iter().map(|it| numbered(&ours.lists, &it.name)).collect();
+        Ok(Self { tested, recorded, fields, lists })
+    }
+
+    /// Lets what a recorded ruling did take place, about an event that stands at this time, whose entities are locked.
+    fn touch(&self, ruling: &Ruling, at: Micros, roles: &Roles, locks: &mut Locks) {
+        for (role, touch) in touches(&self.recorded.rules, ruling, at) {
+            let role = self.fields.get(role.index()).copied().flatten();
+            let state = role.and_then(|it| roles.entity_in(it)).and_then(|at| locks.guards.get_mut(at));
+            if let Some((state, touch)) = state.zip(self.here(touch)) {
+                state.touch(touch);
+            }
+        }
+    }
+
+    /// The same with the numbers of lists here; none about a list that is not here.
+    fn here(&self, touch: Touch) -> Option<Touch> {
+        let list = |list: ListId| self.lists.get(list.index()).copied().flatten();
+        Some(match touch {
+            Touch::Enters(it) => Touch::Enters(Membership { list: list(it.list)?, ..it }),
+            Touch::Leaves(it) => Touch::Leaves(list(it)?),
+            Touch::Alerted(..) => touch,
+        })
+    }
+}
+
+/// The texts under test, with the rates and the lists of plain values that the journal has: its own where it has none.
+fn as_of(tested: &InForce, recorded: &InForce) -> Bundle {
+    let mut bundle = tested.bundle.as_deref().cloned().unwrap_or_default();
+    let Some(then) = &recorded.bundle else { return bundle };
+    let of_values = |name: &str| {
+        let lists = &recorded.rules.typed.lists;
+        lists.iter().any(|it| it.name == name && matches!(it.of, ListKind::Values(_)))
+    };
+    let ours = &tested.rules.typed.lists;
+    bundle.lists.retain(|it| !of_values(&it.list));
+    let theirs = then.lists.iter().filter(|it| of_values(&it.list));
+    bundle.lists.extend(theirs.filter(|it| numbered(ours, &it.list).is_some()).cloned());
+    bundle.rates = then.rates.clone().or(bundle.rates);
+    bundle
+}
