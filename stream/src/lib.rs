@@ -7,6 +7,7 @@ pub mod in_force;
 pub mod intake;
 pub mod disk;
 pub mod journal;
+mod pace;
 pub mod record;
 pub mod recover;
 pub mod snapshot;

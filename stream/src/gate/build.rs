@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rules::time::Micros;
 
@@ -20,6 +20,7 @@ use crate::bundle::{Bundle, BundleError};
 use crate::fold::{FoldError, Folder};
 use crate::in_force::InForce;
 use crate::journal::{Cursor, JournalError, RecordKind};
+use crate::pace::Pace;
 use crate::record::{Stamp, WarmRecord};
 use crate::snapshot::layout::{Misfit, same_shape, same_state};
 use crate::snapshot::{self, DataDir, Extra, SnapshotError};
@@ -72,7 +73,7 @@ pub enum BuildError {
     NoJournal,
 }
 
-/// Records that are applied between two rests.
+/// Records after which it is told how far the build is.
 const STRIDE: u64 = 256;
 /// How often it is looked whether the last records are on the disk.
 const LOOK_AGAIN: Duration = Duration::from_micros(50);
@@ -126,11 +127,9 @@ impl Gate {
             folder,
             records: self.journal.cursor(oldest.offset)?,
             next: oldest.offset,
-            took: Duration::ZERO,
         };
-        // It rests as long as it works: at most half of one processor is taken from decisions.
-        while build.stride(STRIDE)? {
-            thread::sleep(build.took);
+        let mut pace = Pace::begin();
+        while build.stride(STRIDE, || pace.rest())? {
             let (records, of) = (build.next - oldest.offset, self.journal.next() - oldest.offset);
             tell(Built { records, of });
         }
@@ -149,7 +148,7 @@ impl Gate {
         // is in force waits for this change.
         let end = self.journal.next();
         while build.next < end {
-            if !build.stride(end - build.next)? {
+            if !build.stride(end - build.next, || ())? {
                 if self.progress.borrow().poisoned {
                     return Err(Poisoned.into());
                 }
@@ -163,7 +162,8 @@ impl Gate {
         change.put(wide, Some(directory), self.now());
         drop(closed);
         // Workers let go of it one by one; what it holds is freed here and not by the last of them.
-        before.clear();
+        let mut pace = Pace::begin();
+        before.clear(|| pace.rest());
         Ok(())
     }
 }
@@ -206,22 +206,19 @@ struct Build {
     records: Box<dyn Cursor>,
     /// The offset of the next record to apply.
     next: u64,
-    /// How long the last stride took.
-    took: Duration,
 }
 
 impl Build {
-    /// Applies a few records; gives whether there were any.
-    fn stride(&mut self, most: u64) -> Result<bool, BuildError> {
-        let began = Instant::now();
+    /// Applies a few records, `rest`ing behind each; gives whether there were any.
+    fn stride(&mut self, most: u64, mut rest: impl FnMut()) -> Result<bool, BuildError> {
         let first = self.next;
         while self.next - first < most
             && let Some(record) = self.records.next()?
         {
             self.folder.apply(&record)?;
             self.next = record.offset + 1;
+            rest();
         }
-        self.took = began.elapsed();
         Ok(first < self.next)
     }
 }
