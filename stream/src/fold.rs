@@ -29,7 +29,9 @@ use crate::gate::recent::Remembered;
 use crate::gate::{Admission, Gate, Place, REPEAT_FOR, State, id_of_amendment, new_state, with_value};
 use crate::in_force::{InForce, Kept};
 use crate::journal::{Journal, Record, RecordKind};
-use crate::record::{Amend, Cause, Decided, ListRecord, RatesRecord, RuleSetRecord, SEMANTICS, Stamp};
+use crate::record::{
+    Amend, Cause, Decided, ListRecord, RatesRecord, RuleSetRecord, SEMANTICS, Stamp, WarmRecord,
+};
 use crate::snapshot::layout::same_state;
 use error::unreadable;
 use verify::Again;
@@ -137,7 +139,7 @@ impl Folder {
             RecordKind::RuleSet => self.rule_set(stamp.rule_set, read(message)?),
             RecordKind::List => self.list(record.offset, stamp.rule_set, &read(message)?),
             RecordKind::Rates => self.rates(stamp.rule_set, read(message)?),
-            RecordKind::Warm => self.warm(stamp.rule_set),
+            RecordKind::Warm => self.warm(stamp.rule_set, &read(message)?),
             // Alerts that are quiet are no state of entities.
             RecordKind::Snooze => Ok(()),
         }
@@ -324,12 +326,13 @@ impl Folder {
 
     /// The state of another rule set's features is kept up from here on: where it is, it was so before, by the snapshot;
     /// where it is not, it is built when that rule set comes into force.
-    fn warm(&mut self, number: u32) -> Result<(), Failed> {
+    fn warm(&mut self, number: u32, message: &WarmRecord) -> Result<(), Failed> {
         if self.in_force.contains_key(&number) {
             return Ok(());
         }
         let old = self.before(number).ok_or(Failed::Number(number))?;
-        self.put_in_force(InForce { number, ..InForce::clone(&old) })
+        let new = InForce { number, ..InForce::clone(&old) };
+        self.put_in_force(new.lacking(&message.lacking).map_err(Failed::Bundle)?)
     }
 
     /// What was in force before a number.

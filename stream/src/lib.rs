@@ -12,6 +12,7 @@ pub mod record;
 pub mod recover;
 pub mod snapshot;
 pub mod source;
+mod warming;
 
 #[cfg(test)]
 mod testing;

@@ -24,6 +24,7 @@ use crate::pace::Pace;
 use crate::record::{Stamp, WarmRecord};
 use crate::snapshot::layout::{Misfit, same_shape, same_state};
 use crate::snapshot::{self, DataDir, Extra, SnapshotError};
+use crate::warming::Warming;
 
 /// How far a build is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -123,11 +124,7 @@ impl Gate {
         let held = held.ok_or(BuildError::NoJournal)?.held;
         let in_force = snapshot::in_force_of_all(dir, self.key, &wide.kept)?;
         let folder = Folder::building(self.key, in_force, &wide.kept, held.state, u64::MAX);
-        let mut build = Build {
-            folder,
-            records: self.journal.cursor(oldest.offset)?,
-            next: oldest.offset,
-        };
+        let mut build = Build { folder, records: self.journal.cursor(oldest.offset)?, next: oldest.offset };
         let mut pace = Pace::begin();
         while build.stride(STRIDE, || pace.rest())? {
             let (records, of) = (build.next - oldest.offset, self.journal.next() - oldest.offset);
@@ -143,6 +140,9 @@ impl Gate {
         let wide = InForce { number: old.number + 1, ..widened(&old, bundle)? };
         let built_for = build.folder.newest().ok_or(BuildError::Overtaken)?;
         same_state(&built_for.rules, &wide.rules).map_err(|_| BuildError::Overtaken)?;
+        let lacking = since.map(|it| Warming::built(&old.rules.typed, &wide.rules.typed, it).to_records());
+        let lacking = lacking.unwrap_or_default();
+        let wide = wide.lacking(&lacking)?;
         let closed = self.passage.close();
         // INVARIANT (take over): nobody appends now. What changes entities goes through the passage, and what changes what
         // is in force waits for this change.
@@ -155,7 +155,7 @@ impl Gate {
                 thread::sleep(LOOK_AGAIN);
             }
         }
-        let message = WarmRecord { bundle: bundle.clone(), since };
+        let message = WarmRecord { bundle: bundle.clone(), since, lacking };
         self.append_change(RecordKind::Warm, wide.number, &message, &[]);
         let State { directory, .. } = build.folder.into_state();
         let before = self.current.directory();
