@@ -24,7 +24,7 @@ use super::value::Time;
 use crate::app::{App, now};
 use crate::keys::Caller;
 use crate::limits::LARGE_BODY_BYTES_MAX;
-use crate::problem::{Code, Complaint, Problem, Where};
+use crate::problem::{Code, Complaint, NoRoom, Problem, Where};
 use crate::request::{JsonText, Names};
 
 /// Jobs that are remembered.
@@ -460,6 +460,10 @@ fn not_activated(why: BuildError, app: &App) -> Problem {
         BuildError::NotAtOnce(NotAtOnce::Refused(why)) => super::incoming::refused("", why, &app.metrics),
         BuildError::Poisoned(why) => super::incoming::refused("", why.into(), &app.metrics),
         BuildError::Journal(_) | BuildError::Fold(_) | BuildError::Snapshot(_) => Problem::internal(&why),
+        BuildError::Memory { needed, in_use, limit } => Problem {
+            memory: Some(NoRoom { needed_bytes: needed, in_use_bytes: in_use, limit_bytes: limit }),
+            ..Problem::new(Code::NotActivated, why.to_string())
+        },
         other => Problem::new(Code::NotActivated, other.to_string()),
     }
 }

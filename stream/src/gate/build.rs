@@ -66,6 +66,19 @@ pub enum BuildError {
     /// The state cannot be written or read.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// Its state would not fit into memory.
+    #[error(
+        "its state would take {needed} bytes more, and {in_use} of the {limit} bytes of the memory limit are taken: raise \
+         `--memory`, or make its windows shorter"
+    )]
+    Memory {
+        /// What it would take, in bytes.
+        needed: u64,
+        /// What the process takes.
+        in_use: u64,
+        /// What it may take.
+        limit: u64,
+    },
     /// The journal can write no more.
     #[error(transparent)]
     Poisoned(#[from] Poisoned),
@@ -174,7 +187,7 @@ fn not_even_then(misfit: Misfit) -> BuildError {
 }
 
 /// What is in force, keeping up the features of a bundle too.
-fn widened(old: &InForce, bundle: &Bundle) -> Result<InForce, BuildError> {
+pub(super) fn widened(old: &InForce, bundle: &Bundle) -> Result<InForce, BuildError> {
     let own = old.bundle.clone().ok_or(BuildError::NoJournal)?;
     Ok(InForce::keeping(old.number, own, old.rules.key, &old.kept.and(bundle)?)?)
 }
@@ -198,6 +211,17 @@ pub(crate) fn oldest(records: &mut dyn Cursor) -> Result<Option<Oldest>, Journal
     let oldest = records.next()?;
     Ok(oldest
         .map(|it| Oldest { offset: it.offset, clock: Stamp::split(it.body).map(|(stamp, _)| stamp.clock) }))
+}
+
+/// The offset and the clock of the oldest record of or behind an event; none if there was no event.
+pub(super) fn first_event(records: &mut dyn Cursor) -> Result<Option<(u64, Micros)>, JournalError> {
+    while let Some(record) = records.next()? {
+        let clock = Stamp::split(record.body).map(|(stamp, _)| stamp.clock);
+        if let Some(clock) = clock.filter(|it| *it != Micros::MIN) {
+            return Ok(Some((record.offset, clock)));
+        }
+    }
+    Ok(None)
 }
 
 /// States that are being built.
