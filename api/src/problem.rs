@@ -134,7 +134,7 @@ impl Code {
             Self::EventIdReused => ("event_id_reused", S::CONFLICT, "the id belongs to something else",
                 "Within 24 hours an id names one body. Send a new id for a new event; send the same body again to ask for its first answer."),
             Self::NotActivated => ("not_activated", S::CONFLICT, "the rule set cannot take over here",
-                "`detail` says what its state lacks. What was in force stays in force."),
+                "`detail` says what its state lacks, or would take. What was in force stays in force."),
             Self::RequestTimeout => ("request_timeout", S::REQUEST_TIMEOUT, "the body came too slowly",
                 "Send the whole body within 10 seconds."),
             Self::BodyTooLarge => ("body_too_large", S::PAYLOAD_TOO_LARGE, "the body is too large",
@@ -188,6 +188,19 @@ pub struct Problem {
     pub errors: Vec<Complaint>,
     /// When to come again.
     pub retry_after_s: Option<u32>,
+    /// What would not fit into memory.
+    pub memory: Option<NoRoom>,
+}
+
+/// What would not fit into memory, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
+pub struct NoRoom {
+    /// What it would take.
+    pub needed_bytes: u64,
+    /// What the server takes.
+    pub in_use_bytes: u64,
+    /// What it may take.
+    pub limit_bytes: u64,
 }
 
 /// One wrong place of a request.
@@ -217,7 +230,7 @@ pub enum Where {
 impl Problem {
     /// A problem that is nowhere in particular.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), retry_after_s: None }
+        Self { code, detail: detail.into(), errors: Vec::new(), retry_after_s: None, memory: None }
     }
 
     /// A problem at one place, which says all there is to say.
@@ -270,6 +283,7 @@ impl Problem {
             code: self.code.name().to_owned(),
             detail: self.detail.clone(),
             errors: self.errors.clone(),
+            memory: self.memory,
         }
     }
 }
@@ -304,6 +318,9 @@ pub struct Body {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub errors: Vec<Complaint>,
+    /// Of a rule set whose state would pass the memory limit: the numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<NoRoom>,
 }
 
 /// The media type of problem documents.

@@ -125,7 +125,8 @@ pub fn decide<S: DerefMut<Target = EntityState>>(case: Case<'_>, states: &mut [S
     let Scratch { facts, ruling, looks, .. } = scratch;
     let rules = case.rules;
     ruling.clear();
-    ruling.flags = case.moment.flags;
+    let warming = rules.is_warming(case.event.event_type, case.moment.at);
+    ruling.flags = Flags { warming, ..case.moment.flags };
     let frame = &mut facts.frame;
     let mut past = case.past(&facts.roles, states, looks);
     rules.program.run(frame, &mut past, &mut ruling.verdict);

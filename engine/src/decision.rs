@@ -114,7 +114,7 @@ pub struct Flags {
     pub late: bool,
     /// By more than the allowed lateness, so it was evaluated at the edge of it.
     pub too_late: bool,
-    /// Some feature that it saw is not complete yet.
+    /// Something that its rules may read is not complete yet.
     pub warming: bool,
     /// The event had been decided before; this is that decision.
     pub repeated: bool,

@@ -3,6 +3,8 @@
 use std::hash::Hasher as _;
 
 use rules::program::{EffectRef, Program};
+use rules::schema::EventTypeId;
+use rules::time::Micros;
 use rules::typed::{Effect, RuleId};
 use siphasher::sip::SipHasher13;
 
@@ -27,6 +29,8 @@ pub struct RuleSet {
     pub name: String,
     /// The key under which its texts were hashed.
     pub key: HashKey,
+    /// By event type: decisions about earlier events read something that is not complete; empty where all is.
+    warming_until: Vec<Micros>,
     /// The alerts that are raised at most `once per` an entity.
     once: Vec<(EffectRef, AlertName)>,
 }
@@ -46,7 +50,19 @@ impl RuleSet {
         let plan = Plan::of(&typed)?;
         let once = once(&typed);
         let name = hex(&typed.hash);
-        Ok(Self { program, plan, values, name, key, once, typed })
+        Ok(Self { program, plan, values, name, key, warming_until: Vec::new(), once, typed })
+    }
+
+    /// The same, whose decisions are warming until these times, by event type.
+    #[must_use]
+    pub fn warming_until(self, by_event: Vec<Micros>) -> Self {
+        Self { warming_until: by_event, ..self }
+    }
+
+    /// Whether a decision about an event of this type, evaluated at this time, may read what is not complete.
+    pub(crate) fn is_warming(&self, event: Option<EventTypeId>, at: Micros) -> bool {
+        let until = event.and_then(|it| self.warming_until.get(it.index()));
+        until.is_some_and(|until| at < *until)
     }
 
     /// The name of an alert; none if it is raised as often as its rule says so.

@@ -2,14 +2,19 @@
 //!
 //! Everything is decided through the gate, over a journal that keeps nothing, from events that lie in memory: reading
 //! and parsing are no part of what is measured. Only [`replay`] measures these too, [`http`] the server as a whole, with
-//! its disk, and [`recovery`] how it opens what it left there.
+//! its disk, [`activation`] the same while another rule set comes into force, and [`recovery`] how it opens what it left on
+//! the disk.
 
+mod activation;
+mod bound;
 mod file;
 mod flat;
 mod http;
 mod memory;
+mod payments;
 mod recovery;
 mod replay;
+mod served;
 mod timing;
 mod workload;
 
@@ -25,6 +30,7 @@ pub(crate) struct Options {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
+    Activation(activation::Options),
     File(file::Options),
     /// Measure what an event costs one merchant with few and with many events in its window
     Flat(flat::Options),
@@ -37,6 +43,7 @@ enum What {
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     match &options.what {
         None => workload::run(&options.workload),
+        Some(What::Activation(options)) => activation::run(options),
         Some(What::File(options)) => file::run(options),
         Some(What::Flat(options)) => flat::run(options),
         Some(What::Http(options)) => http::run(options),

@@ -7,12 +7,14 @@ use anyhow::Context as _;
 use api::metrics::Metrics;
 use api::risk::rules::Activation;
 use stream::bundle::{self, Bundle, File};
-use stream::gate::{BuildError, Built, Gate};
+use stream::gate::{BuildError, Built, Gate, NotAtOnce};
+use stream::in_force::InForce;
 use stream::journal::{self, Journal as _};
 use stream::recover::Recovered;
-use stream::snapshot::{self, Extra};
+use stream::snapshot::{self, DataDir, Extra};
 
 use super::config::{Config, Durability};
+use super::memory::{Limit, make_room};
 use crate::directory::{self, Opened};
 use crate::load;
 
@@ -30,6 +32,8 @@ pub(super) struct Data {
     /// Offset of the first record that was not there.
     pub(super) found: u64,
     opened: Opened,
+    /// What the process may take.
+    memory: Limit,
     /// What a replay left beside the state (labels whose time is still to come): handed on to the next one.
     extra: Extra,
 }
@@ -52,7 +56,7 @@ pub(super) fn open(config: &Config) -> anyhow::Result<Data> {
             (gate, rules, Extra::new())
         }
     };
-    Ok(Data { gate: Arc::new(gate), rules, found, opened, extra })
+    Ok(Data { gate: Arc::new(gate), rules, found, opened, memory: config.memory, extra })
 }
 
 /// A gate over an empty journal.
@@ -77,7 +81,7 @@ fn go_on(config: &Config, recovered: &Recovered, opened: &Opened) -> anyhow::Res
         return Ok(format!("`{}`", path.display()));
     }
     if config.activate {
-        gate.activate_built(&Arc::new(named.bundle), &opened.directory, extra, &mut |_| ())
+        put_in_force(gate, &Arc::new(named.bundle), (&opened.directory, extra), config.memory, &mut |_| ())
             .context("the rules that `--rules` names are not put in force")?;
         return Ok(format!("`{}`, newly in force", path.display()));
     }
@@ -86,6 +90,22 @@ fn go_on(config: &Config, recovered: &Recovered, opened: &Opened) -> anyhow::Res
         path.display()
     );
     Ok(before())
+}
+
+/// Puts a rule set in force, building the state that it lacks if there is room for it.
+fn put_in_force(
+    gate: &Gate,
+    bundle: &Arc<Bundle>,
+    (dir, extra): (&DataDir, &Extra),
+    memory: Limit,
+    tell: &mut dyn FnMut(Built),
+) -> Result<Arc<InForce>, BuildError> {
+    match gate.activate(Arc::clone(bundle)) {
+        Err(NotAtOnce::NeedsBuild { .. }) => {}
+        at_once => return Ok(at_once?),
+    }
+    make_room(memory, gate.growth(bundle)?)?;
+    gate.activate_built(bundle, dir, extra, tell)
 }
 
 /// The rule set for whoever has none yet.
@@ -100,8 +120,8 @@ fn starter() -> Bundle {
 
 impl Activation for Data {
     fn activate(&self, bundle: &Arc<Bundle>, tell: &mut dyn FnMut(Built)) -> Result<(), BuildError> {
-        let in_force =
-            self.gate.activate_built(bundle, &self.opened.directory, &self.extra, &mut |it| tell(it))?;
+        let place = (&self.opened.directory, &self.extra);
+        let in_force = put_in_force(&self.gate, bundle, place, self.memory, tell)?;
         tracing::info!(number = in_force.number, "another rule set is in force");
         Ok(())
     }

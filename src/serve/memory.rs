@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use api::metrics::Metrics;
 use api::server::Traffic;
+use stream::gate::{BuildError, Growth};
 
 /// How often the process looks at itself.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -80,6 +81,21 @@ fn kib_of(text: &str, name: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
+/// Whether there is room for the state of a rule set that would be built.
+///
+/// # Errors
+/// If it would pass the limit.
+pub(super) fn make_room(limit: Limit, growth: Growth) -> Result<(), BuildError> {
+    let needed = growth.building.max(growth.later);
+    match limit.bytes().zip(resident()) {
+        Some((limit, in_use)) if limit < in_use.saturating_add(needed) => {
+            Err(BuildError::Memory { needed, in_use, limit })
+        }
+        // Where nobody says how much there is, nothing is known to be too much.
+        _ => Ok(()),
+    }
+}
+
 /// Watches for as long as the server runs.
 pub(super) async fn watch(limit: Limit, traffic: Arc<Traffic>, metrics: Arc<Metrics>) {
     let Some(limit) = limit.bytes() else {
@@ -114,6 +130,19 @@ mod tests {
         check("60%", Some(Limit::PerCent(60)));
         for wrong in ["", "2", "GiB", "0GiB", "0%", "101%", "2 GiB", "-1GiB", "2TiB", "99999999999999GiB"] {
             check(wrong, None);
+        }
+    }
+
+    #[test]
+    fn what_would_pass_the_limit_is_refused_with_the_numbers() {
+        let growth = |building, later| Growth { building, later };
+        let limit = Limit::Bytes(1 << 40);
+        assert!(make_room(limit, growth(1 << 20, 0)).is_ok());
+        for growth in [growth(1 << 41, 0), growth(0, 1 << 41)] {
+            let refused = make_room(limit, growth);
+            let numbers = matches!(refused, Err(BuildError::Memory { needed, in_use, limit: 0x100_0000_0000 })
+                if needed == 1 << 41 && 0 < in_use);
+            assert!(numbers || resident().is_none(), "{refused:?}");
         }
     }
 

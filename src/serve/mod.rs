@@ -184,19 +184,20 @@ async fn stop(
     why
 }
 
-/// Comes when the process is asked to end.
+/// Comes when the process is asked to end, from this call on: whoever hears that the server runs may stop it at once.
 #[cfg(unix)]
-pub(crate) async fn told_to_stop() {
+pub(crate) fn told_to_stop() -> impl Future<Output = ()> + Send + 'static {
     use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-        }
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
+    let [terminate, interrupt] = [SignalKind::terminate(), SignalKind::interrupt()].map(|it| signal(it).ok());
+    let told = async |signal: Option<tokio::signal::unix::Signal>| match signal {
+        Some(mut signal) => drop(signal.recv().await),
+        // Nobody listens for it: then it ends the process.
+        None => std::future::pending().await,
+    };
+    async move {
+        tokio::select! {
+            () = told(terminate) => {}
+            () = told(interrupt) => {}
         }
     }
 }
@@ -205,4 +206,15 @@ pub(crate) async fn told_to_stop() {
 #[cfg(not(unix))]
 pub(crate) async fn told_to_stop() {
     let _ = tokio::signal::ctrl_c().await;
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #[tokio::test]
+    async fn who_is_told_to_stop_before_it_waits_for_that_stops() {
+        let told = super::told_to_stop();
+        let id = std::process::id().to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        told.await;
+    }
 }

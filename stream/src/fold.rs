@@ -131,7 +131,7 @@ impl Folder {
             RecordKind::Rates => self.numbers.rates(stamp.rule_set, read(message)?),
             // The state of another rule set's features is kept up from here on: where it is, it was so before, by the
             // snapshot; where it is not, it is built when that rule set comes into force.
-            RecordKind::Warm => self.numbers.again(stamp.rule_set),
+            RecordKind::Warm => self.numbers.warm(stamp.rule_set, &read(message)?),
             // Alerts that are quiet are no state of entities.
             RecordKind::Snooze => Ok(()),
         }

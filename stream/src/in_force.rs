@@ -15,6 +15,8 @@ use rules::typed::Definition;
 use crate::bundle::{Bundle, BundleError};
 use crate::gate::REPEAT_FOR;
 use crate::gate::directory::Directory;
+use crate::record::Lacking;
+use crate::warming::{Warming, latest, read_by_rule};
 
 /// What is in force.
 #[derive(Clone, Debug)]
@@ -36,7 +38,11 @@ pub struct InForce {
 /// All that is in force one after the other keeps up the same features, its own among them, and so lays the state out
 /// in the same way: only [`crate::gate::Gate::build`] changes that.
 #[derive(Clone, Default, Debug)]
-pub(crate) struct Kept(Vec<Arc<(Bundle, rules::typed::RuleSet)>>);
+pub(crate) struct Kept {
+    all: Vec<Arc<(Bundle, rules::typed::RuleSet)>>,
+    /// What of these features is not complete yet.
+    warming: Arc<Warming>,
+}
 
 impl Kept {
     /// Of bundles.
@@ -45,7 +51,8 @@ impl Kept {
     /// If the texts of one have errors.
     pub(crate) fn of(bundles: impl IntoIterator<Item = Bundle>) -> Result<Self, BundleError> {
         let checked = |bundle: Bundle| bundle.check().map(|it| Arc::new((bundle, it.rules)));
-        bundles.into_iter().map(checked).collect::<Result<_, _>>().map(Self)
+        let all = bundles.into_iter().map(checked).collect::<Result<_, _>>()?;
+        Ok(Self { all, warming: Arc::default() })
     }
 
     /// The same and one more, if it is not among them.
@@ -53,16 +60,23 @@ impl Kept {
     /// # Errors
     /// If its texts have errors.
     pub(crate) fn and(&self, bundle: &Bundle) -> Result<Self, BundleError> {
-        let mut all = self.0.clone();
-        if !all.iter().any(|it| it.0.sources == bundle.sources) {
-            all.extend(Self::of([bundle.clone()])?.0);
+        let mut kept = self.clone();
+        if !kept.all.iter().any(|it| it.0.sources == bundle.sources) {
+            kept.all.extend(Self::of([bundle.clone()])?.all);
         }
-        Ok(Self(all))
+        Ok(kept)
     }
 
     /// Their texts.
     pub(crate) fn bundles(&self) -> impl Iterator<Item = &Bundle> {
-        self.0.iter().map(|it| &it.0)
+        self.all.iter().map(|it| &it.0)
+    }
+
+    /// The same, of which these features are not complete yet beside those that are known not to be.
+    #[must_use]
+    pub(crate) fn lacking(&self, features: &[Lacking]) -> Self {
+        let warming = Arc::new(self.warming.and(Warming::of(features)));
+        Self { warming, ..self.clone() }
     }
 }
 
@@ -83,10 +97,11 @@ impl InForce {
         kept: &Kept,
     ) -> Result<Self, BundleError> {
         let mut checked = bundle.check()?;
-        for other in &kept.0 {
+        for other in &kept.all {
             checked.rules.keep_up(&other.1)?;
         }
-        let rules = Arc::new(checked.compile(key)?);
+        let warming_until = kept.warming.by_event(&checked.rules);
+        let rules = Arc::new(checked.compile(key)?.warming_until(warming_until));
         let rates = Arc::new(checked.rates);
         Ok(Self { number, rules, rates, bundle: Some(bundle), kept: kept.clone() })
     }
@@ -104,6 +119,35 @@ impl InForce {
             }
             _ => Ok(new),
         }
+    }
+
+    /// From when on each feature is complete, by number; none: always.
+    pub fn features_complete(&self) -> Vec<Option<Micros>> {
+        self.kept.warming.by_feature(&self.rules.typed)
+    }
+
+    /// From when on all is complete that each rule reads, by number; none: always.
+    pub fn rules_complete(&self) -> Vec<Option<Micros>> {
+        let features = self.features_complete();
+        self.rules.typed.rules.iter().map(|rule| latest(read_by_rule(rule), &features)).collect()
+    }
+
+    /// The same, of whose features these are not complete yet.
+    ///
+    /// # Errors
+    /// If its texts have errors.
+    pub(crate) fn lacking(self, features: &[Lacking]) -> Result<Self, BundleError> {
+        match &self.bundle {
+            Some(bundle) if !features.is_empty() => {
+                Self::keeping(self.number, Arc::clone(bundle), self.rules.key, &self.kept.lacking(features))
+            }
+            _ => Ok(self),
+        }
+    }
+
+    /// What is not complete yet, for snapshots.
+    pub(crate) fn to_lacking(&self) -> Vec<Lacking> {
+        self.kept.warming.to_records()
     }
 }
 

@@ -7,10 +7,12 @@ pub mod in_force;
 pub mod intake;
 pub mod disk;
 pub mod journal;
+mod pace;
 pub mod record;
 pub mod recover;
 pub mod snapshot;
 pub mod source;
+mod warming;
 
 #[cfg(test)]
 mod testing;

@@ -15,7 +15,7 @@ use prost::Message;
 use rules::time::Micros;
 
 pub use amend::{Amend, Cause};
-pub use change::{ListRecord, RatesRecord, RuleSetRecord, SEMANTICS, WarmRecord};
+pub use change::{Lacking, ListRecord, RatesRecord, RuleSetRecord, SEMANTICS, WarmRecord};
 pub use decided::{Decided, Original};
 
 /// What was sampled under the locks of a record's entities: what re-derivation takes from the record, and what may

@@ -34,6 +34,7 @@ use crate::gate::directory::Directory;
 use crate::gate::{Gate, REPEAT_FOR, State, may_leave};
 use crate::in_force::{InForce, Kept};
 use crate::journal::Journal;
+use crate::record::Lacking;
 use block::{BlockKind, BlockReader, BlockWriter, Columns, Cut};
 pub use directory::DataDir;
 use entity::{EntityReader, EntityWriter};
@@ -95,6 +96,9 @@ struct Texts {
     number: u32,
     #[prost(message, required, tag = "2")]
     bundle: Bundle,
+    /// Features that were not complete.
+    #[prost(message, repeated, tag = "3")]
+    lacking: Vec<Lacking>,
 }
 
 /// The last block.
@@ -170,7 +174,10 @@ fn write_to(file: File, gate: &Gate, extra: &Extra, shown: Shown) -> io::Result<
     }
     let rules = in_force.last().map_or_else(|| gate.rules(), |it| Arc::clone(&it.rules));
     let schema = &rules.typed.schema;
-    let texts = |it: &Arc<InForce>| Some(Texts { number: it.number, bundle: it.bundle.as_deref()?.clone() });
+    let texts = |it: &Arc<InForce>| {
+        let bundle = it.bundle.as_deref()?.clone();
+        Some(Texts { number: it.number, bundle, lacking: it.to_lacking() })
+    };
     let clock = gate.clock();
     let kept = in_force.last().map(|it| &it.kept);
     let header = Header {
@@ -373,8 +380,10 @@ pub(crate) fn in_force_of_all(
 
 /// All that a snapshot says was in force, oldest first, keeping up the features of others.
 fn compile_all(header: &Header, key: HashKey, kept: &Kept) -> Result<Vec<Arc<InForce>>, BundleError> {
-    let compiled =
-        |it: &Texts| InForce::keeping(it.number, Arc::new(it.bundle.clone()), key, kept).map(Arc::new);
+    let compiled = |it: &Texts| {
+        let kept = kept.lacking(&it.lacking);
+        InForce::keeping(it.number, Arc::new(it.bundle.clone()), key, &kept).map(Arc::new)
+    };
     header.in_force.iter().map(compiled).collect()
 }
 

@@ -87,3 +87,31 @@ fn a_recovery_stands_beside_the_bare_reading_of_its_bytes() {
     assert!((903..1_100).contains(&entities), "{entities} entities");
     assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing is left behind");
 }
+
+/// A journal as small as it may be: state is built, and every change comes into force with nobody refused.
+#[test]
+fn a_rule_set_comes_into_force_while_payments_are_decided() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let small = ["--records", "3000", "--users", "300", "--seconds", "1", "--rate", "200"];
+    let ran = output(&[&["bench", "activation", "--data", data], &small[..]].concat());
+    let said = String::from_utf8(ran.stdout).unwrap();
+    assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+    for (line, end) in [
+        ("calm", "200 answers in"),
+        ("built", "answers in"),
+        ("thresholds", "answers in"),
+        ("back", "answers in"),
+    ] {
+        let found = said.lines().find(|it| it.starts_with(line));
+        assert!(found.is_some_and(|it| it.contains(end)), "{line} is not in: {said}");
+    }
+    // The first record is the rule set, and some of the calm came behind it.
+    let build = said.lines().find(|it| it.starts_with("build ")).unwrap().replace(',', "");
+    let from = build.split_whitespace().filter_map(|it| it.parse::<u64>().ok()).next();
+    assert!(from.is_some_and(|it| (3_201..10_000).contains(&it)), "{said}");
+    assert!(said.contains("holds  refused 0, none"), "{said}");
+    let bounds = said.lines().filter(|it| it.starts_with("holds ") || it.starts_with("missed "));
+    assert_eq!(bounds.count(), 4, "{said}");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing is left behind");
+}

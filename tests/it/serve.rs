@@ -232,3 +232,61 @@ fn at_the_memory_limit_the_process_lives_and_reads_go_on() {
     assert_eq!(server.send("POST", "/v1/decisions", &key, &single).0, 200);
     assert_eq!(server.send("GET", "/v1/decisions/m999", &key, "").0, 200);
 }
+
+/// Sends a rule set; gives what became of its job.
+fn put_rules(server: &Server, key: &str, files: &Value) -> Value {
+    let (status, mut job) = server.send("PUT", "/v1/rules", key, &json!({ "files": files }).to_string());
+    assert_eq!(status, 202, "{job}");
+    let path = format!("/v1/rules/jobs/{}", job["id"]);
+    while job["state"] == "activating" {
+        std::thread::sleep(Duration::from_millis(10));
+        job = server.send("GET", &path, key, "").1;
+    }
+    job
+}
+
+/// A merchant's payments of the last minutes are taken for a day's, so that a window of months would hold a million.
+#[test]
+fn a_rule_set_that_would_not_fit_into_memory_is_refused_with_the_numbers() {
+    const ROOM: u64 = 32 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&data, &["--durability", "os"]);
+    let key = server.key().unwrap();
+    for number in 0..10 {
+        assert_eq!(server.send("POST", "/v1/decisions/batch", &key, &batch(number)).0, 200);
+    }
+    let limit = server.resident() + ROOM;
+    server.stop();
+
+    let server = Server::start(&data, &["--durability", "os", "--memory", &format!("{limit}B")]);
+    let before = server.send("GET", "/v1/rules", &key, "").1;
+    let with = |more: &str| {
+        let mut files = before["files"].clone();
+        files["wallet.weir"] = format!("{}\n{more}\n", files["wallet.weir"].as_str().unwrap()).into();
+        files
+    };
+    let wide = with("feature wide = count(payment) by merchant over 300d\nrecord wide");
+    let refused = put_rules(&server, &key, &wide);
+    assert_eq!(
+        (&refused["state"], &refused["problem"]["code"]),
+        (&json!("refused"), &json!("not_activated"))
+    );
+    let [needed, in_use, said] = ["needed_bytes", "in_use_bytes", "limit_bytes"]
+        .map(|it| refused["problem"]["memory"][it].as_u64().unwrap_or_else(|| panic!("{it}: {refused}")));
+    assert_eq!(said, limit);
+    assert!(ROOM < needed && in_use < limit && limit < in_use + needed, "{refused}");
+    assert_eq!(server.send("GET", "/v1/rules", &key, "").1["hash"], before["hash"]);
+    // What needs no new state has room, and so has a window that holds little.
+    for more in [
+        "rule dear \"Dear\" on payment when amount > 9000.00 CNY then score +1",
+        "feature short = count(payment) by merchant over 90m\nrecord short",
+    ] {
+        let done = put_rules(&server, &key, &with(more));
+        assert_eq!(done["state"], "active", "{more}: {done}");
+    }
+    server.stop();
+
+    let server = Server::start(&data, &["--durability", "os"]);
+    assert_eq!(put_rules(&server, &key, &wide)["state"], "active");
+}

@@ -13,7 +13,8 @@ use engine::words::hex;
 use parking_lot::Mutex;
 use rules::diagnostic::{Diagnostic, Severity, line_column};
 use rules::schema::Schema;
-use rules::typed::{ListKind, Mode};
+use rules::time::Micros;
+use rules::typed::{Feature, ListKind, Mode};
 use serde::{Deserialize, Serialize};
 use stream::bundle::{Bundle, BundleError, Checked, File, ListFile};
 use stream::gate::{BuildError, Built, NotAtOnce};
@@ -23,7 +24,7 @@ use super::value::Time;
 use crate::app::{App, now};
 use crate::keys::Caller;
 use crate::limits::LARGE_BODY_BYTES_MAX;
-use crate::problem::{Code, Complaint, Problem, Where};
+use crate::problem::{Code, Complaint, NoRoom, Problem, Where};
 use crate::request::{JsonText, Names};
 
 /// Jobs that are remembered.
@@ -72,6 +73,8 @@ pub struct RulesBody {
     rules: Vec<RuleBody>,
     /// The features, in order.
     features: Vec<String>,
+    /// Features whose state was built from a journal that does not reach back far enough.
+    warming: Vec<WarmingBody>,
     /// Lists and tables.
     lists: Vec<ListBody>,
     /// Its files, by name.
@@ -106,6 +109,21 @@ pub struct RuleBody {
     mode: &'static str,
     /// The event types that it looks at.
     on: Vec<String>,
+    /// Some feature that it reads is complete only from this event time on; until then it knows too little of the past.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, required = false)]
+    warming_until: Option<Time>,
+}
+
+/// A feature that is not complete yet.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Warming)]
+pub struct WarmingBody {
+    /// Its name.
+    feature: String,
+    /// It is complete for events from this time on.
+    #[schema(value_type = String, format = DateTime)]
+    until: Time,
 }
 
 /// A list or table.
@@ -155,6 +173,16 @@ pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Json<RulesBody>,
         sent: Time(it.uploaded_at),
         activated: it.activated_at.map(Time),
     });
+    let clock = app.door.gate().clock();
+    let to_come = |until: Option<Micros>| until.filter(|it| clock.is_none_or(|clock| clock < *it));
+    let rules = typed.rules.iter().zip(in_force.rules_complete());
+    let named =
+        || typed.feature_order.iter().filter_map(|id| Some((id.index(), typed.features.get(id.index())?)));
+    let complete = in_force.features_complete();
+    let warming = |(at, feature): (usize, &Feature)| {
+        let until = to_come(complete.get(at).copied().flatten())?;
+        Some(WarmingBody { feature: feature.name.clone(), until: Time(until) })
+    };
     Ok(Json(RulesBody {
         hash: hex(&typed.hash),
         number: in_force.number,
@@ -164,26 +192,29 @@ pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Json<RulesBody>,
             kinds: schema.kinds.iter().map(|it| it.name.clone()).collect(),
             events: schema.events.iter().map(|it| it.name.clone()).collect(),
         },
-        rules: typed.rules.iter().map(|it| rule(it, schema)).collect(),
-        features: typed
-            .feature_order
-            .iter()
-            .filter_map(|it| typed.features.get(it.index()).map(|it| it.name.clone()))
-            .collect(),
+        rules: rules.map(|(it, complete)| rule(it, schema, to_come(complete))).collect(),
+        features: named().map(|(_, it)| it.name.clone()).collect(),
+        warming: named().filter_map(warming).collect(),
         lists: typed.lists.iter().map(|it| list(it, schema)).collect(),
         files: in_force.bundle.as_deref().map(files_of).unwrap_or_default(),
         versions: versions.collect(),
     }))
 }
 
-fn rule(it: &rules::typed::Rule, schema: &Schema) -> RuleBody {
+fn rule(it: &rules::typed::Rule, schema: &Schema, warming_until: Option<Micros>) -> RuleBody {
     let mode = match it.mode {
         Mode::Live => "live",
         Mode::Shadow => "shadow",
         Mode::Off => "off",
     };
     let on = it.on.iter().filter_map(|it| schema.events.get(it.index()).map(|it| it.name.clone()));
-    RuleBody { name: it.name.clone(), reason: it.reason.clone(), mode, on: on.collect() }
+    RuleBody {
+        name: it.name.clone(),
+        reason: it.reason.clone(),
+        mode,
+        on: on.collect(),
+        warming_until: warming_until.map(Time),
+    }
 }
 
 fn list(it: &rules::typed::List, schema: &Schema) -> ListBody {
@@ -429,6 +460,10 @@ fn not_activated(why: BuildError, app: &App) -> Problem {
         BuildError::NotAtOnce(NotAtOnce::Refused(why)) => super::incoming::refused("", why, &app.metrics),
         BuildError::Poisoned(why) => super::incoming::refused("", why.into(), &app.metrics),
         BuildError::Journal(_) | BuildError::Fold(_) | BuildError::Snapshot(_) => Problem::internal(&why),
+        BuildError::Memory { needed, in_use, limit } => Problem {
+            memory: Some(NoRoom { needed_bytes: needed, in_use_bytes: in_use, limit_bytes: limit }),
+            ..Problem::new(Code::NotActivated, why.to_string())
+        },
         other => Problem::new(Code::NotActivated, other.to_string()),
     }
 }

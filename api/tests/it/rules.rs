@@ -105,6 +105,30 @@ async fn a_rule_set_that_lacks_state_has_it_built_from_the_journal() {
 }
 
 #[tokio::test]
+async fn what_the_journal_does_not_reach_back_for_is_warming() {
+    let weir = Weir::start().await;
+    for id in ["w1", "w2"] {
+        weir.pay(id, "u-warm", 100).await;
+    }
+    weir.journal.prune(2);
+    let before = weir.get("/v1/rules").await.body;
+    assert_eq!((&before["warming"], &before["rules"][0]["warming_until"]), (&json!([]), &Value::Null));
+    let wider = RULES.replace("over 24h before where accepted", "over 90d before where accepted");
+    let accepted = send(&weir, &wider).await;
+    assert_eq!(job(&weir, &accepted).await["state"], "active");
+    let after = weir.get("/v1/rules").await.body;
+    let until = after["warming"][0]["until"].as_str().unwrap();
+    assert_eq!(after["warming"], json!([{ "feature": "spent_24h", "until": until }]));
+    let said = after["rules"].as_array().unwrap().iter().map(|it| it["warming_until"].as_str());
+    assert_eq!(said.collect::<Vec<_>>(), [Some(until), None, None]);
+    assert_eq!(weir.pay("w3", "u-warm", 100).await["flags"], json!(["warming"]));
+    let back = send(&weir, RULES).await;
+    assert_eq!(job(&weir, &back).await["state"], "active");
+    assert_eq!(weir.get("/v1/rules").await.body["warming"], json!([]), "nothing of it shows");
+    assert_eq!(weir.pay("w4", "u-warm", 100).await["flags"], json!([]));
+}
+
+#[tokio::test]
 async fn a_rule_set_that_cannot_take_over_is_refused_and_the_old_one_stays() {
     let weir = Weir::start().await;
     let before = weir.get("/v1/rules").await.body["hash"].clone();

@@ -11,14 +11,10 @@
 //! one right after the other, so that what else the machine does meets all of them. Between the rounds, with nobody
 //! asking, the disk is asked what a sync takes by itself.
 //!
-//! Reading order: [`payments`] (what is sent), [`servers`] (to whom), [`load`] (how), [`disk`], [`report`] (what it
-//! came to).
+//! Reading order: [`super::served`] (what is sent to whom, and how), [`disk`], [`report`] (what it came to).
 
 mod disk;
-mod load;
-mod payments;
 mod report;
-mod servers;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,10 +25,11 @@ use floor::Population;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::runtime::Runtime;
 
-use self::load::{Loop, Seen};
-use self::payments::Payments;
 use self::report::{Report, Row};
-use self::servers::{Policy, Server};
+use super::payments::days;
+use super::served::load::{self, Loop, Seen};
+use super::served::payments::Payments;
+use super::served::servers::{self, Policy, Server};
 use crate::replay::grouped;
 
 /// Connections of the rows.
@@ -156,7 +153,7 @@ impl Bench {
             sides.push(Side { server, payments, answered: 0 });
         }
         for side in &mut sides {
-            let events = payments::days(population, WARM_UP_DAYS);
+            let events = days(population, WARM_UP_DAYS);
             if side.server.policy == Policy::Echo {
                 side.payments.pass_over(events);
             } else {

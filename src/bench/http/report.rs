@@ -4,10 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
-use floor::percentile;
 
-use super::load::{Loop, Seen};
-use super::servers::Policy;
+use crate::bench::bound::{self, Bound};
+use crate::bench::served::load::{Loop, Seen};
+use crate::bench::served::servers::Policy;
+use crate::bench::timing::{millis, percentiles};
 use crate::replay::grouped;
 
 /// Answers a second with `os` over [`CONNECTIONS`] connections, as a share of the echo's.
@@ -51,12 +52,6 @@ pub(super) struct Report {
     pub(super) syncs: Vec<Duration>,
     /// How many connections are enough that a sync keeps nobody waiting.
     pub(super) deep: Option<u16>,
-}
-
-/// Something held against a bound.
-struct Bound {
-    holds: bool,
-    words: String,
 }
 
 impl Report {
@@ -141,7 +136,7 @@ impl Report {
 
     /// Every bound that does not hold, in words.
     pub(super) fn missed(&self) -> Vec<String> {
-        self.bounds().into_iter().filter(|it| !it.holds).map(|it| it.words).collect()
+        bound::missed(self.bounds())
     }
 
     fn table(&self) -> Table {
@@ -194,8 +189,8 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}\n", self.table().trim_fmt())?;
-        for Bound { holds, words } in self.bounds() {
-            writeln!(f, "{} {words}", if holds { "holds " } else { "missed" })?;
+        for bound in self.bounds() {
+            writeln!(f, "{bound}")?;
         }
         for (row, seen) in &self.rows {
             if let Some(refusal) = &seen.refusal {
@@ -210,17 +205,6 @@ impl fmt::Display for Report {
 #[expect(clippy::cast_precision_loss, reason = "counts of a bench are far below 2⁵³")]
 fn rate(seen: &Seen) -> f64 {
     seen.answered() as f64 / seen.elapsed.as_secs_f64().max(1e-9)
-}
-
-/// Median and 99th percentile.
-fn percentiles(took: &[Duration]) -> [Duration; 2] {
-    let mut sorted = took.to_vec();
-    sorted.sort_unstable();
-    [50, 99].map(|it| percentile(&sorted, it))
-}
-
-fn millis(duration: Duration) -> String {
-    format!("{:.3} ms", duration.as_secs_f64() * 1e3)
 }
 
 #[cfg(test)]

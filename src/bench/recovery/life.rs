@@ -7,7 +7,7 @@ use stream::gate::Gate;
 use stream::journal::Durability;
 use stream::snapshot::{self, Extra};
 
-use super::payments::Payments;
+use crate::bench::payments::Payments;
 use crate::directory::{self, say_note};
 
 /// Days of traffic before the snapshot: more than the widest window.

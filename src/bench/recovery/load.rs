@@ -15,7 +15,7 @@ use stream::gate::{Gate, Worker};
 use stream::journal::Durability;
 use stream::snapshot::{self, Extra};
 
-use super::payments::Payments;
+use crate::bench::payments::Payments;
 use crate::directory::{self, say_note};
 
 /// Snapshots that are written.

@@ -6,15 +6,14 @@
 //!                                                  └──► opened, and decisions while snapshots are written
 //! ```
 //!
-//! Reading order: [`payments`] (what is decided), [`life`] (what the directory holds), [`bare`] and [`opening`] (what
-//! stands beside what), [`cache`] (cold), [`load`] (decisions beside a snapshot), [`report`] (what it came to).
+//! Reading order: [`life`] (what the directory holds), [`bare`] and [`opening`] (what stands beside what), [`cache`]
+//! (cold), [`load`] (decisions beside a snapshot), [`report`] (what it came to).
 
 mod bare;
 mod cache;
 mod life;
 mod load;
 mod opening;
-mod payments;
 mod report;
 
 use std::path::PathBuf;
@@ -26,8 +25,8 @@ use stream::journal::Durability;
 use self::bare::Bare;
 use self::life::Life;
 use self::opening::Opening;
-use self::payments::Payments;
 use self::report::Report;
+use crate::bench::payments::Payments;
 use crate::replay::grouped;
 
 /// Turns of the opening and of the bare reading; the fastest of each counts.

@@ -9,7 +9,7 @@ use super::bare::Bare;
 use super::life::Life;
 use super::load::Waits;
 use super::opening::Opening;
-use crate::bench::timing::micros;
+use crate::bench::timing::{micros, seconds};
 use crate::replay::grouped;
 
 /// An opening, in bare readings of the same bytes …
@@ -118,10 +118,6 @@ fn parts(opening: &Opening) -> String {
     let Opening { files, snapshot, tail } = *opening;
     let [total, files, snapshot, tail] = [opening.total(), files, snapshot, tail].map(seconds);
     format!("{total}: journal beside snapshot {files}, of which the snapshot {snapshot}; tail {tail}")
-}
-
-fn seconds(duration: Duration) -> String {
-    format!("{:.3} s", duration.as_secs_f64())
 }
 
 fn share(part: Duration, of: Duration) -> f64 {

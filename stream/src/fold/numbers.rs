@@ -10,7 +10,7 @@ use engine::rates::Rates;
 use super::Failed;
 use crate::gate::with_value;
 use crate::in_force::{InForce, Kept};
-use crate::record::{ListRecord, RatesRecord, RuleSetRecord, SEMANTICS};
+use crate::record::{ListRecord, RatesRecord, RuleSetRecord, SEMANTICS, WarmRecord};
 
 /// What was in force, by number.
 #[derive(Debug)]
@@ -104,9 +104,11 @@ impl Numbers {
         })
     }
 
-    /// The same under another number.
-    pub(super) fn again(&mut self, number: u32) -> Result<(), Failed> {
-        self.follow(number, |old| Ok(InForce { number, ..old.clone() }))
+    /// The same under another number, with features that are not complete yet.
+    pub(super) fn warm(&mut self, number: u32, message: &WarmRecord) -> Result<(), Failed> {
+        self.follow(number, |old| {
+            InForce { number, ..old.clone() }.lacking(&message.lacking).map_err(Failed::Bundle)
+        })
     }
 
     /// Puts in force what `make` makes of what was in force before, unless the number is known already.

@@ -171,7 +171,7 @@ impl Replay {
                 self.follow(number)?;
             }
             RecordKind::Warm => {
-                self.numbers.again(number)?;
+                self.numbers.warm(number, &read(message)?)?;
                 self.follow(number)?;
             }
             RecordKind::Snooze => {}

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rules::time::Micros;
 
@@ -20,9 +20,11 @@ use crate::bundle::{Bundle, BundleError};
 use crate::fold::{FoldError, Folder};
 use crate::in_force::{InForce, Kept};
 use crate::journal::{Cursor, JournalError, RecordKind};
+use crate::pace::Pace;
 use crate::record::{Stamp, WarmRecord};
 use crate::snapshot::layout::{Misfit, same_shape, same_state};
 use crate::snapshot::{self, DataDir, Extra, SnapshotError};
+use crate::warming::Warming;
 
 /// How far a build is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -64,6 +66,19 @@ pub enum BuildError {
     /// The state cannot be written or read.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// Its state would not fit into memory.
+    #[error(
+        "its state would take {needed} bytes more, and {in_use} of the {limit} bytes of the memory limit are taken: raise \
+         `--memory`, or make its windows shorter"
+    )]
+    Memory {
+        /// What it would take, in bytes.
+        needed: u64,
+        /// What the process takes.
+        in_use: u64,
+        /// What it may take.
+        limit: u64,
+    },
     /// The journal can write no more.
     #[error(transparent)]
     Poisoned(#[from] Poisoned),
@@ -72,7 +87,7 @@ pub enum BuildError {
     NoJournal,
 }
 
-/// Records that are applied between two rests.
+/// Records after which it is told how far the build is.
 const STRIDE: u64 = 256;
 /// How often it is looked whether the last records are on the disk.
 const LOOK_AGAIN: Duration = Duration::from_micros(50);
@@ -117,15 +132,10 @@ impl Gate {
         }
         same_state(&wide.rules, &then.rules).map_err(not_even_then)?;
         let oldest = oldest(&mut *self.journal.cursor(0)?)?.ok_or(BuildError::NoJournal)?;
-        let mut build = Build {
-            folder: self.before(oldest, &wide.kept, dir, extra)?,
-            records: self.journal.cursor(oldest.offset)?,
-            next: oldest.offset,
-            took: Duration::ZERO,
-        };
-        // It rests as long as it works: at most half of one processor is taken from decisions.
-        while build.stride(STRIDE)? {
-            thread::sleep(build.took);
+        let folder = self.before(oldest, &wide.kept, dir, extra)?;
+        let mut build = Build { folder, records: self.journal.cursor(oldest.offset)?, next: oldest.offset };
+        let mut pace = Pace::begin();
+        while build.stride(STRIDE, || pace.rest())? {
             let (records, of) = (build.next - oldest.offset, self.journal.next() - oldest.offset);
             tell(Built { records, of });
         }
@@ -158,26 +168,30 @@ impl Gate {
         let wide = InForce { number: old.number + 1, ..widened(&old, bundle)? };
         let built_for = build.folder.newest().ok_or(BuildError::Overtaken)?;
         same_state(&built_for.rules, &wide.rules).map_err(|_| BuildError::Overtaken)?;
+        let lacking = since.map(|it| Warming::built(&old.rules.typed, &wide.rules.typed, it).to_records());
+        let lacking = lacking.unwrap_or_default();
+        let wide = wide.lacking(&lacking)?;
         let closed = self.passage.close();
         // INVARIANT (take over): nobody appends now. What changes entities goes through the passage, and what changes what
         // is in force waits for this change.
         let end = self.journal.next();
         while build.next < end {
-            if !build.stride(end - build.next)? {
+            if !build.stride(end - build.next, || ())? {
                 if self.progress.borrow().poisoned {
                     return Err(Poisoned.into());
                 }
                 thread::sleep(LOOK_AGAIN);
             }
         }
-        let message = WarmRecord { bundle: bundle.clone(), since };
+        let message = WarmRecord { bundle: bundle.clone(), since, lacking };
         self.append_change(RecordKind::Warm, wide.number, &message, &[]);
         let State { directory, .. } = build.folder.into_state();
         let before = self.current.directory();
         change.put(wide, Some(directory), self.now());
         drop(closed);
         // Workers let go of it one by one; what it holds is freed here and not by the last of them.
-        before.clear();
+        let mut pace = Pace::begin();
+        before.clear(|| pace.rest());
         Ok(())
     }
 }
@@ -188,7 +202,7 @@ fn not_even_then(misfit: Misfit) -> BuildError {
 }
 
 /// What is in force, keeping up the features of a bundle too.
-fn widened(old: &InForce, bundle: &Bundle) -> Result<InForce, BuildError> {
+pub(super) fn widened(old: &InForce, bundle: &Bundle) -> Result<InForce, BuildError> {
     let own = old.bundle.clone().ok_or(BuildError::NoJournal)?;
     Ok(InForce::keeping(old.number, own, old.rules.key, &old.kept.and(bundle)?)?)
 }
@@ -214,28 +228,36 @@ pub(crate) fn oldest(records: &mut dyn Cursor) -> Result<Option<Oldest>, Journal
         .map(|it| Oldest { offset: it.offset, clock: Stamp::split(it.body).map(|(stamp, _)| stamp.clock) }))
 }
 
+/// The offset and the clock of the oldest record of or behind an event; none if there was no event.
+pub(super) fn first_event(records: &mut dyn Cursor) -> Result<Option<(u64, Micros)>, JournalError> {
+    while let Some(record) = records.next()? {
+        let clock = Stamp::split(record.body).map(|(stamp, _)| stamp.clock);
+        if let Some(clock) = clock.filter(|it| *it != Micros::MIN) {
+            return Ok(Some((record.offset, clock)));
+        }
+    }
+    Ok(None)
+}
+
 /// States that are being built.
 struct Build {
     folder: Folder,
     records: Box<dyn Cursor>,
     /// The offset of the next record to apply.
     next: u64,
-    /// How long the last stride took.
-    took: Duration,
 }
 
 impl Build {
-    /// Applies a few records; gives whether there were any.
-    fn stride(&mut self, most: u64) -> Result<bool, BuildError> {
-        let began = Instant::now();
+    /// Applies a few records, `rest`ing behind each; gives whether there were any.
+    fn stride(&mut self, most: u64, mut rest: impl FnMut()) -> Result<bool, BuildError> {
         let first = self.next;
         while self.next - first < most
             && let Some(record) = self.records.next()?
         {
             self.folder.apply(&record)?;
             self.next = record.offset + 1;
+            rest();
         }
-        self.took = began.elapsed();
         Ok(first < self.next)
     }
 }

@@ -101,9 +101,12 @@ impl Directory {
         self.slots.insert(key, Arc::new(Mutex::new(state)));
     }
 
-    /// Forgets everything; whoever holds a state still has it.
-    pub(crate) fn clear(&self) {
-        self.slots.clear();
+    /// Forgets everything, one after the other, `rest`ing behind each; whoever holds a state still has it.
+    pub(crate) fn clear(&self, mut rest: impl FnMut()) {
+        for key in self.keys() {
+            self.slots.remove(&key);
+            rest();
+        }
     }
 
     /// The keys in memory, in no order; those that come or go meanwhile may or may not be among them.

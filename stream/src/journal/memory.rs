@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Poll, Waker};
 
 use engine::entity::EntityKey;
@@ -19,6 +20,8 @@ pub struct Memory {
     advance: Arc<Advance>,
     /// Whether durability waits for [`Memory::settle`].
     held: bool,
+    /// Whoever walks over it begins no earlier than here.
+    oldest: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -43,12 +46,17 @@ impl Memory {
     }
 
     fn with(held: bool) -> Self {
-        Self { kept: Arc::default(), advance: Arc::default(), held }
+        Self { kept: Arc::default(), advance: Arc::default(), held, oldest: Arc::default() }
     }
 
     /// Makes durable what is below an offset.
     pub fn settle(&self, below: u64) {
         self.advance.to(below, || ());
+    }
+
+    /// As if the records below an offset had been pruned, or brought back.
+    pub fn prune(&self, below: u64) {
+        self.oldest.store(below, Ordering::Relaxed);
     }
 
     /// As if a write had failed.
@@ -149,7 +157,8 @@ impl Journal for Memory {
     }
 
     fn cursor(&self, from: u64) -> Result<Box<dyn Cursor>, JournalError> {
-        Ok(Box::new(Walk { journal: self.clone(), next: from, body: Arc::default() }))
+        let next = from.max(self.oldest.load(Ordering::Relaxed));
+        Ok(Box::new(Walk { journal: self.clone(), next, body: Arc::default() }))
     }
 }
 

@@ -117,4 +117,18 @@ pub struct WarmRecord {
     /// event.
     #[prost(sfixed64, optional, tag = "4")]
     pub since: Option<i64>,
+    /// Its new features that are not complete yet.
+    #[prost(message, repeated, tag = "5")]
+    pub lacking: Vec<Lacking>,
+}
+
+/// A feature that is not complete yet.
+#[derive(Clone, PartialEq, Message)]
+pub struct Lacking {
+    /// The hash of its definition.
+    #[prost(bytes = "vec", tag = "1")]
+    pub feature: Vec<u8>,
+    /// It is complete for events from this time on, microseconds UTC.
+    #[prost(sfixed64, tag = "2")]
+    pub until: i64,
 }

@@ -95,7 +95,8 @@ fn what_comes_into_force_comes_back() {
     assert!(!record.time_zones.is_empty());
     check(&record);
     check(&RatesRecord { rates: file });
-    check(&WarmRecord { bundle, since: Some(4) });
+    let lacking = vec![Lacking { feature: vec![7; 32], until: 9 }];
+    check(&WarmRecord { bundle, since: Some(4), lacking });
 }
 
 /// An event of type `event_type` with three fields.

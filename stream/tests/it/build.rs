@@ -57,8 +57,12 @@ struct World {
 
 impl World {
     fn new(folder: &Path, rules: &str) -> Self {
+        Self::new_in(folder, SCHEMA, rules)
+    }
+
+    fn new_in(folder: &Path, schema: &str, rules: &str) -> Self {
         let journal = Memory::default();
-        let bundle = bundle(SCHEMA, rules);
+        let bundle = bundle(schema, rules);
         let gate = Gate::begin(bundle, key(), Box::new(journal.clone()), Admission::default()).unwrap();
         let worker = gate.worker(Vec::new());
         let dir = DataDir::open(folder).unwrap();
@@ -89,6 +93,20 @@ impl World {
         let mut built = 0;
         self.gate.activate_built(bundle, &self.dir, &Extra::new(), &mut |it| built = it.records)?;
         Ok(built)
+    }
+
+    /// What is recovered behind a crash that damaged so many of the newest snapshots, and what is said of it.
+    fn crashed(self, folder: &Path, damaged: usize) -> (Self, String) {
+        for newest in self.snapshots(folder).iter().rev().take(damaged) {
+            damage(newest);
+        }
+        let Self { gate, journal, dir, number, .. } = self;
+        drop(gate);
+        let admission = Admission::default();
+        let recovered = recover(&dir, key(), Box::new(journal.clone()), admission).unwrap().unwrap();
+        let worker = recovered.gate.worker(Vec::new());
+        let (gate, dice) = (recovered.gate, Choices::from_seed(8));
+        (Self { gate, journal, dir, worker, dice, number: number + 5_000 }, recovered.notes.join("\n"))
     }
 
     fn snapshots(&self, folder: &Path) -> Vec<PathBuf> {
@@ -165,19 +183,9 @@ fn a_crash_right_behind_the_swap_finds_the_state() {
         world.activate(&bundle(SCHEMA, NEW)).unwrap();
         world.pay(30);
         let expected = folded(&world.journal, key());
-        for newest in world.snapshots(folder.path()).iter().rev().take(damaged) {
-            damage(newest);
-        }
-        let World { gate, journal, dir, .. } = world;
-        drop(gate);
-        let admission = Admission::default();
-        let recovered = recover(&dir, key(), Box::new(journal.clone()), admission).unwrap().unwrap();
-        let said = recovered.notes.join("\n");
+        let (mut world, said) = world.crashed(folder.path(), damaged);
         assert_eq!(said.contains("state was built from"), damaged == 1, "{said}");
-        check_same(&recovered.gate, &expected);
-        let worker = recovered.gate.worker(Vec::new());
-        let mut world =
-            World { gate: recovered.gate, journal, dir, worker, dice: Choices::from_seed(8), number: 9_000 };
+        check_same(&world.gate, &expected);
         world.pay(300);
         check_verified(&world.journal, key());
     }
@@ -208,6 +216,86 @@ fn what_cannot_take_over_changes_nothing() {
     world.pay(100);
     assert!(world.gate.clock().unwrap() > MINUTE);
     check_verified(&world.journal, key());
+}
+
+/// Payments until the journal goes back to one of minute 60 only, then rules with features that nobody has kept, whose
+/// decisions are warming for so many minutes of events more.
+#[track_caller]
+fn check_warming(rules: &str, minutes: i64) {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = SCHEMA.replace("currency EUR", "currency EUR\nkeep 1d");
+    let mut world = World::new_in(folder.path(), &schema, OLD);
+    let pay = |world: &mut World, id: &str, minute: i64| {
+        let payment = event(
+            &world.gate.rules().typed.schema,
+            "payment",
+            id,
+            minute * MINUTE,
+            "user=u9 device=d9 amount=5",
+        );
+        let ticket = world.gate.submit(&payment, Deadline::Never, &mut world.worker).unwrap();
+        ticket.ruling.flags.warming
+    };
+    world.pay(10);
+    let oldest = world.journal.len() as u64;
+    assert!(!pay(&mut world, "oldest", 60));
+    for _ in 0..2 {
+        snapshot::write(&world.dir, &world.gate, &Extra::new()).unwrap();
+    }
+    world.journal.prune(oldest);
+    let new = bundle(&schema, &format!("use schema pay\nlist watched : user\n{rules}\n"));
+    world.activate(&new).unwrap();
+    let end = 60 + minutes;
+    assert_eq!(pay(&mut world, "just behind", 61), 1 < minutes, "{rules}");
+    // It is in the newest snapshot, and where that is lost in the journal.
+    for lost in [0, 1] {
+        (world, _) = world.crashed(folder.path(), lost);
+        let id = format!("before {lost}");
+        assert_eq!(
+            pay(&mut world, &id, (end - 1).max(62)),
+            2 < minutes,
+            "{rules}, {lost} snapshots are lost"
+        );
+    }
+    assert_eq!(world.activate(&new).unwrap(), 0, "nothing is new");
+    assert_eq!(pay(&mut world, "last", (end - 1).max(62)), 2 < minutes, "{rules}");
+    assert!(!pay(&mut world, "behind", end.max(63)), "{rules}");
+    world.journal.prune(0);
+    check_verified(&world.journal, key());
+}
+
+#[test]
+fn decisions_are_warming_until_all_that_they_may_read_is_complete() {
+    let wide = "feature wide = count(payment) by user over 3h\n";
+    let rule = |when: &str, mode: &str| {
+        format!("{wide}rule r \"R\" {mode}\n  on payment\n  when {when}\n  then block\n")
+    };
+    check_warming(&rule("wide > 99", ""), 180);
+    check_warming(&rule("wide > 99", "shadow"), 180);
+    check_warming(&rule("wide > 99", "off"), 0);
+    check_warming(&rule("amount > 100.00 EUR", ""), 0);
+    check_warming(&format!("{wide}record wide\n"), 180);
+    check_warming(&format!("{wide}policy\n  block when wide > 99\n"), 180);
+    let more = |feature: &str| format!("{feature}\n{}", rule("x", ""));
+    check_warming(&more(&format!("{wide}feature x = wide > 99")).replacen(wide, "", 1), 180);
+    check_warming(
+        &more("feature late = count(payment) by user over 1h delay 30m\nfeature x = late > 99"),
+        90,
+    );
+    check_warming(&more("feature x = first_seen(device) by user"), 24 * 60);
+    // What a payment of six hours ago saw was three hours old.
+    let often = format!(
+        "{wide}feature often = wide > 2\nfeature odd = count(payment) by user over 6h where often\nfeature x = odd > 99"
+    );
+    check_warming(&more(&often).replacen(wide, "", 1), 540);
+    // Old state is complete, and what past events saw of it is computed from the journal.
+    let of_old = "feature n = count(payment) by user over 1h\nfeature often = n > 2\n\
+                  feature odd = count(payment) by user over 2h where often\nfeature x = odd > 99";
+    check_warming(&more(of_old), 180);
+    check_warming(
+        "feature n = count(payment) by user over 1h\nrule r \"R\" on payment when n > 99 then block\n",
+        0,
+    );
 }
 
 /// What holds an alert back is the rule's name, not its place.

@@ -31,7 +31,7 @@ const ECHO_BYTES: usize = 300;
 
 /// Who answers, and when.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Policy {
+pub(in crate::bench) enum Policy {
     /// Reads the event and answers what it always answers.
     Echo,
     /// Decides; the answer waits for the operating system.
@@ -41,7 +41,7 @@ pub(super) enum Policy {
 }
 
 impl Policy {
-    pub(super) const ALL: [Self; 3] = [Self::Echo, Self::Os, Self::Fsync];
+    pub(in crate::bench) const ALL: [Self; 3] = [Self::Echo, Self::Os, Self::Fsync];
 }
 
 impl fmt::Display for Policy {
@@ -55,15 +55,15 @@ impl fmt::Display for Policy {
 }
 
 /// A runtime as `weir serve` has it, whose threads can be told apart in a profile.
-pub(super) fn runtime(name: &str) -> anyhow::Result<Runtime> {
+pub(in crate::bench) fn runtime(name: &str) -> anyhow::Result<Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     Ok(builder.enable_all().thread_name(format!("weir-{name}")).build()?)
 }
 
 /// A running server.
-pub(super) struct Server {
-    pub(super) policy: Policy,
-    pub(super) target: Target,
+pub(in crate::bench) struct Server {
+    pub(in crate::bench) policy: Policy,
+    pub(in crate::bench) target: Target,
     /// Where its journal is; none of the echo.
     data: Option<PathBuf>,
     runtime: Runtime,
@@ -72,8 +72,13 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// Where the server of a policy has its data; what is there already it goes on with.
+    pub(in crate::bench) fn data(policy: Policy, folder: &Path) -> PathBuf {
+        folder.join(policy.to_string())
+    }
+
     /// Starts it on a port of its own, with its data in a folder of its own below the given one.
-    pub(super) fn start(policy: Policy, folder: &Path) -> anyhow::Result<Self> {
+    pub(in crate::bench) fn start(policy: Policy, folder: &Path) -> anyhow::Result<Self> {
         let runtime = runtime(&policy.to_string())?;
         let listener = runtime.block_on(serve::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))))?;
         let address = listener.local_addr()?;
@@ -89,7 +94,7 @@ impl Server {
             Policy::Os => Durability::Os,
             Policy::Fsync => Durability::Fsync,
         };
-        let data = folder.join(policy.to_string());
+        let data = Self::data(policy, folder);
         let mut config = Config::at(data.clone(), address);
         config.rules = Some(rules_in(folder)?);
         config.durability = durability;
@@ -106,7 +111,7 @@ impl Server {
     }
 
     /// Stops it; gives how many decisions its journal then holds.
-    pub(super) fn stop(self) -> anyhow::Result<u64> {
+    pub(in crate::bench) fn stop(self) -> anyhow::Result<u64> {
         // Whether it hears that or has ended already, it is waited for.
         let _ = self.stop.send(());
         self.runtime.block_on(self.serving)??;

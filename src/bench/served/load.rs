@@ -31,13 +31,13 @@ const CLOSED_RATE_MAX: u32 = 50_000;
 
 /// Where requests go, and with which headers.
 #[derive(Clone)]
-pub(super) struct Target {
+pub(in crate::bench) struct Target {
     address: SocketAddr,
     headers: HeaderMap,
 }
 
 impl Target {
-    pub(super) fn new(address: SocketAddr, key: &str) -> anyhow::Result<Self> {
+    pub(in crate::bench) fn new(address: SocketAddr, key: &str) -> anyhow::Result<Self> {
         let headers = [
             (HOST, HeaderValue::try_from(address.to_string())?),
             (AUTHORIZATION, HeaderValue::try_from(format!("Bearer {key}"))?),
@@ -51,7 +51,7 @@ impl Target {
 
 /// When the next payment is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Loop {
+pub(in crate::bench) enum Loop {
     /// When the one before is answered.
     Closed,
     /// At its time.
@@ -60,7 +60,7 @@ pub(super) enum Loop {
 
 impl Loop {
     /// How many payments a run may take, to be made beforehand.
-    pub(super) fn payments(self, time: Duration) -> usize {
+    pub(in crate::bench) fn payments(self, time: Duration) -> usize {
         let per_second = match self {
             Self::Closed => CLOSED_RATE_MAX,
             Self::Open { per_second } => per_second,
@@ -84,24 +84,24 @@ fn payments_in(time: Duration, per_second: u32) -> u32 {
 
 /// What came of the payments of a row.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(in crate::bench) struct Seen {
     /// What each answer took: in an open loop from when its payment was due.
-    pub(super) took: Vec<Duration>,
+    pub(in crate::bench) took: Vec<Duration>,
     /// Answers that were none.
-    pub(super) refused: u64,
+    pub(in crate::bench) refused: u64,
     /// What the first of them said.
-    pub(super) refusal: Option<String>,
+    pub(in crate::bench) refusal: Option<String>,
     /// From the first payment to the last answer.
-    pub(super) elapsed: Duration,
+    pub(in crate::bench) elapsed: Duration,
 }
 
 impl Seen {
-    pub(super) fn answered(&self) -> u64 {
+    pub(in crate::bench) fn answered(&self) -> u64 {
         self.took.len() as u64
     }
 
     /// What was seen at another time.
-    pub(super) fn add(&mut self, other: Self) {
+    pub(in crate::bench) fn add(&mut self, other: Self) {
         let elapsed = self.elapsed + other.elapsed;
         self.join(other);
         self.elapsed = elapsed;
@@ -126,14 +126,14 @@ impl Seen {
 }
 
 /// One connection.
-struct Connection {
+pub(in crate::bench) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     headers: HeaderMap,
     decisions: Uri,
 }
 
 impl Connection {
-    async fn open(target: &Target) -> anyhow::Result<Self> {
+    pub(in crate::bench) async fn open(target: &Target) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(target.address).await.context("the server cannot be reached")?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
@@ -142,9 +142,9 @@ impl Connection {
         Ok(Self { sender, headers: target.headers.clone(), decisions: Uri::from_static("/v1/decisions") })
     }
 
-    async fn post(&mut self, to: Uri, body: Bytes) -> anyhow::Result<Response<Incoming>> {
+    async fn send(&mut self, method: Method, to: Uri, body: Bytes) -> anyhow::Result<Response<Incoming>> {
         let mut request = Request::new(Full::new(body));
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = method;
         *request.uri_mut() = to;
         request.headers_mut().clone_from(&self.headers);
         // It may not have noticed yet that the answer before was read to its end.
@@ -152,9 +152,23 @@ impl Connection {
         Ok(self.sender.send_request(request).await?)
     }
 
+    /// Asks for something that is never refused, and gives the answer's body.
+    pub(in crate::bench) async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> anyhow::Result<Bytes> {
+        let answer = self.send(method.clone(), path.parse()?, body).await?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await?.to_bytes();
+        ensure!(status.is_success(), "{method} {path} is refused: {}", String::from_utf8_lossy(&body));
+        Ok(body)
+    }
+
     /// Asks for a decision; gives what was said instead of one. The answer has come as a whole.
     async fn decide(&mut self, payment: Bytes) -> anyhow::Result<Result<(), String>> {
-        let answer = self.post(self.decisions.clone(), payment).await?;
+        let answer = self.send(Method::POST, self.decisions.clone(), payment).await?;
         let (head, mut body) = answer.into_parts();
         if head.status != StatusCode::OK {
             let said = body.collect().await?.to_bytes();
@@ -168,7 +182,11 @@ impl Connection {
 }
 
 /// Lets a server decide so many payments, in their order; gives how many it decided.
-pub(super) async fn warm_up(target: &Target, payments: &Payments, count: u64) -> anyhow::Result<u64> {
+pub(in crate::bench) async fn warm_up(
+    target: &Target,
+    payments: &Payments,
+    count: u64,
+) -> anyhow::Result<u64> {
     #[derive(serde::Deserialize)]
     struct Batch {
         results: Vec<Decided>,
@@ -184,10 +202,7 @@ pub(super) async fn warm_up(target: &Target, payments: &Payments, count: u64) ->
         let size = left.min(BATCH);
         left -= size;
         let batch = payments.batch(size as usize);
-        let answer = connection.post(Uri::from_static("/v1/decisions/batch"), batch).await?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await?.to_bytes();
-        ensure!(status == StatusCode::OK, "the warm-up is refused: {}", String::from_utf8_lossy(&body));
+        let body = connection.ask(Method::POST, "/v1/decisions/batch", batch).await?;
         let Batch { results } = serde_json::from_slice(&body)?;
         decided += results.iter().filter(|it| it.status == 200).count() as u64;
     }
@@ -195,33 +210,58 @@ pub(super) async fn warm_up(target: &Target, payments: &Payments, count: u64) ->
 }
 
 /// Sends payments over so many connections for so long.
-pub(super) async fn run(
+pub(in crate::bench) async fn run(
     target: &Target,
     payments: &Arc<Payments>,
     way: Loop,
     connections: u16,
     time: Duration,
 ) -> anyhow::Result<Seen> {
+    let Loop::Open { per_second } = way else {
+        let open = connect(target, connections).await?;
+        let start = Instant::now();
+        return gather(start, open.into_iter().map(|it| closed(it, Arc::clone(payments), start + time)))
+            .await;
+    };
+    let offered = payments_in(time, per_second);
+    run_while(target, payments, per_second, connections, move |number| number < offered).await
+}
+
+/// Sends payments in an open loop over so many connections for as long as one more may come, which is asked with its
+/// number.
+pub(in crate::bench) async fn run_while(
+    target: &Target,
+    payments: &Arc<Payments>,
+    per_second: u32,
+    connections: u16,
+    more: impl FnMut(u32) -> bool + Send + 'static,
+) -> anyhow::Result<Seen> {
+    let open = connect(target, connections).await?;
+    let start = Instant::now();
+    let schedule = Arc::new(Schedule::new(start, per_second));
+    let passing = Arc::clone(&schedule);
+    let passing = tokio::task::spawn_blocking(move || passing.pass(connections, more));
+    let seen =
+        gather(start, open.into_iter().map(|it| scheduled(it, Arc::clone(payments), Arc::clone(&schedule))));
+    let seen = seen.await?;
+    passing.await?;
+    Ok(seen)
+}
+
+async fn connect(target: &Target, connections: u16) -> anyhow::Result<Vec<Connection>> {
     let mut open = Vec::new();
     for _ in 0..connections {
         open.push(Connection::open(target).await?);
     }
-    let mut tasks = JoinSet::new();
-    let start = Instant::now();
-    let schedule = match way {
-        Loop::Closed => None,
-        Loop::Open { per_second } => Some(Arc::new(Schedule::new(start, time, per_second))),
-    };
-    for connection in open {
-        let payments = Arc::clone(payments);
-        match &schedule {
-            None => tasks.spawn(closed(connection, payments, start + time)),
-            Some(schedule) => tasks.spawn(scheduled(connection, payments, Arc::clone(schedule))),
-        };
-    }
-    if let Some(schedule) = schedule {
-        tokio::task::spawn_blocking(move || schedule.pass(connections)).await?;
-    }
+    Ok(open)
+}
+
+/// What all connections have seen together.
+async fn gather(
+    start: Instant,
+    connections: impl Iterator<Item = impl Future<Output = anyhow::Result<Seen>> + Send + 'static>,
+) -> anyhow::Result<Seen> {
+    let mut tasks: JoinSet<_> = connections.collect();
     let mut all = Seen::default();
     while let Some(seen) = tasks.join_next().await {
         all.join(seen.context("a connection broke off")??);
@@ -260,24 +300,27 @@ async fn scheduled(
 struct Schedule {
     start: Instant,
     every: Duration,
-    payments: u32,
+    /// Payments that were due so far.
+    offered: AtomicU32,
     /// A permit for each payment that is due and not taken.
     due: Semaphore,
     taken: AtomicU32,
 }
 
 impl Schedule {
-    fn new(start: Instant, time: Duration, per_second: u32) -> Self {
+    fn new(start: Instant, per_second: u32) -> Self {
         let every = Duration::from_secs(1) / per_second.max(1);
-        let payments = payments_in(time, per_second);
-        Self { start, every, payments, due: Semaphore::new(0), taken: AtomicU32::new(0) }
+        Self { start, every, offered: AtomicU32::new(0), due: Semaphore::new(0), taken: AtomicU32::new(0) }
     }
 
     /// Lets time pass, on a thread of its own: the runtime's timers are only good to the millisecond. At the end all
     /// connections are let through once more, to see that it is the end.
-    fn pass(&self, connections: u16) {
-        for number in 0..self.payments {
+    fn pass(&self, connections: u16, mut more: impl FnMut(u32) -> bool) {
+        let mut number = 0;
+        while more(number) {
             thread::sleep((self.start + self.every * number).saturating_duration_since(Instant::now()));
+            number += 1;
+            self.offered.store(number, Ordering::Release);
             self.due.add_permits(1);
         }
         self.due.add_permits(connections.into());
@@ -288,7 +331,7 @@ impl Schedule {
         // The semaphore is never closed.
         self.due.acquire().await.ok()?.forget();
         let number = self.taken.fetch_add(1, Ordering::Relaxed);
-        (number < self.payments).then(|| self.start + self.every * number)
+        (number < self.offered.load(Ordering::Acquire)).then(|| self.start + self.every * number)
     }
 }
 

@@ -3,55 +3,39 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use api::app::now;
-use canonical::traffic::Traffic;
-use engine::event::Event;
 use engine::rule_set::RuleSet;
-use floor::{Draw, Population};
+use floor::Population;
 use hyper::body::Bytes;
-use rules::time::{DAY, Micros};
+use stream::gate::Gate;
 
+use crate::bench::payments;
 use crate::send::body;
 
-/// How long ago the traffic begins: a server refuses what lies ahead of its clock, and a run lives through months.
-const AGE: Micros = 3_650 * DAY;
-/// The same payments for every server.
-const SEED: u64 = 1;
-
 /// Payments of one traffic, one after another, whoever takes them.
-pub(super) struct Payments {
+pub(in crate::bench) struct Payments {
     source: Mutex<Source>,
 }
 
 struct Source {
-    traffic: Traffic,
+    events: payments::Payments,
     rules: Arc<RuleSet>,
-    /// From the traffic's own time to that of the events, in whole days.
-    shift: Micros,
     /// Made beforehand.
     ready: VecDeque<Bytes>,
-    event: Event,
-    text: String,
 }
 
 impl Payments {
     /// From the first on.
-    pub(super) fn new(population: Population) -> anyhow::Result<Self> {
-        let traffic = Traffic::new(population, Draw::Uniform, SEED);
-        let first = traffic.clone().next().map_or(0, |it| it.time);
+    pub(in crate::bench) fn new(population: Population) -> anyhow::Result<Self> {
         let source = Source {
-            traffic,
+            events: payments::Payments::long_ago(population),
             rules: canonical::gate()?.rules(),
-            shift: (now() - AGE - first) / DAY * DAY,
             ready: VecDeque::new(),
-            event: Event::default(),
-            text: String::new(),
         };
         Ok(Self { source: Mutex::new(source) })
     }
 
     /// Makes some beforehand, so that nobody who measures pays for them; further ones are made when they are taken.
-    pub(super) fn stock(&self, payments: usize) {
+    pub(in crate::bench) fn stock(&self, payments: usize) {
         let mut source = self.source();
         while source.ready.len() < payments {
             let body = source.body();
@@ -60,13 +44,13 @@ impl Payments {
     }
 
     /// The next one.
-    pub(super) fn next(&self) -> Bytes {
+    pub(in crate::bench) fn next(&self) -> Bytes {
         let mut source = self.source();
         source.ready.pop_front().unwrap_or_else(|| source.body())
     }
 
     /// The next so many, as the body of a batch.
-    pub(super) fn batch(&self, payments: usize) -> Bytes {
+    pub(in crate::bench) fn batch(&self, payments: usize) -> Bytes {
         let mut text = b"{\"events\":[".to_vec();
         for at in 0..payments {
             if at != 0 {
@@ -79,9 +63,19 @@ impl Payments {
     }
 
     /// Leaves out so many.
-    pub(super) fn pass_over(&self, payments: u64) {
-        // The count ends before the traffic is asked once too often.
-        (0..payments).zip(self.source().traffic.by_ref()).for_each(drop);
+    pub(in crate::bench) fn pass_over(&self, payments: u64) {
+        self.source().events.pass_over(payments);
+    }
+
+    /// Lets a gate in this process decide the next so many.
+    pub(in crate::bench) fn decide(&self, gate: &Gate, payments: u64) -> anyhow::Result<()> {
+        let (mut source, mut worker) = (self.source(), gate.worker(Vec::new()));
+        for _ in 0..payments {
+            source.events.advance();
+            let ticket = source.events.submit(gate, &mut worker)?;
+            Gate::recycle(&mut worker, ticket);
+        }
+        Ok(())
     }
 
     /// A thread that panicked while it held them has said so, and left nothing half done.
@@ -92,28 +86,19 @@ impl Payments {
 
 impl Source {
     fn body(&mut self) -> Bytes {
-        // Traffic has no end.
-        if let Some(payment) = self.traffic.next() {
-            payment.fill(&mut self.event, &mut self.text);
-        }
-        self.event.time += self.shift;
-        body::event(&self.event, &self.rules.typed.schema).into()
+        body::event(self.events.advance(), &self.rules.typed.schema).into()
     }
-}
-
-/// How many payments a population makes in so many days.
-pub(super) fn days(population: Population, days: i64) -> u64 {
-    let traffic = Traffic::new(population, Draw::Uniform, SEED);
-    let first = traffic.clone().next().map_or(0, |it| it.time);
-    let end = (first / DAY + days) * DAY;
-    traffic.take_while(|it| it.time < end).count() as u64
 }
 
 #[cfg(test)]
 mod tests {
+    use api::app::now;
+    use engine::event::Event;
+    use rules::time::DAY;
     use stream::intake::{Body, parse_json};
 
     use super::*;
+    use crate::bench::payments::AGE;
 
     #[test]
     fn payments_are_sent_once_in_order_and_lie_in_the_past() {
@@ -134,12 +119,5 @@ mod tests {
         let batch: serde_json::Value = serde_json::from_slice(&payments.batch(2)).unwrap();
         let ids: Vec<_> = batch["events"].as_array().unwrap().iter().map(|it| &it["id"]).collect();
         assert_eq!(ids, ["payment-11", "payment-12"]);
-    }
-
-    #[test]
-    fn days_are_counted_in_payments() {
-        let population = Population { users: 1_000, merchants: 10 };
-        // One of each user a day, and twenty of one user in a hundred.
-        assert_eq!(days(population, 2), 2 * 1_200);
     }
 }

@@ -1,0 +1,152 @@
+//! From when on features are complete whose state was built from a journal that does not reach back far enough.
+//!
+//! The journal that was built from holds every event later than `since`. A feature over a window is complete for an event
+//! at `t` once all of its window is: `t − (over + delay) ≥ since`. One without a window looks back as far as the schema's
+//! `keep`. One that looks at features as they were at past events needs these complete, from the journal alone, at the
+//! oldest of them. A decision is warming if anything that it may read is not complete at its event: a rule of its type that is not `off`, its policy,
+//! or a feature that is always recorded, directly or through other features.
+
+use std::collections::BTreeMap;
+
+use rules::schema::EventTypeId;
+use rules::time::Micros;
+use rules::typed::{
+    Aggregate, Definition, Effect, Expr, ExprKind, Feature, FeatureId, Mode, Policy, Rule, RuleSet,
+};
+
+use crate::record::Lacking;
+
+/// From which time on aggregates are complete, by definition hash; those that are not named always are.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Warming(BTreeMap<Vec<u8>, Micros>);
+
+impl Warming {
+    /// As records and snapshots have it.
+    pub(crate) fn of(lacking: &[Lacking]) -> Self {
+        Self(lacking.iter().map(|it| (it.feature.clone(), it.until)).collect())
+    }
+
+    /// For records and snapshots.
+    pub(crate) fn to_records(&self) -> Vec<Lacking> {
+        self.0.iter().map(|(feature, until)| Lacking { feature: feature.clone(), until: *until }).collect()
+    }
+
+    /// Whether all is complete.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The same and what another one names.
+    pub(crate) fn and(&self, other: Self) -> Self {
+        let mut all = self.0.clone();
+        all.extend(other.0);
+        Self(all)
+    }
+
+    /// What is new in a rule set beside an old one, built from a journal that holds every event later than `since`.
+    pub(crate) fn built(old: &RuleSet, new: &RuleSet, since: Micros) -> Self {
+        // What a past event saw is computed on the way, and then even old features have only the journal.
+        let mut from_journal = Vec::new();
+        for feature in &new.features {
+            let read = latest(reads(feature), &from_journal).unwrap_or(since);
+            from_journal.push(Some(match &feature.definition {
+                Definition::Aggregate(it) => read.saturating_add(reach(it, new)),
+                Definition::Expr(_) => read,
+            }));
+        }
+        let is_new = |it: &Feature| !old.features.iter().any(|known| known.hash == it.hash);
+        let new = new
+            .features
+            .iter()
+            .zip(from_journal)
+            .filter(|(it, _)| matches!(it.definition, Definition::Aggregate(_)) && is_new(it));
+        Self(new.filter_map(|(it, from)| Some((it.hash.to_vec(), from?))).collect())
+    }
+
+    /// From when on each feature of a rule set is complete, by number; none: always.
+    pub(crate) fn by_feature(&self, rules: &RuleSet) -> Vec<Option<Micros>> {
+        let mut complete = Vec::new();
+        for feature in &rules.features {
+            complete.push(self.complete_from(feature, &complete));
+        }
+        complete
+    }
+
+    /// Of a feature whose earlier ones are known.
+    fn complete_from(&self, feature: &Feature, earlier: &[Option<Micros>]) -> Option<Micros> {
+        match feature.definition {
+            Definition::Aggregate(_) => self.0.get(&feature.hash[..]).copied(),
+            Definition::Expr(_) => latest(reads(feature), earlier),
+        }
+    }
+
+    /// Until when decisions are warming, by event type; empty if none is.
+    pub(crate) fn by_event(&self, rules: &RuleSet) -> Vec<Micros> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let complete = self.by_feature(rules);
+        let events = (0u16..).map(EventTypeId).take(rules.schema.events.len());
+        let until = |it| latest(seen(rules, it), &complete).unwrap_or(Micros::MIN);
+        events.map(until).collect()
+    }
+}
+
+/// When the last of some features is complete; none if they always are.
+pub(crate) fn latest(
+    features: impl IntoIterator<Item = FeatureId>,
+    complete: &[Option<Micros>],
+) -> Option<Micros> {
+    features.into_iter().filter_map(|it| complete.get(it.index()).copied().flatten()).max()
+}
+
+/// How far back an aggregate looks.
+fn reach(it: &Aggregate, rules: &RuleSet) -> Micros {
+    it.over.unwrap_or(rules.schema.keep).saturating_add(it.delay.unwrap_or(0))
+}
+
+/// The features that a decision about an event of this type may read.
+fn seen(rules: &RuleSet, event: EventTypeId) -> Vec<FeatureId> {
+    let runs = |it: &&Rule| it.mode != Mode::Off && it.on.contains(&event);
+    let own = |it: &&Policy| it.on.contains(&event);
+    let plain = |it: &&Policy| it.on.is_empty();
+    let policy = rules.policies.iter().find(own).or_else(|| rules.policies.iter().find(plain));
+    let recorded = rules
+        .record
+        .iter()
+        .filter(|id| rules.features.get(id.index()).is_some_and(|it| it.domain.contains(&event)));
+    let mut seen: Vec<_> =
+        rules.rules.iter().filter(runs).flat_map(read_by_rule).chain(recorded.copied()).collect();
+    for line in policy.iter().flat_map(|it| &it.lines) {
+        seen.extend(named_in([&line.when]));
+    }
+    seen
+}
+
+/// The features that a rule reads itself.
+pub(crate) fn read_by_rule(rule: &Rule) -> Vec<FeatureId> {
+    let scores =
+        rule.effects.iter().filter_map(|it| if let Effect::Score(expr) = it { Some(expr) } else { None });
+    named_in(std::iter::once(&rule.when).chain(scores))
+}
+
+/// The features that a feature reads itself, of the event or of past ones.
+fn reads(feature: &Feature) -> impl Iterator<Item = FeatureId> {
+    match &feature.definition {
+        Definition::Expr(expr) => named_in([expr]),
+        Definition::Aggregate(it) => named_in(it.argument.iter().chain(&it.condition).chain(&it.numerator)),
+    }
+    .into_iter()
+}
+
+fn named_in<'a>(exprs: impl IntoIterator<Item = &'a Expr>) -> Vec<FeatureId> {
+    let mut named = Vec::new();
+    for expr in exprs {
+        expr.visit(&mut |it| {
+            if let ExprKind::Feature(id) = it.kind {
+                named.push(id);
+            }
+        });
+    }
+    named
+}
