@@ -1,7 +1,9 @@
 //! Who writes, and when.
 //!
 //! Under [`Durability::Fsync`] it is a thread of its own: while one batch is synced the next one gathers, so that one
-//! sync serves all who came meanwhile.
+//! sync serves all who came meanwhile. Where many come, it lets them come for as long again as a sync takes: a sync costs
+//! the processors as much as a decision or two, and they would otherwise spend on syncs what decisions need
+//! (PostgreSQL's `commit_delay` and `commit_siblings`).
 //!
 //! Under [`Durability::Os`] a write takes less than telling another thread of it and being woken by that. There it is
 //! whoever wants its answer: it writes all that has gathered, its own records and those of others, who then find
@@ -27,6 +29,12 @@ use crate::journal::{Entry, JournalError};
 const IDLE_AFTER: Duration = Duration::from_millis(50);
 /// A buffer that a burst made larger than this is given back after it.
 const BUFFER_KEPT_BYTES: usize = 1 << 23;
+
+// Under `Fsync`:
+/// From so many records in a batch on the next one is let gather …
+const MANY_RECORDS: u64 = 8;
+/// … for as long as the sync took, but no longer than this.
+const REST_MAX: Duration = Duration::from_micros(500);
 
 // Under `Os`:
 /// How long what nobody asks for gathers.
@@ -157,6 +165,9 @@ impl Shared {
             if matches!(task, Task::Close) {
                 break;
             }
+            let rest = writer.rest;
+            drop(writer);
+            thread::sleep(rest);
         }
         self.behind.work.lock().closed = true;
         self.behind.told.notify_one();
@@ -267,6 +278,8 @@ pub(super) struct Writer {
     /// What is being written.
     batch: Batch,
     fit: Fit,
+    /// How long the next batch is let gather.
+    rest: Duration,
     /// The thread that files the index of a sealed segment.
     filing: Option<JoinHandle<()>>,
 }
@@ -274,7 +287,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(log: Log) -> Self {
         let batch = Batch::new(log.next(), log.batch());
-        Self { log, batch, fit: Fit::default(), filing: None }
+        Self { log, batch, fit: Fit::default(), rest: Duration::ZERO, filing: None }
     }
 
     /// Writes what has gathered, and syncs it where that is what answers wait for.
@@ -318,7 +331,9 @@ impl Writer {
     fn sync(&mut self, shared: &Shared) -> Result<(), JournalError> {
         let began = Instant::now();
         self.log.sync()?;
-        shared.meter.synced(began.elapsed());
+        let took = began.elapsed();
+        shared.meter.synced(took);
+        self.rest = if self.batch.records < MANY_RECORDS { Duration::ZERO } else { took.min(REST_MAX) };
         shared.synced.fetch_max(self.log.synced(), Ordering::AcqRel);
         Ok(())
     }
