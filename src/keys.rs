@@ -10,6 +10,7 @@ use desk::key::{Key, Role};
 use desk::{Desk, Place, Url};
 
 use crate::serve::DATA_DEFAULT;
+use crate::stdout::say;
 
 /// Make, list and revoke API keys.
 #[derive(Debug, Subcommand)]
@@ -112,7 +113,7 @@ async fn open(Data { data, database }: &Data) -> anyhow::Result<Desk> {
 async fn create(options: &Create) -> anyhow::Result<()> {
     let desk = open(&options.data).await?;
     let secret = desk.create_key(options.role.role(), &options.name, now()).await?;
-    println!("{}", secret.reveal());
+    say(secret.reveal())?;
     desk.close().await;
     Ok(())
 }
@@ -124,7 +125,7 @@ async fn list(data: &Data) -> anyhow::Result<()> {
     for key in desk.keys().await? {
         table.add_row(row(&key));
     }
-    println!("{table}");
+    say(&table)?;
     desk.close().await;
     Ok(())
 }

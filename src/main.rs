@@ -17,6 +17,7 @@ mod rules_command;
 mod send;
 mod serve;
 mod simulate;
+mod stdout;
 
 /// A real-time fraud-risk engine.
 #[derive(Debug, Parser)]
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if stdout::reader_left(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

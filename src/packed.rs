@@ -8,6 +8,8 @@ use std::path::Path;
 
 use flate2::write::GzEncoder;
 
+use crate::stdout::Stdout;
+
 /// Bytes that are gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 16;
 
@@ -47,7 +49,7 @@ impl Packed {
 
     /// Writes to standard output.
     pub(crate) fn standard_output(packing: Packing) -> io::Result<Self> {
-        Self::over(Box::new(io::stdout()), packing)
+        Self::over(Box::new(Stdout), packing)
     }
 
     fn over(bytes: Box<dyn Write + Send>, packing: Packing) -> io::Result<Self> {

@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -28,6 +29,7 @@ use stream::source::{Item, Options as SourceOptions, SourceState};
 use super::timing::{clock_cost, micros};
 use crate::load::{self, Loaded};
 use crate::replay::{first_gate, grouped, open, rate};
+use crate::stdout::Stdout;
 
 /// Read a file into memory, then decide all of it: decisions per second, percentiles, hits.
 #[derive(Debug, clap::Args)]
@@ -53,7 +55,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let file = File::read(options, &loaded)?;
     let whole = file.decide(&loaded, &rules, Clocked::No);
     let each = file.decide(&loaded, &rules, Clocked::Each);
-    print!("{}", say(&file, &rules, &whole, each));
+    write!(Stdout, "{}", say(&file, &rules, &whole, each))?;
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use stream::gate::{Deadline, Gate, Place, Worker};
 
 use super::timing::micros;
 use crate::replay::grouped;
+use crate::stdout::say;
 
 /// An event at the busy merchant, in those at the quiet one.
 const RATIO_MAX: f64 = 3.0;
@@ -70,7 +71,12 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
         ]);
     }
     let sizes = [options.few, options.many].map(|it| grouped(it.into()));
-    println!("a merchant with {} events in a day, and one with {}\n{}", sizes[0], sizes[1], table.trim_fmt());
+    say(format_args!(
+        "a merchant with {} events in a day, and one with {}\n{}",
+        sizes[0],
+        sizes[1],
+        table.trim_fmt()
+    ))?;
     if options.check && !missed.is_empty() {
         anyhow::bail!("missed: {}", missed.join("; "));
     }

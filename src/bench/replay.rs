@@ -16,6 +16,7 @@ use csv::ByteRecord;
 use stream::source::Input;
 
 use crate::replay::{self, Ran, grouped, percent, rate};
+use crate::stdout::Stdout;
 
 /// Turns of each.
 const TURNS: u32 = 3;
@@ -68,7 +69,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
         }
         fastest = fastest.min(bare.turn()?);
     }
-    print!("{}", say(&ran, &bare, fastest));
+    write!(Stdout, "{}", say(&ran, &bare, fastest))?;
     Ok(())
 }
 

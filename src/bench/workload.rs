@@ -18,6 +18,7 @@ use stream::gate::{Deadline, Gate, Worker};
 use super::memory::Memory;
 use super::timing::micros;
 use crate::replay::grouped;
+use crate::stdout::say;
 
 /// Days of traffic before anything is measured: more than the widest window.
 const WARM_UP_DAYS: i64 = 35;
@@ -87,12 +88,12 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let mut missed = Vec::new();
     for draw in draws {
         let ran = Ran::of(population, draw.draw(), options)?;
-        println!(
+        say(format_args!(
             "{} users, merchants drawn {}\n{}",
             grouped(population.users.into()),
             draw.name(),
             ran.say()
-        );
+        ))?;
         missed.extend(ran.missed().into_iter().map(|it| format!("{}: {it}", draw.name())));
     }
     if options.check && !missed.is_empty() {

@@ -1,7 +1,7 @@
 //! `weir journal export`: every record as a line of JSON, or the decisions exactly as `weir replay --out` writes them.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -16,6 +16,7 @@ use super::known::Known;
 use super::line::{self, Lines};
 use crate::directory;
 use crate::replay::Decisions;
+use crate::stdout::Stdout;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -47,7 +48,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
             let failed = || format!("`{}` cannot be written", path.display());
             Box::new(File::create(path).with_context(failed)?)
         }
-        None => Box::new(io::stdout().lock()),
+        None => Box::new(Stdout),
     };
     write_lines(&mut records, known, Lines::new(BufWriter::with_capacity(1 << 20, out)))
 }

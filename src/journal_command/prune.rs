@@ -11,6 +11,7 @@ use stream::record::Stamp;
 use super::Data;
 use crate::directory::{self, Opened};
 use crate::replay::grouped;
+use crate::stdout::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -60,11 +61,11 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let left = opened.journal.oldest();
     opened.close()?;
     match segments {
-        0 => println!("nothing dropped: no segment ends at or below record {before}"),
-        _ => println!(
+        0 => say(format_args!("nothing dropped: no segment ends at or below record {before}"))?,
+        _ => say(format_args!(
             "{segments} segments dropped, records {oldest} to below {left}: {} records",
             grouped(left.saturating_sub(oldest))
-        ),
+        ))?,
     }
     if start < wanted {
         eprintln!(

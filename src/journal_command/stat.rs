@@ -1,16 +1,19 @@
 //! `weir journal stat`: how much a journal holds.
 
+use std::io::Write as _;
+
 use stream::journal::{self, Stat};
 
 use super::Data;
 use crate::directory;
 use crate::replay::grouped;
+use crate::stdout::Stdout;
 
 /// Says what the journal holds, a line each.
 pub(super) fn run(options: &Data) -> anyhow::Result<()> {
     let untouched = directory::untouched(&options.data)?;
     let stat = journal::stat(&untouched.disk)?.ok_or_else(|| directory::empty(&options.data))?;
-    print!("{}", said(&stat));
+    write!(Stdout, "{}", said(&stat))?;
     Ok(())
 }
 

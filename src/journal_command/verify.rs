@@ -1,5 +1,6 @@
 //! `weir journal verify`: that no byte of a journal has changed, and that every decision follows from what stands before.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
@@ -10,6 +11,7 @@ use stream::journal::{self, Cursor, Reader};
 use super::{Data, stat};
 use crate::directory;
 use crate::replay::grouped;
+use crate::stdout::{Stdout, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -25,8 +27,8 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let data = &options.data.data;
     let disk = directory::untouched(data)?.disk;
     let stat = journal::verify(&disk)?.ok_or_else(|| directory::empty(data))?;
-    print!("{}", stat::said(&stat));
-    println!("whole      every checksum, every offset and the chain are as they were written");
+    write!(Stdout, "{}", stat::said(&stat))?;
+    say("whole      every checksum, every offset and the chain are as they were written")?;
     if !options.decide {
         return Ok(());
     }
@@ -39,7 +41,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let records = || Ok(Box::new(Reader::open(Arc::clone(&disk), 0)?) as Box<dyn Cursor>);
     let report = fold::verify(&records, key)?;
     for difference in &report.differences {
-        println!("differs    {difference}");
+        say(format_args!("differs    {difference}"))?;
     }
     let (derived, different) = (grouped(report.derived), grouped(report.different));
     if report.different != 0 {
@@ -50,6 +52,6 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
             grouped(report.records)
         );
     }
-    println!("decisions  {derived} derived again, and none differs");
+    say(format_args!("decisions  {derived} derived again, and none differs"))?;
     Ok(())
 }

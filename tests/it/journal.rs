@@ -11,7 +11,7 @@ use stream::disk::{Disk, Folder};
 use stream::journal::{self, Cursor as _, Entry, Journal as _, OnDisk, Options, Reader, RecordKind};
 use stream::record::{Decided, Stamp};
 
-use crate::program::output;
+use crate::program::{output, unread};
 use crate::serve::Server;
 
 /// What a run says on standard output; it must end well.
@@ -149,6 +149,26 @@ fn check_lines(records: &str, sent: &[String]) {
 
 /// Other rules, tried on what a replay has written down and on the file that it came from, are the same in both, to what
 /// is said of them at the end. With the recorded outcomes they are not.
+#[test]
+fn who_has_seen_enough_may_leave() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = traffic(folder.path());
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    replay(folder.path(), &lines, Some(data));
+    for command in [
+        &["export"][..],
+        &["export", "--decisions"],
+        &["stat"],
+        &["verify"],
+        &["verify", "--decide"],
+        &["checkpoint"],
+    ] {
+        let arguments = [&["journal"], command, &["--data", data]].concat();
+        assert_eq!(unread(&arguments), (true, String::new()), "{command:?}");
+    }
+}
+
 #[test]
 fn a_journal_by_itself_is_replayed_as_its_file() {
     let folder = tempfile::tempdir().unwrap();

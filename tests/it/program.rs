@@ -1,6 +1,6 @@
 //! Running the built program from the root of the repository.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// Runs `weir` to its end.
 pub(crate) fn output(arguments: &[&str]) -> Output {
@@ -17,4 +17,13 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
     let output = output(arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output
+}
+
+/// Runs `weir` with nobody who reads what it writes: gives whether that is a success, and what it says of it.
+pub(crate) fn unread(arguments: &[&str]) -> (bool, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    let output = command.args(arguments).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
 }

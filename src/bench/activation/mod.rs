@@ -26,6 +26,7 @@ use super::served::load::Loop;
 use super::served::payments::Payments;
 use super::served::servers::{self, Policy, Server};
 use crate::replay::grouped;
+use crate::stdout::say;
 
 /// Measure what requests notice while another rule set comes into force: one with new features, whose state is built from
 /// the journal; another threshold; and going back.
@@ -80,7 +81,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
         })
     })?;
     server.stop()?;
-    println!("{} users, merchants drawn uniform\n{report}", grouped(options.users.into()));
+    say(format_args!("{} users, merchants drawn uniform\n{report}", grouped(options.users.into())))?;
     let missed = report.missed();
     ensure!(!options.check || missed.is_empty(), "missed: {}", missed.join("; "));
     Ok(())

@@ -31,6 +31,7 @@ use super::served::load::{self, Loop, Seen};
 use super::served::payments::Payments;
 use super::served::servers::{self, Policy, Server};
 use crate::replay::grouped;
+use crate::stdout::say;
 
 /// Connections of the rows.
 const CONNECTIONS: [u16; 3] = [1, 32, 64];
@@ -106,9 +107,9 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     }
     let (answered, recorded) = bench.finish()?;
     let seconds = (size.time * size.rounds).as_secs_f64();
-    println!("{} users, merchants drawn uniform, {seconds:.1} s a row", grouped(size.users.into()));
-    println!("{report}");
-    println!("answered {}, decisions in the journals {}", grouped(answered), grouped(recorded));
+    say(format_args!("{} users, merchants drawn uniform, {seconds:.1} s a row", grouped(size.users.into())))?;
+    say(&report)?;
+    say(format_args!("answered {}, decisions in the journals {}", grouped(answered), grouped(recorded)))?;
     ensure!(answered == recorded, "the journals do not hold the decisions that were answered");
     let missed = report.missed();
     ensure!(!options.check || missed.is_empty(), "missed: {}", missed.join("; "));

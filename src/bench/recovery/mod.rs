@@ -28,6 +28,7 @@ use self::opening::Opening;
 use self::report::Report;
 use crate::bench::payments::Payments;
 use crate::replay::grouped;
+use crate::stdout::say;
 
 /// Turns of the opening and of the bare reading; the fastest of each counts.
 const TURNS: usize = 3;
@@ -84,7 +85,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
         fsync: load::measure(data, Durability::Fsync, &mut payments, None)?,
         life,
     };
-    println!("{} users, merchants drawn uniform\n{report}", grouped(options.users.into()));
+    say(format_args!("{} users, merchants drawn uniform\n{report}", grouped(options.users.into())))?;
     let missed = report.missed();
     ensure!(!options.check || missed.is_empty(), "missed: {}", missed.join("; "));
     Ok(())

@@ -7,6 +7,7 @@ use super::cell::Cell;
 use super::named_error;
 use super::table::is_parquet;
 use crate::packed::{Packed, Packing};
+use crate::stdout;
 
 /// Bytes that are gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -57,17 +58,26 @@ impl CsvFile {
                 &self.text
             }
         };
-        self.rows.write_field(field).map_err(|error| named_error(&self.path, &error))
+        self.rows.write_field(field).map_err(|error| unwritten(&self.path, error))
     }
 
     pub(super) fn end_row(&mut self) -> io::Result<()> {
-        self.rows.write_record(None::<&[u8]>).map_err(|error| named_error(&self.path, &error))
+        self.rows.write_record(None::<&[u8]>).map_err(|error| unwritten(&self.path, error))
     }
 
     /// Writes what is left.
     pub(crate) fn finish(self) -> io::Result<()> {
         let Self { rows, path, .. } = self;
-        let packed = rows.into_inner().map_err(|error| named_error(&path, &error.into_error()))?;
-        packed.finish().map_err(|error| named_error(&path, &error))
+        let packed = rows.into_inner().map_err(|error| unwritten(&path, error.into_error()))?;
+        packed.finish().map_err(|error| unwritten(&path, error))
+    }
+}
+
+/// What was written to has failed; where standard output's reader has left, that is all there is to say.
+fn unwritten(path: &Path, error: impl Into<csv::Error>) -> io::Error {
+    let error = error.into();
+    match error.kind() {
+        csv::ErrorKind::Io(cause) if stdout::is_left(cause) => stdout::left(),
+        _ => named_error(path, &error),
     }
 }
