@@ -13,6 +13,7 @@ use rules::past::Label;
 use rules::time::{DAY, HOUR, MINUTE, Micros};
 use stream::gate::{Deadline, Gate, Place, Worker};
 
+use super::bound;
 use super::timing::micros;
 use crate::replay::grouped;
 use crate::stdout::say;
@@ -77,10 +78,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
         sizes[1],
         table.trim_fmt()
     ))?;
-    if options.check && !missed.is_empty() {
-        anyhow::bail!("missed: {}", missed.join("; "));
-    }
-    Ok(())
+    bound::hold(options.check, &missed)
 }
 
 /// What one kind of events came to.

@@ -18,6 +18,12 @@ mod served;
 mod timing;
 mod workload;
 
+use std::path::Path;
+
+use anyhow::Context as _;
+use floor::Population;
+use tempfile::TempDir;
+
 /// Measure how fast events are decided: those of the canonical workload, or of a file.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -50,4 +56,15 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         Some(What::Recovery(options)) => recovery::run(options),
         Some(What::Replay(options)) => replay::run(options),
     }
+}
+
+/// A folder of a run's own on the disk that is measured; it is removed with what is in it.
+fn folder_in(disk: &Path) -> anyhow::Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("weir-bench-").tempdir_in(disk);
+    folder.with_context(|| format!("cannot write in `{}`", disk.display()))
+}
+
+/// So many users, and a merchant for each hundred of them.
+fn population(users: u32) -> Population {
+    Population { users, merchants: (users / 100).max(1) }
 }

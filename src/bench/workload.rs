@@ -15,6 +15,7 @@ use engine::event::Event;
 use floor::{Draw, Floor, Measured, Population};
 use stream::gate::{Deadline, Gate, Worker};
 
+use super::bound;
 use super::memory::Memory;
 use super::timing::micros;
 use crate::replay::grouped;
@@ -96,10 +97,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
         ))?;
         missed.extend(ran.missed().into_iter().map(|it| format!("{}: {it}", draw.name())));
     }
-    if options.check && !missed.is_empty() {
-        anyhow::bail!("missed: {}", missed.join("; "));
-    }
-    Ok(())
+    bound::hold(options.check, &missed)
 }
 
 /// What was measured with one way to draw merchants.

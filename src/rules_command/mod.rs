@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::load::{self, LoadError, Loaded};
+use crate::stdout::{self, Stdout};
 pub(crate) use test::run_tests;
 
 /// Check, format, test and price rule files.
@@ -67,7 +68,7 @@ pub(crate) fn run(command: &Command) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         // Whoever reads our output has seen enough (`weir rules cost | head`).
-        Err(Error::Output(cause)) if cause.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Error::Output(cause)) if stdout::is_left(&cause) => ExitCode::SUCCESS,
         // The diagnostics of rule files say `error` themselves.
         Err(Error::Load(LoadError::Rules(report))) => {
             eprint!("{}", report.render(rules::diagnostic::Colour::Never));
@@ -88,7 +89,7 @@ fn load(path: &Path) -> Result<Loaded, Error> {
 /// Writes to standard output.
 fn print(text: &str) -> Result<(), Error> {
     use std::io::Write as _;
-    std::io::stdout().lock().write_all(text.as_bytes()).map_err(Error::Output)
+    Stdout.write_all(text.as_bytes()).map_err(Error::Output)
 }
 
 /// Writes as JSON to standard output.

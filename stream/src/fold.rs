@@ -169,15 +169,8 @@ impl Folder {
         if builds.is_some_and(|from| record.offset < from) {
             return Ok(());
         }
-        let (id, clock, position) = (key.hash128(&event.id), stamp.clock, record.offset);
-        state.recent.remember(Remembered {
-            id,
-            digest,
-            clock,
-            position,
-            newest: position,
-            record: record.body,
-        });
+        let id = key.hash128(&event.id);
+        state.recent.remember(Remembered::of(id, digest, stamp.clock, record.offset, record.body));
         Ok(())
     }
 
@@ -196,15 +189,8 @@ impl Folder {
             Cause::Deadline => self.fall_back(offset)?,
             Cause::Said => {
                 let digest = amend.body_digest.as_slice().try_into().map_err(|_| Failed::Amendment)?;
-                let (id, clock, position) = (id_of_amendment(*key, &amend.id), stamp.clock, offset);
-                state.recent.remember(Remembered {
-                    id,
-                    digest,
-                    clock,
-                    position,
-                    newest: position,
-                    record: &[],
-                });
+                let id = id_of_amendment(*key, &amend.id);
+                state.recent.remember(Remembered::of(id, digest, stamp.clock, offset, &[]));
             }
         }
         if self.again.is_some() {
@@ -215,11 +201,7 @@ impl Folder {
 
     /// A repeat of an event whose caller has got the fallback gets it too, by the amendment at an offset.
     fn fall_back(&mut self, newest: u64) -> Result<(), Failed> {
-        let outcome = self.amend.change().and_then(|it| match it {
-            engine::event::Change::Outcome(outcome) => Some(outcome),
-            _ => None,
-        });
-        let outcome = outcome.ok_or(Failed::Amendment)?;
+        let outcome = self.amend.outcome().ok_or(Failed::Amendment)?;
         let id = self.key.hash128(&self.amend.event_id);
         let Some(found) = self.state.recent.find(id, &mut self.body) else { return Ok(()) };
         if self.body.is_empty() {

@@ -330,7 +330,7 @@ impl Gate {
                 Ok(self.repeat(incoming, position, worker))
             }
             Seen::Reused => Err(Refused::IdReused(event.id.clone())),
-            Seen::New | Seen::Unknown => {
+            Seen::New { .. } => {
                 let taken = match &event.recheck_of {
                     None => self.take(incoming, None, worker),
                     Some(original) => self.recheck(incoming, original, worker),
@@ -402,9 +402,8 @@ impl Gate {
         let (clock, offset, at) = decided?;
         room.spend();
         let Incoming { event, id, digest, way, .. } = incoming;
-        let record = &worker.record;
-        let remembered = Remembered { id, digest: *digest, clock, position: offset, newest: offset, record };
-        self.recent.finish(remembered, self.journal.durable());
+        self.recent
+            .finish(Remembered::of(id, *digest, clock, offset, &worker.record), self.journal.durable());
         // A ticket is large: it is made where it goes.
         Ok(Ticket {
             position: Position { partition: 0, offset },

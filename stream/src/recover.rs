@@ -7,7 +7,7 @@ use engine::entity::HashKey;
 
 use crate::fold::{Failed, FoldError, Folder, VerifyError, rule_sets};
 use crate::gate::build::oldest;
-use crate::gate::{Admission, Gate};
+use crate::gate::{Admission, Gate, State};
 use crate::journal::{Journal, JournalError};
 use crate::snapshot::{self, DataDir, Extra, Running, SnapshotError};
 
@@ -99,7 +99,7 @@ fn build(dir: &DataDir, key: HashKey, journal: &dyn Journal) -> Result<(Folder, 
     let kept = rule_sets(&mut *journal.cursor(0)?)?;
     let running = if from == 0 { None } else { snapshot::read_to_build(dir, key, &kept, from)? };
     let mut folder = match running {
-        None => Folder::of(&|| journal.cursor(0), key)?,
+        None => Folder::building(key, std::iter::empty(), &kept, State::new(), 0),
         Some(running) => {
             let in_force = snapshot::in_force_of_all(dir, key, &kept)?;
             Folder::building(key, in_force, &kept, running.held.state, running.held.start)

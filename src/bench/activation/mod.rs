@@ -17,14 +17,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use floor::Population;
-
 use self::change::Client;
 use self::report::Report;
+use super::bound;
 use super::served::load::Loop;
 use super::served::payments::Payments;
 use super::served::servers::{self, Policy, Server};
+use super::{folder_in, population};
 use crate::replay::grouped;
 use crate::stdout::say;
 
@@ -59,9 +58,8 @@ pub(super) struct Options {
 
 /// Measures and prints; with `--check` an error names every bound that was missed.
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
-    let folder = tempfile::Builder::new().prefix("weir-bench-").tempdir_in(&options.data);
-    let folder = folder.with_context(|| format!("cannot write in `{}`", options.data.display()))?;
-    let population = Population { users: options.users, merchants: (options.users / 100).max(1) };
+    let folder = folder_in(&options.data)?;
+    let population = population(options.users);
     let payments = Arc::new(Payments::new(population)?);
     life::live(&Server::data(Policy::Os, folder.path()), &payments, options.records)?;
     let server = Server::start(Policy::Os, folder.path())?;
@@ -82,7 +80,5 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     })?;
     server.stop()?;
     say(format_args!("{} users, merchants drawn uniform\n{report}", grouped(options.users.into())))?;
-    let missed = report.missed();
-    ensure!(!options.check || missed.is_empty(), "missed: {}", missed.join("; "));
-    Ok(())
+    bound::hold(options.check, &report.missed())
 }

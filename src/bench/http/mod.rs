@@ -21,15 +21,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use floor::Population;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::runtime::Runtime;
 
 use self::report::{Report, Row};
+use super::bound;
 use super::payments::days;
 use super::served::load::{self, Loop, Seen};
 use super::served::payments::Payments;
 use super::served::servers::{self, Policy, Server};
+use super::{folder_in, population};
 use crate::replay::grouped;
 use crate::stdout::say;
 
@@ -90,8 +91,7 @@ impl Size {
 
 /// Measures and prints; with `--check` an error names every bound that was missed.
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
-    let folder = tempfile::Builder::new().prefix("weir-bench-").tempdir_in(&options.data);
-    let folder = folder.with_context(|| format!("cannot write in `{}`", options.data.display()))?;
+    let folder = folder_in(&options.data)?;
     let size = Size::of(options);
     let mut bench = Bench::start(size, folder.path())?;
     let ways = [Loop::Closed, Loop::Open { per_second: options.rate }];
@@ -111,9 +111,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     say(&report)?;
     say(format_args!("answered {}, decisions in the journals {}", grouped(answered), grouped(recorded)))?;
     ensure!(answered == recorded, "the journals do not hold the decisions that were answered");
-    let missed = report.missed();
-    ensure!(!options.check || missed.is_empty(), "missed: {}", missed.join("; "));
-    Ok(())
+    bound::hold(options.check, &report.missed())
 }
 
 /// One connection waits for one answer at a time: it is offered what it can send.
@@ -146,7 +144,7 @@ impl Bench {
     /// Starts the servers and lives through the days before.
     fn start(size: Size, folder: &Path) -> anyhow::Result<Self> {
         let client = servers::runtime("client")?;
-        let population = Population { users: size.users, merchants: (size.users / 100).max(1) };
+        let population = population(size.users);
         let mut sides = Vec::new();
         for policy in Policy::ALL {
             let server = Server::start(policy, folder)?;

@@ -18,8 +18,6 @@ mod report;
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, ensure};
-use floor::Population;
 use stream::journal::Durability;
 
 use self::bare::Bare;
@@ -27,6 +25,7 @@ use self::life::Life;
 use self::opening::Opening;
 use self::report::Report;
 use crate::bench::payments::Payments;
+use crate::bench::{bound, folder_in, population};
 use crate::replay::grouped;
 use crate::stdout::say;
 
@@ -57,10 +56,9 @@ pub(super) struct Options {
 
 /// Measures and prints; with `--check` an error names every bound that was missed.
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
-    let folder = tempfile::Builder::new().prefix("weir-bench-").tempdir_in(&options.data);
-    let folder = folder.with_context(|| format!("cannot write in `{}`", options.data.display()))?;
+    let folder = folder_in(&options.data)?;
     let data = folder.path();
-    let population = Population { users: options.users, merchants: (options.users / 100).max(1) };
+    let population = population(options.users);
     let mut payments = Payments::new(population);
     let life = Life::live(data, &mut payments, options.tail.into())?;
 
@@ -86,7 +84,5 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
         life,
     };
     say(format_args!("{} users, merchants drawn uniform\n{report}", grouped(options.users.into())))?;
-    let missed = report.missed();
-    ensure!(!options.check || missed.is_empty(), "missed: {}", missed.join("; "));
-    Ok(())
+    bound::hold(options.check, &report.missed())
 }

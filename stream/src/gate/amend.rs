@@ -34,12 +34,11 @@ impl Gate {
         match self.seen(id, &digest, worker)? {
             Seen::Reused => Err(Refused::IdReused(amendment.id.clone())),
             Seen::Repeat { position } => Ok(Amended { position, event: None }),
-            Seen::New | Seen::Unknown => {
+            Seen::New { .. } => {
                 let amended = self.amend_new(amendment, place, (id, &digest), worker);
                 match &amended {
-                    Ok((clock, Amended { position, .. })) => {
-                        let (clock, position) = (*clock, *position);
-                        let it = Remembered { id, digest, clock, position, newest: position, record: &[] };
+                    Ok((clock, amended)) => {
+                        let it = Remembered::of(id, digest, *clock, amended.position, &[]);
                         self.recent.finish(it, self.journal.durable());
                     }
                     Err(_) => self.recent.give_up(id),

@@ -2,7 +2,6 @@
 //! the table of recent ids, then in the journal.
 
 use engine::decide::Moment;
-use engine::event::Change;
 use prost::Message as _;
 use rules::past::Outcome;
 use rules::time::{HOUR, Micros};
@@ -33,9 +32,9 @@ impl Gate {
         let now = self.now();
         let durable = self.journal.durable();
         let seen = match self.recent.begin(id, digest, now, durable, &mut worker.record) {
-            Seen::Unknown => {
+            Seen::New { certain: false } => {
                 let found = self.seen_in_journal(id, digest, now, worker);
-                if !matches!(found, Ok(Seen::New)) {
+                if !matches!(found, Ok(Seen::New { .. })) {
                     self.recent.give_up(id);
                 }
                 found?
@@ -55,10 +54,11 @@ impl Gate {
     ) -> Result<Seen, JournalError> {
         let since = now.saturating_sub(REPEAT_FOR);
         let from = self.repeats_from(since)?;
-        let Some(Newest { position, kind }) = self.newest(id, from, worker)? else { return Ok(Seen::New) };
-        let Some((stamp, bytes)) = Stamp::split(&worker.found) else { return Ok(Seen::New) };
+        let new = Ok(Seen::New { certain: true });
+        let Some(Newest { position, kind }) = self.newest(id, from, worker)? else { return new };
+        let Some((stamp, bytes)) = Stamp::split(&worker.found) else { return new };
         if stamp.clock <= since {
-            return Ok(Seen::New);
+            return new;
         }
         let same = match kind {
             RecordKind::Amend => worker.amend.body_digest == digest,
@@ -103,7 +103,7 @@ impl Gate {
                     worker.amend = Amend::decode(bytes).unwrap_or_default();
                 }
                 if worker.amend.cause() == Cause::Deadline {
-                    fallback = outcome(&worker.amend);
+                    fallback = worker.amend.outcome();
                     below = position;
                     continue;
                 }
@@ -185,14 +185,6 @@ struct Newest {
 
 fn is_event(kind: RecordKind) -> bool {
     matches!(kind, RecordKind::Decided | RecordKind::Event)
-}
-
-/// The fallback that an amendment speaks of.
-fn outcome(amend: &Amend) -> Option<Outcome> {
-    match amend.change()? {
-        Change::Outcome(outcome) => Some(outcome),
-        _ => None,
-    }
 }
 
 /// Makes the record of a decision in `worker.found` what its caller was answered: the fallback.

@@ -89,9 +89,10 @@ struct Entry {
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Seen {
     /// Never seen, or too long ago: now in flight, until [`Recent::finish`] or [`Recent::give_up`].
-    New,
-    /// Not in the table, but the journal may have it: in flight as if it were new.
-    Unknown,
+    New {
+        /// Whether nobody else need be asked: otherwise the journal may have it.
+        certain: bool,
+    },
     /// Seen with the same body; its record's position, and its bytes in the buffer that was given, which is empty
     /// where only the journal has them.
     Repeat {
@@ -126,6 +127,13 @@ pub(crate) struct Remembered<'a> {
     pub(crate) newest: u64,
     /// Its record; empty where only the journal has it.
     pub(crate) record: &'a [u8],
+}
+
+impl<'a> Remembered<'a> {
+    /// An id of which no other record than its own tells.
+    pub(crate) fn of(id: u128, digest: [u8; 16], clock: Micros, position: u64, record: &'a [u8]) -> Self {
+        Self { id, digest, clock, position, newest: position, record }
+    }
 }
 
 impl Recent {
@@ -166,7 +174,7 @@ impl Recent {
             }
             _ => {
                 entries.in_flight.push(id);
-                if entries.let_go.is_some_and(|it| since < it) { Seen::Unknown } else { Seen::New }
+                Seen::New { certain: entries.let_go.is_none_or(|it| it <= since) }
             }
         }
     }

@@ -121,6 +121,14 @@ impl Amend {
         })
     }
 
+    /// The outcome that it sets; none if it sets something else.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match self.change()? {
+            Change::Outcome(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+
     /// Where its event stands; none if the entities are damaged.
     pub fn place(&self) -> Option<Place> {
         let (hashes, rest) = self.hashes.as_chunks::<16>();

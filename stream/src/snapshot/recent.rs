@@ -72,7 +72,7 @@ pub(super) fn read(block: &mut Cut, into: &Recent, start: u64) -> Option<u64> {
             continue;
         }
         // A snapshot counts once all that it tells of is durable.
-        into.remember(Remembered { id, digest, clock, position, newest: position, record });
+        into.remember(Remembered::of(id, digest, clock, position, record));
     }
     block.is_used_up().then_some(ids)
 }
