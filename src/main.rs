@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use tikv_jemallocator::Jemalloc;
 
 mod bench;
 mod demo;
@@ -18,6 +19,10 @@ mod send;
 mod serve;
 mod simulate;
 mod stdout;
+
+/// States of entities are many small pieces that grow, on all threads at once.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// A real-time fraud-risk engine.
 #[derive(Debug, Parser)]

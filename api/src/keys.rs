@@ -71,7 +71,8 @@ impl Keys {
         if let Some(known) = self.valid.load().get(&hash) {
             return Ok(Some(Arc::clone(known)));
         }
-        Ok(self.desk.key_of(hash).await?.map(caller))
+        // Rare, and too large to be carried by every request.
+        Ok(Box::pin(self.desk.key_of(hash)).await?.map(caller))
     }
 }
 

@@ -180,6 +180,16 @@ impl History {
         }
     }
 
+    /// Makes room for so many rows, if it has none yet and they are not too many for one table.
+    pub fn reserve(&mut self, plan: &Plan, rows: usize) {
+        if let Form::Short(table) = &mut self.form
+            && table.capacity() == 0
+            && 0 < rows
+        {
+            *table = Table::new(plan.layout.width(), short::capacity_for(plan, rows));
+        }
+    }
+
     /// Inserts a row at its place, in time order at the end. Its key must be new, its time above the horizon.
     pub fn insert(&mut self, plan: &Plan, row: NewRow<'_>) {
         let table = match &mut self.form {

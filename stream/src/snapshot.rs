@@ -14,6 +14,7 @@ mod directory;
 mod entity;
 mod error;
 pub(crate) mod layout;
+mod load;
 mod recent;
 
 use std::collections::BTreeMap;
@@ -35,11 +36,11 @@ use crate::gate::{Gate, REPEAT_FOR, State, may_leave};
 use crate::in_force::{InForce, Kept};
 use crate::journal::Journal;
 use crate::record::Lacking;
-use block::{BlockKind, BlockReader, BlockWriter, Columns, Cut};
+use block::{BlockKind, BlockReader, BlockWriter, Columns};
 pub use directory::DataDir;
-use entity::{EntityReader, EntityWriter};
+use entity::EntityWriter;
 pub use error::SnapshotError;
-use layout::{KindFit, Layout};
+use layout::Layout;
 
 /// What the caller wants kept beside the gate's state, by name; its bytes are the caller's matter.
 pub type Extra = BTreeMap<String, Vec<u8>>;
@@ -298,13 +299,13 @@ pub fn read(
     let found = newest_whole(dir, |path| {
         let mut reader = BlockReader::open(path)?;
         let header = read_header(&mut reader)?;
-        let held = read_rest(&mut reader, header, rules, None)?;
+        let held = load::rest(reader, &header, rules, None)?;
         let (rules, rates) = (Arc::clone(rules), Arc::clone(rates));
         let in_force = Arc::new(InForce { number: 0, rules, rates, bundle: None, kept: Kept::default() });
         let next = journal(held.start.max(held.seen_below));
         let gate = Gate::resumed(BTreeMap::from([(0, in_force)]), held.state, next, None);
-        let gate = gate.ok_or_else(|| reader.damaged("it holds no rule set"))?;
-        Ok((gate, held.extra))
+        let none = || SnapshotError::Rules { file: path.to_owned(), cause: "there is none".to_owned() };
+        Ok((gate.ok_or_else(none)?, held.extra))
     })?;
     let Some(((gate, extra), damaged)) = found else { return Ok(None) };
     Ok(Some(Restored { gate, extra, notes: set_aside(dir, damaged)? }))
@@ -352,7 +353,7 @@ fn read_keeping(
     };
     let in_force = compiled.map_err(|it| rules(it.to_string()))?;
     let newest = in_force.last().ok_or_else(|| rules("it holds none".to_owned()))?;
-    let held = read_rest(&mut reader, header, &newest.rules, build.map(|(_, oldest)| oldest))?;
+    let held = load::rest(reader, &header, &newest.rules, build.map(|(_, oldest)| oldest))?;
     Ok(Running { key, in_force, held, file: path.to_owned() })
 }
 
@@ -416,8 +417,7 @@ pub(crate) struct Held {
 pub fn unpack(file: &Path, mut see: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), SnapshotError> {
     let mut reader = BlockReader::open(file)?;
     while !reader.at_end() {
-        let (_, block) = reader.next()?;
-        see(block.bytes()).map_err(SnapshotError::io("unpack", file))?;
+        see(reader.next()?.columns.bytes()).map_err(SnapshotError::io("unpack", file))?;
     }
     Ok(())
 }
@@ -457,96 +457,18 @@ fn newest_whole<T>(
 fn read_from(path: &Path, rules: &RuleSet) -> Result<Held, SnapshotError> {
     let mut reader = BlockReader::open(path)?;
     let header = read_header(&mut reader)?;
-    read_rest(&mut reader, header, rules, None)
-}
-
-/// Reads everything behind the header.
-fn read_rest(
-    reader: &mut BlockReader,
-    header: Header,
-    rules: &RuleSet,
-    built_from: Option<u64>,
-) -> Result<Held, SnapshotError> {
-    let ours = Layout::of(rules);
-    let kinds = fit(&header, &ours, rules, reader, built_from.is_some())?;
-    let (mut state, mut extra) = (State::new(), Extra::new());
-    state.clock = header.clock.unwrap_or(Micros::MIN);
-    let layouts = (&ours, &header.layout);
-    let mut entities = EntityReader::new(rules, &state.directory, layouts, kinds, built_from);
-    let mut ids = 0;
-    let end = loop {
-        let before = reader.blocks;
-        let (kind, mut block) = reader.next()?;
-        let read = match kind {
-            BlockKind::Header => None,
-            BlockKind::Entities => entities.read(&mut block),
-            BlockKind::Recent => {
-                recent::read(&mut block, &state.recent, header.start).map(|read| ids += read)
-            }
-            BlockKind::Extra => read_extra(&mut block, &mut extra),
-            BlockKind::End => {
-                entities.finish();
-                let end = End::decode(block.rest(0)).ok();
-                let whole = |it: &End| (it.blocks, it.entities, it.ids) == (before, entities.entities, ids);
-                let end = end.filter(|it| whole(it) && reader.at_end());
-                break end.ok_or_else(|| reader.damaged("it does not end as it began"))?;
-            }
-        };
-        read.ok_or_else(|| reader.damaged("its columns do not fit together"))?;
-    };
-    state.recent.lacks(end.ids_let_go);
-    Ok(Held { state, start: header.start, seen_below: end.seen_below, extra })
+    load::rest(reader, &header, rules, None)
 }
 
 fn read_header(reader: &mut BlockReader) -> Result<Header, SnapshotError> {
-    let (kind, mut block) = reader.next()?;
-    let header = Header::decode(block.rest(0)).ok().filter(|_| kind == BlockKind::Header);
+    let mut block = reader.next()?;
+    let header = Header::decode(block.columns.rest(0)).ok().filter(|_| block.kind == BlockKind::Header);
     header.ok_or_else(|| reader.damaged("it is not a header"))
 }
 
 fn hash_key(header: &Header, reader: &BlockReader) -> Result<HashKey, SnapshotError> {
     let bytes: Option<[u8; 16]> = header.key.as_slice().try_into().ok();
     bytes.map(HashKey::new).ok_or_else(|| reader.damaged("its hash key is not one"))
-}
-
-/// Where the state that the rule set needs stands in a snapshot, kind by kind.
-fn fit(
-    header: &Header,
-    ours: &Layout,
-    rules: &RuleSet,
-    reader: &BlockReader,
-    partly: bool,
-) -> Result<Vec<KindFit>, SnapshotError> {
-    let file = || reader.path().to_owned();
-    if hash_key(header, reader)? != rules.key {
-        return Err(SnapshotError::OtherKey { file: file() });
-    }
-    let schema = &rules.typed.schema;
-    let renamed = (header.schema != schema.name).then(|| "another name".to_owned());
-    if let Some(what) = renamed.or_else(|| ours.difference(&header.layout)) {
-        let theirs = format!("`{}` {}", header.schema, header.schema_version);
-        let ours = format!("`{}` {}", schema.name, schema.version);
-        return Err(SnapshotError::OtherSchema { file: file(), theirs, ours, what });
-    }
-    let features = ours.missing_in(&header.layout);
-    if !partly && !features.is_empty() {
-        return Err(SnapshotError::Lacking { file: file(), features });
-    }
-    let kinds = ours.kinds.iter().zip(&rules.plan.kinds).enumerate();
-    kinds
-        .map(|(at, (ours, plan))| match header.layout.kinds.get(at) {
-            None => Some(KindFit::default()),
-            Some(theirs) if partly => Some(KindFit::part(ours, plan, theirs)),
-            Some(theirs) => KindFit::new(ours, plan, theirs),
-        })
-        .collect::<Option<_>>()
-        .ok_or_else(|| reader.damaged("its features and its columns do not fit together"))
-}
-
-fn read_extra(block: &mut Cut, into: &mut Extra) -> Option<()> {
-    let name = str::from_utf8(block.rest(NAME)).ok()?.to_owned();
-    into.entry(name).or_default().extend_from_slice(block.rest(BYTES));
-    Some(())
 }
 
 #[cfg(test)]

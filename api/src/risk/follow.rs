@@ -156,8 +156,6 @@ struct Reader {
     door: Arc<Door>,
     cursor: Box<dyn Cursor>,
     next: u64,
-    /// The decision that is looked at.
-    decided: Decided,
     /// Rule sets that were met on the way, by number: the words for what was decided under them.
     met: BTreeMap<u32, Arc<InForce>>,
 }
@@ -165,7 +163,7 @@ struct Reader {
 impl Reader {
     fn new(door: Arc<Door>, next: u64) -> Result<Self, JournalError> {
         let cursor = door.gate().journal().cursor(next)?;
-        Ok(Self { cursor, next, decided: Decided::default(), met: BTreeMap::new(), door })
+        Ok(Self { cursor, next, met: BTreeMap::new(), door })
     }
 
     fn batch(&mut self) -> Result<Batch, JournalError> {
@@ -176,7 +174,7 @@ impl Reader {
             self.next = record.offset + 1;
             match record.kind {
                 // Most raise none, and need no words.
-                RecordKind::Decided if raises_none(record.body, &mut self.decided) => {}
+                RecordKind::Decided if raises_none(record.body) => {}
                 RecordKind::Decided => {
                     let words = |number| words(&self.met, &self.door, number);
                     let Some(it) = recorded(record.offset, record.kind, record.body, words) else { continue };
@@ -196,8 +194,8 @@ impl Reader {
 }
 
 /// Whether a decision can be read, and raised no alert.
-fn raises_none(body: &[u8], into: &mut Decided) -> bool {
-    Stamp::split(body).is_some_and(|(_, message)| into.read(message).is_ok() && into.alerts.is_empty())
+fn raises_none(body: &[u8]) -> bool {
+    Stamp::split(body).is_some_and(|(_, message)| Decided::raised_alerts(message) == Ok(false))
 }
 
 /// What was in force under a number, as far as words are concerned: rates and lists that changed later change none.

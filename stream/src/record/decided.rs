@@ -4,6 +4,7 @@ use engine::decision::{Fallback, Flags};
 use engine::event::Event;
 use engine::words::Ruling;
 use prost::Message;
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use rules::past::Outcome;
 use rules::program::{Alert, EffectRef, Hit};
 use rules::time::Micros;
@@ -116,9 +117,48 @@ impl Decided {
     ///
     /// # Errors
     /// If the bytes are not one.
-    pub fn read(&mut self, bytes: &[u8]) -> Result<(), prost::DecodeError> {
+    pub fn read(&mut self, mut bytes: &[u8]) -> Result<(), prost::DecodeError> {
         self.clear();
-        self.merge(bytes)
+        while !bytes.is_empty() {
+            let (tag, wire) = decode_key(&mut bytes)?;
+            match (self.plain(tag), split_plain(wire, bytes)) {
+                (Some(into), Some((value, rest))) => {
+                    into.clear();
+                    into.extend_from_slice(value);
+                    bytes = rest;
+                }
+                _ => self.merge_field(tag, wire, &mut bytes, DecodeContext::default())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A field of bytes: the message's own reading would copy them twice, the first time into memory of their own.
+    fn plain(&mut self, tag: u32) -> Option<&mut Vec<u8>> {
+        match tag {
+            3 => Some(&mut self.row),
+            8 => Some(&mut self.captured),
+            16 => Some(&mut self.features),
+            19 => Some(&mut self.rule_set),
+            65 => Some(&mut self.body_digest),
+            _ => None,
+        }
+    }
+
+    /// Whether the decision of a message raised alerts, without reading the rest of it.
+    ///
+    /// # Errors
+    /// If the bytes are no message.
+    pub fn raised_alerts(mut bytes: &[u8]) -> Result<bool, prost::DecodeError> {
+        while !bytes.is_empty() {
+            let (tag, wire) = decode_key(&mut bytes)?;
+            // An empty list is not written.
+            if tag == ALERTS {
+                return Ok(true);
+            }
+            skip_field(wire, tag, &mut bytes, DecodeContext::default())?;
+        }
+        Ok(false)
     }
 
     /// Fills an event with the one that was decided; none if the row is damaged.
@@ -188,6 +228,18 @@ impl Decided {
         })
     }
 }
+
+/// The bytes of a field behind its length, and what follows; none where they are not there.
+fn split_plain(wire: WireType, mut bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    if wire != WireType::LengthDelimited {
+        return None;
+    }
+    let length = usize::try_from(decode_varint(&mut bytes).ok()?).ok()?;
+    bytes.split_at_checked(length)
+}
+
+/// The tag of [`Decided::alerts`].
+const ALERTS: u32 = 13;
 
 /// The number of [`Fallback::Deadline`].
 pub(super) const FALLBACK_DEADLINE: u32 = 1;

@@ -217,7 +217,15 @@ fn what_is_written_is_the_message() {
         ending.write(&mut body);
         let (read, message) = Stamp::split(&body).unwrap();
         let decided = Decided::decode(message).unwrap();
+        let mut over = Decided { row: vec![1; 99], id: "another".to_owned(), flags: 3, ..Decided::default() };
+        over.read(message).unwrap();
+        assert_eq!(over, decided, "prost reads the same");
+        for length in 0..message.len() {
+            assert_eq!(over.read(&message[..length]).is_err(), Decided::decode(&message[..length]).is_err());
+        }
         assert_eq!((read, decided.encode_to_vec().as_slice()), (stamp, message), "prost writes the same");
+        assert_eq!(Decided::raised_alerts(message), Ok(!ruling.verdict.alerts.is_empty()));
+        assert!(Decided::raised_alerts(&message[..message.len() - 1]).is_err() || *ruling == full);
         let (mut back, mut said) = (Event::default(), Ruling::default());
         decided.event(&mut back).unwrap();
         decided.ruling(&mut said);

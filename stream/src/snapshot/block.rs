@@ -159,7 +159,33 @@ pub(super) struct BlockReader {
     end: u64,
     length: u64,
     /// Blocks read so far.
-    pub(super) blocks: u64,
+    blocks: u64,
+}
+
+/// A block as it was read.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) kind: BlockKind,
+    pub(super) columns: Cut,
+    pub(super) place: Place,
+    /// Whether it ends the file.
+    pub(super) is_last: bool,
+}
+
+/// Where a block stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Place {
+    /// Counted from 0.
+    pub(super) number: u64,
+    /// Its first byte in the file.
+    offset: u64,
+}
+
+impl Place {
+    /// Says what is wrong with the block.
+    pub(super) fn damaged(self, file: &Path, what: &'static str) -> SnapshotError {
+        SnapshotError::Damaged { file: file.to_owned(), block: self.number, offset: self.offset, what }
+    }
 }
 
 impl BlockReader {
@@ -195,8 +221,8 @@ impl BlockReader {
         }
     }
 
-    /// The next block's kind and columns.
-    pub(super) fn next(&mut self) -> Result<(BlockKind, Cut), SnapshotError> {
+    /// The next block.
+    pub(super) fn next(&mut self) -> Result<Block, SnapshotError> {
         self.offset = self.end;
         let left = self.length - self.end;
         if left < HEAD_BYTES as u64 {
@@ -217,10 +243,11 @@ impl BlockReader {
         let unpacked = self.unpacker.decompress(&packed, unpacked_bytes);
         let unpacked = unpacked.map_err(|_| self.damaged("it cannot be unpacked"))?;
         let kind = BlockKind::from_number(kind).ok_or_else(|| self.damaged("its kind is not known"))?;
-        let cut = Cut::new(unpacked).ok_or_else(|| self.damaged("its columns do not fill it"))?;
+        let columns = Cut::new(unpacked).ok_or_else(|| self.damaged("its columns do not fill it"))?;
         self.end += HEAD_BYTES as u64 + u64::from(packed_bytes);
+        let place = Place { number: self.blocks, offset: self.offset };
         self.blocks += 1;
-        Ok((kind, cut))
+        Ok(Block { kind, columns, place, is_last: self.at_end() })
     }
 
     /// Whether the block that was read last ends the file.
@@ -230,8 +257,8 @@ impl BlockReader {
 
     /// Says what is wrong with the block that is being read, or was read last.
     pub(super) fn damaged(&self, what: &'static str) -> SnapshotError {
-        let block = if self.offset == self.end { self.blocks } else { self.blocks.saturating_sub(1) };
-        SnapshotError::Damaged { file: self.path.clone(), block, offset: self.offset, what }
+        let number = if self.offset == self.end { self.blocks } else { self.blocks.saturating_sub(1) };
+        Place { number, offset: self.offset }.damaged(&self.path, what)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -275,6 +302,11 @@ impl Cut {
     /// The whole block, as it was unpacked.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// What is left of a column.
+    pub(super) fn left(&self, column: usize) -> &[u8] {
+        self.columns.get(column).and_then(|left| self.bytes.get(left.clone())).unwrap_or_default()
     }
 
     /// Whether nothing is left of a column.

@@ -198,11 +198,19 @@ impl<'a> EntityWriter<'a> {
     }
 }
 
+/// The first and the last entity of a block; none if it is not as one is written.
+pub(super) fn ends(block: &Cut) -> Option<(EntityKey, EntityKey)> {
+    let kind = KindId(u16::from_le_bytes(*block.left(column::KIND).first_chunk()?));
+    let key = |hash: &[u8; 16]| EntityKey::new(kind, u128::from_le_bytes(*hash));
+    let keys = block.left(column::KEY);
+    Some((key(keys.first_chunk()?), key(keys.last_chunk()?)))
+}
+
 /// Reads entities into a directory.
 pub(super) struct EntityReader<'a> {
     rules: &'a RuleSet,
     into: &'a Directory,
-    kinds: Vec<KindFit>,
+    kinds: &'a [KindFit],
     /// By list of the snapshot: which of the rule set's.
     lists: Vec<Option<ListId>>,
     /// If the states are built anew from the journal: its oldest record. What that and those after it wrote is left out.
@@ -224,7 +232,7 @@ impl<'a> EntityReader<'a> {
         rules: &'a RuleSet,
         into: &'a Directory,
         (ours, theirs): (&Layout, &Layout),
-        kinds: Vec<KindFit>,
+        kinds: &'a [KindFit],
         built_from: Option<u64>,
     ) -> Self {
         fn find<T>(name: &String, names: &[String], id: fn(u16) -> T) -> Option<T> {
@@ -304,6 +312,9 @@ impl<'a> EntityReader<'a> {
         block: &mut Cut,
     ) -> Option<()> {
         let [rows, lists, alerts, occurrences @ ..] = counts else { return None };
+        if self.built_from.is_none() {
+            state.history_mut().reserve(&plan.history, *rows as usize);
+        }
         for _ in 0..*rows {
             self.row(kind, plan, state, block)?;
         }

@@ -37,8 +37,8 @@ const MANY_RECORDS: u64 = 8;
 const REST_MAX: Duration = Duration::from_micros(500);
 
 // Under `Os`:
-/// How long what nobody asks for gathers.
-const GATHER_TIME: Duration = Duration::from_millis(2);
+/// While records come the thread looks so often whether some of them are there for which nobody asks.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// With so much the thread does not wait to be asked.
 const GATHERED_BYTES: usize = 64 << 10;
 /// Callers write only while writing is as quick as this: they may have others to serve.
@@ -180,23 +180,30 @@ impl Shared {
     /// Waits for something to do.
     fn wait(&self) -> Task {
         let mut buffer = self.buffer.lock();
-        let mut gathered = self.durability == Durability::Fsync;
+        // The batch that it saw gather when it last looked, and the next record.
+        let mut seen = None;
         loop {
             buffer.sleep = Sleep::No;
-            let (empty, many) = (buffer.batch.records == 0, GATHERED_BYTES < buffer.batch.bytes.len());
-            if !empty && (gathered || many || buffer.asked || buffer.closed) {
+            let Batch { number, records, .. } = buffer.batch;
+            let stayed = seen.is_some_and(|(batch, _)| batch == number);
+            let ripe =
+                self.durability == Durability::Fsync || GATHERED_BYTES < buffer.batch.bytes.len() || stayed;
+            if records != 0 && (ripe || buffer.asked || buffer.closed) {
                 return Task::Write;
             }
             if buffer.closed {
                 return Task::Close;
             }
-            if !empty {
+            let next = buffer.batch.next();
+            if records != 0 || seen.is_some_and(|(_, before)| before != next) {
+                // Records come, and whoever waits for one writes it: nobody need wake this thread for each.
+                seen = Some((number, next));
                 buffer.sleep = Sleep::UntilMany;
-                gathered = self.filled.wait_for(&mut buffer, GATHER_TIME).timed_out();
+                self.filled.wait_for(&mut buffer, LOOK_EVERY);
                 continue;
             }
             buffer.sleep = Sleep::UntilRecord;
-            if buffer.marked == Some(buffer.batch.next()) {
+            if buffer.marked == Some(next) {
                 self.filled.wait(&mut buffer);
             } else if self.filled.wait_for(&mut buffer, IDLE_AFTER).timed_out()
                 && buffer.batch.records == 0

@@ -1,0 +1,214 @@
+//! Everything behind a snapshot's header, on all processors.
+//!
+//! ```text
+//! one thread: file ──► checked and unpacked ──► this thread ──► recent ids, blobs of the caller
+//!                                                    └──► builders, block by block ──► entities
+//! ```
+//! An entity whose pieces stand in several blocks is built by one of them.
+
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, Scope, ScopedJoinHandle};
+
+use engine::entity::EntityKey;
+use engine::rule_set::RuleSet;
+use prost::Message as _;
+use rules::time::Micros;
+
+use super::block::{Block, BlockKind, BlockReader, Cut, Place};
+use super::entity::{self, EntityReader};
+use super::layout::{KindFit, Layout};
+use super::{BYTES, End, Extra, Header, Held, NAME, SnapshotError, hash_key, recent};
+use crate::gate::State;
+
+/// Threads that build entities at most: one unpacks as fast as so many build.
+const BUILDERS_MAX: usize = 4;
+/// Blocks, of a megabyte, that wait for each thread.
+const BLOCKS_WAITING: usize = 2;
+
+/// Reads everything behind the header.
+pub(super) fn rest(
+    reader: BlockReader,
+    header: &Header,
+    rules: &RuleSet,
+    built_from: Option<u64>,
+) -> Result<Held, SnapshotError> {
+    let ours = Layout::of(rules);
+    let kinds = fit(header, &ours, rules, &reader, built_from.is_some())?;
+    let file = reader.path().to_owned();
+    let mut state = State::new();
+    state.clock = header.clock.unwrap_or(Micros::MIN);
+    let (extra, end) = thread::scope(|scope| {
+        let blocks = unpack(scope, reader);
+        let layouts = (&ours, &header.layout);
+        let entities = || EntityReader::new(rules, &state.directory, layouts, &kinds, built_from);
+        let mut builders = Builders::start(scope, &entities);
+        let told = sort(&blocks, &file, &mut builders, &state, header.start);
+        drop(blocks);
+        // What a builder found comes before what was found meanwhile.
+        let built = builders.finish().map_err(|at| at.damaged(&file, UNFIT))?;
+        let Told { extra, ids, end, at } = told?;
+        let whole = (end.blocks, end.entities, end.ids) == (at.number, built, ids);
+        if whole { Ok((extra, end)) } else { Err(at.damaged(&file, UNFINISHED)) }
+    })?;
+    state.recent.lacks(end.ids_let_go);
+    Ok(Held { state, start: header.start, seen_below: end.seen_below, extra })
+}
+
+const UNFIT: &str = "its columns do not fit together";
+const UNFINISHED: &str = "it does not end as it began";
+
+/// A thread that reads and unpacks blocks up to the last.
+fn unpack<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    mut reader: BlockReader,
+) -> Receiver<Result<Block, SnapshotError>> {
+    let (to, blocks) = sync_channel(BLOCKS_WAITING);
+    scope.spawn(move || {
+        loop {
+            let block = reader.next();
+            let ends = block.as_ref().map_or(true, |it| it.kind == BlockKind::End);
+            if to.send(block).is_err() || ends {
+                break;
+            }
+        }
+    });
+    blocks
+}
+
+/// What blocks that hold no entities say.
+struct Told {
+    extra: Extra,
+    /// How many recent ids there were.
+    ids: u64,
+    end: End,
+    /// Where that stands.
+    at: Place,
+}
+
+/// Gives the blocks of entities to their builders and reads the others.
+fn sort(
+    blocks: &Receiver<Result<Block, SnapshotError>>,
+    file: &Path,
+    builders: &mut Builders<'_>,
+    state: &State,
+    start: u64,
+) -> Result<Told, SnapshotError> {
+    let (mut extra, mut ids) = (Extra::new(), 0);
+    loop {
+        // The thread that unpacks ends behind the last block, or behind an error.
+        let Ok(block) = blocks.recv() else { return Err(Place::default().damaged(file, UNFINISHED)) };
+        let mut block = block?;
+        let at = block.place;
+        let read = match block.kind {
+            BlockKind::Header => None,
+            BlockKind::Entities => builders.give(block),
+            BlockKind::Recent => recent::read(&mut block.columns, &state.recent, start).map(|it| ids += it),
+            BlockKind::Extra => read_extra(&mut block.columns, &mut extra),
+            BlockKind::End => {
+                let end = End::decode(block.columns.rest(0)).ok().filter(|_| block.is_last);
+                let end = end.ok_or_else(|| at.damaged(file, UNFINISHED))?;
+                return Ok(Told { extra, ids, end, at });
+            }
+        };
+        read.ok_or_else(|| at.damaged(file, UNFIT))?;
+    }
+}
+
+/// Threads that build entities.
+struct Builders<'scope> {
+    threads: Vec<Builder<'scope>>,
+    /// Which of them has the block that was given last, and the last entity in it.
+    last: Option<(usize, EntityKey)>,
+}
+
+struct Builder<'scope> {
+    blocks: SyncSender<Block>,
+    /// Gives how many entities it built, or the block that it could not make sense of.
+    thread: ScopedJoinHandle<'scope, Result<u64, Place>>,
+}
+
+impl<'scope> Builders<'scope> {
+    fn start<'a: 'scope>(scope: &'scope Scope<'scope, '_>, reader: &impl Fn() -> EntityReader<'a>) -> Self {
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let builder = |_| {
+            let (blocks, given) = sync_channel(BLOCKS_WAITING);
+            let reader = reader();
+            Builder { blocks, thread: scope.spawn(move || build(reader, &given)) }
+        };
+        Self { threads: (0..processors.min(BUILDERS_MAX)).map(builder).collect(), last: None }
+    }
+
+    /// Gives a block to the next of them, or to the one that has the beginning of its first entity; none if it is not as
+    /// one is written, or if that one met such a block before.
+    fn give(&mut self, block: Block) -> Option<()> {
+        let (first, last) = entity::ends(&block.columns)?;
+        let next = match self.last {
+            Some((_, before)) if first < before => return None,
+            Some((same, before)) if first == before => same,
+            Some((before, _)) => (before + 1) % self.threads.len(),
+            None => 0,
+        };
+        self.last = Some((next, last));
+        self.threads.get(next)?.blocks.send(block).ok()
+    }
+
+    /// Waits for all of them; gives how many entities there were, or the first block that made no sense.
+    fn finish(self) -> Result<u64, Place> {
+        let threads: Vec<_> = self.threads.into_iter().map(|it| it.thread).collect();
+        let built: Vec<_> =
+            threads.into_iter().map(|it| it.join().unwrap_or_else(|panic| resume_unwind(panic))).collect();
+        let first = built.iter().filter_map(|it| it.err()).min_by_key(|at| at.number);
+        first.map_or_else(|| Ok(built.into_iter().flatten().sum()), Err)
+    }
+}
+
+fn build(mut reader: EntityReader<'_>, blocks: &Receiver<Block>) -> Result<u64, Place> {
+    for mut block in blocks {
+        reader.read(&mut block.columns).ok_or(block.place)?;
+    }
+    reader.finish();
+    Ok(reader.entities)
+}
+
+fn read_extra(block: &mut Cut, into: &mut Extra) -> Option<()> {
+    let name = str::from_utf8(block.rest(NAME)).ok()?.to_owned();
+    into.entry(name).or_default().extend_from_slice(block.rest(BYTES));
+    Some(())
+}
+
+/// Where the state that the rule set needs stands in a snapshot, kind by kind.
+fn fit(
+    header: &Header,
+    ours: &Layout,
+    rules: &RuleSet,
+    reader: &BlockReader,
+    partly: bool,
+) -> Result<Vec<KindFit>, SnapshotError> {
+    let file = || reader.path().to_owned();
+    if hash_key(header, reader)? != rules.key {
+        return Err(SnapshotError::OtherKey { file: file() });
+    }
+    let schema = &rules.typed.schema;
+    let renamed = (header.schema != schema.name).then(|| "another name".to_owned());
+    if let Some(what) = renamed.or_else(|| ours.difference(&header.layout)) {
+        let theirs = format!("`{}` {}", header.schema, header.schema_version);
+        let ours = format!("`{}` {}", schema.name, schema.version);
+        return Err(SnapshotError::OtherSchema { file: file(), theirs, ours, what });
+    }
+    let features = ours.missing_in(&header.layout);
+    if !partly && !features.is_empty() {
+        return Err(SnapshotError::Lacking { file: file(), features });
+    }
+    let kinds = ours.kinds.iter().zip(&rules.plan.kinds).enumerate();
+    kinds
+        .map(|(at, (ours, plan))| match header.layout.kinds.get(at) {
+            None => Some(KindFit::default()),
+            Some(theirs) if partly => Some(KindFit::part(ours, plan, theirs)),
+            Some(theirs) => KindFit::new(ours, plan, theirs),
+        })
+        .collect::<Option<_>>()
+        .ok_or_else(|| reader.damaged("its features and its columns do not fit together"))
+}
