@@ -1,6 +1,7 @@
 //! What records do to the state: the fold that recovery, a standby and verification are. It only applies, and reads
 //! nothing but the record and the state.
 
+pub(crate) mod ahead;
 pub(crate) mod apply;
 mod difference;
 mod error;
@@ -13,7 +14,6 @@ use std::sync::Arc;
 use engine::apply::Applied;
 use engine::decide::{self, Case, Moment, Scratch};
 use engine::entity::HashKey;
-use engine::event::Event;
 use engine::history::Key;
 use engine::rule_set::RuleSet;
 use rules::time::Micros;
@@ -32,6 +32,7 @@ use crate::in_force::{InForce, Kept};
 use crate::journal::{Journal, Record, RecordKind};
 use crate::record::{Amend, Cause, Decided, ListRecord, RuleSetRecord, Stamp};
 use crate::snapshot::layout::same_state;
+use ahead::Parsed;
 use error::unreadable;
 use numbers::{Loaded, Numbers};
 use verify::Again;
@@ -43,11 +44,12 @@ pub struct Folder {
     numbers: Numbers,
     state: State,
     locks: Locks,
+    /// The record that is applied, where nobody has parsed it before.
+    parsed: Parsed,
+    /// A record that was remembered, or is written anew.
     message: Decided,
-    amend: Amend,
-    event: Event,
-    /// Of a record that is written anew.
     body: Vec<u8>,
+    amend: Amend,
     /// If every decision is to be derived again.
     again: Option<Again>,
     /// If states are built that lacked features: what a record does not say was captured is computed, and only ids of
@@ -68,10 +70,10 @@ impl Folder {
             numbers: Numbers::new(key, in_force, Kept::default()),
             state,
             locks: Locks::default(),
+            parsed: Parsed::default(),
             message: Decided::default(),
-            amend: Amend::default(),
-            event: Event::default(),
             body: Vec::new(),
+            amend: Amend::default(),
             again: None,
             builds: None,
         }
@@ -111,8 +113,24 @@ impl Folder {
     /// # Errors
     /// If it does not say what it must; then part of it may have been applied.
     pub fn apply(&mut self, record: &Record<'_>) -> Result<(), FoldError> {
-        let offset = record.offset;
-        self.apply_body(record).map_err(|what| FoldError { offset, what })
+        let mut parsed = std::mem::take(&mut self.parsed);
+        parsed.read(record, self.key);
+        let applied = self.apply_parsed(&parsed);
+        self.parsed = parsed;
+        applied
+    }
+
+    /// The same of a record that was parsed before.
+    ///
+    /// # Errors
+    /// If it does not say what it must.
+    pub(crate) fn apply_parsed(&mut self, it: &Parsed) -> Result<(), FoldError> {
+        self.apply_body(it).map_err(|what| FoldError { offset: it.offset, what })
+    }
+
+    /// The key under which ids are hashed.
+    pub(crate) fn key(&self) -> HashKey {
+        self.key
     }
 
     /// The gate that goes on with this state; none if nothing has come into force.
@@ -120,14 +138,14 @@ impl Folder {
         Gate::resumed(self.numbers.into_all(), self.state, journal, admission)
     }
 
-    fn apply_body(&mut self, record: &Record<'_>) -> Result<(), Failed> {
-        let (stamp, message) = Stamp::split(record.body).ok_or(Failed::Stamp)?;
+    fn apply_body(&mut self, it: &Parsed) -> Result<(), Failed> {
+        let (kind, stamp, message) = it.parts()?;
         self.state.clock = self.state.clock.max(stamp.clock);
-        match record.kind {
-            RecordKind::Decided | RecordKind::Event => self.event(record, stamp, message),
-            RecordKind::Amend => self.amend(record.offset, stamp, message),
+        match kind {
+            RecordKind::Decided | RecordKind::Event => self.event(it, kind, stamp),
+            RecordKind::Amend => self.amend(it.offset, stamp, message),
             RecordKind::RuleSet => self.rule_set(stamp.rule_set, read(message)?),
-            RecordKind::List => self.list(record.offset, stamp.rule_set, &read(message)?),
+            RecordKind::List => self.list(it.offset, stamp.rule_set, &read(message)?),
             RecordKind::Rates => self.numbers.rates(stamp.rule_set, read(message)?),
             // The state of another rule set's features is kept up from here on: where it is, it was so before, by the
             // snapshot; where it is not, it is built when that rule set comes into force.
@@ -138,20 +156,19 @@ impl Folder {
     }
 
     /// An event, decided or recorded without a verdict.
-    fn event(&mut self, record: &Record<'_>, stamp: Stamp, bytes: &[u8]) -> Result<(), Failed> {
-        let Self { key, numbers, state, locks, message, event, again, builds, .. } = self;
+    fn event(&mut self, it: &Parsed, kind: RecordKind, stamp: Stamp) -> Result<(), Failed> {
+        let Self { key, numbers, state, locks, again, builds, .. } = self;
+        let Parsed { message, event, offset, .. } = it;
         let Loaded { in_force, scratch } = numbers.get(stamp.rule_set)?;
         let rules = &*in_force.rules;
-        message.read(bytes).map_err(unreadable)?;
-        message.event(event).ok_or(Failed::Event)?;
         scratch.facts.load(event, &rules.typed.schema, *key, &in_force.rates).map_err(Failed::Rate)?;
         let moment = Moment::of(event.time, stamp.clock, &rules.typed.schema);
         let original = message.original.map(|it| Key::new(it.at, it.position));
         state.directory.lock(&scratch.facts.roles.entities, &|key| new_state(rules, key), locks);
-        let stands = record.kind == RecordKind::Decided || !moment.flags.too_late;
+        let stands = kind == RecordKind::Decided || !moment.flags.too_late;
         let case = Case { rules, event, moment, exclude: original };
         if let Some(again) = again {
-            again.derive(case, record, stands, message, &mut locks.guards, scratch);
+            again.derive(case, it, stands, &mut locks.guards, scratch);
         }
         if stands {
             load_decision(message, moment.at, rules, scratch);
@@ -159,18 +176,17 @@ impl Folder {
                 // What is known already stays as it was recorded.
                 decide::capture(case, &mut locks.guards, scratch);
             }
-            let applied = Applied { position: record.offset, at: moment.at, clock: stamp.clock };
+            let applied = Applied { position: *offset, at: moment.at, clock: stamp.clock };
             for (entity, state) in locks.guards.iter_mut().enumerate() {
                 apply::event(rules, applied, original, entity, state, scratch);
             }
         }
         locks.guards.clear();
         let digest = message.digest().ok_or(Failed::Event)?;
-        if builds.is_some_and(|from| record.offset < from) {
+        if builds.is_some_and(|from| *offset < from) {
             return Ok(());
         }
-        let id = key.hash128(&event.id);
-        state.recent.remember(Remembered::of(id, digest, stamp.clock, record.offset, record.body));
+        state.recent.remember(Remembered::of(it.id, digest, stamp.clock, *offset, it.body()));
         Ok(())
     }
 

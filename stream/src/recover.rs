@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use engine::entity::HashKey;
 
+use crate::fold::ahead;
 use crate::fold::{Failed, FoldError, Folder, VerifyError, rule_sets};
 use crate::gate::build::oldest;
 use crate::gate::{Admission, Gate, State};
@@ -80,15 +81,15 @@ pub enum RecoverError {
 
 /// Applies the records from an offset on; gives how many.
 fn fold(folder: &mut Folder, journal: &dyn Journal, from: u64) -> Result<u64, RecoverError> {
-    let mut records = journal.cursor(from)?;
     let mut count = 0;
-    while let Some(record) = records.next()? {
+    ahead::each(journal.cursor(from)?, folder.key(), |record| {
         if record.offset != from + count {
             return Err(RecoverError::Gap { from: from + count, oldest: record.offset });
         }
-        folder.apply(&record)?;
+        folder.apply_parsed(record)?;
         count += 1;
-    }
+        Ok(())
+    })?;
     Ok(count)
 }
 

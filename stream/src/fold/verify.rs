@@ -13,11 +13,12 @@ use rules::past::Outcome;
 use rules::time::Micros;
 use rules::typed::{Captured, FeatureId};
 
+use super::ahead::{self, Parsed};
 use super::difference::{self, Difference, Field};
 use super::{Failed, FoldError, Folder};
 use crate::gate::State;
 use crate::in_force::Kept;
-use crate::journal::{Cursor, JournalError, Record, RecordKind, Walks};
+use crate::journal::{Cursor, JournalError, RecordKind, Walks};
 use crate::record::write::{self, Ending};
 use crate::record::{Decided, RuleSetRecord, Stamp};
 
@@ -56,13 +57,13 @@ pub enum VerifyError {
 /// If the journal cannot be read, or a record does not say what it must.
 pub fn verify(journal: &Walks<'_>, key: HashKey) -> Result<Report, VerifyError> {
     let mut folder = Folder { again: Some(Again::default()), ..Folder::of(journal, key)? };
-    let mut records = journal()?;
-    while let Some(record) = records.next()? {
-        folder.apply(&record)?;
+    ahead::each(journal()?, key, |it| {
+        folder.apply_parsed(it)?;
         if let Some(again) = &mut folder.again {
             again.report.records += 1;
         }
-    }
+        Ok::<_, VerifyError>(())
+    })?;
     Ok(folder.again.map(|it| it.report).unwrap_or_default())
 }
 
@@ -107,9 +108,8 @@ impl Again {
     pub(super) fn derive<S: DerefMut<Target = EntityState>>(
         &mut self,
         case: Case<'_>,
-        record: &Record<'_>,
+        it: &Parsed,
         stands: bool,
-        recorded: &Decided,
         states: &mut [S],
         scratch: &mut Scratch,
     ) {
@@ -118,8 +118,9 @@ impl Again {
         if stands {
             decide::capture(case, states, scratch);
         }
-        let undecided = match (record.kind, recorded.fallback()) {
-            (RecordKind::Event, _) => Some((Outcome::None, None)),
+        let recorded = &it.message;
+        let undecided = match (it.kind, recorded.fallback()) {
+            (Some(RecordKind::Event), _) => Some((Outcome::None, None)),
             (_, Some(Fallback::Deadline)) => {
                 self.report.fallbacks += 1;
                 Some((recorded.outcome().unwrap_or_default(), recorded.fallback()))
@@ -135,13 +136,13 @@ impl Again {
                 scratch.ruling.fallback = fallback;
             }
         }
-        self.compare(case, record, recorded, scratch);
+        self.compare(case, it, scratch);
     }
 
-    fn compare(&mut self, case: Case<'_>, record: &Record<'_>, recorded: &Decided, scratch: &Scratch) {
+    fn compare(&mut self, case: Case<'_>, it: &Parsed, scratch: &Scratch) {
         let Self { message, bytes, .. } = self;
-        let typed = &case.rules.typed;
-        let Some((stamp, said)) = Stamp::split(record.body) else { return };
+        let (typed, recorded) = (&case.rules.typed, &it.message);
+        let Some((stamp, said)) = Stamp::split(it.body()) else { return };
         write::begin(case.event, bytes);
         // The body of a recheck held only the fields that it changes.
         let kept = recorded.digest().filter(|_| case.event.recheck_of.is_some());
@@ -169,7 +170,7 @@ impl Again {
             // What was just written can be read.
             let _ = message.read(derived);
             let fields = difference::fields(recorded, message, typed);
-            self.add(Difference { offset: record.offset, event_id: recorded.id.clone(), fields });
+            self.add(Difference { offset: it.offset, event_id: recorded.id.clone(), fields });
         }
     }
 
