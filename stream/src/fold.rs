@@ -115,7 +115,7 @@ impl Folder {
     pub fn apply(&mut self, record: &Record<'_>) -> Result<(), FoldError> {
         let mut parsed = std::mem::take(&mut self.parsed);
         parsed.read(record, self.key);
-        let applied = self.apply_parsed(&parsed);
+        let applied = self.apply_parsed(&mut parsed);
         self.parsed = parsed;
         applied
     }
@@ -124,13 +124,9 @@ impl Folder {
     ///
     /// # Errors
     /// If it does not say what it must.
-    pub(crate) fn apply_parsed(&mut self, it: &Parsed) -> Result<(), FoldError> {
-        self.apply_body(it).map_err(|what| FoldError { offset: it.offset, what })
-    }
-
-    /// The key under which ids are hashed.
-    pub(crate) fn key(&self) -> HashKey {
-        self.key
+    pub(crate) fn apply_parsed(&mut self, it: &mut Parsed) -> Result<(), FoldError> {
+        let offset = it.offset;
+        self.apply_body(it).map_err(|what| FoldError { offset, what })
     }
 
     /// The gate that goes on with this state; none if nothing has come into force.
@@ -138,11 +134,11 @@ impl Folder {
         Gate::resumed(self.numbers.into_all(), self.state, journal, admission)
     }
 
-    fn apply_body(&mut self, it: &Parsed) -> Result<(), Failed> {
+    fn apply_body(&mut self, it: &mut Parsed) -> Result<(), Failed> {
         let (kind, stamp, message) = it.parts()?;
         self.state.clock = self.state.clock.max(stamp.clock);
         match kind {
-            RecordKind::Decided | RecordKind::Event => self.event(it, kind, stamp),
+            RecordKind::Decided | RecordKind::Event => self.event(kind, stamp, it),
             RecordKind::Amend => self.amend(it.offset, stamp, message),
             RecordKind::RuleSet => self.rule_set(stamp.rule_set, read(message)?),
             RecordKind::List => self.list(it.offset, stamp.rule_set, &read(message)?),
@@ -156,12 +152,15 @@ impl Folder {
     }
 
     /// An event, decided or recorded without a verdict.
-    fn event(&mut self, it: &Parsed, kind: RecordKind, stamp: Stamp) -> Result<(), Failed> {
+    fn event(&mut self, kind: RecordKind, stamp: Stamp, it: &mut Parsed) -> Result<(), Failed> {
         let Self { key, numbers, state, locks, again, builds, .. } = self;
-        let Parsed { message, event, offset, .. } = it;
         let Loaded { in_force, scratch } = numbers.get(stamp.rule_set)?;
         let rules = &*in_force.rules;
-        scratch.facts.load(event, &rules.typed.schema, *key, &in_force.rates).map_err(Failed::Rate)?;
+        let loaded = it.take_facts(in_force, &mut scratch.facts);
+        let Parsed { message, event, offset, .. } = &*it;
+        if !loaded {
+            scratch.facts.load(event, &rules.typed.schema, *key, &in_force.rates).map_err(Failed::Rate)?;
+        }
         let moment = Moment::of(event.time, stamp.clock, &rules.typed.schema);
         let original = message.original.map(|it| Key::new(it.at, it.position));
         state.directory.lock(&scratch.facts.roles.entities, &|key| new_state(rules, key), locks);

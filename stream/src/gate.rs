@@ -96,7 +96,7 @@ pub struct Gate {
 /// The memory of a gate: what records are folded into.
 #[derive(Debug)]
 pub(crate) struct State {
-    pub(crate) directory: Directory,
+    pub(crate) directory: Arc<Directory>,
     pub(crate) recent: Recent,
     /// The engine clock; `i64::MIN` before the first event.
     pub(crate) clock: Micros,
@@ -104,7 +104,7 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new() -> Self {
-        Self { directory: Directory::default(), recent: Recent::new(REPEAT_FOR), clock: Micros::MIN }
+        Self { directory: Arc::default(), recent: Recent::new(REPEAT_FOR), clock: Micros::MIN }
     }
 }
 

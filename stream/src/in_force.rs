@@ -178,10 +178,10 @@ impl Current {
     }
 
     /// Of values by number, and entities; none if there is no value.
-    pub(crate) fn of_all(all: BTreeMap<u32, Arc<InForce>>, directory: Directory) -> Option<Self> {
+    pub(crate) fn of_all(all: BTreeMap<u32, Arc<InForce>>, directory: Arc<Directory>) -> Option<Self> {
         let (number, _) = all.last_key_value()?;
         let number = AtomicU32::new(*number);
-        let standing = Mutex::new(Standing { all, directory: Arc::new(directory) });
+        let standing = Mutex::new(Standing { all, directory });
         Some(Self { number, standing, replaced: Mutex::default() })
     }
 
@@ -250,13 +250,18 @@ pub(crate) struct Changing<'a> {
 
 impl Changing<'_> {
     /// Ends it: the next value, with other entities if its states are laid out otherwise.
-    pub(crate) fn put(mut self, new: InForce, directory: Option<Directory>, clock: Micros) -> Arc<InForce> {
+    pub(crate) fn put(
+        mut self,
+        new: InForce,
+        directory: Option<Arc<Directory>>,
+        clock: Micros,
+    ) -> Arc<InForce> {
         let new = Arc::new(new);
         self.replaced.insert(self.current.number(), clock);
         let mut standing = self.current.standing.lock();
         standing.all.insert(new.number, Arc::clone(&new));
         if let Some(directory) = directory {
-            standing.directory = Arc::new(directory);
+            standing.directory = directory;
         }
         self.replaced.retain(|number, at| {
             let spoken_of = clock.saturating_sub(REPEAT_FOR) < *at;

@@ -81,16 +81,12 @@ pub enum RecoverError {
 
 /// Applies the records from an offset on; gives how many.
 fn fold(folder: &mut Folder, journal: &dyn Journal, from: u64) -> Result<u64, RecoverError> {
-    let mut count = 0;
-    ahead::each(journal.cursor(from)?, folder.key(), |record| {
-        if record.offset != from + count {
-            return Err(RecoverError::Gap { from: from + count, oldest: record.offset });
-        }
-        folder.apply_parsed(record)?;
-        count += 1;
-        Ok(())
-    })?;
-    Ok(count)
+    let mut next = from;
+    ahead::fold(journal.cursor(from)?, folder, |offset| {
+        let expected = next;
+        next += 1;
+        if offset == expected { Ok(()) } else { Err(RecoverError::Gap { from: expected, oldest: offset }) }
+    })
 }
 
 /// Builds the state of all rule sets that the journal speaks of, from its oldest record on, upon what the newest snapshot

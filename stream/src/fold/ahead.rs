@@ -1,14 +1,20 @@
-//! Records read ahead: what can be made of a record without the state, its message and its event, is made on a thread of
-//! its own, while the one that applies records has the other half of the work.
+//! Records read ahead: what can be made of a record without the state, its message, its event and most likely its facts,
+//! is made on a thread of its own, which also fetches the entities; the one that applies records has the other half of
+//! the work.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
 use engine::entity::HashKey;
 use engine::event::Event;
+use engine::facts::Facts;
+use parking_lot::Mutex;
 
-use super::Failed;
 use super::error::unreadable;
+use super::{Failed, FoldError, Folder};
+use crate::gate::directory::Directory;
+use crate::in_force::InForce;
 use crate::journal::{Cursor, JournalError, Record, RecordKind};
 use crate::record::{Decided, Stamp};
 
@@ -29,6 +35,9 @@ pub(crate) struct Parsed {
     pub(super) event: Event,
     /// … and the hash of its id.
     pub(super) id: u128,
+    /// Its facts, and what they were loaded under.
+    facts: Option<(Arc<InForce>, Facts)>,
+    is_loaded: bool,
     failed: Option<Failed>,
 }
 
@@ -39,7 +48,39 @@ impl Parsed {
         self.kind = Some(record.kind);
         self.body.clear();
         self.body.extend_from_slice(record.body);
+        self.is_loaded = false;
         self.failed = self.parse(key).err();
+    }
+
+    /// Whether it changes nothing that is in force.
+    fn is_about_an_event(&self) -> bool {
+        matches!(self.kind, Some(RecordKind::Decided | RecordKind::Event | RecordKind::Amend))
+    }
+
+    /// Loads the facts of an event under what is probably in force, and fetches its entities.
+    fn load(&mut self, in_force: &Arc<InForce>, near: &Near) {
+        if self.failed.is_some() || !matches!(self.kind, Some(RecordKind::Decided | RecordKind::Event)) {
+            return;
+        }
+        let typed = &in_force.rules.typed;
+        let kept = self.facts.take().filter(|(under, _)| Arc::ptr_eq(under, in_force));
+        let new = || (Arc::clone(in_force), Facts::new(&typed.schema, typed.features.len()));
+        let (under, mut facts) = kept.unwrap_or_else(new);
+        // What is wrong with it is said when it is applied.
+        self.is_loaded = facts.load(&self.event, &typed.schema, near.key, &in_force.rates).is_ok();
+        near.directory.bring_near(&facts.roles.entities);
+        self.facts = Some((under, facts));
+    }
+
+    /// Puts the facts where they are needed, if they were loaded under what is in force.
+    pub(super) fn take_facts(&mut self, in_force: &Arc<InForce>, into: &mut Facts) -> bool {
+        match &mut self.facts {
+            Some((under, facts)) if self.is_loaded && Arc::ptr_eq(under, in_force) => {
+                std::mem::swap(facts, into);
+                true
+            }
+            _ => false,
+        }
     }
 
     fn parse(&mut self, key: HashKey) -> Result<(), Failed> {
@@ -77,39 +118,61 @@ struct Batch {
     filled: usize,
 }
 
-/// Reads records to the end of what is durable and hands each to `apply`, in their order.
+/// Folds records up to the end of what is durable, in their order; gives how many. `check` may refuse the offset of one.
 ///
 /// # Errors
-/// The first that reading or applying meets.
-pub(crate) fn each<E: From<JournalError>>(
+/// The first that reading, checking or applying meets.
+pub(crate) fn fold<E: From<JournalError> + From<FoldError>>(
     records: Box<dyn Cursor>,
-    key: HashKey,
-    mut apply: impl FnMut(&Parsed) -> Result<(), E>,
-) -> Result<(), E> {
+    folder: &mut Folder,
+    mut check: impl FnMut(u64) -> Result<(), E>,
+) -> Result<u64, E> {
+    let near = Near {
+        key: folder.key,
+        directory: Arc::clone(&folder.state.directory),
+        newest: Mutex::new(folder.newest()),
+    };
     thread::scope(|scope| {
         let (to, batches) = sync_channel(BATCHES_WAITING);
         let (back, used) = channel();
-        scope.spawn(move || read_ahead(records, key, &to, &used));
+        let near = &near;
+        scope.spawn(move || read_ahead(records, near, &to, &used));
+        let mut count = 0;
         for batch in batches {
-            let batch: Batch = batch?;
-            batch.slots.iter().take(batch.filled).try_for_each(&mut apply)?;
+            let mut batch: Batch = batch?;
+            for it in batch.slots.iter_mut().take(batch.filled) {
+                check(it.offset)?;
+                folder.apply_parsed(it)?;
+                if !it.is_about_an_event() {
+                    *near.newest.lock() = folder.newest();
+                }
+                count += 1;
+            }
             // It may have ended.
             let _ = back.send(batch);
         }
-        Ok(())
+        Ok(count)
     })
+}
+
+/// What the thread that reads ahead knows of the state.
+struct Near {
+    key: HashKey,
+    directory: Arc<Directory>,
+    /// What was in force last, as far as records were applied.
+    newest: Mutex<Option<Arc<InForce>>>,
 }
 
 /// Reads to the end, to an error, or until nobody takes what was read.
 fn read_ahead(
     mut records: Box<dyn Cursor>,
-    key: HashKey,
+    near: &Near,
     to: &SyncSender<Result<Batch, JournalError>>,
     used: &Receiver<Batch>,
 ) {
     loop {
         let mut batch = used.try_recv().unwrap_or_default();
-        let read = fill(&mut batch, &mut *records, key);
+        let read = fill(&mut batch, &mut *records, near);
         let more = batch.filled == BATCH;
         if to.send(Ok(batch)).is_err() {
             return;
@@ -125,12 +188,16 @@ fn read_ahead(
 }
 
 /// Fills a batch, less at the end of what is durable or before an error.
-fn fill(batch: &mut Batch, records: &mut dyn Cursor, key: HashKey) -> Result<(), JournalError> {
+fn fill(batch: &mut Batch, records: &mut dyn Cursor, near: &Near) -> Result<(), JournalError> {
+    let newest = near.newest.lock().clone();
     batch.filled = 0;
     batch.slots.resize_with(BATCH, Parsed::default);
     for slot in &mut batch.slots {
         let Some(record) = records.next()? else { break };
-        slot.read(&record, key);
+        slot.read(&record, near.key);
+        if let Some(newest) = &newest {
+            slot.load(newest, near);
+        }
         batch.filled += 1;
     }
     Ok(())

@@ -57,14 +57,9 @@ pub enum VerifyError {
 /// If the journal cannot be read, or a record does not say what it must.
 pub fn verify(journal: &Walks<'_>, key: HashKey) -> Result<Report, VerifyError> {
     let mut folder = Folder { again: Some(Again::default()), ..Folder::of(journal, key)? };
-    ahead::each(journal()?, key, |it| {
-        folder.apply_parsed(it)?;
-        if let Some(again) = &mut folder.again {
-            again.report.records += 1;
-        }
-        Ok::<_, VerifyError>(())
-    })?;
-    Ok(folder.again.map(|it| it.report).unwrap_or_default())
+    let records = ahead::fold::<VerifyError>(journal()?, &mut folder, |_| Ok(()))?;
+    let report = folder.again.map(|it| it.report).unwrap_or_default();
+    Ok(Report { records, ..report })
 }
 
 impl Folder {

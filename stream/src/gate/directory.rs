@@ -7,9 +7,11 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use dashmap::DashMap;
+use engine::decide;
 use engine::entity::EntityKey;
 use engine::state::EntityState;
 use parking_lot::{ArcMutexGuard, Mutex, RawMutex};
+use smallvec::SmallVec;
 
 /// An entity's state, locked.
 pub(crate) type Guard = ArcMutexGuard<RawMutex, EntityState>;
@@ -82,6 +84,14 @@ impl Directory {
     /// The state of a key, if it is in memory; not locked.
     pub(crate) fn get(&self, key: EntityKey) -> Option<Slot> {
         self.slots.get(&key).map(|slot| Arc::clone(&slot))
+    }
+
+    /// Fetches the states of these keys, as far as they are in memory and nobody has them, for whoever locks them soon.
+    pub(crate) fn bring_near(&self, keys: &[EntityKey]) {
+        let slots: SmallVec<[Slot; 8]> = keys.iter().filter_map(|key| self.get(*key)).collect();
+        for state in slots.iter().filter_map(|slot| slot.try_lock()) {
+            decide::fetch(&[state]);
+        }
     }
 
     /// Takes an entity out of memory if `may_leave` says so under its lock.
