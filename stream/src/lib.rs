@@ -1,5 +1,6 @@
 //! Carries events to the engine and decisions away.
 
+mod aside;
 pub mod bundle;
 pub mod fold;
 pub mod gate;

@@ -20,8 +20,10 @@ mod recent;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use engine::entity::HashKey;
 use engine::rates::Rates;
@@ -30,6 +32,7 @@ use engine::state::EntityState;
 use prost::Message;
 use rules::time::Micros;
 
+use crate::aside;
 use crate::bundle::{Bundle, BundleError};
 use crate::gate::directory::Directory;
 use crate::gate::{Gate, REPEAT_FOR, State, may_leave};
@@ -157,7 +160,13 @@ enum Shown {
 pub fn write(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<PathBuf, SnapshotError> {
     let _one = dir.begin();
     let draft = dir.draft();
-    let written = File::create(&draft).and_then(|file| write_to(file, gate, extra, Shown::All));
+    let file = File::options().write(true).create(true).truncate(false).open(&draft);
+    let written = file.and_then(|file| {
+        thread::scope(|scope| {
+            let writing = aside::spawn(scope, "snapshot", || write_to(file, gate, extra, Shown::All))?;
+            writing.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    });
     let (file, seen_below) = written.map_err(SnapshotError::io("write", &draft))?;
     gate.wait_for_disk(seen_below).map_err(SnapshotError::Poisoned)?;
     dir.publish(&file)
@@ -211,7 +220,7 @@ fn write_to(file: File, gate: &Gate, extra: &Extra, shown: Shown) -> io::Result<
     let ids_let_go = gate.recent().let_go().filter(|it| since < *it);
     let end = End { blocks: out.blocks, entities, ids, seen_below, ids_let_go };
     write_message(&mut out, BlockKind::End, &end)?;
-    Ok((out.into_file(), seen_below))
+    Ok((out.finish()?, seen_below))
 }
 
 fn write_message(out: &mut BlockWriter, kind: BlockKind, message: &impl Message) -> io::Result<()> {

@@ -9,7 +9,7 @@
 //! told from a whole one.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Seek as _, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +22,8 @@ const PREAMBLE_BYTES: u64 = 16;
 const HEAD_BYTES: usize = 13;
 /// A block is written when its columns hold so much.
 const FULL_BYTES: usize = 1 << 20;
+/// So much is put on the disk at once.
+const SYNC_BYTES: usize = 8 << 20;
 /// Fast, and repeated bytes in columns are what it finds well.
 const ZSTD_LEVEL: i32 = 1;
 
@@ -99,7 +101,7 @@ fn too_large(_: std::num::TryFromIntError) -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, "a block of more than 4 GiB")
 }
 
-/// Writes blocks to a file.
+/// Writes blocks to a file, over what it holds.
 pub(super) struct BlockWriter {
     file: File,
     packer: zstd::bulk::Compressor<'static>,
@@ -107,6 +109,8 @@ pub(super) struct BlockWriter {
     packed: Vec<u8>,
     /// Written so far.
     pub(super) blocks: u64,
+    /// Bytes written since some were put on the disk.
+    unsynced: usize,
 }
 
 impl BlockWriter {
@@ -116,7 +120,7 @@ impl BlockWriter {
         preamble.extend_from_slice(&crc32fast::hash(&preamble).to_le_bytes());
         file.write_all(&preamble)?;
         let packer = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
-        Ok(Self { file, packer, unpacked: Vec::new(), packed: Vec::new(), blocks: 0 })
+        Ok(Self { file, packer, unpacked: Vec::new(), packed: Vec::new(), blocks: 0, unsynced: 0 })
     }
 
     /// Writes a block and empties its columns.
@@ -133,11 +137,25 @@ impl BlockWriter {
         self.file.write_all(&head)?;
         self.file.write_all(&self.packed)?;
         self.blocks += 1;
+        self.unsynced += self.packed.len();
         Ok(())
     }
 
-    pub(super) fn into_file(self) -> File {
-        self.file
+    /// Puts what was written on the disk if it is much; for when no lock is held. All of it at the end would hold up
+    /// those who write to the journal meanwhile.
+    pub(super) fn ease(&mut self) -> io::Result<()> {
+        if self.unsynced < SYNC_BYTES {
+            return Ok(());
+        }
+        self.unsynced = 0;
+        self.file.sync_data()
+    }
+
+    /// Cuts off what the file held before, and gives it.
+    pub(super) fn finish(mut self) -> io::Result<File> {
+        let end = self.file.stream_position()?;
+        self.file.set_len(end)?;
+        Ok(self.file)
     }
 }
 

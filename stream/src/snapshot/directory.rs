@@ -47,12 +47,13 @@ impl DataDir {
         self.writing.lock()
     }
 
-    /// Where a snapshot is written before it counts.
+    /// Where a snapshot is written before it counts: over what is in that file.
     pub(super) fn draft(&self) -> PathBuf {
         self.snapshots.join("draft")
     }
 
-    /// Lets the draft count as the newest snapshot once all of it is on the disk, and drops the oldest.
+    /// Lets the draft count as the newest snapshot once all of it is on the disk. The oldest is the draft from then on:
+    /// giving its blocks back and taking new ones would hold up whoever writes to the same disk.
     pub(super) fn publish(&self, draft: &File) -> Result<PathBuf, SnapshotError> {
         let path = self.draft();
         draft.sync_all().map_err(SnapshotError::io("sync", &path))?;
@@ -62,7 +63,7 @@ impl DataDir {
         self.sync()?;
         for number in known.iter().rev().skip(KEPT - 1) {
             let old = self.path(*number);
-            fs::remove_file(&old).map_err(SnapshotError::io("remove", &old))?;
+            fs::rename(&old, &path).map_err(SnapshotError::io("rename", &old))?;
         }
         Ok(newest)
     }

@@ -115,7 +115,10 @@ impl<'a> EntityWriter<'a> {
 
     /// Writes the block if it is full. For when no lock is held.
     pub(super) fn flush_if_full(&mut self) -> io::Result<()> {
-        if self.block.is_full() { self.flush() } else { Ok(()) }
+        if self.block.is_full() {
+            self.flush()?;
+        }
+        self.out.ease()
     }
 
     /// Writes what the block holds.

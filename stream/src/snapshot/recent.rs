@@ -37,6 +37,7 @@ pub(super) fn write(out: &mut BlockWriter, recent: &Recent, since: Micros) -> io
             rest = rest.get(shown..).unwrap_or_default();
             if block.is_full() {
                 out.write(BlockKind::Recent, &mut block)?;
+                out.ease()?;
             }
         }
     }

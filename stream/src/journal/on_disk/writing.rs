@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::{Durability, Shared};
+use crate::aside;
 use crate::journal::batch::{Batch, Role};
 use crate::journal::log::Log;
 use crate::journal::meter::Fit;
@@ -360,7 +361,11 @@ impl Writer {
             let _ = before.join();
         }
         let shelf = Arc::clone(&shared.shelf);
-        match spawn("journal-index", move || shelf.file_index(&segment)) {
+        let file = move || {
+            aside::step_aside();
+            shelf.file_index(&segment);
+        };
+        match spawn("journal-index", file) {
             Ok(filing) => self.filing = Some(filing),
             Err(error) => {
                 shared.shelf.note(format!("cannot file an index: {error}; it stays in memory"));
