@@ -457,9 +457,9 @@ fn a_snapshot_under_load_and_the_tail_are_the_fold_of_all() {
     let first = recovered();
     assert_eq!(first.notes, Vec::<String>::new());
     check_same(&first.gate, &expected);
-    let mut snapshots: Vec<_> = std::fs::read_dir(folder.path().join("snapshots")).unwrap().collect();
-    snapshots.sort_by_key(|it| it.as_ref().unwrap().path());
-    let newest = snapshots.pop().unwrap().unwrap().path();
+    let files = std::fs::read_dir(folder.path().join("snapshots")).unwrap().map(|it| it.unwrap().path());
+    let snapshots = files.filter(|it| it.extension().is_some_and(|it| it == "snapshot"));
+    let newest = snapshots.max().unwrap();
     let mut bytes = std::fs::read(&newest).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
