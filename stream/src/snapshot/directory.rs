@@ -64,6 +64,8 @@ impl DataDir {
         for number in known.iter().rev().skip(KEPT - 1) {
             let old = self.path(*number);
             fs::rename(&old, &path).map_err(SnapshotError::io("rename", &old))?;
+            // Before it is written over: nothing half written may come back under the name of a snapshot.
+            self.sync()?;
         }
         Ok(newest)
     }
