@@ -180,7 +180,7 @@ impl History {
         }
     }
 
-    /// Makes room for so many rows, if it has none yet and they are not too many for one table.
+    /// Makes room for so many rows to come, as far as one table goes, where there is none yet.
     pub fn reserve(&mut self, plan: &Plan, rows: usize) {
         if let Form::Short(table) = &mut self.form
             && table.capacity() == 0

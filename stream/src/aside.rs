@@ -1,20 +1,23 @@
 //! Threads whose work can wait: beside the threads that decide they get what those leave.
 
 use std::io;
-use std::thread::{self, Scope, ScopedJoinHandle};
+use std::panic::resume_unwind;
+use std::thread;
 
 /// Of the system's, where 0 is usual and 19 the least.
 const NICENESS: i32 = 10;
 
-/// Starts a thread that steps aside for others.
-pub(crate) fn spawn<'scope, T: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    name: &str,
-    run: impl FnOnce() -> T + Send + 'scope,
-) -> io::Result<ScopedJoinHandle<'scope, T>> {
-    thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, || {
-        step_aside();
-        run()
+/// Works on a thread that steps aside for others, and waits for it.
+///
+/// # Errors
+/// If the system gives no thread.
+pub(crate) fn work<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    thread::scope(|scope| {
+        let working = thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, || {
+            step_aside();
+            work()
+        })?;
+        Ok(working.join().unwrap_or_else(|panic| resume_unwind(panic)))
     })
 }
 

@@ -20,10 +20,8 @@ mod recent;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 
 use engine::entity::HashKey;
 use engine::rates::Rates;
@@ -161,12 +159,7 @@ pub fn write(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<PathBuf, Snaps
     let _one = dir.begin();
     let draft = dir.draft();
     let file = File::options().write(true).create(true).truncate(false).open(&draft);
-    let written = file.and_then(|file| {
-        thread::scope(|scope| {
-            let writing = aside::spawn(scope, "snapshot", || write_to(file, gate, extra, Shown::All))?;
-            writing.join().unwrap_or_else(|panic| resume_unwind(panic))
-        })
-    });
+    let written = file.and_then(|file| aside::work("snapshot", || write_to(file, gate, extra, Shown::All))?);
     let (file, seen_below) = written.map_err(SnapshotError::io("write", &draft))?;
     gate.wait_for_disk(seen_below).map_err(SnapshotError::Poisoned)?;
     dir.publish(&file)

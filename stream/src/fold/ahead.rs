@@ -52,14 +52,18 @@ impl Parsed {
         self.failed = self.parse(key).err();
     }
 
+    fn is_event(&self) -> bool {
+        matches!(self.kind, Some(RecordKind::Decided | RecordKind::Event))
+    }
+
     /// Whether it changes nothing that is in force.
     fn is_about_an_event(&self) -> bool {
-        matches!(self.kind, Some(RecordKind::Decided | RecordKind::Event | RecordKind::Amend))
+        self.is_event() || self.kind == Some(RecordKind::Amend)
     }
 
     /// Loads the facts of an event under what is probably in force, and fetches its entities.
     fn load(&mut self, in_force: &Arc<InForce>, near: &Near) {
-        if self.failed.is_some() || !matches!(self.kind, Some(RecordKind::Decided | RecordKind::Event)) {
+        if self.failed.is_some() || !self.is_event() {
             return;
         }
         let typed = &in_force.rules.typed;
@@ -85,7 +89,7 @@ impl Parsed {
 
     fn parse(&mut self, key: HashKey) -> Result<(), Failed> {
         let (_, bytes) = Stamp::split(&self.body).ok_or(Failed::Stamp)?;
-        if let Some(RecordKind::Decided | RecordKind::Event) = self.kind {
+        if self.is_event() {
             self.message.read(bytes).map_err(unreadable)?;
             self.message.event(&mut self.event).ok_or(Failed::Event)?;
             self.id = key.hash128(&self.event.id);
