@@ -516,10 +516,11 @@ impl Plan {
     }
 
     /// Bytes on the heap of a history of so many rows: what [`super::History::bytes`] comes to, where values of distinct
-    /// windows seldom repeat; histories of pairs come on top.
+    /// windows seldom repeat; histories of pairs come on top. One that is a little shorter than the short form's most has
+    /// been longer in a burst, most likely, and stays long until it has lost a quarter.
     pub fn bytes_estimate(&self, rows: usize) -> usize {
         let word = size_of::<u64>();
-        if rows <= self.sizes.short {
+        if rows <= self.sizes.back {
             return if rows == 0 {
                 0
             } else {
