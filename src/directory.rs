@@ -11,7 +11,7 @@ use engine::lists::Membership;
 use stream::bundle::Bundle;
 use stream::disk::{Disk, Folder};
 use stream::gate::{Admission, Gate};
-use stream::journal::{Durability, Journal as _, OnDisk, Options, Thorough};
+use stream::journal::{Durability, OnDisk, Options, Thorough};
 use stream::recover::{self, Recovered};
 use stream::snapshot::{self, DataDir};
 
@@ -20,7 +20,7 @@ use stream::snapshot::{self, DataDir};
 pub(crate) struct Untouched {
     pub(crate) disk: Arc<dyn Disk>,
     /// Nobody else has it as long as this is there.
-    _directory: DataDir,
+    pub(crate) directory: DataDir,
 }
 
 /// A directory whose journal is open.
@@ -45,7 +45,7 @@ pub(crate) fn say_note(note: &str) {
 pub(crate) fn untouched(data: &Path) -> anyhow::Result<Untouched> {
     let folder = there(data)?;
     let directory = DataDir::open(data)?;
-    Ok(Untouched { disk: Arc::new(Folder::new(folder)), _directory: directory })
+    Ok(Untouched { disk: Arc::new(Folder::new(folder)), directory })
 }
 
 /// The error of a directory whose journal is empty.
@@ -124,11 +124,6 @@ impl Opened {
             gate.put_on_list(entity, membership)?;
         }
         Ok(gate)
-    }
-
-    /// Where the newest snapshot begins that a gate was recovered from: no start needs a record below.
-    pub(crate) fn start_of(&self, recovered: &Recovered) -> u64 {
-        self.journal.next().saturating_sub(recovered.tail)
     }
 
     /// Writes and syncs what was appended, and closes the journal.

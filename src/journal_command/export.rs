@@ -2,19 +2,22 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
 use engine::event::Event;
 use engine::words::Ruling;
+use stream::disk::Disk;
 use stream::journal::{self, Cursor, Reader, RecordKind};
 use stream::record::Decided;
+use stream::snapshot::{Base, DataDir};
 
 use super::Data;
 use super::known::Known;
 use super::line::{self, Lines};
-use crate::directory;
+use crate::directory::{self, Untouched};
 use crate::replay::Decisions;
 use crate::stdout::Stdout;
 
@@ -33,9 +36,9 @@ pub(crate) struct Options {
 /// Writes the journal out.
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let data = &options.data.data;
-    let known = known_before(data)?;
-    let untouched = directory::untouched(data)?;
-    let mut records = Reader::open(untouched.disk.clone(), 0)?.ok_or_else(|| directory::empty(data))?;
+    let Untouched { disk, directory } = directory::untouched(data)?;
+    let known = known_before(&disk, &directory)?;
+    let mut records = Reader::open(disk, 0)?.ok_or_else(|| directory::empty(data))?;
     if options.decisions {
         let decisions = match &options.out {
             Some(path) => Decisions::create(path)?,
@@ -54,15 +57,11 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 /// The rule sets of records that were pruned; none where none was.
-fn known_before(data: &Path) -> anyhow::Result<Known> {
-    let stat = journal::stat(&directory::untouched(data)?.disk)?.ok_or_else(|| directory::empty(data))?;
-    if stat.oldest == 0 {
-        return Ok(Known::default());
-    }
-    let mut opened = directory::existing(data)?;
-    let known = opened.recover()?.map(|it| Known::to(&it.gate)).unwrap_or_default();
-    opened.close()?;
-    Ok(known)
+fn known_before(disk: &Arc<dyn Disk>, directory: &DataDir) -> anyhow::Result<Known> {
+    let oldest = journal::stat(disk)?.map_or(0, |it| it.oldest);
+    let (base, key) = (Base::beneath(directory, oldest)?, journal::key(disk)?);
+    let Some((base, key)) = base.zip(key) else { return Ok(Known::default()) };
+    Ok(Known::of_base(&base.in_force(key)?))
 }
 
 fn write_lines(

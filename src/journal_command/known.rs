@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use prost::Message as _;
 use rules::typed::RuleSet;
-use stream::gate::Gate;
+use stream::in_force::InForce;
 use stream::journal::{Record, RecordKind};
 use stream::record::{RuleSetRecord, Stamp};
 
@@ -17,10 +17,10 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Those that a gate remembers: the ones that came into force in records that were pruned stand in its snapshot.
-    pub(super) fn to(gate: &Gate) -> Self {
-        let known = |number| Some((number, Arc::new(gate.in_force_at(number)?.rules.typed.clone())));
-        Self { by_number: (0..=gate.in_force().number).filter_map(known).collect() }
+    /// Those that came into force in records that were pruned.
+    pub(super) fn of_base(in_force: &[Arc<InForce>]) -> Self {
+        let known = |it: &Arc<InForce>| (it.number, Arc::new(it.rules.typed.clone()));
+        Self { by_number: in_force.iter().map(known).collect() }
     }
 
     /// Takes a record apart and follows what it puts in force.
@@ -53,7 +53,7 @@ impl Known {
     pub(super) fn of(&self, stamp: Stamp, offset: u64) -> anyhow::Result<&RuleSet> {
         self.by_number.get(&stamp.rule_set).map(|it| &**it).with_context(|| {
             format!(
-                "record {offset} speaks of rule set {}, which came into force in a record that was pruned, and no snapshot remembers it",
+                "record {offset} speaks of rule set {}, which no record before it put in force",
                 stamp.rule_set
             )
         })

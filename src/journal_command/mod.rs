@@ -29,7 +29,7 @@ pub(crate) enum Command {
     Export(export::Options),
     /// Write a snapshot of what it comes to, so that the next start reads no records.
     Checkpoint(Data),
-    /// Drop old segments that no start needs any more.
+    /// Drop old segments, once a snapshot holds what they left behind.
     Prune(prune::Options),
 }
 

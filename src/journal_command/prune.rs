@@ -1,12 +1,13 @@
-//! `weir journal prune`: whole segments that are past retention, and that no start needs, are dropped.
+//! `weir journal prune`: whole segments that are past retention are dropped, once a snapshot holds what they left behind.
 
 use std::str::FromStr;
 
-use anyhow::Context as _;
 use clap::Args;
 use rules::time::Micros;
 use stream::journal::Journal as _;
+use stream::prune::prune;
 use stream::record::Stamp;
+use stream::recover::Recovered;
 
 use super::Data;
 use crate::directory::{self, Opened};
@@ -49,15 +50,15 @@ impl FromStr for Before {
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let data = &options.data.data;
     let mut opened = directory::existing(data)?;
-    let recovered = opened.recover()?.ok_or_else(|| directory::empty(data))?;
-    let start = opened.start_of(&recovered);
-    drop(recovered);
-    let wanted = match options.before {
+    // What does not come up keeps all that it has.
+    let Recovered { gate, extra, .. } = opened.recover()?.ok_or_else(|| directory::empty(data))?;
+    drop(gate);
+    let before = match options.before {
         Before::Offset(offset) => offset,
         Before::Time(time) => first_at(&opened, time)?,
     };
-    let (before, oldest) = (wanted.min(start), opened.journal.oldest());
-    let segments = opened.journal.prune(before).context("not all segments were dropped")?;
+    let oldest = opened.journal.oldest();
+    let segments = prune(&opened.directory, &opened.journal, before, &extra)?;
     let left = opened.journal.oldest();
     opened.close()?;
     match segments {
@@ -66,11 +67,6 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
             "{segments} segments dropped, records {oldest} to below {left}: {} records",
             grouped(left.saturating_sub(oldest))
         ))?,
-    }
-    if start < wanted {
-        eprintln!(
-            "note: records from {start} on are kept, since no snapshot holds them yet: `weir journal checkpoint` writes one"
-        );
     }
     Ok(())
 }

@@ -3,13 +3,14 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use clap::Args;
 use stream::fold;
 use stream::journal::{self, Cursor, Reader};
+use stream::snapshot::Base;
 
 use super::{Data, stat};
-use crate::directory;
+use crate::directory::{self, Untouched};
 use crate::replay::grouped;
 use crate::stdout::{Stdout, say};
 
@@ -17,7 +18,7 @@ use crate::stdout::{Stdout, say};
 pub(crate) struct Options {
     #[command(flatten)]
     data: Data,
-    /// Derive every decision again from the first record on, and compare
+    /// Derive every decision again from the first record on that is kept, and compare
     #[arg(long)]
     decide: bool,
 }
@@ -25,21 +26,18 @@ pub(crate) struct Options {
 /// Reads every byte, and derives every decision again if that is asked for; says what is wrong.
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let data = &options.data.data;
-    let disk = directory::untouched(data)?.disk;
+    let Untouched { disk, directory } = directory::untouched(data)?;
     let stat = journal::verify(&disk)?.ok_or_else(|| directory::empty(data))?;
-    write!(Stdout, "{}", stat::said(&stat))?;
+    let base = Base::beneath(&directory, stat.oldest);
+    write!(Stdout, "{}", stat::said(&stat, &base))?;
     say("whole      every checksum, every offset and the chain are as they were written")?;
     if !options.decide {
         return Ok(());
     }
-    ensure!(
-        stat.oldest == 0,
-        "records below {} were pruned: decisions can only be derived again from the first record on",
-        stat.oldest
-    );
+    let base = base?;
     let key = journal::key(&disk)?.context("the journal went away while it was read")?;
-    let records = || Ok(Box::new(Reader::open(Arc::clone(&disk), 0)?) as Box<dyn Cursor>);
-    let report = fold::verify(&records, key)?;
+    let records = |from| Ok(Box::new(Reader::open(Arc::clone(&disk), from)?) as Box<dyn Cursor>);
+    let report = fold::verify(&records, key, base.as_ref())?;
     for difference in &report.differences {
         say(format_args!("differs    {difference}"))?;
     }

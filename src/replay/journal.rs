@@ -12,7 +12,7 @@ use engine::event::Change;
 use engine::rule_set::RuleSet;
 use stream::fold::{History, Replay, Replayed};
 use stream::journal::{self, Cursor, Reader};
-use stream::snapshot::Extra;
+use stream::snapshot::{Base, Extra};
 use stream::source::Item;
 
 use super::options::{Options, Whose};
@@ -23,7 +23,7 @@ use super::summary::{Past, Summary};
 use super::tally::Tally;
 use super::texts::Texts;
 use super::writer::{Files, Writer};
-use crate::directory;
+use crate::directory::{self, Untouched};
 use crate::load;
 use crate::progress::Progress;
 
@@ -60,22 +60,20 @@ pub(super) fn data(options: &Options) -> anyhow::Result<Option<&Path>> {
 /// Replays the journal of a data directory, which is read and not touched.
 pub(super) fn replay(data: &Path, options: &Options) -> anyhow::Result<Ran> {
     let loaded = load::rule_set(&options.rules)?;
-    let untouched = directory::untouched(data)?;
-    let disk = &untouched.disk;
-    let (stat, key) = (journal::stat(disk)?, journal::key(disk)?);
+    let Untouched { disk, directory } = directory::untouched(data)?;
+    let (stat, key) = (journal::stat(&disk)?, journal::key(&disk)?);
     let (stat, key) = stat.zip(key).ok_or_else(|| directory::empty(data))?;
-    ensure!(
-        stat.oldest == 0,
-        "records below {} were pruned: a replay begins with the first record of a journal",
-        stat.oldest
-    );
+    let base = Base::beneath(&directory, stat.oldest)?;
     let history = match options.history {
         None | Some(Whose::Own) => History::Own,
         Some(Whose::Recorded) => History::Recorded,
     };
     let observe =
         |rules: &RuleSet| if options.features.is_some() { named(rules).collect() } else { Vec::new() };
-    let replay = Replay::new(key, Arc::new(loaded.bundle.clone()), history, observe)?;
+    let mut replay = Replay::new(key, Arc::new(loaded.bundle.clone()), history, observe)?;
+    if let Some(base) = &base {
+        replay = replay.on(base)?;
+    }
     let rules = Arc::clone(replay.rules());
     let files = Files {
         decisions: options.out.as_deref().map(Decisions::create).transpose()?,
@@ -84,7 +82,7 @@ pub(super) fn replay(data: &Path, options: &Options) -> anyhow::Result<Ran> {
         rules: Arc::clone(&rules),
     };
     let start = Instant::now();
-    let mut records = Reader::open(Arc::clone(disk), 0)?;
+    let mut records = Reader::open(disk, base.as_ref().map_or(0, Base::start))?;
     let (give_back, empty) = sync_channel(BATCHES_BACK);
     let writer = Writer::start(files, give_back);
     let tally = Tally::new(rules.typed.rules.len());

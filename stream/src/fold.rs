@@ -22,7 +22,6 @@ use rules::typed::{List, ListId};
 pub use difference::{Difference, Field};
 pub use error::{Failed, FoldError};
 pub use replay::{History, Replay, Replayed, Untested};
-pub(crate) use verify::rule_sets;
 pub use verify::{Report, VerifyError, verify};
 
 use crate::gate::directory::Locks;
@@ -32,6 +31,7 @@ use crate::in_force::{InForce, Kept};
 use crate::journal::{Journal, Record, RecordKind};
 use crate::record::{Amend, Cause, Decided, ListRecord, RuleSetRecord, Stamp};
 use crate::snapshot::layout::same_state;
+use crate::snapshot::{Base, Running, SnapshotError};
 use ahead::Parsed;
 use error::unreadable;
 use numbers::{Loaded, Numbers};
@@ -79,17 +79,28 @@ impl Folder {
         }
     }
 
-    /// On what a snapshot held of states that are now built from the journal's oldest record on, for the features of all
-    /// that is kept up; the table of ids is as it was at `ids_from`.
-    pub(crate) fn building(
+    /// On nothing, or on a journal's base: states are built from the records that follow, for the features of all that is
+    /// kept up; only ids of records from `ids_from` on are remembered.
+    pub(crate) fn building_on(
+        base: Option<&Base>,
         key: HashKey,
-        in_force: impl IntoIterator<Item = Arc<InForce>>,
         kept: &Kept,
-        state: State,
         ids_from: u64,
-    ) -> Self {
+    ) -> Result<Self, SnapshotError> {
+        let (in_force, state) = match base {
+            None => (Vec::new(), State::new()),
+            Some(base) => {
+                let Running { in_force, held, .. } = base.resume(key, kept)?;
+                (in_force, held.state)
+            }
+        };
         let numbers = Numbers::new(key, in_force, kept.clone());
-        Self { numbers, builds: Some(ids_from), ..Self::on(key, std::iter::empty(), state) }
+        Ok(Self { numbers, builds: Some(ids_from), ..Self::on(key, std::iter::empty(), state) })
+    }
+
+    /// The same, of which records may not say all that is captured.
+    pub(crate) fn capturing(self) -> Self {
+        Self { builds: Some(0), ..self }
     }
 
     /// The same, where the journal that is folded is there to be asked for ids: they are not all remembered.

@@ -118,8 +118,8 @@ pub trait Journal: Send + Sync {
     fn cursor(&self, from: u64) -> Result<Box<dyn Cursor>, JournalError>;
 }
 
-/// Begins a walk over a journal from its oldest record on, as often as it is asked.
-pub type Walks<'a> = dyn Fn() -> Result<Box<dyn Cursor>, JournalError> + 'a;
+/// Begins a walk over a journal from an offset on, as often as it is asked.
+pub type Walks<'a> = dyn Fn(u64) -> Result<Box<dyn Cursor>, JournalError> + 'a;
 
 /// A walk over records in the order of their offsets.
 pub trait Cursor: Send {

@@ -9,6 +9,7 @@ pub mod intake;
 pub mod disk;
 pub mod journal;
 mod pace;
+pub mod prune;
 pub mod record;
 pub mod recover;
 pub mod snapshot;

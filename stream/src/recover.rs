@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use engine::entity::HashKey;
 
 use crate::fold::ahead;
-use crate::fold::{Failed, FoldError, Folder, VerifyError, rule_sets};
+use crate::fold::{Failed, FoldError, Folder, VerifyError};
 use crate::gate::build::oldest;
-use crate::gate::{Admission, Gate, State};
+use crate::gate::{Admission, Gate};
 use crate::journal::{Journal, JournalError};
-use crate::snapshot::{self, DataDir, Extra, Running, SnapshotError};
+use crate::snapshot::{self, Base, DataDir, Extra, Running, SnapshotError};
 
 /// A gate as it was, as far as the journal is durable.
 #[derive(Debug)]
@@ -34,6 +34,7 @@ impl From<VerifyError> for RecoverError {
         match error {
             VerifyError::Journal(error) => Self::Journal(error),
             VerifyError::Fold(error) => Self::Fold(error),
+            VerifyError::Snapshot(error) => Self::Snapshot(error),
         }
     }
 }
@@ -89,21 +90,12 @@ fn fold(folder: &mut Folder, journal: &dyn Journal, from: u64) -> Result<u64, Re
     })
 }
 
-/// Builds the state of all rule sets that the journal speaks of, from its oldest record on, upon what the newest snapshot
-/// knows of what was before. Gives how many records were applied.
+/// Builds the state of all rule sets that the journal speaks of, from nothing or from its base. Gives how many records were
+/// applied.
 fn build(dir: &DataDir, key: HashKey, journal: &dyn Journal) -> Result<(Folder, u64), RecoverError> {
-    let from = oldest(&mut *journal.cursor(0)?)?.map_or(0, |it| it.offset);
-    let kept = rule_sets(&mut *journal.cursor(0)?)?;
-    let running = if from == 0 { None } else { snapshot::read_to_build(dir, key, &kept, from)? };
-    let mut folder = match running {
-        None => Folder::building(key, std::iter::empty(), &kept, State::new(), 0),
-        Some(running) => {
-            let in_force = snapshot::in_force_of_all(dir, key, &kept)?;
-            Folder::building(key, in_force, &kept, running.held.state, running.held.start)
-        }
-    }
-    .beside_journal();
-    let count = fold(&mut folder, journal, from)?;
+    let base = Base::beneath(dir, oldest(&mut *journal.cursor(0)?)?.unwrap_or(0))?;
+    let mut folder = Folder::of(&|from| journal.cursor(from), key, base.as_ref())?.beside_journal();
+    let count = fold(&mut folder, journal, base.as_ref().map_or(0, Base::start))?;
     Ok((folder, count))
 }
 
@@ -155,12 +147,13 @@ pub fn recover_on(
         Some(Running { key: other, file, .. }) if other != key => {
             return Err(SnapshotError::OtherKey { file }.into());
         }
-        Some(Running { in_force, held, file, .. }) => {
+        Some(Running { in_force, held, file, is_base, .. }) => {
             if end < held.seen_below {
                 let (snapshot, seen_below) = (file.display().to_string(), held.seen_below);
                 return Err(RecoverError::Ahead { snapshot, seen_below, end });
             }
-            (Folder::on(key, in_force, held.state), held.start, held.extra)
+            let folder = Folder::on(key, in_force, held.state);
+            (if is_base { folder.capturing() } else { folder }, held.start, held.extra)
         }
         None if end == 0 => return Ok(None),
         None => (Folder::new(key), 0, Extra::new()),

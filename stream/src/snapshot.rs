@@ -1,7 +1,7 @@
 //! Snapshots: the state of a gate at a position, in a data directory that one process owns.
 //!
 //! A snapshot is written entity by entity into a new file beside the old ones, synced, and renamed; the newest two are
-//! kept. It is read by a rule set that needs no state but what the snapshot holds, which is named by the definition
+//! kept, and the [`base`] of a journal that was pruned. It is read by a rule set that needs no state but what the snapshot holds, which is named by the definition
 //! hashes of features. Damage is refused, and the snapshot before is used.
 //!
 //! ```text
@@ -9,6 +9,7 @@
 //! ```
 //! The same state gives the same bytes, whoever holds it.
 
+mod base;
 mod block;
 mod directory;
 mod entity;
@@ -37,6 +38,8 @@ use crate::gate::{Gate, REPEAT_FOR, State, may_leave};
 use crate::in_force::{InForce, Kept};
 use crate::journal::Journal;
 use crate::record::Lacking;
+pub use base::Base;
+pub(crate) use base::write as write_base;
 use block::{BlockKind, BlockReader, BlockWriter, Columns};
 pub use directory::DataDir;
 use entity::EntityWriter;
@@ -157,12 +160,17 @@ enum Shown {
 /// If the disk does not take it, or the journal can write no more. Then the snapshots before it stand as they did.
 pub fn write(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<PathBuf, SnapshotError> {
     let _one = dir.begin();
+    let (draft, seen_below) = write_draft(dir, gate, extra)?;
+    gate.wait_for_disk(seen_below).map_err(SnapshotError::Poisoned)?;
+    dir.publish(&draft)
+}
+
+/// Writes what the gate holds where it does not count yet; gives the file, and above which position it has seen nothing.
+fn write_draft(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<(File, u64), SnapshotError> {
     let draft = dir.draft();
     let file = File::options().write(true).create(true).truncate(false).open(&draft);
     let written = file.and_then(|file| aside::work("snapshot", || write_to(file, gate, extra, Shown::All))?);
-    let (file, seen_below) = written.map_err(SnapshotError::io("write", &draft))?;
-    gate.wait_for_disk(seen_below).map_err(SnapshotError::Poisoned)?;
-    dir.publish(&file)
+    written.map_err(SnapshotError::io("write", &draft))
 }
 
 fn write_to(file: File, gate: &Gate, extra: &Extra, shown: Shown) -> io::Result<(File, u64)> {
@@ -301,7 +309,7 @@ pub fn read(
     let found = newest_whole(dir, |path| {
         let mut reader = BlockReader::open(path)?;
         let header = read_header(&mut reader)?;
-        let held = load::rest(reader, &header, rules, None)?;
+        let held = load::rest(reader, &header, rules, false)?;
         let (rules, rates) = (Arc::clone(rules), Arc::clone(rates));
         let in_force = Arc::new(InForce { number: 0, rules, rates, bundle: None, kept: Kept::default() });
         let next = journal(held.start.max(held.seen_below));
@@ -316,31 +324,17 @@ pub fn read(
 /// Reads the newest whole snapshot with the rule set and the key that it holds itself; none if there is none.
 pub(crate) fn read_running(dir: &DataDir) -> Result<Option<(Running, Vec<String>)>, SnapshotError> {
     let found = newest_whole(dir, |path| read_keeping(path, None, None))?;
-    let Some((running, damaged)) = found else { return Ok(None) };
+    let Some((mut running, damaged)) = found else { return Ok(None) };
+    running.is_base = dir.base()?.is_some_and(|it| it == running.file);
     Ok(Some((running, set_aside(dir, damaged)?)))
 }
 
-/// Reads the newest whole snapshot with room for features that it does not hold, which are then built from a journal whose
-/// oldest record is this; none if there is no snapshot. What the snapshot has not is empty; rows and sightings that the
-/// journal holds are left out; everything else is as it was.
-pub(crate) fn read_to_build(
-    dir: &DataDir,
-    key: HashKey,
-    kept: &Kept,
-    oldest: u64,
-) -> Result<Option<Running>, SnapshotError> {
-    // While one is written another one goes.
-    let _one = dir.begin();
-    let found = newest_whole(dir, |path| read_keeping(path, Some(key), Some((kept, oldest))))?;
-    Ok(found.map(|(running, _)| running))
-}
-
-/// Reads a snapshot with the rule sets that it holds itself, whose ids must be hashed under a key that is known; to build
-/// upon it, keeping up others.
+/// Reads a snapshot with the rule sets that it holds itself, whose ids must be hashed under a key that is known; or with
+/// room for the features of others, where those that it does not hold are empty.
 fn read_keeping(
     path: &Path,
     known: Option<HashKey>,
-    build: Option<(&Kept, u64)>,
+    others: Option<&Kept>,
 ) -> Result<Running, SnapshotError> {
     let mut reader = BlockReader::open(path)?;
     let header = read_header(&mut reader)?;
@@ -349,45 +343,24 @@ fn read_keeping(
         return Err(SnapshotError::OtherKey { file: path.to_owned() });
     }
     let rules = |cause: String| SnapshotError::Rules { file: path.to_owned(), cause };
-    let compiled = match build {
-        Some((kept, _)) => compile_all(&header, key, kept),
+    let compiled = match others {
+        Some(kept) => compile_all(&header, key, kept),
         None => Kept::of(header.kept.iter().cloned()).and_then(|kept| compile_all(&header, key, &kept)),
     };
     let in_force = compiled.map_err(|it| rules(it.to_string()))?;
     let newest = in_force.last().ok_or_else(|| rules("it holds none".to_owned()))?;
-    let held = load::rest(reader, &header, &newest.rules, build.map(|(_, oldest)| oldest))?;
-    Ok(Running { key, in_force, held, file: path.to_owned() })
-}
-
-/// All that any snapshot says was in force, keeping up the features of others; with other keys and damaged ones not.
-pub(crate) fn in_force_of_all(
-    dir: &DataDir,
-    key: HashKey,
-    kept: &Kept,
-) -> Result<Vec<Arc<InForce>>, SnapshotError> {
-    let _one = dir.begin();
-    let mut all = Vec::new();
-    for path in dir.snapshots()? {
-        let mut reader = match BlockReader::open(&path) {
-            Ok(reader) => reader,
-            Err(SnapshotError::Damaged { .. }) => continue,
-            Err(error) => return Err(error),
-        };
-        let Ok(header) = read_header(&mut reader) else { continue };
-        let rules =
-            |cause: BundleError| SnapshotError::Rules { file: path.clone(), cause: cause.to_string() };
-        all.extend(compile_all(&header, key, kept).map_err(rules)?);
-    }
-    Ok(all)
+    let held = load::rest(reader, &header, &newest.rules, others.is_some())?;
+    Ok(Running { key, in_force, held, file: path.to_owned(), is_base: false })
 }
 
 /// All that a snapshot says was in force, oldest first, keeping up the features of others.
 fn compile_all(header: &Header, key: HashKey, kept: &Kept) -> Result<Vec<Arc<InForce>>, BundleError> {
-    let compiled = |it: &Texts| {
-        let kept = kept.lacking(&it.lacking);
-        InForce::keeping(it.number, Arc::new(it.bundle.clone()), key, &kept).map(Arc::new)
-    };
-    header.in_force.iter().map(compiled).collect()
+    header.in_force.iter().map(|it| compile(it, key, kept).map(Arc::new)).collect()
+}
+
+fn compile(texts: &Texts, key: HashKey, kept: &Kept) -> Result<InForce, BundleError> {
+    let kept = kept.lacking(&texts.lacking);
+    InForce::keeping(texts.number, Arc::new(texts.bundle.clone()), key, &kept)
 }
 
 /// A snapshot with what was in force.
@@ -399,6 +372,8 @@ pub(crate) struct Running {
     pub(crate) in_force: Vec<Arc<InForce>>,
     pub(crate) held: Held,
     pub(crate) file: PathBuf,
+    /// Whether it holds state of features that the records behind it may say nothing of: the server had not kept them up.
+    pub(crate) is_base: bool,
 }
 
 /// What a snapshot holds.
@@ -459,7 +434,7 @@ fn newest_whole<T>(
 fn read_from(path: &Path, rules: &RuleSet) -> Result<Held, SnapshotError> {
     let mut reader = BlockReader::open(path)?;
     let header = read_header(&mut reader)?;
-    load::rest(reader, &header, rules, None)
+    load::rest(reader, &header, rules, false)
 }
 
 fn read_header(reader: &mut BlockReader) -> Result<Header, SnapshotError> {

@@ -120,8 +120,8 @@ fn the_first_journal_is_read_and_derived_again() {
     assert_eq!((&kinds[..], segments, stat.oldest), (&expected[..], 2, 0));
 
     let key = stream::journal::key(&disk).unwrap().unwrap();
-    let walk = || Ok(Box::new(Reader::open(Arc::clone(&disk), 0)?) as Box<dyn Cursor>);
-    let report = verify(&walk, key).unwrap();
+    let walk = |from| Ok(Box::new(Reader::open(Arc::clone(&disk), from)?) as Box<dyn Cursor>);
+    let report = verify(&walk, key, None).unwrap();
     assert!(report.differences.is_empty(), "{:#?}", report.differences);
     assert_eq!((report.records, report.derived, report.fallbacks), (32, 18, 1));
 

@@ -242,31 +242,54 @@ fn a_changed_byte_and_a_changed_decision_are_named() {
     assert!(said.contains(segment.to_str().unwrap()) && said.contains("is damaged at byte"), "{said}");
 }
 
+/// What is left of a pruned journal is exported, decided again and replayed as the end of what the whole one gives; and
+/// pruned again.
 #[test]
-fn old_segments_go_once_a_checkpoint_holds_them() {
+fn old_segments_go_and_what_they_left_behind_stays() {
     let folder = tempfile::tempdir().unwrap();
     let lines = traffic(folder.path());
     let (whole, data) = (folder.path().join("whole"), folder.path().join("data"));
-    replay(folder.path(), &lines[..300], whole.to_str());
+    replay(folder.path(), &lines, whole.to_str());
     copied(&whole, &data, 1 << 14, |_, _, _| {});
+    let all = says(&["journal", "export", "--decisions", "--data", whole.to_str().unwrap()]);
     let data = data.to_str().unwrap();
     let prune = |before: &str| says(&["journal", "prune", "--before", before, "--data", data]);
-    assert!(prune("1000000").contains("nothing dropped"), "no snapshot holds them");
-    let said = says(&["journal", "checkpoint", "--data", data]);
-    assert!(said.contains(".snapshot`"), "{said}");
     assert!(prune("2000-01-01T00:00:00Z").contains("nothing dropped"), "nothing is as old as that");
-    let dropped = prune("2030-01-01T00:00:00Z");
-    assert!(dropped.contains("segments dropped, records 0 to below"), "{dropped}");
-    // A start needs none of them; deciding again would.
+    let stat = || says(&["journal", "stat", "--data", data]);
+    assert!(!stat().contains("base"), "{}", stat());
+    let mut left = all.len();
+    for before in ["200", "2030-01-01T00:00:00Z"] {
+        let dropped = prune(before);
+        let oldest = dropped.split(" to below ").nth(1).and_then(|it| it.split_once(':')).unwrap().0;
+        assert!(stat().contains(&format!("base       the state before record {oldest}, in `")), "{}", stat());
+        let verified = says(&["journal", "verify", "--decide", "--data", data]);
+        assert!(verified.starts_with(&stat()) && verified.contains("none differs"), "{verified}");
+        let kept = says(&["journal", "export", "--decisions", "--data", data]);
+        let is_end = |of: &str| {
+            let (header, rows) = of.split_once('\n').unwrap();
+            all.starts_with(header) && all.ends_with(rows) && !rows.is_empty()
+        };
+        assert!(is_end(&kept) && kept.len() < left, "{kept}");
+        left = kept.len();
+        for history in ["own", "recorded"] {
+            let out = folder.path().join("left.csv");
+            let out = out.to_str().unwrap();
+            says(&["replay", data, "--rules", "fixtures/wallet", "--history", history, "--out", out]);
+            assert!(fs::read_to_string(out).unwrap() == kept, "{history}");
+        }
+    }
+    // A start needs nothing but the base.
+    for snapshot in fs::read_dir(Path::new(data).join("snapshots")).unwrap().map(|it| it.unwrap().path()) {
+        if !snapshot.ends_with("base.snapshot") {
+            fs::remove_file(snapshot).unwrap();
+        }
+    }
     says(&["journal", "checkpoint", "--data", data]);
-    says(&["journal", "verify", "--data", data]);
+    says(&["journal", "verify", "--decide", "--data", data]);
+    fs::remove_file(Path::new(data).join("snapshots/base.snapshot")).unwrap();
+    let missing = "bring back `snapshots/base.snapshot`";
     let said = refuses(&["journal", "verify", "--decide", "--data", data]);
-    assert!(said.contains("were pruned"), "{said}");
-    // What is left is written out by the rules that the snapshot holds.
-    let kept = says(&["journal", "export", "--decisions", "--data", data]);
-    let all = says(&["journal", "export", "--decisions", "--data", whole.to_str().unwrap()]);
-    let (header, kept) = kept.split_once('\n').unwrap();
-    assert!(all.starts_with(header) && all.ends_with(kept) && !kept.is_empty(), "{kept}");
+    assert!(said.contains(missing) && stat().contains(missing), "{said}");
 }
 
 #[test]

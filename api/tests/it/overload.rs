@@ -219,8 +219,8 @@ async fn back(weir: &Weir<Arc<OnDisk>>, p99_ms_max: f64) -> Vec<Seen> {
 /// The journal holds what was answered and nothing else, and every decision in it follows from what stands before.
 fn check_journal(disk: &Arc<dyn Disk>, answered: &[Seen]) {
     journal::verify(disk).unwrap().unwrap();
-    let open = || Ok(Box::new(Reader::open(Arc::clone(disk), 0)?) as Box<dyn Cursor>);
-    let (mut decisions, mut amendments, mut records) = (0, 0, open().unwrap());
+    let open = |from| Ok(Box::new(Reader::open(Arc::clone(disk), from)?) as Box<dyn Cursor>);
+    let (mut decisions, mut amendments, mut records) = (0, 0, open(0).unwrap());
     while let Some(record) = records.next().unwrap() {
         decisions += usize::from(record.kind == RecordKind::Decided);
         amendments += usize::from(record.kind == RecordKind::Amend);
@@ -228,7 +228,7 @@ fn check_journal(disk: &Arc<dyn Disk>, answered: &[Seen]) {
     let count = |what| answered.iter().map(|it| it.count(what)).sum::<usize>();
     let (late, amended) = (count(Came::TooLate), count(Came::Amended));
     assert_eq!((decisions, amendments), (count(Came::Decided) + late + amended, amended));
-    let report = fold::verify(&open, hash_key()).unwrap();
+    let report = fold::verify(&open, hash_key(), None).unwrap();
     assert_eq!((report.fallbacks, report.different), (late as u64, 0), "{:?}", report.differences);
 }
 

@@ -110,7 +110,7 @@ async fn what_the_journal_does_not_reach_back_for_is_warming() {
     for id in ["w1", "w2"] {
         weir.pay(id, "u-warm", 100).await;
     }
-    weir.journal.prune(2);
+    weir.prune(2);
     let before = weir.get("/v1/rules").await.body;
     assert_eq!((&before["warming"], &before["rules"][0]["warming_until"]), (&json!([]), &Value::Null));
     let wider = RULES.replace("over 24h before where accepted", "over 90d before where accepted");

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use stream::bundle::{Bundle, Checked, File};
 use stream::gate::{Admission, BuildError, Gate};
 use stream::journal::{Journal, Memory};
+use stream::prune::rebase;
 use stream::snapshot::{DataDir, Extra};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -79,6 +80,7 @@ pub(crate) struct Weir<J = Memory> {
     pub(crate) serving: JoinHandle<()>,
     keys: Vec<(Role, String)>,
     http: reqwest::Client,
+    dir: Arc<DataDir>,
     _folder: tempfile::TempDir,
 }
 
@@ -106,7 +108,7 @@ impl Trial for Doomed {
 #[derive(Debug)]
 struct Built {
     gate: Arc<Gate>,
-    dir: DataDir,
+    dir: Arc<DataDir>,
 }
 
 impl Activation for Built {
@@ -132,6 +134,12 @@ impl Weir {
     pub(crate) async fn start_with(journal: Memory, patience: Patience) -> Self {
         Self::start_over(journal, &[("s.schema.weir", SCHEMA), ("s.weir", RULES)], patience).await
     }
+
+    /// As if the records below an offset had been pruned.
+    pub(crate) fn prune(&self, below: u64) {
+        rebase(&self.dir, &self.journal, hash_key(), below, &Extra::new()).unwrap();
+        self.journal.prune(below);
+    }
 }
 
 impl<J: Journal + Clone + 'static> Weir<J> {
@@ -149,12 +157,12 @@ impl<J: Journal + Clone + 'static> Weir<J> {
         let bundle = Bundle { sources, lists: Vec::new(), rates: None };
         let gate = Gate::begin(Arc::new(bundle), hash_key(), Box::new(journal.clone()), Admission::default());
         let gate = gate.unwrap();
-        let (gate, dir) = (Arc::new(gate), DataDir::open(folder.path()).unwrap());
+        let (gate, dir) = (Arc::new(gate), Arc::new(DataDir::open(folder.path()).unwrap()));
         let parts = Parts {
             gate: Arc::clone(&gate),
             desk: desk.clone(),
             trial: Arc::new(Doomed),
-            activation: Arc::new(Built { gate, dir }),
+            activation: Arc::new(Built { gate, dir: Arc::clone(&dir) }),
             past_max: Duration::from_secs(24 * 3600),
             patience,
         };
@@ -164,7 +172,7 @@ impl<J: Journal + Clone + 'static> Weir<J> {
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(server.serve(listener));
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
-        Self { address, desk, journal, traffic, serving, keys, http, _folder: folder }
+        Self { address, desk, journal, traffic, serving, keys, http, dir, _folder: folder }
     }
 
     pub(crate) fn key(&self, role: Role) -> &str {

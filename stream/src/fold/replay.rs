@@ -24,7 +24,7 @@ use rules::typed::{FeatureId, ListId, ListKind};
 use rules::value::Value;
 
 use super::numbers::Numbers;
-use super::{Failed, FoldError, apply, numbered, read, unreadable};
+use super::{Failed, FoldError, VerifyError, apply, numbered, read, unreadable};
 use crate::bundle::{self, Bundle, BundleError};
 use crate::gate::directory::Locks;
 use crate::gate::worker::observe;
@@ -32,6 +32,7 @@ use crate::gate::{State, new_state};
 use crate::in_force::{InForce, Kept};
 use crate::journal::{Record, RecordKind};
 use crate::record::{Amend, Cause, Decided, ListRecord, Stamp};
+use crate::snapshot::Base;
 use crate::snapshot::layout::{Misfit, same_history};
 
 /// Whose outcomes and effects later events find in the past.
@@ -130,6 +131,28 @@ impl Replay {
         })
     }
 
+    /// The same before the first record that a journal's base has not seen: what that holds is as it was recorded, whatever
+    /// later outcomes count. Decisions that read features which it does not hold are warming, as of a server that goes on
+    /// from it.
+    ///
+    /// # Errors
+    /// If the base cannot be read, or the rules under test do not fit it.
+    pub fn on(mut self, base: &Base) -> Result<Self, VerifyError> {
+        let failed = |what| FoldError { offset: base.start(), what };
+        let lacking = base.lacking(self.key, &self.tested.rules.typed)?;
+        self.tested = self.tested.lacking(&lacking).map_err(Failed::Bundle).map_err(failed)?;
+        self.scratch = Scratch::new(&self.tested.rules);
+        let in_force = base.in_force(self.key)?;
+        let numbers: Vec<u32> = in_force.iter().map(|it| it.number).collect();
+        self.numbers = Numbers::new(self.key, in_force, Kept::default());
+        for number in &numbers {
+            self.follow(*number).map_err(failed)?;
+        }
+        self.state = base.load(&self.tested.rules)?.state;
+        numbers.last().map_or(Ok(()), |it| self.fill_new_lists(*it)).map_err(failed)?;
+        Ok(self)
+    }
+
     /// The rule set under test.
     pub fn rules(&self) -> &Arc<RuleSet> {
         &self.tested.rules
@@ -163,7 +186,11 @@ impl Replay {
             RecordKind::RuleSet => {
                 let new = self.numbers.compile(number, read(message)?)?;
                 new.into_iter().for_each(|new| self.numbers.put(new));
+                let is_first = self.then.is_empty();
                 self.follow(number)?;
+                if is_first {
+                    self.fill_new_lists(number)?;
+                }
             }
             RecordKind::List => self.list(record.offset, number, &read(message)?)?,
             RecordKind::Rates => {
@@ -260,23 +287,22 @@ impl Replay {
     /// Brings the rules under test under a number that the journal has put in force.
     fn follow(&mut self, number: u32) -> Result<(), Failed> {
         let recorded = Arc::clone(&self.numbers.get(number)?.in_force);
-        if self.then.is_empty() {
-            self.fill_new_lists(&recorded.rules)?;
-        }
         let newest = self.then.last_key_value().map(|(_, it)| &it.tested);
         let then = Then::new(&self.tested, newest, recorded)?;
         self.then.insert(number, then);
         Ok(())
     }
 
-    /// Puts entities on those lists of the rules under test that the journal begins without, as their files say.
-    fn fill_new_lists(&mut self, first: &RuleSet) -> Result<(), Failed> {
+    /// Puts entities on those lists of the rules under test that what is in force under a number does without, as their
+    /// files say.
+    fn fill_new_lists(&mut self, number: u32) -> Result<(), Failed> {
+        let known = &self.numbers.get(number)?.in_force.rules.typed.lists;
         let Some(bundle) = &self.tested.bundle else { return Ok(()) };
         let rules = &*self.tested.rules;
         let items = bundle.check().map_err(Failed::Bundle)?.items;
         for (entity, membership) in bundle::memberships(&rules.typed, &items, self.key) {
             let list = rules.typed.lists.get(membership.list.index());
-            if list.is_some_and(|it| numbered(&first.typed.lists, &it.name).is_none()) {
+            if list.is_some_and(|it| numbered(known, &it.name).is_none()) {
                 self.state.directory.lock(&[entity], &|key| new_state(rules, key), &mut self.locks);
                 self.locks.guards.iter_mut().for_each(|it| it.touch(Touch::Enters(membership)));
             }
@@ -295,8 +321,8 @@ impl Then {
         let tested = match newest {
             Some(newest) if newest.bundle.as_deref() == Some(&bundle) => Arc::clone(newest),
             _ => {
-                let key = tested.rules.key;
-                Arc::new(InForce::compile(recorded.number, Arc::new(bundle), key).map_err(Failed::Bundle)?)
+                let (number, key, bundle) = (recorded.number, tested.rules.key, Arc::new(bundle));
+                Arc::new(InForce::keeping(number, bundle, key, &tested.kept).map_err(Failed::Bundle)?)
             }
         };
         let mut fields = vec![None; theirs.schema.fields.len()];

@@ -1,4 +1,4 @@
-//! Deriving every decision again, on one thread, from nothing: what the journal says must be what deciding gives.
+//! Deriving every decision again, on one thread, from nothing or from what pruned records left behind: what the journal says must be what deciding gives.
 //!
 //! From a record come its event, the clock and the number of what was in force, and whether its deadline was missed;
 //! all else is derived. The state is folded from what is recorded, so that one difference does not make more.
@@ -16,11 +16,11 @@ use rules::typed::{Captured, FeatureId};
 use super::ahead::{self, Parsed};
 use super::difference::{self, Difference, Field};
 use super::{Failed, FoldError, Folder};
-use crate::gate::State;
 use crate::in_force::Kept;
 use crate::journal::{Cursor, JournalError, RecordKind, Walks};
 use crate::record::write::{self, Ending};
 use crate::record::{Decided, RuleSetRecord, Stamp};
+use crate::snapshot::{Base, SnapshotError};
 
 /// Differences that a report names; the rest is counted.
 const NAMED_MAX: usize = 100;
@@ -49,34 +49,40 @@ pub enum VerifyError {
     /// A record does not say what it must.
     #[error(transparent)]
     Fold(#[from] FoldError),
+    /// What the journal stands on cannot be read.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
 }
 
-/// Derives every decision of a journal again, whose ids are hashed under this key.
+/// Derives every decision of a journal again, whose ids are hashed under this key; if it was pruned, all behind its base.
 ///
 /// # Errors
 /// If the journal cannot be read, or a record does not say what it must.
-pub fn verify(journal: &Walks<'_>, key: HashKey) -> Result<Report, VerifyError> {
-    let mut folder = Folder { again: Some(Again::default()), ..Folder::of(journal, key)? };
-    let records = ahead::fold::<VerifyError>(journal()?, &mut folder, |_| Ok(()))?;
+pub fn verify(journal: &Walks<'_>, key: HashKey, base: Option<&Base>) -> Result<Report, VerifyError> {
+    let mut folder = Folder { again: Some(Again::default()), ..Folder::of(journal, key, base)? };
+    let records = journal(base.map_or(0, Base::start))?;
+    let records = ahead::fold::<VerifyError>(records, &mut folder, |_| Ok(()))?;
     let report = folder.again.map(|it| it.report).unwrap_or_default();
     Ok(Report { records, ..report })
 }
 
 impl Folder {
-    /// Before the first record of a journal whose ids are hashed under this key. The features of all its rule sets are kept
-    /// up from the beginning, which is why it is walked over: later ones find their state there.
+    /// Before the first record of a journal whose ids are hashed under this key, or before the first that its base has not
+    /// seen. The features of all its rule sets are kept up from the beginning, which is why it is walked over: later ones
+    /// find their state there.
     ///
     /// # Errors
-    /// If the journal cannot be read, or a rule set in it does not compile.
-    pub fn of(journal: &Walks<'_>, key: HashKey) -> Result<Self, VerifyError> {
-        let kept = rule_sets(&mut *journal()?)?;
-        Ok(Self::building(key, std::iter::empty(), &kept, State::new(), 0))
+    /// If the journal or its base cannot be read, or a rule set in it does not compile.
+    pub fn of(journal: &Walks<'_>, key: HashKey, base: Option<&Base>) -> Result<Self, VerifyError> {
+        let known = base.map(Base::kept).transpose()?.unwrap_or_default();
+        let kept = rule_sets(&mut *journal(base.map_or(0, Base::start))?, known)?;
+        Ok(Self::building_on(base, key, &kept, 0)?)
     }
 }
 
-/// All rule sets that a journal speaks of.
-pub(crate) fn rule_sets(records: &mut dyn Cursor) -> Result<Kept, VerifyError> {
-    let mut all = Kept::default();
+/// All rule sets that a journal speaks of, beside those that are known.
+fn rule_sets(records: &mut dyn Cursor, known: Kept) -> Result<Kept, VerifyError> {
+    let mut all = known;
     while let Some(record) = records.next()? {
         if record.kind != RecordKind::RuleSet {
             continue;

@@ -1,7 +1,7 @@
 //! State for another rule set, built from the journal while decisions go on.
 //!
 //! ```text
-//! what is known of before the journal's oldest record → room for the new features → the journal's records, oldest first
+//! nothing, or the journal's base with room for the new features → the journal's records, oldest first
 //!   → caught up → (passage closed: the last few records, a record that says so, the new states in the place of the old)
 //!   → snapshot on the disk → the rule set comes into force by one record, as one that needs no new state
 //! ```
@@ -18,12 +18,12 @@ use rules::time::Micros;
 use super::{Gate, NotAtOnce, Poisoned, State};
 use crate::bundle::{Bundle, BundleError};
 use crate::fold::{FoldError, Folder};
-use crate::in_force::{InForce, Kept};
+use crate::in_force::InForce;
 use crate::journal::{Cursor, JournalError, RecordKind};
 use crate::pace::Pace;
 use crate::record::{Stamp, WarmRecord};
 use crate::snapshot::layout::{Misfit, same_shape, same_state};
-use crate::snapshot::{self, DataDir, Extra, SnapshotError};
+use crate::snapshot::{self, Base, DataDir, Extra, SnapshotError};
 use crate::warming::Warming;
 
 /// How far a build is.
@@ -110,20 +110,14 @@ impl Gate {
             Err(NotAtOnce::NeedsBuild { .. }) => {}
             at_once => return Ok(at_once?),
         }
-        self.build(bundle, dir, extra, tell)?;
+        self.build(bundle, dir, tell)?;
         // Its record may come only when a crash behind it finds the state.
         snapshot::write(dir, self, extra)?;
         Ok(self.activate(Arc::clone(bundle))?)
     }
 
     /// Builds the state of a rule set's features from the journal, and keeps it up from then on.
-    fn build(
-        &self,
-        bundle: &Bundle,
-        dir: &DataDir,
-        extra: &Extra,
-        tell: &mut dyn FnMut(Built),
-    ) -> Result<(), BuildError> {
+    fn build(&self, bundle: &Bundle, dir: &DataDir, tell: &mut dyn FnMut(Built)) -> Result<(), BuildError> {
         let _one = self.building.try_lock().ok_or(BuildError::Busy)?;
         let wide = widened(&self.current.get(), bundle)?;
         let then = wide.followed_by(wide.number + 1, Arc::new(bundle.clone()))?;
@@ -132,33 +126,15 @@ impl Gate {
         }
         same_state(&wide.rules, &then.rules).map_err(not_even_then)?;
         let oldest = oldest(&mut *self.journal.cursor(0)?)?.ok_or(BuildError::NoJournal)?;
-        let folder = self.before(oldest, &wide.kept, dir, extra)?;
-        let mut build = Build { folder, records: self.journal.cursor(oldest.offset)?, next: oldest.offset };
+        let base = Base::beneath(dir, oldest)?;
+        let folder = Folder::building_on(base.as_ref(), self.key, &wide.kept, u64::MAX)?;
+        let from = base.as_ref().map_or(0, Base::start);
+        let mut build = Build { folder, records: self.journal.cursor(from)?, next: from };
         let mut pace = Pace::begin();
         while build.stride(STRIDE, || pace.rest())? {
-            let (records, of) = (build.next - oldest.offset, self.journal.next() - oldest.offset);
-            tell(Built { records, of });
+            tell(Built { records: build.next - from, of: self.journal.next() - from });
         }
-        self.take_over(build, bundle, oldest.since())
-    }
-
-    /// What is known of the time before a journal's oldest record, with room for the features of all that is kept up:
-    /// nothing, if that is the first.
-    fn before(
-        &self,
-        oldest: Oldest,
-        kept: &Kept,
-        dir: &DataDir,
-        extra: &Extra,
-    ) -> Result<Folder, BuildError> {
-        if oldest.offset == 0 {
-            return Ok(Folder::building(self.key, std::iter::empty(), kept, State::new(), u64::MAX));
-        }
-        snapshot::write(dir, self, extra)?;
-        let running = snapshot::read_to_build(dir, self.key, kept, oldest.offset)?;
-        let held = running.ok_or(BuildError::NoJournal)?.held;
-        let in_force = snapshot::in_force_of_all(dir, self.key, kept)?;
-        Ok(Folder::building(self.key, in_force, kept, held.state, u64::MAX))
+        self.take_over(build, bundle, base.and_then(|it| it.clock()))
     }
 
     /// Puts the built states in the place of those that are in use, at one moment for all.
@@ -207,25 +183,9 @@ pub(super) fn widened(old: &InForce, bundle: &Bundle) -> Result<InForce, BuildEr
     Ok(InForce::keeping(old.number, own, old.rules.key, &old.kept.and(bundle)?)?)
 }
 
-/// The oldest record of a journal.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Oldest {
-    pub(crate) offset: u64,
-    clock: Option<Micros>,
-}
-
-impl Oldest {
-    /// Events from this time on are in the journal; none if all are.
-    fn since(&self) -> Option<Micros> {
-        self.clock.filter(|_| self.offset != 0)
-    }
-}
-
-/// The oldest record that is kept.
-pub(crate) fn oldest(records: &mut dyn Cursor) -> Result<Option<Oldest>, JournalError> {
-    let oldest = records.next()?;
-    Ok(oldest
-        .map(|it| Oldest { offset: it.offset, clock: Stamp::split(it.body).map(|(stamp, _)| stamp.clock) }))
+/// Offset of the oldest record that is kept.
+pub(crate) fn oldest(records: &mut dyn Cursor) -> Result<Option<u64>, JournalError> {
+    Ok(records.next()?.map(|it| it.offset))
 }
 
 /// The offset and the clock of the oldest record of or behind an event; none if there was no event.

@@ -173,6 +173,11 @@ impl OnDisk {
         self.shared.meter.sync_times()
     }
 
+    /// Offset of the oldest record that is left if whole segments are dropped whose records are all below an offset.
+    pub fn oldest_without(&self, before: u64) -> u64 {
+        self.shared.shelf.oldest_without(before)
+    }
+
     /// Drops whole sealed segments all of whose records are below an offset. Gives how many.
     ///
     /// # Errors

@@ -150,6 +150,13 @@ impl Shelf {
         self.segments.read().first().map_or(0, |it| it.first)
     }
 
+    /// The same if whole segments were dropped whose records are all below an offset: see [`Shelf::prune`].
+    pub(super) fn oldest_without(&self, before: u64) -> u64 {
+        let segments = self.segments.read();
+        let below = segments.partition_point(|it| it.first <= before);
+        segments.get(below.saturating_sub(1)).map_or(0, |it| it.first)
+    }
+
     /// The segment in which a record stands, or will; none for those that were dropped.
     pub(super) fn holding(&self, offset: u64) -> Option<Arc<Segment>> {
         let segments = self.segments.read();

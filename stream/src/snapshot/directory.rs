@@ -1,4 +1,5 @@
-//! The data directory: owned by one process, and its folder of snapshots, of which the newest two are kept.
+//! The data directory: owned by one process, and its folder of snapshots, of which the newest two are kept, and the base
+//! of a journal that was pruned.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
@@ -12,6 +13,8 @@ use super::error::SnapshotError;
 const KEPT: usize = 2;
 /// What the names of snapshots end with.
 const EXTENSION: &str = "snapshot";
+/// What the base is called in the place of a number.
+const BASE: &str = "base";
 
 /// A data directory that this process owns until the value is dropped.
 #[derive(Debug)]
@@ -35,11 +38,39 @@ impl DataDir {
         Ok(Self { snapshots, writing: Mutex::default(), _lock: lock })
     }
 
-    /// The snapshots in it, newest first.
+    /// The snapshots in it, newest first; the base, before which there is nothing, is the last.
     pub(super) fn snapshots(&self) -> Result<Vec<PathBuf>, SnapshotError> {
+        let mut snapshots = self.numbered()?;
+        snapshots.extend(self.base()?);
+        Ok(snapshots)
+    }
+
+    /// The same without the base.
+    pub(super) fn numbered(&self) -> Result<Vec<PathBuf>, SnapshotError> {
         let mut numbers = self.numbers()?;
         numbers.reverse();
         Ok(numbers.into_iter().map(|it| self.path(it)).collect())
+    }
+
+    /// The state on which the journal's oldest record stands; none if nothing was pruned.
+    pub(super) fn base(&self) -> Result<Option<PathBuf>, SnapshotError> {
+        let path = self.base_path();
+        let is_there = path.try_exists().map_err(SnapshotError::io("look for", &path))?;
+        Ok(is_there.then_some(path))
+    }
+
+    /// Lets the draft be the base, in the place of the one before, once all of it is on the disk.
+    pub(super) fn publish_base(&self, draft: &File) -> Result<(), SnapshotError> {
+        let path = self.draft();
+        draft.sync_all().map_err(SnapshotError::io("sync", &path))?;
+        fs::rename(&path, self.base_path()).map_err(SnapshotError::io("rename", &path))?;
+        self.sync()
+    }
+
+    /// Removes a snapshot for good.
+    pub(super) fn remove(&self, snapshot: &Path) -> Result<(), SnapshotError> {
+        fs::remove_file(snapshot).map_err(SnapshotError::io("remove", snapshot))?;
+        self.sync()
     }
 
     /// Until what it gives is dropped no snapshot comes or goes but by the caller.
@@ -90,6 +121,10 @@ impl DataDir {
         }
         numbers.sort_unstable();
         Ok(numbers)
+    }
+
+    fn base_path(&self) -> PathBuf {
+        self.snapshots.join(BASE).with_extension(EXTENSION)
     }
 
     fn path(&self, number: u64) -> PathBuf {

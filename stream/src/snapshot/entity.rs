@@ -216,8 +216,6 @@ pub(super) struct EntityReader<'a> {
     kinds: &'a [KindFit],
     /// By list of the snapshot: which of the rule set's.
     lists: Vec<Option<ListId>>,
-    /// If the states are built anew from the journal: its oldest record. What that and those after it wrote is left out.
-    built_from: Option<u64>,
     /// The entity whose pieces are being put together.
     current: Option<(EntityKey, EntityState)>,
     counts: Vec<u32>,
@@ -236,7 +234,6 @@ impl<'a> EntityReader<'a> {
         into: &'a Directory,
         (ours, theirs): (&Layout, &Layout),
         kinds: &'a [KindFit],
-        built_from: Option<u64>,
     ) -> Self {
         fn find<T>(name: &String, names: &[String], id: fn(u16) -> T) -> Option<T> {
             let at = names.iter().position(|it| it == name)?;
@@ -247,7 +244,6 @@ impl<'a> EntityReader<'a> {
             into,
             kinds,
             lists: theirs.lists.iter().map(|it| find(it, &ours.lists, ListId)).collect(),
-            built_from,
             current: None,
             counts: Vec::new(),
             stored: Vec::new(),
@@ -289,7 +285,7 @@ impl<'a> EntityReader<'a> {
         if !continues {
             self.finish();
             let mut state = EntityState::new(Some(plan));
-            state.resume(applied.filter(|_| self.built_from.is_none()), last_event);
+            state.resume(applied, last_event);
             self.current = Some((key, state));
         }
         let kind = key.kind.index();
@@ -315,9 +311,7 @@ impl<'a> EntityReader<'a> {
         block: &mut Cut,
     ) -> Option<()> {
         let [rows, lists, alerts, occurrences @ ..] = counts else { return None };
-        if self.built_from.is_none() {
-            state.history_mut().reserve(&plan.history, *rows as usize);
-        }
+        state.history_mut().reserve(&plan.history, *rows as usize);
         for _ in 0..*rows {
             self.row(kind, plan, state, block)?;
         }
@@ -325,8 +319,7 @@ impl<'a> EntityReader<'a> {
             let needed = *self.kinds.get(kind)?.occurrences.get(at)?;
             for _ in 0..*count {
                 let it = occurrence(block)?;
-                let built = self.is_built(it.key.position);
-                let kept = needed.filter(|_| !built).and_then(|at| state.occurrences_mut().get_mut(at));
+                let kept = needed.and_then(|at| state.occurrences_mut().get_mut(at));
                 if let Some(kept) = kept {
                     kept.restore(it);
                 }
@@ -344,11 +337,6 @@ impl<'a> EntityReader<'a> {
         Some(())
     }
 
-    /// Whether the journal says it again: before that comes, nobody may see it.
-    fn is_built(&self, position: u32) -> bool {
-        self.built_from.is_some_and(|from| from <= u64::from(position))
-    }
-
     fn row(&mut self, kind: usize, plan: &KindPlan, state: &mut EntityState, block: &mut Cut) -> Option<()> {
         let fit = self.kinds.get(kind)?;
         let (time, position) = (block.i64(column::TIME)?, block.u32(column::POSITION)?);
@@ -361,7 +349,7 @@ impl<'a> EntityReader<'a> {
         for at in 0..fit.columns_stored {
             self.stored.push(block.i64(column::MEMBERS + fit.words_stored + at)?);
         }
-        if !plan.has_history || self.is_built(position) {
+        if !plan.has_history {
             return Some(());
         }
         self.values.clear();

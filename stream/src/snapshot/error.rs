@@ -78,6 +78,15 @@ pub enum SnapshotError {
         /// The first difference.
         what: String,
     },
+    /// Records were dropped, and what they left behind is not known.
+    #[error(
+        "the journal begins at record {oldest}, and no snapshot holds what the records before it left behind: bring back \
+         `snapshots/base.snapshot`, or what was pruned"
+    )]
+    NoBase {
+        /// The oldest record that is kept.
+        oldest: u64,
+    },
     /// The rule set needs state that the snapshot does not hold.
     #[error(
         "snapshot `{}` holds no state for {}: go back to the rules that it was made under, or build the state again \

@@ -28,22 +28,22 @@ const BUILDERS_MAX: usize = 4;
 /// Blocks, of a megabyte, that wait for each thread.
 const BLOCKS_WAITING: usize = 2;
 
-/// Reads everything behind the header.
+/// Reads everything behind the header, for a rule set whose state it holds, or holds `partly`.
 pub(super) fn rest(
     reader: BlockReader,
     header: &Header,
     rules: &RuleSet,
-    built_from: Option<u64>,
+    partly: bool,
 ) -> Result<Held, SnapshotError> {
     let ours = Layout::of(rules);
-    let kinds = fit(header, &ours, rules, &reader, built_from.is_some())?;
+    let kinds = fit(header, &ours, rules, &reader, partly)?;
     let file = reader.path().to_owned();
     let mut state = State::new();
     state.clock = header.clock.unwrap_or(Micros::MIN);
     let (extra, end) = thread::scope(|scope| {
         let blocks = unpack(scope, reader);
         let layouts = (&ours, &header.layout);
-        let entities = || EntityReader::new(rules, &state.directory, layouts, &kinds, built_from);
+        let entities = || EntityReader::new(rules, &state.directory, layouts, &kinds);
         let mut builders = Builders::start(scope, &entities);
         let told = sort(&blocks, &file, &mut builders, &state, header.start);
         drop(blocks);

@@ -14,6 +14,7 @@ use rules::time::{MINUTE, SECOND};
 use stream::bundle::Bundle;
 use stream::gate::{Admission, BuildError, Deadline, Gate, NotAtOnce, Worker};
 use stream::journal::Memory;
+use stream::prune::rebase;
 use stream::recover::recover;
 use stream::snapshot::{self, DataDir, Extra};
 
@@ -112,6 +113,7 @@ impl World {
     fn snapshots(&self, folder: &Path) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(folder.join("snapshots")).unwrap();
         let mut all: Vec<_> = entries.map(|it| it.unwrap().path()).collect();
+        all.retain(|it| !it.ends_with("base.snapshot"));
         all.sort();
         all
     }
@@ -237,11 +239,13 @@ fn check_warming(rules: &str, minutes: i64) {
         ticket.ruling.flags.warming
     };
     world.pay(10);
+    assert!(!pay(&mut world, "pruned", 60));
     let oldest = world.journal.len() as u64;
     assert!(!pay(&mut world, "oldest", 60));
     for _ in 0..2 {
         snapshot::write(&world.dir, &world.gate, &Extra::new()).unwrap();
     }
+    rebase(&world.dir, &world.journal, key(), oldest, &Extra::new()).unwrap();
     world.journal.prune(oldest);
     let new = bundle(&schema, &format!("use schema pay\nlist watched : user\n{rules}\n"));
     world.activate(&new).unwrap();

@@ -134,7 +134,7 @@ fn check_recovered(gate: &Gate) {
     }
     let next = gate.journal().next();
     check_same(gate, &folder.into_gate(Box::new(Forgetful::starting_at(next)), None).unwrap());
-    let report = verify(&|| gate.journal().cursor(0), key()).unwrap();
+    let report = verify(&|from| gate.journal().cursor(from), key(), None).unwrap();
     assert_eq!(report.different, 0, "{:?}", report.differences.first());
 }
 

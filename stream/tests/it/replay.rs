@@ -18,12 +18,13 @@ use stream::fold::{FoldError, History, Replay, Replayed};
 use stream::gate::{Admission, Deadline, Gate, Worker};
 use stream::journal::{Journal as _, Memory, RecordKind};
 use stream::record::{Decided, RuleSetRecord, Stamp};
+use stream::snapshot::Base;
 
 use crate::support::{bundle, event};
 use crate::verify::{self, events, play, world};
 
 /// All rule sets that a journal speaks of.
-fn rule_sets(journal: &Memory) -> Vec<Bundle> {
+pub(crate) fn rule_sets(journal: &Memory) -> Vec<Bundle> {
     let (mut all, mut records) = (Vec::new(), journal.cursor(0).unwrap());
     while let Some(record) = records.next().unwrap() {
         if record.kind == RecordKind::RuleSet {
@@ -35,9 +36,17 @@ fn rule_sets(journal: &Memory) -> Vec<Bundle> {
 }
 
 /// How many decisions of a rule set a replay under it compared, and how many of them differ.
-fn compared(journal: &Memory, tested: Bundle, history: History) -> (u64, u64) {
+pub(crate) fn compared(
+    journal: &Memory,
+    base: Option<&Base>,
+    tested: Bundle,
+    history: History,
+) -> (u64, u64) {
     let mut replay = Replay::new(verify::key(), Arc::new(tested), history, |_| Vec::new()).unwrap();
-    let mut records = journal.cursor(0).unwrap();
+    if let Some(base) = base {
+        replay = replay.on(base).unwrap();
+    }
+    let mut records = journal.cursor(base.map_or(0, Base::start)).unwrap();
     let (mut ruling, mut compared, mut differ) = (Ruling::default(), 0, 0);
     while let Some(record) = records.next().unwrap() {
         if replay.apply(&record).unwrap() != Replayed::Decided {
@@ -63,9 +72,9 @@ fn what_was_decided_is_decided_again_with_what_was_recorded() {
     let rule_sets = rule_sets(&world.journal);
     assert_eq!(rule_sets.len(), 5, "the second came back");
     for (at, tested) in rule_sets.into_iter().enumerate() {
-        let (decisions, differ) = compared(&world.journal, tested.clone(), History::Recorded);
+        let (decisions, differ) = compared(&world.journal, None, tested.clone(), History::Recorded);
         assert!(1_000 < decisions && differ == 0, "rule set {at}: {differ} of {decisions} differ");
-        let (_, differ) = compared(&world.journal, tested, History::Own);
+        let (_, differ) = compared(&world.journal, None, tested, History::Own);
         assert!(0 < differ, "rule set {at}: it makes no difference whose outcomes count");
     }
 }

@@ -64,7 +64,7 @@ pub(crate) fn event(schema: &Schema, event_type: &str, id: &str, time: i64, fiel
 /// All records of a journal, folded; nobody ever leaves memory.
 #[track_caller]
 pub(crate) fn folded(journal: &Memory, key: HashKey) -> Gate {
-    let mut folder = Folder::of(&|| journal.cursor(0), key).unwrap();
+    let mut folder = Folder::of(&|from| journal.cursor(from), key, None).unwrap();
     let mut records = journal.cursor(0).unwrap();
     while let Some(record) = records.next().unwrap() {
         folder.apply(&record).unwrap();
@@ -110,7 +110,7 @@ fn summaries(gate: &Gate) -> BTreeMap<EntityKey, String> {
 /// Every decision derived again is the one that was recorded.
 #[track_caller]
 pub(crate) fn check_verified(journal: &Memory, key: HashKey) -> Report {
-    let report = verify(&|| journal.cursor(0), key).unwrap();
+    let report = verify(&|from| journal.cursor(from), key, None).unwrap();
     let named: Vec<String> = report.differences.iter().take(5).map(ToString::to_string).collect();
     assert_eq!(report.different, 0, "{named:#?}");
     report

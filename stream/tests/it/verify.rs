@@ -88,13 +88,13 @@ pub(crate) fn key() -> HashKey {
 
 /// What the threads share.
 pub(crate) struct World {
-    gate: Gate,
+    pub(crate) gate: Gate,
     pub(crate) journal: Memory,
     /// Events so far, of all threads: simulated time follows it.
     number: AtomicU64,
     events: u64,
     /// Where snapshots go.
-    dir: DataDir,
+    pub(crate) dir: DataDir,
     /// While a rule set is on its way into force, events from this one on wait: some are decided meanwhile, and some are
     /// left to be decided by it.
     slow_from: AtomicU64,
@@ -431,7 +431,7 @@ fn a_lock_released_early_makes_differences() {
             let folder = tempfile::tempdir().unwrap();
             let world = world(folder.path(), events(20_000) / 10, Some(kind));
             play(&world, 16);
-            let report = stream::fold::verify(&|| world.journal.cursor(0), key()).unwrap();
+            let report = stream::fold::verify(&|from| world.journal.cursor(from), key(), None).unwrap();
             if let Some(first) = report.differences.first() {
                 println!("without the lock of `{kind}`: {} differ, the first: {first}", report.different);
             }

@@ -1,0 +1,62 @@
+//! Dropping a journal's oldest records: first what they left behind is written down and on the disk, then they go, whole
+//! segments at a time. Wherever that breaks off, the base and the records behind it are there.
+
+use engine::entity::HashKey;
+
+use crate::fold::{Folder, ahead};
+use crate::gate::build::oldest;
+use crate::journal::{Cursor, Forgetful, Journal, JournalError, OnDisk, Record};
+use crate::recover::RecoverError;
+use crate::snapshot::{Base, DataDir, Extra, write_base};
+
+/// Drops whole sealed segments all of whose records are below an offset, once the base holds what they left behind;
+/// `extra` is kept in it. Gives how many segments.
+///
+/// # Errors
+/// If what they left behind cannot be derived or written down, then nothing is dropped; or if the disk refuses.
+pub fn prune(dir: &DataDir, journal: &OnDisk, before: u64, extra: &Extra) -> Result<usize, RecoverError> {
+    let first = journal.oldest_without(before.min(journal.synced()));
+    if first == journal.oldest() {
+        return Ok(0);
+    }
+    rebase(dir, journal, journal.key(), first, extra)?;
+    Ok(journal.prune(first)?)
+}
+
+/// Makes what the records below `first` left behind the base, if it is not behind that already.
+///
+/// # Errors
+/// If that cannot be derived or written down; then the base before it is as it was.
+pub fn rebase(
+    dir: &DataDir,
+    journal: &dyn Journal,
+    key: HashKey,
+    first: u64,
+    extra: &Extra,
+) -> Result<(), RecoverError> {
+    let oldest = oldest(&mut *journal.cursor(0)?)?.unwrap_or(0);
+    if Base::of(dir)?.is_some_and(|it| first <= it.start()) {
+        return Ok(());
+    }
+    let base = Base::beneath(dir, oldest)?;
+    let mut folder = Folder::of(&|from| journal.cursor(from), key, base.as_ref())?;
+    let records = journal.cursor(base.as_ref().map_or(0, Base::start))?;
+    ahead::fold::<RecoverError>(Box::new(Below { records, end: first }), &mut folder, |_| Ok(()))?;
+    let gate =
+        folder.into_gate(Box::new(Forgetful::starting_at(first)), None).ok_or(RecoverError::NoRules)?;
+    // Nobody could tell that they are missing.
+    gate.evict_idle();
+    Ok(write_base(dir, &gate, extra)?)
+}
+
+/// A walk that ends before an offset.
+struct Below {
+    records: Box<dyn Cursor>,
+    end: u64,
+}
+
+impl Cursor for Below {
+    fn next(&mut self) -> Result<Option<Record<'_>>, JournalError> {
+        Ok(self.records.next()?.filter(|it| it.offset < self.end))
+    }
+}

@@ -1,0 +1,135 @@
+//! The base of a journal that was pruned: what the records that were dropped left behind, at exactly the position of the
+//! first that is kept.
+//!
+//! It is what one thread has folded, from nothing or from the base before, with the state of the features of all rule sets
+//! that were known when it was made. Whoever derives from records begins with it: whoever decides again
+//! (`fold/verify.rs`), tries other rules (`fold/replay.rs`) or builds new state (`gate/build.rs`). So all of them see the
+//! same past, in which a feature that is newer than the base has none.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use engine::entity::HashKey;
+use engine::rule_set::RuleSet;
+use rules::time::Micros;
+
+use super::block::BlockReader;
+use super::{
+    DataDir, Extra, Header, Held, Running, SnapshotError, Texts, compile, compile_all, load, read_header,
+    read_keeping, write_draft,
+};
+use crate::gate::Gate;
+use crate::in_force::{InForce, Kept};
+use crate::record::Lacking;
+use crate::warming::Warming;
+
+/// The base in a data directory.
+#[derive(Debug)]
+pub struct Base {
+    file: PathBuf,
+    header: Header,
+}
+
+impl Base {
+    /// What a journal stands on whose oldest record is this: nothing, where that is the first of all.
+    ///
+    /// # Errors
+    /// If records were dropped and nothing says what they left behind, or that cannot be read.
+    pub fn beneath(dir: &DataDir, oldest: u64) -> Result<Option<Self>, SnapshotError> {
+        if oldest == 0 {
+            return Ok(None);
+        }
+        let base = Self::of(dir)?.filter(|it| oldest <= it.start());
+        base.map(Some).ok_or(SnapshotError::NoBase { oldest })
+    }
+
+    /// The base in a data directory; none if its journal was never pruned.
+    pub(crate) fn of(dir: &DataDir) -> Result<Option<Self>, SnapshotError> {
+        let Some(file) = dir.base()? else { return Ok(None) };
+        let header = read_header(&mut BlockReader::open(&file)?)?;
+        Ok(Some(Self { file, header }))
+    }
+
+    /// Its file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The first record that it has not seen. Where the disk stopped while segments were dropped, some before it are left.
+    pub fn start(&self) -> u64 {
+        self.header.start
+    }
+
+    /// The engine clock then: the journal holds every event later than this. None if there was no event.
+    pub(crate) fn clock(&self) -> Option<Micros> {
+        self.header.clock
+    }
+
+    /// All that was in force and may still be spoken of, oldest first.
+    ///
+    /// # Errors
+    /// If it does not compile any more.
+    pub fn in_force(&self, key: HashKey) -> Result<Vec<Arc<InForce>>, SnapshotError> {
+        compile_all(&self.header, key, &self.kept()?).map_err(|it| self.failed(it.to_string()))
+    }
+
+    /// The rule sets whose features have state in it.
+    pub(crate) fn kept(&self) -> Result<Kept, SnapshotError> {
+        Kept::of(self.header.kept.iter().cloned()).map_err(|it| self.failed(it.to_string()))
+    }
+
+    /// Its state with room for the features of all these, and with what was in force, which keeps them up.
+    pub(crate) fn resume(&self, key: HashKey, kept: &Kept) -> Result<Running, SnapshotError> {
+        let wide = self.newest(key, kept)?;
+        let kept = kept.lacking(&self.lacking(key, &wide.rules.typed)?);
+        read_keeping(&self.file, Some(key), Some(&kept))
+    }
+
+    /// Its state as far as a rule set asks for it.
+    pub(crate) fn load(&self, rules: &RuleSet) -> Result<Held, SnapshotError> {
+        let mut reader = BlockReader::open(&self.file)?;
+        let header = read_header(&mut reader)?;
+        load::rest(reader, &header, rules, true)
+    }
+
+    /// Which features of a rule set that goes on from it are not complete, and until when.
+    pub(crate) fn lacking(
+        &self,
+        key: HashKey,
+        rules: &rules::typed::RuleSet,
+    ) -> Result<Vec<Lacking>, SnapshotError> {
+        let own = self.newest(key, &self.kept()?)?;
+        let Some(since) = self.clock() else { return Ok(own.to_lacking()) };
+        let built = Warming::built(&own.rules.typed, rules, since);
+        Ok(Warming::of(&own.to_lacking()).and(built).to_records())
+    }
+
+    /// What was in force last, keeping up the features of others.
+    fn newest(&self, key: HashKey, kept: &Kept) -> Result<InForce, SnapshotError> {
+        let newest: &Texts =
+            self.header.in_force.last().ok_or_else(|| self.failed("it holds none".to_owned()))?;
+        compile(newest, key, kept).map_err(|it| self.failed(it.to_string()))
+    }
+
+    fn failed(&self, cause: String) -> SnapshotError {
+        SnapshotError::Rules { file: self.file.clone(), cause }
+    }
+}
+
+/// Writes what the gate holds as the base, in the place of the one before. Snapshots that begin below are of no more use:
+/// the records behind them are about to go.
+pub(crate) fn write(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<(), SnapshotError> {
+    let _one = dir.begin();
+    let (draft, _) = write_draft(dir, gate, extra)?;
+    dir.publish_base(&draft)?;
+    for older in dir.numbered()? {
+        let header = BlockReader::open(&older).and_then(|mut it| read_header(&mut it));
+        match header {
+            Ok(header) if header.start < gate.next_position() => dir.remove(&older)?,
+            // A damaged one is set aside when it is needed.
+            Ok(_) | Err(SnapshotError::Damaged { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

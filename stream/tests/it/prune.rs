@@ -1,0 +1,310 @@
+//! A journal whose oldest records are gone: what is left is decided again, tried under other rules and recovered as if
+//! they were there, wherever the pruning stopped.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::lists::Membership;
+use prost::Message as _;
+use rules::past::Outcome;
+use rules::reference::generate::Choices;
+use rules::time::SECOND;
+use rules::typed::ListId;
+use stream::disk::Folder as Disk;
+use stream::fold::{Folder, History, Report, verify};
+use stream::gate::{Admission, Deadline, Gate};
+use stream::journal::{
+    Cursor, Forgetful, Journal, JournalError, Memory, OnDisk, Options, Record, RecordKind,
+};
+use stream::prune::{prune, rebase};
+use stream::record::{Decided, Stamp};
+use stream::recover::{Recovered, recover};
+use stream::snapshot::{self, Base, DataDir, Extra};
+
+use crate::replay::{compared, rule_sets};
+use crate::support::{bundle, check_same, event, folded};
+use crate::verify::{RULES, SCHEMA, World, events, key, play, world};
+
+/// Drops the records below an offset; gives what those that are left stand on.
+fn dropped(world: &World, below: u64) -> Base {
+    rebase(&world.dir, &world.journal, key(), below, &Extra::new()).unwrap();
+    world.journal.prune(below);
+    let base = Base::beneath(&world.dir, below).unwrap().unwrap();
+    assert_eq!(base.start(), below);
+    base
+}
+
+/// Every decision that is left, derived again from the base, is the one that was recorded.
+#[track_caller]
+fn check_left(journal: &dyn Journal, base: Option<&Base>) -> Report {
+    let report = verify(&|from| journal.cursor(from), key(), base).unwrap();
+    assert_eq!(report.different, 0, "{:?}", report.differences.first());
+    assert_eq!(report.records, journal.next() - base.map_or(0, Base::start));
+    report
+}
+
+/// What is recovered where no snapshot is left but the base.
+fn from_base_alone(base: &Base, journal: &Memory) -> Recovered {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = DataDir::open(folder.path()).unwrap();
+    fs::copy(base.file(), folder.path().join("snapshots/base.snapshot")).unwrap();
+    recovered(&dir, journal.clone())
+}
+
+/// Damages every snapshot but the base.
+fn damage(folder: &Path) -> usize {
+    let files = fs::read_dir(folder.join("snapshots")).unwrap().map(|it| it.unwrap().path());
+    let snapshots = files.filter(|it| it.extension().is_some_and(|it| it == "snapshot"));
+    let newer: Vec<_> = snapshots.filter(|it| !it.ends_with("base.snapshot")).collect();
+    for snapshot in &newer {
+        let mut bytes = fs::read(snapshot).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(snapshot, bytes).unwrap();
+    }
+    newer.len()
+}
+
+fn recovered(dir: &DataDir, journal: impl Journal + 'static) -> Recovered {
+    recover(dir, key(), Box::new(journal), Admission::default()).unwrap().unwrap()
+}
+
+/// Eight threads, everything that can happen to a decision, five rule sets, two of which brought new features: pruned again
+/// and again, before and behind each.
+#[test]
+fn what_is_left_is_as_if_all_were_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = world(folder.path(), events(20_000), None);
+    play(&world, 8);
+    let (journal, records) = (&world.journal, world.journal.next());
+    let (all, tested) = (folded(journal, key()), rule_sets(journal));
+    for tenth in [1, 3, 5, 7, 9] {
+        let base = dropped(&world, tenth * records / 10);
+        let report = check_left(journal, Some(&base));
+        assert!(report.records / 2 < report.derived, "{report:?}");
+        let mut folder = Folder::of(&|from| journal.cursor(from), key(), Some(&base)).unwrap();
+        let mut left = journal.cursor(base.start()).unwrap();
+        while let Some(record) = left.next().unwrap() {
+            folder.apply(&record).unwrap();
+        }
+        check_same(&folder.into_gate(Box::new(Forgetful::starting_at(records)), None).unwrap(), &all);
+        let found = from_base_alone(&base, journal);
+        assert_eq!((found.tail, found.notes), (records - base.start(), Vec::new()));
+        check_same(&found.gate, &all);
+        let sums = tested.iter().map(|it| compared(journal, Some(&base), it.clone(), History::Recorded));
+        let (decisions, differ) = sums.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+        assert!(records / 20 < decisions && differ == 0, "{differ} of {decisions} differ behind {tenth}");
+    }
+    let snapshots = damage(folder.path());
+    let found = recovered(&world.dir, journal.clone());
+    assert_eq!(found.notes.len(), snapshots, "{:?}", found.notes);
+    assert_eq!(found.tail, records - 9 * records / 10);
+    check_same(&found.gate, &all);
+}
+
+/// A walk on which one decision is another one.
+struct Changed {
+    records: Box<dyn Cursor>,
+    at: u64,
+    body: Vec<u8>,
+}
+
+impl Cursor for Changed {
+    fn next(&mut self) -> Result<Option<Record<'_>>, JournalError> {
+        let Some(record) = self.records.next()? else { return Ok(None) };
+        if record.offset != self.at {
+            return Ok(Some(record));
+        }
+        let (stamp, message) = Stamp::split(record.body).unwrap();
+        let mut message = Decided::decode(message).unwrap();
+        let blocked = message.outcome() == Some(Outcome::Block);
+        message.outcome = if blocked { Outcome::Allow } else { Outcome::Block } as u32;
+        stamp.write(&message, &mut self.body);
+        Ok(Some(Record { body: &self.body, ..record }))
+    }
+}
+
+#[test]
+fn a_changed_decision_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = world(folder.path(), 2_000, None);
+    play(&world, 2);
+    let base = dropped(&world, world.journal.next() / 2);
+    let mut records = world.journal.cursor(world.journal.next() * 3 / 4).unwrap();
+    let at = loop {
+        let record = records.next().unwrap().unwrap();
+        if record.kind == RecordKind::Decided && fallback(record.body).is_none() {
+            break record.offset;
+        }
+    };
+    let changed = |from| {
+        let records = world.journal.cursor(from)?;
+        Ok(Box::new(Changed { records, at, body: Vec::new() }) as Box<dyn Cursor>)
+    };
+    let report = verify(&changed, key(), Some(&base)).unwrap();
+    assert!(report.differences.iter().any(|it| it.offset == at), "{report:?}");
+}
+
+fn fallback(body: &[u8]) -> Option<engine::decision::Fallback> {
+    let (_, message) = Stamp::split(body).unwrap();
+    Decided::decode(message).unwrap().fallback()
+}
+
+/// Payments, the last of them labelled or on a list; gives how many decisions were warming.
+fn pay(gate: &Gate, name: &str, count: i64) -> usize {
+    let (rules, mut dice) = (gate.rules(), Choices::from_seed(count.unsigned_abs()));
+    let (start, mut warming) = (gate.clock().unwrap_or(1_767_600_000 * SECOND), 0);
+    let mut worker = gate.worker(Vec::new());
+    for number in 0..count {
+        let (user, shop) = (dice.below(20), dice.below(4));
+        let fields = format!("user=u{user} card=c{user} device=d{shop} merchant=m{shop} amount=700");
+        let payment = event(
+            &rules.typed.schema,
+            "payment",
+            &format!("{name}-{number}"),
+            start + number * SECOND,
+            &fields,
+        );
+        let ticket = gate.submit(&payment, Deadline::Never, &mut worker).unwrap();
+        warming += usize::from(ticket.ruling.flags.warming);
+        if dice.chance(20) {
+            let user = rules.typed.schema.kind("user").unwrap();
+            let entity = engine::entity::EntityKey::new(user, key().hash128("u1"));
+            let until = Some(start + (number + 9) * SECOND);
+            gate.put_on_list(entity, Membership { list: ListId(0), until, value: None }).unwrap();
+        }
+    }
+    warming
+}
+
+/// New features are built from the base on: what they lack is the same for the server, for whoever decides again, and
+/// behind the next base.
+#[test]
+fn features_that_are_newer_than_the_base_lack_the_same_for_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, journal) = (DataDir::open(folder.path()).unwrap(), Memory::default());
+    let admission = Admission { queue_max: Some(Duration::MAX) };
+    let gate = Gate::begin(bundle(SCHEMA, RULES), key(), Box::new(journal.clone()), admission).unwrap();
+    pay(&gate, "a", 400);
+    rebase(&dir, &journal, key(), 300, &Extra::new()).unwrap();
+    journal.prune(300);
+    let more = "feature wide = count(payment) by merchant over 3h\nfeature known = first_seen(merchant) by user\n\
+                feature fast = user_1h > 4\nfeature fast_here = count(payment) by merchant over 2h where fast\n\
+                record wide, known, fast_here\npolicy\n";
+    let new = bundle(SCHEMA, &RULES.replace("policy\n", more));
+    gate.activate_built(&new, &dir, &Extra::new(), &mut |_| ()).unwrap();
+    assert_eq!(pay(&gate, "b", 400), 400, "all of them are warming");
+    // The second base knows of them before their first record comes.
+    for below in [None, Some(350), Some(600), Some(750)] {
+        if let Some(below) = below {
+            rebase(&dir, &journal, key(), below, &Extra::new()).unwrap();
+            journal.prune(below);
+        }
+        let base = Base::beneath(&dir, below.unwrap_or(300)).unwrap().unwrap();
+        check_left(&journal, Some(&base));
+        check_same(&from_base_alone(&base, &journal).gate, &gate);
+        let (decisions, differ) = compared(&journal, Some(&base), (*new).clone(), History::Recorded);
+        assert!(50 < decisions && differ == 0, "{differ} of {decisions} differ behind {below:?}");
+    }
+    damage(folder.path());
+    let found = recovered(&dir, journal.clone());
+    check_same(&found.gate, &gate);
+    assert_eq!(pay(&found.gate, "c", 50), 50);
+    check_left(&journal, Base::beneath(&dir, 750).unwrap().as_ref());
+}
+
+fn open(folder: &Path) -> OnDisk {
+    let disk = Disk::create(folder.join("journal")).unwrap();
+    OnDisk::open(Arc::new(disk), Options { segment_bytes: 1 << 14, ..Options::new(key()) }).unwrap()
+}
+
+/// Where pruning stopped.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Stopped {
+    /// The base is written, and all records are there.
+    BeforeDropping,
+    Between,
+    Never,
+}
+
+#[track_caller]
+fn check_stopped(stopped: Stopped) {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = DataDir::open(folder.path()).unwrap();
+    let mut answers = 0;
+    // A second time, from the base of the first.
+    for round in ["first", "second"] {
+        let journal = Arc::new(open(folder.path()));
+        let gate = match journal.next() {
+            0 => {
+                let journal = Box::new(Arc::clone(&journal));
+                Gate::begin(bundle(SCHEMA, RULES), key(), journal, Admission::default()).unwrap()
+            }
+            _ => recovered(&dir, Arc::clone(&journal)).gate,
+        };
+        for part in 0..40 {
+            pay(&gate, &format!("{round}-{part}"), 10);
+            while journal.synced() < journal.next() {
+                std::thread::yield_now();
+            }
+            answers += 10;
+        }
+        snapshot::write(&dir, &gate, &Extra::from([("kept".to_owned(), vec![7])])).unwrap();
+        drop(gate);
+        journal.close();
+
+        let (journal, before) = (open(folder.path()), answers * 3 / 4);
+        let (oldest, first) = (journal.oldest(), journal.oldest_without(before));
+        let between = journal.oldest_without(u64::midpoint(oldest, first));
+        assert!(oldest < between && between < first, "{oldest} {between} {first}");
+        let extra = Extra::from([("kept".to_owned(), vec![7])]);
+        match stopped {
+            Stopped::Never => assert!(2 < prune(&dir, &journal, before, &extra).unwrap()),
+            _ => rebase(&dir, &journal, key(), first, &extra).unwrap(),
+        }
+        if stopped == Stopped::Between {
+            journal.prune(between).unwrap();
+        }
+        let base = Base::beneath(&dir, journal.oldest()).unwrap();
+        let from = if journal.oldest() == 0 { 0 } else { first };
+        assert_eq!(base.as_ref().map_or(0, Base::start), from, "{stopped:?}");
+        check_left(&journal, base.as_ref());
+        assert_eq!(prune(&dir, &journal, before, &extra).unwrap() == 0, stopped == Stopped::Never);
+        assert_eq!(journal.oldest(), first);
+        check_left(&journal, Base::beneath(&dir, first).unwrap().as_ref());
+        journal.close();
+    }
+    let newest = recovered(&dir, open(folder.path()));
+    damage(folder.path());
+    let from_base = recovered(&dir, open(folder.path()));
+    assert!(newest.tail < from_base.tail && from_base.extra.contains_key("kept"));
+    check_same(&newest.gate, &from_base.gate);
+}
+
+#[test]
+fn wherever_pruning_stops_the_journal_is_good() {
+    check_stopped(Stopped::BeforeDropping);
+    check_stopped(Stopped::Between);
+    check_stopped(Stopped::Never);
+}
+
+/// Who dropped records and kept nothing of what they left behind is told so, and nothing is made up.
+#[test]
+fn without_a_base_nothing_is_derived() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = DataDir::open(folder.path()).unwrap();
+    let journal = Memory::default();
+    let gate =
+        Gate::begin(bundle(SCHEMA, RULES), key(), Box::new(journal.clone()), Admission::default()).unwrap();
+    pay(&gate, "p", 20);
+    journal.prune(10);
+    let said = [
+        Base::beneath(&dir, 10).unwrap_err().to_string(),
+        rebase(&dir, &journal, key(), 15, &Extra::new()).unwrap_err().to_string(),
+    ];
+    for said in said {
+        assert!(said.starts_with("the journal begins at record 10, and no snapshot holds what"), "{said}");
+    }
+}
