@@ -77,8 +77,17 @@ pub(crate) fn open(data: &Path, durability: Durability, say: Say) -> anyhow::Res
         Folder::create(&folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
     // What the snapshot knows was on the disk, and is looked at by whoever reads it.
     let synced = snapshot::start(&directory)?;
-    let options =
-        Options { durability, synced, thorough: Thorough::From(synced), ..Options::new(new_key()?) };
+    let (birth_key, birth_first) = match snapshot::ground(&directory)? {
+        Some(ground) => ground,
+        None => (new_key()?, 0),
+    };
+    let options = Options {
+        durability,
+        synced,
+        thorough: Thorough::From(synced),
+        birth_first,
+        ..Options::new(birth_key)
+    };
     // Neither needs the other, and both take long.
     let (journal, read) = thread::scope(|scope| {
         let reading = scope.spawn(|| recover::read(&directory));

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use engine::entity::{EntityKey, HashKey};
 use engine::history::PlanError;
@@ -15,6 +16,7 @@ use rules::syntax::{self, ast};
 use rules::typed::RuleSet;
 use stream::bundle::{self, Bundle, ListFile, Problems};
 pub(crate) use stream::bundle::{File as SourceFile, Item, ListItem, item};
+use stream::in_force::InForce;
 
 /// A checked rule set with all that its files hold.
 #[derive(Debug)]
@@ -94,6 +96,15 @@ impl Loaded {
     pub(crate) fn compile(&self, key: HashKey) -> Result<engine::rule_set::RuleSet, PlanError> {
         let values = bundle::values(&self.rules, &self.items, key);
         engine::rule_set::RuleSet::new(self.rules.clone(), key, values)
+    }
+
+    /// The same as what is in force first, under a key, with its texts.
+    ///
+    /// # Errors
+    /// If the state that the features need is beyond what is counted.
+    pub(crate) fn first(&self, key: HashKey) -> Result<InForce, PlanError> {
+        let (rules, rates) = (Arc::new(self.compile(key)?), Arc::new(self.rates.clone()));
+        Ok(InForce::first(rules, rates, Some(Arc::new(self.bundle.clone()))))
     }
 
     /// Who is in which list or table of entities: what is written into their states before the first event.

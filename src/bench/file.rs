@@ -24,6 +24,7 @@ use floor::percentile;
 use rules::schema::Schema;
 use rules::time::Micros;
 use stream::gate::{Deadline, Gate, Place};
+use stream::in_force::InForce;
 use stream::source::{Item, Options as SourceOptions, SourceState};
 
 use super::timing::{clock_cost, micros};
@@ -51,11 +52,11 @@ pub(crate) struct Options {
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let loaded = load::rule_set(&options.rules)?;
     // Which key does not matter: hashes appear nowhere. With a fixed one, two runs do the same work.
-    let rules = Arc::new(loaded.compile(HashKey::new([0; 16]))?);
+    let first = loaded.first(HashKey::new([0; 16]))?;
     let file = File::read(options, &loaded)?;
-    let whole = file.decide(&loaded, &rules, Clocked::No);
-    let each = file.decide(&loaded, &rules, Clocked::Each);
-    write!(Stdout, "{}", say(&file, &rules, &whole, each))?;
+    let whole = file.decide(&loaded, &first, Clocked::No);
+    let each = file.decide(&loaded, &first, Clocked::Each);
+    write!(Stdout, "{}", say(&file, &first.rules, &whole, each))?;
     Ok(())
 }
 
@@ -119,8 +120,8 @@ impl File {
     }
 
     /// Decides everything through a new gate.
-    fn decide(&self, loaded: &Loaded, rules: &Arc<RuleSet>, clocked: Clocked) -> Pass {
-        let gate = first_gate(loaded, Arc::clone(rules), Arc::new(loaded.rates.clone()));
+    fn decide(&self, loaded: &Loaded, first: &InForce, clocked: Clocked) -> Pass {
+        let gate = first_gate(loaded, first.clone());
         let pace = Pace::new(self.shares.len(), self.lateness);
         let start = Instant::now();
         let passes = thread::scope(|scope| {
@@ -131,7 +132,7 @@ impl File {
             running.into_iter().filter_map(|it| it.join().ok()).collect::<Vec<_>>()
         });
         let elapsed = start.elapsed();
-        passes.into_iter().fold(Pass { elapsed, ..Pass::new(rules) }, Pass::with)
+        passes.into_iter().fold(Pass { elapsed, ..Pass::new(&first.rules) }, Pass::with)
     }
 }
 

@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use engine::rates::Rates;
-use engine::rule_set::RuleSet;
+use anyhow::{Context as _, ensure};
 use stream::gate::Gate;
+use stream::in_force::InForce;
 use stream::journal::{Durability, Forgetful, Journal};
 use stream::snapshot::{self, DataDir, Extra};
 use stream::source::SourceState;
@@ -40,23 +39,30 @@ pub(super) enum Kept {
 pub(super) fn begin(options: &Options, loaded: &Loaded) -> anyhow::Result<Begun> {
     match (&options.state, &options.data) {
         (_, Some(data)) => on_data(data, loaded),
-        (Some(folder), None) => on_state(DataDir::open(folder)?, loaded),
+        (Some(folder), None) => on_state(state_folder(folder)?, loaded),
         (None, None) => on_nothing(loaded, Kept::Nothing),
     }
 }
 
 fn on_nothing(loaded: &Loaded, kept: Kept) -> anyhow::Result<Begun> {
-    let rules = Arc::new(loaded.compile(new_key()?)?);
-    let gate = first_gate(loaded, rules, Arc::new(loaded.rates.clone()));
+    let gate = first_gate(loaded, loaded.first(new_key()?)?);
     Ok(Begun { gate, source: SourceState::default(), extra: Extra::new(), kept })
+}
+
+/// Takes a folder of states. A journal in it would know nothing of what this run adds.
+fn state_folder(folder: &Path) -> anyhow::Result<DataDir> {
+    ensure!(
+        !folder.join("journal").is_dir(),
+        "`{}` holds a journal: go on with it by `--data`, or name another folder",
+        folder.display()
+    );
+    Ok(DataDir::open(folder)?)
 }
 
 fn on_state(folder: DataDir, loaded: &Loaded) -> anyhow::Result<Begun> {
     let Some(key) = snapshot::key(&folder)? else { return on_nothing(loaded, Kept::State(folder)) };
-    let rules = Arc::new(loaded.compile(key)?);
-    let rates = Arc::new(loaded.rates.clone());
     let journal = |next: u64| -> Box<dyn Journal> { Box::new(Forgetful::starting_at(next)) };
-    let Some(restored) = snapshot::read(&folder, &rules, &rates, &journal)? else {
+    let Some(restored) = snapshot::read(&folder, &loaded.first(key)?, &journal)? else {
         return on_nothing(loaded, Kept::State(folder));
     };
     restored.notes.iter().for_each(|note| say_note(note));
@@ -88,9 +94,9 @@ fn on_data(data: &Path, loaded: &Loaded) -> anyhow::Result<Begun> {
 }
 
 /// A gate of a first run: nothing in memory but who is on the lists of its files.
-pub(crate) fn first_gate(loaded: &Loaded, rules: Arc<RuleSet>, rates: Arc<Rates>) -> Gate {
-    let memberships = loaded.memberships(rules.key);
-    let gate = Gate::new(rules, rates, Box::new(Forgetful::default()));
+pub(crate) fn first_gate(loaded: &Loaded, first: InForce) -> Gate {
+    let memberships = loaded.memberships(first.rules.key);
+    let gate = Gate::of(first, Box::new(Forgetful::default()));
     for (entity, membership) in memberships {
         // INVARIANT (forgetful): a journal that keeps nothing refuses nothing.
         let _ = gate.put_on_list(entity, membership);

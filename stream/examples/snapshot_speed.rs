@@ -11,6 +11,7 @@ use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use rules::diagnostic::Source;
 use stream::gate::{Deadline, Gate};
+use stream::in_force::InForce;
 use stream::journal::Forgetful;
 use stream::snapshot::{self, DataDir, Extra};
 
@@ -43,7 +44,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = snapshot::write(&dir, &gate, &Extra::new())?;
     let written = start.elapsed();
     let start = Instant::now();
-    snapshot::read(&dir, &rules, &rates, &|next| Box::new(Forgetful::starting_at(next)))?.ok_or("nothing")?;
+    snapshot::read(&dir, &InForce::first(Arc::clone(&rules), Arc::clone(&rates), None), &|next| {
+        Box::new(Forgetful::starting_at(next))
+    })?
+    .ok_or("nothing")?;
     let read = start.elapsed();
     let bytes = std::fs::metadata(path)?.len();
     println!("{entities} entities, {rows} rows, {bytes} bytes");

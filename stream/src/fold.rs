@@ -103,9 +103,10 @@ impl Folder {
         Self { builds: Some(0), ..self }
     }
 
-    /// The same, where the journal that is folded is there to be asked for ids: they are not all remembered.
-    pub(crate) fn beside_journal(mut self) -> Self {
-        self.state.recent = self.state.recent.at_most(Most::USUAL);
+    /// The same, where the journal that is folded is there from a record on to be asked for ids: they are not all
+    /// remembered.
+    pub(crate) fn beside_journal(mut self, oldest: u64) -> Self {
+        self.state.recent = self.state.recent.since(oldest).at_most(Most::USUAL);
         self
     }
 

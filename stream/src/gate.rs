@@ -49,7 +49,7 @@ use tokio::sync::watch;
 
 use crate::bundle::{Bundle, BundleError};
 use crate::fold::apply;
-use crate::in_force::{Current, InForce, Kept};
+use crate::in_force::{Current, InForce};
 use crate::journal::{Entry, Journal, Progress, RecordKind, Reservation};
 use crate::record::write::{self, Ending};
 use crate::record::{Original, RuleSetRecord, Stamp};
@@ -133,9 +133,13 @@ struct Incoming<'a> {
 }
 
 impl Gate {
-    /// A gate with nothing in memory, over a journal that keeps nothing: it writes down no texts of rules.
+    /// A gate with nothing in memory, over a journal that keeps nothing.
     pub fn new(rules: Arc<RuleSet>, rates: Arc<Rates>, journal: Box<dyn Journal>) -> Self {
-        let first = InForce { number: 0, rules, rates, bundle: None, kept: Kept::default() };
+        Self::of(InForce::first(rules, rates, None), journal)
+    }
+
+    /// The same, with what is in force.
+    pub fn of(first: InForce, journal: Box<dyn Journal>) -> Self {
         Self::over(Current::new(Arc::new(first)), nothing(), journal, None)
     }
 
@@ -294,6 +298,11 @@ impl Gate {
     pub(crate) fn quiet_in_force(&self) -> (Vec<Arc<InForce>>, Arc<Directory>) {
         drop(self.late.lock());
         self.current.all_when_quiet()
+    }
+
+    /// Whether nothing but its state is kept: the journal writes nothing down.
+    pub(crate) fn stands_alone(&self) -> bool {
+        self.admission.is_none()
     }
 
     /// The table of ids and repeats.

@@ -27,7 +27,7 @@ pub struct InForce {
     pub rules: Arc<RuleSet>,
     /// What money in other currencies is worth.
     pub rates: Arc<Rates>,
-    /// All of it as texts; none over a journal that keeps nothing.
+    /// All of it as texts; none where nobody will ask for them.
     pub bundle: Option<Arc<Bundle>>,
     /// Whose features are kept up beside its own.
     pub(crate) kept: Kept,
@@ -81,6 +81,11 @@ impl Kept {
 }
 
 impl InForce {
+    /// What is in force first, whose texts are kept where its state is.
+    pub fn first(rules: Arc<RuleSet>, rates: Arc<Rates>, bundle: Option<Arc<Bundle>>) -> Self {
+        Self { number: 0, rules, rates, bundle, kept: Kept::default() }
+    }
+
     /// Makes a bundle ready to decide.
     ///
     /// # Errors

@@ -93,10 +93,16 @@ fn fold(folder: &mut Folder, journal: &dyn Journal, from: u64) -> Result<u64, Re
 /// Builds the state of all rule sets that the journal speaks of, from nothing or from its base. Gives how many records were
 /// applied.
 fn build(dir: &DataDir, key: HashKey, journal: &dyn Journal) -> Result<(Folder, u64), RecoverError> {
-    let base = Base::beneath(dir, oldest(&mut *journal.cursor(0)?)?.unwrap_or(0))?;
-    let mut folder = Folder::of(&|from| journal.cursor(from), key, base.as_ref())?.beside_journal();
+    let oldest = first_of(journal)?;
+    let base = Base::beneath(dir, oldest)?;
+    let mut folder = Folder::of(&|from| journal.cursor(from), key, base.as_ref())?.beside_journal(oldest);
     let count = fold(&mut folder, journal, base.as_ref().map_or(0, Base::start))?;
     Ok((folder, count))
+}
+
+/// Offset of a journal's first record, or of the one that will be.
+fn first_of(journal: &dyn Journal) -> Result<u64, JournalError> {
+    Ok(oldest(&mut *journal.cursor(0)?)?.unwrap_or_else(|| journal.next()))
 }
 
 /// What the newest whole snapshot of a data directory held, if there is one.
@@ -158,7 +164,7 @@ pub fn recover_on(
         None if end == 0 => return Ok(None),
         None => (Folder::new(key), 0, Extra::new()),
     };
-    let mut folder = folder.beside_journal();
+    let mut folder = folder.beside_journal(first_of(&*journal)?);
     let tail = match fold(&mut folder, &*journal, from) {
         Err(RecoverError::Fold(FoldError { what: Failed::OtherState(_), .. })) => {
             let built;

@@ -25,7 +25,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::entity::HashKey;
-use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use engine::state::EntityState;
 use prost::Message;
@@ -86,12 +85,15 @@ struct Header {
     /// The state that the rule set keeps.
     #[prost(message, required, tag = "8")]
     layout: Layout,
-    /// All that was in force and is still spoken of, the newest last; none of a gate over a journal that keeps nothing.
+    /// All that was in force and is still spoken of, the newest last.
     #[prost(message, repeated, tag = "9")]
     in_force: Vec<Texts>,
     /// Whose features are kept up beside those of what is in force.
     #[prost(message, repeated, tag = "10")]
     kept: Vec<Bundle>,
+    /// Whether no journal has the records below `start`: a replay saved its state.
+    #[prost(bool, tag = "11")]
+    alone: bool,
 }
 
 /// What was in force under a number, as texts.
@@ -206,6 +208,7 @@ fn write_to(file: File, gate: &Gate, extra: &Extra, shown: Shown) -> io::Result<
             .filter(|_| shown == Shown::All)
             .map(|it| it.bundles().cloned().collect())
             .unwrap_or_default(),
+        alone: gate.stands_alone(),
     };
     let mut out = BlockWriter::new(file)?;
     write_message(&mut out, BlockKind::Header, &header)?;
@@ -283,6 +286,27 @@ pub fn key(dir: &DataDir) -> Result<Option<HashKey>, SnapshotError> {
     Ok(found.map(|(key, _)| key))
 }
 
+/// The ground on which a journal may be begun where there is none: the state that a replay saved without one. It is the
+/// base of that journal from now on. Gives the key under which its ids are hashed, and the offset of the record that comes
+/// next; none if there is no such state.
+///
+/// # Errors
+/// If no snapshot's header can be read, if one was written by a later version, or if the disk refuses.
+pub fn ground(dir: &DataDir) -> Result<Option<(HashKey, u64)>, SnapshotError> {
+    let base = dir.base()?;
+    let found = newest_whole(dir, |path| {
+        let mut reader = BlockReader::open(path)?;
+        let header = read_header(&mut reader)?;
+        let alone = header.alone && !header.in_force.is_empty() && base.as_deref() != Some(path);
+        Ok((alone.then(|| path.to_owned()), hash_key(&header, &reader)?, header.start))
+    })?;
+    let Some(((Some(path), key, start), _)) = found else { return Ok(None) };
+    if base.is_none() {
+        dir.copy_to_base(&path)?;
+    }
+    Ok(Some((key, start)))
+}
+
 /// Where the newest snapshot begins, 0 if there is none: all records below are on the disk, and a recovery from it reads
 /// none of them.
 ///
@@ -302,16 +326,14 @@ pub fn start(dir: &DataDir) -> Result<u64, SnapshotError> {
 /// that it does not hold.
 pub fn read(
     dir: &DataDir,
-    rules: &Arc<RuleSet>,
-    rates: &Arc<Rates>,
+    first: &InForce,
     journal: &dyn Fn(u64) -> Box<dyn Journal>,
 ) -> Result<Option<Restored>, SnapshotError> {
     let found = newest_whole(dir, |path| {
         let mut reader = BlockReader::open(path)?;
         let header = read_header(&mut reader)?;
-        let held = load::rest(reader, &header, rules, false)?;
-        let (rules, rates) = (Arc::clone(rules), Arc::clone(rates));
-        let in_force = Arc::new(InForce { number: 0, rules, rates, bundle: None, kept: Kept::default() });
+        let held = load::rest(reader, &header, &first.rules, false)?;
+        let in_force = Arc::new(first.clone());
         let next = journal(held.start.max(held.seen_below));
         let gate = Gate::resumed(BTreeMap::from([(0, in_force)]), held.state, next, None);
         let none = || SnapshotError::Rules { file: path.to_owned(), cause: "there is none".to_owned() };

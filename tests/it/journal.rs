@@ -41,12 +41,17 @@ fn traffic(folder: &Path) -> Vec<String> {
 
 /// Replays lines; gives the decisions.
 fn replay(folder: &Path, lines: &[String], data: Option<&str>) -> String {
+    let data: Vec<_> = data.into_iter().flat_map(|data| ["--data", data]).collect();
+    replay_with(folder, lines, &data)
+}
+
+fn replay_with(folder: &Path, lines: &[String], more: &[&str]) -> String {
     let [file, out, rejects] = ["part.jsonl", "out.csv", "rejects.csv"].map(|name| folder.join(name));
     fs::write(&file, lines.join("\n") + "\n").unwrap();
     let [file, out, rejects] = [&file, &out, &rejects].map(|it| it.to_str().unwrap());
     let mut arguments =
         vec!["replay", file, "--rules", "fixtures/wallet", "--rejects", rejects, "--out", out];
-    arguments.extend(data.into_iter().flat_map(|data| ["--data", data]));
+    arguments.extend(more);
     says(&arguments);
     fs::read_to_string(out).unwrap()
 }
@@ -121,6 +126,44 @@ fn a_replay_is_written_down_as_it_decides_and_a_server_goes_on_from_it() {
     server.stop();
     let again = says(&["journal", "verify", "--decide", "--data", data]);
     assert!(again.contains("none differs") && again.lines().next() == verified.lines().next(), "{again}");
+}
+
+/// A state that was saved without a journal is the ground of one: of whoever replays on, and of a server, which still
+/// knows what came within a day.
+#[test]
+fn a_journal_is_begun_upon_the_state_of_a_replay() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = traffic(folder.path());
+    let whole = replay(folder.path(), &lines, None);
+    let (first, second) = lines.split_at(lines.len() / 2);
+    let events = first.iter().rev().filter(|it| !it.contains("event_id"));
+    let [last, before]: [&String; 2] = events.take(2).collect::<Vec<_>>().try_into().unwrap();
+    for way in ["replay", "serve"] {
+        let data = folder.path().join(way);
+        let data = data.to_str().unwrap();
+        let decided = replay_with(folder.path(), first, &["--state", data]);
+        if way == "replay" {
+            let rest = replay(folder.path(), second, Some(data));
+            assert_eq!(decided + rest.split_once('\n').unwrap().1, whole);
+        } else {
+            let server = Server::start(Path::new(data), &[]);
+            let decide = |body: &str| server.send("POST", "/v1/decisions", &server.key().unwrap(), body);
+            let (status, known) = decide(last);
+            assert_eq!((status, &known["flags"]), (200, &json!(["repeated"])), "{known}");
+            let (status, other) = decide(&before.replacen("\"id\":", "\"extra\":{},\"id\":", 1));
+            assert_eq!((status, &other["code"]), (409, &json!("event_id_reused")), "{other}");
+            let next = second.iter().find(|it| !it.contains("event_id")).unwrap();
+            let (status, new) = decide(next);
+            assert_eq!((status, &new["flags"]), (200, &json!([])), "{new}");
+            server.stop();
+        }
+        let stat = says(&["journal", "stat", "--data", data]);
+        assert!(stat.contains("base"), "{stat}");
+        let verified = says(&["journal", "verify", "--decide", "--data", data]);
+        assert!(verified.contains("none differs"), "{verified}");
+        let said = refuses(&["replay", "x.jsonl", "--rules", "fixtures/wallet", "--state", data]);
+        assert!(said.contains("holds a journal: go on with it by `--data`"), "{said}");
+    }
 }
 
 /// Every record is a line, and events stand in them as they were sent.

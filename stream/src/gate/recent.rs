@@ -22,6 +22,9 @@ const SHARDS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Recent {
     shards: Box<[Shard]>,
+    /// Ids of records below `oldest`, which no journal has: they are not let go before their time.
+    before: Box<[Shard]>,
+    oldest: u64,
     /// How long an id is remembered.
     repeat_for: Micros,
     /// Beside a journal: how much is remembered here.
@@ -139,7 +142,23 @@ impl<'a> Remembered<'a> {
 impl Recent {
     /// A table that remembers all that it must itself.
     pub(crate) fn new(repeat_for: Micros) -> Self {
-        Self { shards: (0..SHARDS).map(|_| Shard::default()).collect(), repeat_for, most: None }
+        Self { shards: shards(), before: Box::default(), oldest: 0, repeat_for, most: None }
+    }
+
+    /// The same beside a journal whose first record is this.
+    pub(crate) fn since(self, oldest: u64) -> Self {
+        if oldest == 0 {
+            return self;
+        }
+        let same = Self { before: shards(), oldest, most: self.most, ..Self::new(self.repeat_for) };
+        for shard in 0..self.shards() {
+            self.copy(shard, &self.order(shard, Micros::MIN), &mut |it| {
+                same.restore(it, u64::MAX);
+                ControlFlow::Continue(())
+            });
+        }
+        same.lacks(self.let_go());
+        same
     }
 
     /// The same beside a journal.
@@ -164,19 +183,17 @@ impl Recent {
         }
         let since = clock.saturating_sub(self.repeat_for);
         entries.forget(since, durable);
-        match entries.find(id) {
-            Some((entry, number)) if since < entry.clock => {
-                if entry.digest != *digest {
-                    return Seen::Reused;
-                }
-                entries.record(&entry, number, record);
-                Seen::Repeat { position: entry.position }
-            }
-            _ => {
-                entries.in_flight.push(id);
-                Seen::New { certain: entries.let_go.is_none_or(|it| it <= since) }
-            }
+        let mut seen = entries.seen(id, digest, since, record);
+        if let (None, Some(before)) = (&seen, self.before(id)) {
+            let mut before = before.entries.lock();
+            before.forget(since, u64::MAX);
+            seen = before.seen(id, digest, since, record);
         }
+        if let Some(seen) = seen {
+            return seen;
+        }
+        entries.in_flight.push(id);
+        Seen::New { certain: entries.let_go.is_none_or(|it| it <= since) }
     }
 
     /// Remembers the record of an id in flight. Only what is below `durable` may have to leave for it.
@@ -200,25 +217,32 @@ impl Recent {
     /// The record of an id, if it is remembered and not in flight; its bytes are put into `record`, which is left empty
     /// where only the journal has them.
     pub(crate) fn find(&self, id: u128, record: &mut Vec<u8>) -> Option<Found> {
-        let entries = self.shard(id).entries.lock();
-        let (entry, number) = entries.find(id)?;
-        entries.record(&entry, number, record);
-        Some(Found { position: entry.position, clock: entry.clock })
+        let found = |shard: &Shard| {
+            let entries = shard.entries.lock();
+            let (entry, number) = entries.find(id)?;
+            entries.record(&entry, number, record);
+            Some(Found { position: entry.position, clock: entry.clock })
+        };
+        [Some(self.shard(id)), self.before(id)].into_iter().flatten().find_map(found)
     }
 
     /// Bytes that the table takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.shards.iter().map(|shard| size_of::<Shard>() + shard.entries.lock().bytes()).sum()
+        self.all().map(|shard| size_of::<Shard>() + shard.entries.lock().bytes()).sum()
     }
 
     /// How many parts the table has.
     pub(crate) fn shards(&self) -> usize {
-        self.shards.len()
+        self.shards.len() + self.before.len()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Shard> {
+        self.shards.iter().chain(&self.before)
     }
 
     /// Waits until all that were in flight in a shard when this was called have landed.
     pub(crate) fn land_all(&self, shard: usize) {
-        let Some(shard) = self.shards.get(shard) else { return };
+        let Some(shard) = self.all().nth(shard) else { return };
         let mut entries = shard.entries.lock();
         let awaited = entries.in_flight.clone();
         while entries.in_flight.iter().any(|id| awaited.contains(id)) {
@@ -228,7 +252,7 @@ impl Recent {
 
     /// The numbers of a shard's entries that an id leads to and whose clock is above `since`, by position.
     pub(crate) fn order(&self, shard: usize, since: Micros) -> Vec<u64> {
-        let Some(shard) = self.shards.get(shard) else { return Vec::new() };
+        let Some(shard) = self.all().nth(shard) else { return Vec::new() };
         let entries = shard.entries.lock();
         let live = entries.numbers.iter().filter_map(|(_, number)| Some((entries.entry(*number)?, *number)));
         let mut order: Vec<(u64, u64)> =
@@ -245,7 +269,7 @@ impl Recent {
         order: &[u64],
         each: &mut dyn FnMut(Remembered<'_>) -> ControlFlow<()>,
     ) -> usize {
-        let Some(shard) = self.shards.get(shard) else { return order.len() };
+        let Some(shard) = self.all().nth(shard) else { return order.len() };
         let entries = shard.entries.lock();
         let mut record = Vec::new();
         for (shown, number) in (1..).zip(order) {
@@ -261,18 +285,20 @@ impl Recent {
 
     /// Puts an id back, behind those of its shard. Only what is below `durable` may have to leave for it.
     pub(crate) fn restore(&self, it: Remembered<'_>, durable: u64) {
-        let mut entries = self.shard(it.id).entries.lock();
+        let (shard, most) = self.home(&it);
+        let mut entries = shard.entries.lock();
         entries.push(it);
-        entries.make_room(self.most, durable);
+        entries.make_room(most, durable);
     }
 
     /// Remembers an id of a record that is folded, and forgets what is too old by its clock.
     pub(crate) fn remember(&self, it: Remembered<'_>) {
-        let mut entries = self.shard(it.id).entries.lock();
+        let (shard, most) = self.home(&it);
+        let mut entries = shard.entries.lock();
         // What is folded is durable.
         entries.forget(it.clock.saturating_sub(self.repeat_for), u64::MAX);
         entries.push(it);
-        entries.make_room(self.most, u64::MAX);
+        entries.make_room(most, u64::MAX);
     }
 
     /// Ids whose clock is at most this may have left before their time; none if all are here.
@@ -288,14 +314,46 @@ impl Recent {
         }
     }
 
+    /// Where an id belongs, and how much may be there.
+    fn home(&self, it: &Remembered<'_>) -> (&Shard, Option<Most>) {
+        match self.before(it.id) {
+            Some(before) if it.position < self.oldest => (before, None),
+            _ => (self.shard(it.id), self.most),
+        }
+    }
+
     /// INVARIANT (shards): there are `SHARDS` shards, and the index is taken modulo that.
-    #[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "INVARIANT (shards)")]
+    #[expect(clippy::indexing_slicing, reason = "INVARIANT (shards)")]
     fn shard(&self, id: u128) -> &Shard {
-        &self.shards[(id >> 64) as usize % SHARDS]
+        &self.shards[shard_of(id)]
+    }
+
+    /// Where an id is whose record no journal has.
+    fn before(&self, id: u128) -> Option<&Shard> {
+        self.before.get(shard_of(id))
     }
 }
 
+fn shards() -> Box<[Shard]> {
+    (0..SHARDS).map(|_| Shard::default()).collect()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "it is taken modulo the shards")]
+fn shard_of(id: u128) -> usize {
+    (id >> 64) as usize % SHARDS
+}
+
 impl Entries {
+    /// Whether an id was seen later than `since`, and with which body.
+    fn seen(&self, id: u128, digest: &[u8; 16], since: Micros, record: &mut Vec<u8>) -> Option<Seen> {
+        let (entry, number) = self.find(id).filter(|(entry, _)| since < entry.clock)?;
+        if entry.digest != *digest {
+            return Some(Seen::Reused);
+        }
+        self.record(&entry, number, record);
+        Some(Seen::Repeat { position: entry.position })
+    }
+
     /// The newest entry of an id, and its number.
     fn find(&self, id: u128) -> Option<(Entry, u64)> {
         let (_, number) = self.numbers.find(hash_of(id), |(_, number)| self.is(*number, id))?;
@@ -414,3 +472,6 @@ fn hash_of(id: u128) -> u64 {
 fn lower(number: u64) -> u32 {
     number as u32
 }
+
+#[cfg(test)]
+mod tests;

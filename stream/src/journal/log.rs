@@ -18,8 +18,10 @@ use crate::disk::Disk;
 /// How a journal is opened.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Opening {
-    /// The key of a journal that is born now.
+    /// The key of a journal that is born now …
     pub(super) birth_key: HashKey,
+    /// … and the offset of its first record.
+    pub(super) birth_first: u64,
     pub(super) segment_bytes: u64,
     /// A D that the caller knows from elsewhere.
     pub(super) synced: u64,
@@ -88,21 +90,22 @@ impl Log {
 
     /// Begins a journal in a folder that has none.
     fn begin(disk: Arc<dyn Disk>, opening: Opening) -> Result<Self, JournalError> {
-        if disk.list().map_err(JournalError::io("list", &disk.path("")))?.contains(&segment::name(0)) {
-            remove(&*disk, &segment::name(0))?;
+        let first = opening.birth_first;
+        if disk.list().map_err(JournalError::io("list", &disk.path("")))?.contains(&segment::name(first)) {
+            remove(&*disk, &segment::name(first))?;
         }
-        let header = Header { partition: 0, tenant: 0, key: opening.birth_key, first: 0, chain: [0; 32] };
+        let header = Header { partition: 0, tenant: 0, key: opening.birth_key, first, chain: [0; 32] };
         let segment = create(&*disk, &header)?;
         let key = HeadKey::new(header.key);
-        let shelf = Arc::new(Shelf::new(disk, key, vec![Arc::clone(&segment)], 0));
+        let shelf = Arc::new(Shelf::new(disk, key, vec![Arc::clone(&segment)], first));
         Ok(Self {
             shelf,
             segment,
             header,
             segment_bytes: opening.segment_bytes,
             at: HEADER_BYTES as u64,
-            next: 0,
-            synced: 0,
+            next: first,
+            synced: first,
             dirty: false,
             chain: header.chain,
             batch: 0,

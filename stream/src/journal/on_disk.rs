@@ -55,6 +55,8 @@ pub struct Options {
     pub thorough: Thorough,
     /// The key under which ids are hashed, if the journal is born now; see [`OnDisk::key`].
     pub birth_key: HashKey,
+    /// The offset of its first record then: what was before is in a snapshot.
+    pub birth_first: u64,
 }
 
 impl Options {
@@ -67,6 +69,7 @@ impl Options {
             synced: 0,
             thorough: Thorough::From(0),
             birth_key,
+            birth_first: 0,
         }
     }
 }
@@ -112,6 +115,7 @@ impl OnDisk {
             disk,
             Opening {
                 birth_key: options.birth_key,
+                birth_first: options.birth_first,
                 segment_bytes: options.segment_bytes.min(2 << 30),
                 synced: options.synced,
                 thorough: options.thorough,

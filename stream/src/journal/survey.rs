@@ -162,8 +162,8 @@ fn unborn(disk: &dyn Disk, segments: &[(u64, String)], synced: u64) -> Result<Op
     let mut bytes = [0; HEADER_BYTES];
     let read = file.read_at(&mut bytes, 0).map_err(failed())?;
     let header = Header::decode(bytes.get(..read).unwrap_or_default());
-    // Where there is no other, only the first of all can have been begun just then.
-    let begun = segments.len() != 1 || *first == 0;
+    // Where there is no other, only the first of all can have been begun just then: upon nothing, or upon a snapshot.
+    let begun = segments.len() != 1 || *first == 0 || *first == synced;
     if header != Err(NoHeader::Damaged) || *first < synced || !begun {
         return Ok(None);
     }

@@ -50,7 +50,7 @@ fn push(batch: &mut Batch) {
 }
 
 fn opening(segment_bytes: u64) -> Opening {
-    Opening { birth_key: key(), segment_bytes, synced: 0, thorough: Thorough::From(0) }
+    Opening { birth_key: key(), birth_first: 0, segment_bytes, synced: 0, thorough: Thorough::From(0) }
 }
 
 fn open(disk: &Simulated, segment_bytes: u64) -> Result<Log, JournalError> {

@@ -67,6 +67,14 @@ impl DataDir {
         self.sync()
     }
 
+    /// Lets a snapshot be the base too.
+    pub(super) fn copy_to_base(&self, snapshot: &Path) -> Result<(), SnapshotError> {
+        let path = self.draft();
+        fs::copy(snapshot, &path).map_err(SnapshotError::io("copy", snapshot))?;
+        let draft = OpenOptions::new().write(true).open(&path).map_err(SnapshotError::io("open", &path))?;
+        self.publish_base(&draft)
+    }
+
     /// Removes a snapshot for good.
     pub(super) fn remove(&self, snapshot: &Path) -> Result<(), SnapshotError> {
         fs::remove_file(snapshot).map_err(SnapshotError::io("remove", snapshot))?;

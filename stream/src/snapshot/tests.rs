@@ -28,7 +28,7 @@ fn new_gate(rules: &Arc<RuleSet>) -> Gate {
 /// What a data directory's newest snapshot holds for a rule set.
 fn restore(dir: &DataDir, rules: &Arc<RuleSet>) -> Result<Option<Restored>, SnapshotError> {
     let rates = Arc::new(Rates::new(rules.typed.schema.currency));
-    read(dir, rules, &rates, &|next| Box::new(Forgetful::starting_at(next)))
+    read(dir, &InForce::first(Arc::clone(rules), rates, None), &|next| Box::new(Forgetful::starting_at(next)))
 }
 
 /// All that a caller can see of one item.

@@ -1,0 +1,72 @@
+//! What is remembered beside a journal, and of what came before it.
+
+use super::*;
+
+const REPEAT_FOR: Micros = 1_000;
+const COUNT: u64 = 2_000;
+/// Ids in the table at most, one in each shard.
+const MOST: Most = Most { ids: 1, record_bytes: 0 };
+
+fn id(number: u64) -> u128 {
+    engine::entity::HashKey::new([3; 16]).hash128(&number.to_string())
+}
+
+/// Ids 0, 1, 2 … of records at these positions and clocks, beside a journal that begins at one of them.
+fn beside(oldest: u64) -> Recent {
+    let recent = Recent::new(REPEAT_FOR);
+    for number in 0..COUNT {
+        recent
+            .restore(Remembered::of(id(number), [1; 16], number.cast_signed(), number, b"record"), u64::MAX);
+    }
+    recent.since(oldest).at_most(MOST)
+}
+
+#[test]
+fn what_no_journal_has_stays_its_time() {
+    let now = COUNT.cast_signed();
+    for oldest in [0, 1, 1_500, COUNT] {
+        let recent = beside(oldest);
+        // As many more come, and push out what the journal can tell of.
+        for number in COUNT..2 * COUNT {
+            let new = recent.begin(id(number), &[1; 16], now, COUNT, &mut Vec::new());
+            assert!(matches!(new, Seen::New { .. }));
+            recent.finish(Remembered::of(id(number), [1; 16], now, number, b"record"), u64::MAX);
+        }
+        for number in 0..COUNT {
+            let (position, mut record) = (number, Vec::new());
+            let seen = recent.begin(id(number), &[1; 16], now, COUNT, &mut record);
+            if number.cast_signed() <= now - REPEAT_FOR {
+                assert!(matches!(seen, Seen::New { .. }), "{number} of {oldest} is too old");
+            } else if number < oldest {
+                assert_eq!(
+                    (seen, &record[..]),
+                    (Seen::Repeat { position }, &b"record"[..]),
+                    "{number} of {oldest}"
+                );
+                assert_eq!(recent.begin(id(number), &[2; 16], now, COUNT, &mut record), Seen::Reused);
+                assert_eq!(recent.find(id(number), &mut record).map(|it| it.position), Some(position));
+            } else {
+                assert_eq!(seen, Seen::New { certain: false }, "{number} of {oldest}: the journal is asked");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_has_both() {
+    let recent = beside(1_500);
+    let shards = 0..recent.shards();
+    let shown = shards.map(|shard| recent.order(shard, now_less()).len()).sum::<usize>();
+    let told = shards_of_journal(&recent);
+    // Of those before the journal all, and one in each shard of the others.
+    assert_eq!(shown, 500 + told);
+}
+
+/// The clock above which ids are still repeats.
+fn now_less() -> Micros {
+    COUNT.cast_signed() - REPEAT_FOR - 1
+}
+
+fn shards_of_journal(recent: &Recent) -> usize {
+    recent.shards.iter().map(|it| it.entries.lock().entries.len()).sum()
+}
