@@ -24,7 +24,7 @@ pub(crate) struct Options {
     /// Write one row per event: all features; CSV, also .csv.gz and .csv.zst, or Parquet.
     #[arg(long, value_name = "FILE")]
     pub(crate) features: Option<PathBuf>,
-    /// Go on from the state in this folder, and save it there at the end.
+    /// Go on from the state in this folder, and save it there at the end. `weir serve --data` can begin upon it.
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// Write journal and snapshot to this data directory; `weir serve --data` goes on from there.
