@@ -166,18 +166,6 @@ impl Desk {
         Ok(self.whole(found.into_iter().collect()).await?.pop())
     }
 
-    /// The id of the event that was decided, if the decision raised an alert.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn event_of_decision(&self, decision_id: &str) -> Result<Option<String>, Error> {
-        if !decision_id.starts_with("dec_") {
-            return Ok(None);
-        }
-        let found = rows::Entity::find().filter(rows::Column::DecisionId.eq(kept(decision_id)));
-        Ok(found.one(&self.db).await?.map(|it| it.event_id))
-    }
-
     /// Rows with what stands in other tables, in their order.
     async fn whole(&self, found: Vec<rows::Model>) -> Result<Vec<Alert>, Error> {
         let of = found.iter().map(|it| it.seq);

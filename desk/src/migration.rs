@@ -151,7 +151,6 @@ pub(crate) async fn renew_projection(db: &DatabaseTransaction) -> Result<(), DbE
         .col(string("rule_set"))
         .take();
     db.execute(&alerts).await?;
-    db.execute(&index("alerts", &["decision_id"])).await?;
     let entities = Table::create()
         .table("alert_entities")
         .col(big_integer("alert_seq"))

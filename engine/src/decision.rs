@@ -140,13 +140,33 @@ impl Flags {
     }
 }
 
+/// What every decision id begins with.
+const DECISION: &str = "dec_";
+
 /// The decision id of an event: `dec_` and 32 hexadecimal digits, of BLAKE3 over the tenant (4 bytes, little-endian)
 /// and the event id.
 pub fn decision_id(tenant: u32, event_id: &str) -> String {
+    let hex = decision_hash(tenant, event_id).to_hex();
+    [DECISION, hex.get(..32).unwrap_or_default()].concat()
+}
+
+/// The same as a number: the digits of the id.
+pub fn decision_number(tenant: u32, event_id: &str) -> u128 {
+    let hash = decision_hash(tenant, event_id);
+    hash.as_bytes().first_chunk().copied().map_or(0, u128::from_be_bytes)
+}
+
+/// The number of a decision id as it is written; none of any other text.
+pub fn number_of_decision(id: &str) -> Option<u128> {
+    let digits = id.strip_prefix(DECISION)?;
+    let written = digits.len() == 32 && digits.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
+    u128::from_str_radix(digits, 16).ok().filter(|_| written)
+}
+
+fn decision_hash(tenant: u32, event_id: &str) -> blake3::Hash {
     // In one piece: a hasher that goes on where it stopped is ten times as large as what is hashed.
     let mut named = SmallVec::<[u8; 4 + EVENT_ID_BYTES_MAX]>::new();
     named.extend_from_slice(&tenant.to_le_bytes());
     named.extend_from_slice(event_id.as_bytes());
-    let hex = blake3::hash(&named).to_hex();
-    ["dec_", hex.get(..32).unwrap_or_default()].concat()
+    blake3::hash(&named)
 }

@@ -37,8 +37,8 @@ pub(crate) struct Options {
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let data = &options.data.data;
     let Untouched { disk, directory } = directory::untouched(data)?;
-    let known = known_before(&disk, &directory)?;
-    let mut records = Reader::open(disk, 0)?.ok_or_else(|| directory::empty(data))?;
+    let (known, from) = begin(&disk, &directory)?;
+    let mut records = Reader::open(disk, from)?.ok_or_else(|| directory::empty(data))?;
     if options.decisions {
         let decisions = match &options.out {
             Some(path) => Decisions::create(path)?,
@@ -56,12 +56,13 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     write_lines(&mut records, known, Lines::new(BufWriter::with_capacity(1 << 20, out)))
 }
 
-/// The rule sets of records that were pruned; none where none was.
-fn known_before(disk: &Arc<dyn Disk>, directory: &DataDir) -> anyhow::Result<Known> {
+/// The rule sets of records that were pruned, and the first record that is written: what a prune that broke off has left
+/// before is not.
+fn begin(disk: &Arc<dyn Disk>, directory: &DataDir) -> anyhow::Result<(Known, u64)> {
     let oldest = journal::stat(disk)?.map_or(0, |it| it.oldest);
     let (base, key) = (Base::beneath(directory, oldest)?, journal::key(disk)?);
-    let Some((base, key)) = base.zip(key) else { return Ok(Known::default()) };
-    Ok(Known::of_base(&base.in_force(key)?))
+    let Some((base, key)) = base.zip(key) else { return Ok((Known::default(), 0)) };
+    Ok((Known::of_base(&base.in_force(key)?), base.start()))
 }
 
 fn write_lines(

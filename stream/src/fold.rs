@@ -9,6 +9,7 @@ mod numbers;
 mod replay;
 mod verify;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use engine::apply::Applied;
@@ -113,6 +114,16 @@ impl Folder {
     /// The state as it is.
     pub(crate) fn into_state(self) -> State {
         self.state
+    }
+
+    /// The engine clock behind the last record.
+    pub(crate) fn clock(&self) -> Micros {
+        self.state.clock
+    }
+
+    /// Forgets what was in force, but for the last and these numbers.
+    pub(crate) fn forget_all_but(&mut self, numbers: &BTreeSet<u32>) {
+        self.numbers.retain(numbers);
     }
 
     /// What was in force last.

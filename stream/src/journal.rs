@@ -98,6 +98,12 @@ pub trait Journal: Send + Sync {
     /// If the disk cannot be read, or what it holds is damaged.
     fn find(&self, id: u128, within: Range<u64>) -> Result<Option<(u64, RecordKind)>, JournalError>;
 
+    /// The newest durable record that holds the decision of a number: see [`engine::decision::decision_number`].
+    ///
+    /// # Errors
+    /// If the disk cannot be read, or what it holds is damaged.
+    fn find_decision(&self, decision: u128) -> Result<Option<u64>, JournalError>;
+
     /// Adds to `into` the offsets below `before` of the newest durable records that name an entity, newest first and
     /// at most `most` of them.
     ///
@@ -184,6 +190,9 @@ pub struct Entry<'a> {
     /// When it came in by the wall clock; 0 = not known. It stands in the record's trailer, for people only.
     pub received_at: Micros,
 }
+
+/// The tenant of every journal for now.
+const TENANT: u32 = 0;
 
 /// Most entities of one record.
 pub const ENTITIES_MAX: usize = 255;
@@ -335,6 +344,10 @@ impl Journal for Forgetful {
     }
 
     fn find(&self, _id: u128, _within: Range<u64>) -> Result<Option<(u64, RecordKind)>, JournalError> {
+        Ok(None)
+    }
+
+    fn find_decision(&self, _decision: u128) -> Result<Option<u64>, JournalError> {
         Ok(None)
     }
 

@@ -1,11 +1,16 @@
 //! Dropping a journal's oldest records: first what they left behind is written down and on the disk, then they go, whole
 //! segments at a time. Wherever that breaks off, the base and the records behind it are there.
 
+use std::collections::BTreeSet;
+
 use engine::entity::HashKey;
+use rules::time::Micros;
 
 use crate::fold::{Folder, ahead};
+use crate::gate::REPEAT_FOR;
 use crate::gate::build::oldest;
 use crate::journal::{Cursor, Forgetful, Journal, JournalError, OnDisk, Record};
+use crate::record::Stamp;
 use crate::recover::RecoverError;
 use crate::snapshot::{Base, DataDir, Extra, write_base};
 
@@ -42,11 +47,32 @@ pub fn rebase(
     let mut folder = Folder::of(&|from| journal.cursor(from), key, base.as_ref())?;
     let records = journal.cursor(base.as_ref().map_or(0, Base::start))?;
     ahead::fold::<RecoverError>(Box::new(Below { records, end: first }), &mut folder, |_| Ok(()))?;
+    let spoken_of = spoken_of(journal, base.as_ref(), first, folder.clock().saturating_sub(REPEAT_FOR))?;
+    folder.forget_all_but(&spoken_of);
     let gate =
         folder.into_gate(Box::new(Forgetful::starting_at(first)), None).ok_or(RecoverError::NoRules)?;
     // Nobody could tell that they are missing.
     gate.evict_idle();
     Ok(write_base(dir, &gate, extra)?)
+}
+
+/// The numbers of what was in force that somebody may still speak of behind `first`: records, and repeats of those whose
+/// clock is above `since`.
+fn spoken_of(
+    journal: &dyn Journal,
+    base: Option<&Base>,
+    first: u64,
+    since: Micros,
+) -> Result<BTreeSet<u32>, JournalError> {
+    let repeats = base.filter(|it| it.clock().is_some_and(|clock| since < clock));
+    let mut numbers: BTreeSet<u32> = repeats.into_iter().flat_map(Base::numbers).collect();
+    let mut records = journal.cursor(base.map_or(0, Base::start))?;
+    while let Some(record) = records.next()? {
+        let stamp = Stamp::split(record.body).map(|(stamp, _)| stamp);
+        let speaks = stamp.filter(|it| first <= record.offset || since < it.clock);
+        numbers.extend(speaks.map(|it| it.rule_set));
+    }
+    Ok(numbers)
 }
 
 /// A walk that ends before an offset.

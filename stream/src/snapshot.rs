@@ -1,7 +1,7 @@
 //! Snapshots: the state of a gate at a position, in a data directory that one process owns.
 //!
 //! A snapshot is written entity by entity into a new file beside the old ones, synced, and renamed; the newest two are
-//! kept, and the [`base`] of a journal that was pruned. It is read by a rule set that needs no state but what the snapshot holds, which is named by the definition
+//! kept, and the [`Base`] of a journal that was pruned. It is read by a rule set that needs no state but what the snapshot holds, which is named by the definition
 //! hashes of features. Damage is refused, and the snapshot before is used.
 //!
 //! ```text

@@ -245,7 +245,7 @@ pub(crate) struct AmendmentOf {
 /// Everything that the decision saw and did, as the journal has it.
 #[utoipa::path(
     get, path = "/v1/decisions/{id}", tag = "decisions", security(("key" = ["admin", "analyst", "service"])),
-    params(("id" = String, Path, description = "The event's id; or the decision's, if it raised an alert", example = "p-1")),
+    params(("id" = String, Path, description = "The decision's id, or the event's", example = "p-1")),
     responses((status = 200, description = "The explanation", body = ExplanationBody)),
     extensions(("x-problems" = json!(["decision_unknown"])))
 )]
@@ -253,16 +253,12 @@ pub(crate) async fn explain(
     State(app): State<Arc<App>>,
     Names(id): Names<String>,
 ) -> Result<Response, Problem> {
-    let event_id = match app.desk.event_of_decision(&id).await? {
-        Some(event_id) => event_id,
-        None => id,
-    };
-    let found = app.door.find(&event_id).map_err(|it| unreadable(&it))?;
+    let found = app.door.explained(&id).map_err(|it| unreadable(&it))?;
     let unknown = || {
         Problem::at(
             Code::DecisionUnknown,
             Where::Parameter("id".to_owned()),
-            format!("nothing is known of {}", intake::shown(&event_id)),
+            format!("nothing is known of {}", intake::shown(&id)),
         )
     };
     let found = found.ok_or_else(unknown)?;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use engine::decision::Decision;
+use engine::decision::{Decision, number_of_decision};
 use engine::entity::EntityKey;
 use engine::event::{Amendment, Event, FieldValue};
 use engine::rule_set::RuleSet;
@@ -207,6 +207,21 @@ impl Door {
         match self.gate.find_event(event_id)? {
             Some(offset) => self.read(offset),
             None => Ok(None),
+        }
+    }
+
+    /// The newest durable record of an event, by its decision's id or by its own.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn explained(&self, id: &str) -> Result<Option<Recorded>, Unreadable> {
+        let decision = match number_of_decision(id) {
+            Some(decision) => self.gate.journal().find_decision(decision)?,
+            None => None,
+        };
+        match decision {
+            Some(offset) => self.read(offset),
+            None => self.find(id),
         }
     }
 

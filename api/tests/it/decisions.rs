@@ -1,8 +1,13 @@
 //! Deciding, recording, amending, explaining.
 
-use serde_json::{Value, json};
+use std::sync::Arc;
 
-use crate::support::{Weir, answer, payment};
+use api::app::Patience;
+use serde_json::{Value, json};
+use stream::disk::Folder;
+use stream::journal::{OnDisk, Options};
+
+use crate::support::{RULES, SCHEMA, Weir, answer, hash_key, payment};
 
 #[tokio::test]
 async fn a_decision_says_what_to_do_and_why() {
@@ -32,6 +37,41 @@ async fn a_decision_says_what_to_do_and_why() {
     let decision = weir.pay("p3", "u2", 100).await;
     assert_eq!((&decision["outcome"], &decision["score"]), (&json!("challenge"), &json!(60)));
     assert_eq!(decision["factors_any_of"], json!([["passkey"], ["pay_pwd", "otp"]]));
+}
+
+/// By the decision's id, whether or not it raised an alert, in the segment that is written and in those that are sealed.
+#[tokio::test]
+async fn every_decision_is_found_by_its_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Arc::new(Folder::create(folder.path()).unwrap());
+    let options = Options { segment_bytes: 1 << 13, ..Options::new(hash_key()) };
+    let journal = Arc::new(OnDisk::open(disk, options).unwrap());
+    let files = [("s.schema.weir", SCHEMA), ("s.weir", RULES)];
+    let weir = Weir::start_over(Arc::clone(&journal), &files, Patience::default()).await;
+    let mut decisions = Vec::new();
+    for number in 0..60 {
+        decisions.push(weir.pay(&format!("p{number}"), &format!("u{number}"), 100).await);
+    }
+    assert!(2 < journal.stat().unwrap().segments);
+    for decision in &decisions {
+        assert_eq!(decision["alerts"], json!([]));
+        let found = weir.get(&format!("/v1/decisions/{}", decision["id"].as_str().unwrap())).await;
+        assert_eq!(found.status, 200, "{}", found.body);
+        assert_eq!(&found.body["decision"], decision);
+    }
+    let known = decisions[0]["id"].as_str().unwrap();
+    let other = format!("{}{}", &known[..35], if known.ends_with('0') { "1" } else { "0" });
+    for unknown in [&*other, "dec_0", "dec_", &known.to_uppercase(), &known[..35]] {
+        let answer = weir.get(&format!("/v1/decisions/{unknown}")).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["code"]), (404, &json!("decision_unknown")));
+        assert_eq!(answer.body["errors"][0]["parameter"], "id", "{}", answer.body);
+        let said = answer.body["errors"][0]["detail"].to_string();
+        assert!(said.contains(&format!("nothing is known of `{unknown}`")), "{}", answer.body);
+    }
+    // An event may be called as a decision is.
+    weir.pay(&other, "u1", 100).await;
+    let found = weir.get(&format!("/v1/decisions/{other}")).await;
+    assert_eq!(found.body["event"]["id"], json!(other));
 }
 
 #[tokio::test]

@@ -89,8 +89,7 @@ async fn pages_filters_and_work_over(place: &Place) {
     assert_eq!(desk.alert(&high.id).await.unwrap(), Some(high.clone()));
     assert_eq!(desk.acts_on_alert(&high.id).await.unwrap(), [review, note]);
     assert_eq!(desk.alert("alt_0").await.unwrap(), None);
-    assert_eq!(desk.event_of_decision("dec_5").await.unwrap().as_deref(), Some("p5"));
-    assert_eq!(desk.event_of_decision("dec_6\0").await.unwrap(), None);
+    assert_eq!(desk.alert("alt_6\0").await.unwrap(), None);
 }
 
 #[tokio::test]

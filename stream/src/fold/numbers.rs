@@ -1,6 +1,6 @@
 //! What was in force under each number, as the records of a journal say it one after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use engine::decide::Scratch;
@@ -53,6 +53,12 @@ impl Numbers {
     /// What was in force before a number.
     pub(super) fn before(&self, number: u32) -> Option<Arc<InForce>> {
         self.all.range(..number).next_back().map(|(_, it)| Arc::clone(&it.in_force))
+    }
+
+    /// Leaves the last and these.
+    pub(super) fn retain(&mut self, numbers: &BTreeSet<u32>) {
+        let last = self.all.last_key_value().map(|(number, _)| *number);
+        self.all.retain(|number, _| Some(*number) == last || numbers.contains(number));
     }
 
     /// All of them.

@@ -1,18 +1,27 @@
-//! What finds the records of one segment: by offset, by id, by entity.
+//! What finds the records of one segment: by offset, by id, by entity; a decision also by its own id.
 //!
-//! Ids and entities are found by 64 bits of their hashes; who looks reads the record and compares the whole. In memory
-//! while the segment is written; then a file beside it (see [`file`]).
+//! Ids and entities are found by 64 bits of their hashes; who looks reads the record and compares the whole. Both ids of
+//! a decision stand among the ids: they are hashes, which are told apart like any two. In memory while the segment is written; then a file beside it (see [`file`]).
 
 pub(super) mod file;
 
+use engine::decision::decision_number;
 use engine::entity::EntityKey;
 use hashbrown::HashTable;
 
 use super::frame::Frame;
+use super::{RecordKind, TENANT};
+use crate::record::{Decided, Stamp};
 
 /// 64 bits of an id's hash.
 pub(super) fn id_key(id: u128) -> u64 {
     (id >> 64) as u64
+}
+
+/// The number of the decision that a record holds. Its frame says nothing of it, but its event's id stands first in it.
+pub(super) fn decision_in(kind: RecordKind, body: &[u8]) -> Option<u128> {
+    let (_, message) = Stamp::split(body).filter(|_| kind == RecordKind::Decided)?;
+    Some(decision_number(TENANT, Decided::event_id(message)?))
 }
 
 /// 64 bits of an entity's hash, other bits than a map's shard is chosen by; the same id of another kind has others.
@@ -39,6 +48,9 @@ impl Index {
         self.places.push(u32::try_from(at).unwrap_or(u32::MAX));
         if let Some(id) = frame.id() {
             self.ids.push(id_key(id), record);
+        }
+        if let Some(decision) = decision_in(frame.kind(), frame.body()) {
+            self.ids.push(id_key(decision), record);
         }
         for entity in frame.entities() {
             self.entities.push(entity_key(entity), record);

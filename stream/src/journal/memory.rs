@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rules::time::Micros;
 use tokio::sync::watch;
 
+use super::index::decision_in;
 use super::progress::Advance;
 use super::{Cursor, Entry, Full, Journal, JournalError, Load, Progress, Record, RecordKind, Reservation};
 
@@ -139,6 +140,13 @@ impl Journal for Memory {
         let mut newest_first = durable.iter().enumerate().rev().map(|(at, it)| (at as u64, it));
         let found = newest_first.find(|(offset, it)| it.id == Some(id) && within.contains(offset));
         Ok(found.map(|(offset, it)| (offset, it.kind)))
+    }
+
+    fn find_decision(&self, decision: u128) -> Result<Option<u64>, JournalError> {
+        let kept = self.kept.lock();
+        let durable = kept.get(..self.durable_of(&kept)).unwrap_or_default();
+        let holds = |it: &Kept| decision_in(it.kind, &it.body) == Some(decision);
+        Ok(durable.iter().rposition(holds).map(|at| at as u64))
     }
 
     fn about(

@@ -280,6 +280,10 @@ impl Journal for OnDisk {
         self.shared.shelf.find(id, within)
     }
 
+    fn find_decision(&self, decision: u128) -> Result<Option<u64>, JournalError> {
+        self.shared.shelf.find_decision(decision)
+    }
+
     fn about(
         &self,
         entity: EntityKey,

@@ -58,6 +58,10 @@ impl<J: Journal + ?Sized> Journal for Arc<J> {
         (**self).find(id, within)
     }
 
+    fn find_decision(&self, decision: u128) -> Result<Option<u64>, JournalError> {
+        (**self).find_decision(decision)
+    }
+
     fn about(
         &self,
         entity: EntityKey,

@@ -3,14 +3,14 @@
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use engine::entity::EntityKey;
 use parking_lot::{Mutex, RwLock};
 
 use super::batch::HeadKey;
 use super::frame::{self, Bad, FRAME_BYTES_MAX, Frame};
-use super::index::file::{By, IndexFile};
+use super::index::file::{By, IndexFile, Unfit};
 use super::index::{self, Index};
 use super::walk::{Broken, Found, Walk};
 use super::{JournalError, RecordKind, segment};
@@ -32,6 +32,8 @@ pub(super) struct Shelf {
     durable: AtomicU64,
     /// What people should know.
     notes: Mutex<Vec<String>>,
+    /// Whether they know that there are indexes of an earlier version.
+    said_older: AtomicBool,
 }
 
 /// One segment.
@@ -117,7 +119,7 @@ impl Segment {
 impl Shelf {
     pub(super) fn new(disk: Arc<dyn Disk>, key: HeadKey, segments: Vec<Arc<Segment>>, durable: u64) -> Self {
         let (segments, durable) = (RwLock::new(segments), AtomicU64::new(durable));
-        Self { disk, key, segments, durable, notes: Mutex::default() }
+        Self { disk, key, segments, durable, notes: Mutex::default(), said_older: AtomicBool::default() }
     }
 
     pub(super) fn durable(&self) -> u64 {
@@ -225,6 +227,16 @@ impl Shelf {
         Ok(found)
     }
 
+    /// The newest durable record that holds the decision of a number.
+    pub(super) fn find_decision(&self, decision: u128) -> Result<Option<u64>, JournalError> {
+        let mut found = None;
+        self.look(By::Id, index::id_key(decision), 0..self.durable(), SAME_ID, |offset, frame| {
+            found = (index::decision_in(frame.kind(), frame.body()) == Some(decision)).then_some(offset);
+            found.is_none()
+        })?;
+        Ok(found)
+    }
+
     pub(super) fn about(
         &self,
         entity: EntityKey,
@@ -322,11 +334,13 @@ impl Shelf {
         }
         let path = self.disk.path(&index::file::name(segment.first));
         let opened = IndexFile::open(&*self.disk, segment.first);
-        if let Some(file) = opened.map_err(JournalError::io("read", &path))? {
-            *lookup = Lookup::File(file);
-            return Ok(());
+        match opened.map_err(JournalError::io("read", &path))? {
+            Ok(file) => {
+                *lookup = Lookup::File(file);
+                return Ok(());
+            }
+            Err(unfit) => *lookup = self.build_index(segment, unfit)?,
         }
-        *lookup = self.build_index(segment)?;
         drop(lookup);
         self.file_index(segment);
         Ok(())
@@ -345,15 +359,23 @@ impl Shelf {
             Lookup::File(file) if !file.is_whole().map_err(failed())? => {}
             _ => return Ok(()),
         }
-        *lookup = self.build_index(segment)?;
+        *lookup = self.build_index(segment, Unfit::Damaged)?;
         drop(lookup);
         self.file_index(segment);
         Ok(())
     }
 
-    fn build_index(&self, segment: &Segment) -> Result<Lookup, JournalError> {
+    fn build_index(&self, segment: &Segment, unfit: Unfit) -> Result<Lookup, JournalError> {
         let path = self.disk.path(&index::file::name(segment.first));
-        self.note(format!("the index `{path}` is missing or damaged; it is built again"));
+        match unfit {
+            Unfit::Damaged => {
+                self.note(format!("the index `{path}` is missing or damaged; it is built again"))
+            }
+            Unfit::Older if self.said_older.swap(true, Ordering::Relaxed) => {}
+            Unfit::Older => {
+                self.note("indexes of an earlier version are built again as they are needed".to_owned());
+            }
+        }
         Ok(Lookup::Memory(self.index_of(segment)?))
     }
 

@@ -18,15 +18,28 @@ use super::log::{Log, Opening};
 use super::{Cursor, Entry, JournalError, Reader, RecordKind, Thorough};
 use crate::disk::Disk;
 use crate::disk::simulated::Simulated;
+use crate::record::Stamp;
 
 fn key() -> HashKey {
     HashKey::new(*b"0123456789abcdef")
 }
 
-/// What the record of an offset says: told from others, and of different lengths.
+/// What the record of an offset says: told from others, and of different lengths. A decision begins with its event's id.
 fn body(offset: u64) -> Vec<u8> {
     let bytes = [3, 40, 0, 120, 700, 11, 1500, 64][(offset % 8) as usize];
-    (0..bytes).map(|at| (offset * 31 + at) as u8).collect()
+    let rest = (0..bytes).map(|at| (offset * 31 + at) as u8);
+    let Some(id) = event_id(offset) else { return rest.collect() };
+    let stamp = Stamp { clock: 7, rule_set: 0 }.to_bytes();
+    stamp.into_iter().chain([10, id.len() as u8]).chain(id.into_bytes()).chain(rest).collect()
+}
+
+/// The id of the event that was decided; ids come back.
+fn event_id(offset: u64) -> Option<String> {
+    (kind(offset) == RecordKind::Decided).then(|| format!("event-{}", offset % 33))
+}
+
+fn kind(offset: u64) -> RecordKind {
+    if offset.is_multiple_of(3) { RecordKind::Decided } else { RecordKind::Amend }
 }
 
 /// Ids are repeated after seven, entities all the time.
@@ -44,8 +57,7 @@ fn entities(offset: u64) -> Vec<EntityKey> {
 fn push(batch: &mut Batch) {
     let offset = batch.next();
     let (body, entities) = (body(offset), entities(offset));
-    let kind = if offset.is_multiple_of(3) { RecordKind::Decided } else { RecordKind::Amend };
-    let received_at = offset as i64 * 10;
+    let (kind, received_at) = (kind(offset), offset as i64 * 10);
     batch.push(&Entry { kind, body: &body, id: id(offset), entities: &entities, received_at });
 }
 

@@ -145,6 +145,14 @@ impl Decided {
         }
     }
 
+    /// The id of a message's event, without reading the rest of it; none if the bytes do not begin with it, as those of a
+    /// message do.
+    pub fn event_id(mut bytes: &[u8]) -> Option<&str> {
+        let (ID, wire) = decode_key(&mut bytes).ok()? else { return None };
+        let (id, _) = split_plain(wire, bytes)?;
+        str::from_utf8(id).ok()
+    }
+
     /// Whether the decision of a message raised alerts, without reading the rest of it.
     ///
     /// # Errors
@@ -237,6 +245,9 @@ fn split_plain(wire: WireType, mut bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let length = usize::try_from(decode_varint(&mut bytes).ok()?).ok()?;
     bytes.split_at_checked(length)
 }
+
+/// The tag of [`Decided::id`].
+const ID: u32 = 1;
 
 /// The tag of [`Decided::alerts`].
 const ALERTS: u32 = 13;

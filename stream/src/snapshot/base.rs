@@ -73,6 +73,11 @@ impl Base {
         compile_all(&self.header, key, &self.kept()?).map_err(|it| self.failed(it.to_string()))
     }
 
+    /// The numbers of these.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> {
+        self.header.in_force.iter().map(|it| it.number)
+    }
+
     /// The rule sets whose features have state in it.
     pub(crate) fn kept(&self) -> Result<Kept, SnapshotError> {
         Kept::of(self.header.kept.iter().cloned()).map_err(|it| self.failed(it.to_string()))

@@ -258,6 +258,9 @@ impl Journal for Slow {
     fn find(&self, id: u128, within: Range<u64>) -> Result<Option<(u64, RecordKind)>, JournalError> {
         self.memory.find(id, within)
     }
+    fn find_decision(&self, decision: u128) -> Result<Option<u64>, JournalError> {
+        self.memory.find_decision(decision)
+    }
     fn about(
         &self,
         entity: EntityKey,

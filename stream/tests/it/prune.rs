@@ -82,6 +82,9 @@ fn what_is_left_is_as_if_all_were_there() {
     let (all, tested) = (folded(journal, key()), rule_sets(journal));
     for tenth in [1, 3, 5, 7, 9] {
         let base = dropped(&world, tenth * records / 10);
+        // Those that nobody speaks of any more are forgotten, after days of silence.
+        let (known, of) = (base.in_force(key()).unwrap().len(), world.gate.in_force().number);
+        assert!(tenth < 9 || known < of as usize / 2, "{known} of {of} behind {tenth}");
         let report = check_left(journal, Some(&base));
         assert!(report.records / 2 < report.derived, "{report:?}");
         let mut folder = Folder::of(&|from| journal.cursor(from), key(), Some(&base)).unwrap();

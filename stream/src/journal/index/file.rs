@@ -5,7 +5,7 @@
 //! header: magic 8 bytes | version u32 | first offset u64 | records, ids, entities u64 each
 //!         | the filter's seed u64, and segment length, mask, count u32 each | its bytes u64 | filter crc32c u32
 //!         | crc32c u32, of places, ids and entities | crc32c u32, of the header before it
-//! places: u32 of each record | ids: key u64, record u32, by key | entities: likewise | filter
+//! places: u32 of each record | ids, of events and of decisions: key u64, record u32, by key | entities: likewise | filter
 //! ```
 
 use std::io;
@@ -17,7 +17,8 @@ use super::Index;
 use crate::disk::{Disk, File};
 
 const MAGIC: [u8; 8] = *b"weirindx";
-const VERSION: u32 = 1;
+/// 1 had no decisions among the ids.
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 84;
 const PLACE_BYTES: usize = 4;
 const ROW_BYTES: usize = 12;
@@ -46,6 +47,15 @@ pub(in super::super) struct IndexFile {
     lists_crc: u32,
     /// Whether the lists are as they were written, once somebody looked.
     whole: OnceLock<bool>,
+}
+
+/// Why there is no index that can be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in super::super) enum Unfit {
+    /// It is missing, damaged, or of a later version.
+    Damaged,
+    /// An earlier version wrote it.
+    Older,
 }
 
 /// Which of the two sorted lists.
@@ -88,19 +98,23 @@ impl IndexFile {
         Ok(Self { file: file.into(), records, ids, entities, filter, lists_crc, whole })
     }
 
-    /// Opens the index of the segment that begins with a record, and reads its filter; none if it is not there, or
-    /// damaged. The lists are looked at when they are first needed.
-    pub(in super::super) fn open(disk: &dyn Disk, first: u64) -> io::Result<Option<Self>> {
+    /// Opens the index of the segment that begins with a record, and reads its filter. The lists are looked at when they
+    /// are first needed.
+    pub(in super::super) fn open(disk: &dyn Disk, first: u64) -> io::Result<Result<Self, Unfit>> {
         let file: Arc<dyn File> = match disk.open(&name(first)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Err(Unfit::Damaged)),
             opened => opened?.into(),
         };
         let mut header = [0; HEADER_BYTES];
         file.read_at(&mut header, 0)?;
-        let Some(head) = Head::read(&header).filter(|it| it.first == first) else { return Ok(None) };
+        let head = match Head::read(&header).filter(|it| it.first == first) {
+            None => return Ok(Err(Unfit::Damaged)),
+            Some(head) if head.version < VERSION => return Ok(Err(Unfit::Older)),
+            Some(head) => head,
+        };
         let filter_at = HEADER_BYTES as u64 + lists_bytes(head.records, head.ids, head.entities);
         if file.bytes()? != filter_at + head.filter_bytes {
-            return Ok(None);
+            return Ok(Err(Unfit::Damaged));
         }
         let mut fingerprints = vec![0; usize::try_from(head.filter_bytes).map_err(io::Error::other)?];
         file.read_at(&mut fingerprints, filter_at)?;
@@ -108,7 +122,7 @@ impl IndexFile {
         let filter = (head.filter_bytes != 0)
             .then(|| BinaryFuse8 { descriptor: head.descriptor, fingerprints: fingerprints.into() });
         let Head { records, ids, entities, lists_crc, .. } = head;
-        let whole = whole.then(OnceLock::new);
+        let whole = whole.then(OnceLock::new).ok_or(Unfit::Damaged);
         Ok(whole.map(|whole| Self { file, records, ids, entities, filter, lists_crc, whole }))
     }
 
@@ -220,6 +234,7 @@ const NO_FILTER: Descriptor =
 
 /// The header, read.
 struct Head {
+    version: u32,
     first: u64,
     records: u64,
     ids: u64,
@@ -235,7 +250,8 @@ impl Head {
         let (checked, crc) = bytes.split_last_chunk()?;
         let u32_at = |at: usize| Some(u32::from_le_bytes(*checked.get(at..)?.first_chunk()?));
         let u64_at = |at: usize| Some(u64::from_le_bytes(*checked.get(at..)?.first_chunk()?));
-        let ours = checked.first_chunk() == Some(&MAGIC) && u32_at(8)? == VERSION;
+        let version = u32_at(8)?;
+        let ours = checked.first_chunk() == Some(&MAGIC) && version <= VERSION;
         if !ours || crc32c::crc32c(checked) != u32::from_le_bytes(*crc) {
             return None;
         }
@@ -246,6 +262,7 @@ impl Head {
             segment_count_length: u32_at(60)?,
         };
         Some(Self {
+            version,
             first: u64_at(12)?,
             records: u64_at(20)?,
             ids: u64_at(28)?,

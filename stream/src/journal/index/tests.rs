@@ -33,7 +33,7 @@ proptest! {
         let disk = Simulated::new(1);
         let written = IndexFile::write(&disk, 40, &index).unwrap();
         let read = IndexFile::open(&disk, 40).unwrap().unwrap();
-        prop_assert!(IndexFile::open(&disk, 41).unwrap().is_none());
+        prop_assert!(IndexFile::open(&disk, 41).unwrap().is_err());
         for file in [written, read] {
             prop_assert_eq!(file.records(), rows.len() as u64);
             for record in 0..rows.len() as u64 {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use engine::decision::decision_number;
+
 use super::*;
 use crate::journal::index::file::{self, IndexFile};
 use crate::journal::{segment, verify};
@@ -46,6 +48,14 @@ fn check_lookups(log: &Log, from: u64) {
         assert!(find(id, 0..offset).is_none_or(|before| before < offset), "id {id:x}");
         assert_eq!(find(id ^ 1, 0..u64::MAX), None, "another id with the same 64 bits");
         assert_eq!(find(id ^ 1 << 100, 0..u64::MAX), None);
+    }
+    let decided = (from..log.next()).filter_map(|offset| Some((event_id(offset)?, offset)));
+    for (id, offset) in decided.collect::<BTreeMap<_, _>>() {
+        let number = decision_number(0, &id);
+        let find = |number| log.shelf.find_decision(number).unwrap();
+        assert_eq!(find(number), Some(offset), "the newest decision of {id}");
+        assert_eq!(find(number ^ 1), None, "another decision with the same 64 bits");
+        assert_eq!(find(number ^ 1 << 100), None);
     }
     for (entity, offsets) in by_entity {
         let newest_first: Vec<u64> = offsets.into_iter().rev().collect();
@@ -104,8 +114,28 @@ fn a_damaged_or_missing_index_is_built_again_and_said() {
         disk.put(&index, &bytes[..cut]);
         let first = index.split('.').next().unwrap().parse().unwrap();
         assert_eq!(file::name(first), index);
-        assert!(IndexFile::open(&disk, first).unwrap().is_none(), "cut at {cut}");
+        assert!(IndexFile::open(&disk, first).unwrap().is_err(), "cut at {cut}");
     }
+}
+
+/// As the versions before this one left them, without decisions.
+#[test]
+fn indexes_of_an_earlier_version_are_built_again_and_that_is_said_once() {
+    let (disk, _) = rolled(60);
+    let indexes = names(&disk, ".index");
+    let whole: Vec<_> = indexes.iter().map(|it| disk.contents(it)).collect();
+    for (index, bytes) in indexes.iter().zip(&whole) {
+        let mut older = bytes.clone();
+        older[8..12].copy_from_slice(&1_u32.to_le_bytes());
+        let crc = crc32c::crc32c(&older[..80]);
+        older[80..84].copy_from_slice(&crc.to_le_bytes());
+        disk.put(index, &older);
+    }
+    let log = open(&disk, 8 << 10).unwrap();
+    check_lookups(&log, 0);
+    let said = "indexes of an earlier version are built again as they are needed";
+    assert_eq!(log.shelf.take_notes(), [said]);
+    assert!(indexes.iter().map(|it| disk.contents(it)).eq(whole));
 }
 
 #[test]
