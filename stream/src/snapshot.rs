@@ -208,7 +208,7 @@ fn write_to(file: File, gate: &Gate, extra: &Extra, shown: Shown) -> io::Result<
             .filter(|_| shown == Shown::All)
             .map(|it| it.bundles().cloned().collect())
             .unwrap_or_default(),
-        alone: gate.stands_alone(),
+        alone: shown == Shown::All && gate.stands_alone(),
     };
     let mut out = BlockWriter::new(file)?;
     write_message(&mut out, BlockKind::Header, &header)?;
