@@ -236,8 +236,9 @@ impl Recent {
         self.shards.len() + self.before.len()
     }
 
+    /// By id, and of one id by position.
     fn all(&self) -> impl Iterator<Item = &Shard> {
-        self.shards.iter().chain(&self.before)
+        self.shards.iter().enumerate().flat_map(|(at, shard)| self.before.get(at).into_iter().chain([shard]))
     }
 
     /// Waits until all that were in flight in a shard when this was called have landed.
