@@ -93,14 +93,13 @@ fn check_rules(
     let rules = rules::check(&mut checker);
     let policies = policy::check(&mut checker, &rules);
     let tests = examples::check(&mut checker);
-    if !checker.reports.has_errors() {
-        warnings::check(&mut checker, &record, &rules, &policies);
-    }
+    warnings::check(&mut checker, files, &rules);
     let (lists, features, reports) = checker.finish();
     let diagnostics = reports.sorted();
     if diagnostic::has_errors(&diagnostics) {
         return (None, diagnostics);
     }
+    let rules = rules.into_iter().flatten().collect();
     let mut rule_set =
         RuleSet { schema, lists, features, feature_order, record, rules, policies, tests, hash: [0; 32] };
     canonical::seal(&mut rule_set);
