@@ -3,7 +3,7 @@
 //! Reading order: [`schema`] (what there is), [`names`] (what rule files add), [`scope`] (what a name means where it
 //! stands), [`quantity`] and [`expr`] with [`operators`] and [`calls`] (types, units, missing), [`aggregate`]
 //! (looks into the past) and [`features`] (their order and domain), [`rules`], [`policy`] and [`examples`] (tests in
-//! the language), [`warnings`], [`canonical`] (hashes).
+//! the language), [`warnings`] with [`shadowed`] and [`implies`], [`canonical`] (hashes).
 //!
 //! **Errors do not cascade.** What failed has been reported and is `None` from then on: whoever needs it fails in
 //! silence.
@@ -19,6 +19,7 @@ mod example_event;
 mod examples;
 mod expr;
 mod features;
+mod implies;
 mod missing;
 mod names;
 mod operators;
@@ -29,6 +30,7 @@ mod reports;
 mod rules;
 mod schema;
 mod scope;
+mod shadowed;
 #[cfg(test)]
 mod tests;
 mod warnings;

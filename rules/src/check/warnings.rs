@@ -1,11 +1,12 @@
 //! Warnings: what can be used as it stands, and probably does not do what was meant. Told from the text alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::aggregate::reach;
 use super::bounds::Known;
 use super::domain::for_each_path;
 use super::names::{Checker, Global, Placed};
+use super::shadowed;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::{EventTypeId, FieldId};
 use crate::span::Span;
@@ -18,19 +19,18 @@ use crate::typed::{
 use crate::value::Value;
 
 /// A warning and the file that it is about.
-type Warning = (u32, Diagnostic);
+pub(super) type Warning = (u32, Diagnostic);
 
 /// Warns about features and rules of which nothing failed.
 pub(super) fn check(checker: &mut Checker<'_>, files: &[ast::File], rules: &[Option<Rule>]) {
     let known = Known::of(&checker.features);
+    let texts = Texts::of(checker);
     let mut found = unread_features(checker, files);
-    found.extend(of_features(checker));
-    let whole: Vec<(u32, &Rule)> = checker
-        .rule_items
-        .iter()
-        .zip(rules)
-        .filter_map(|(placed, rule)| Some((placed.file, rule.as_ref()?)))
-        .filter(|(_, rule)| reached(checker, &rule.when).iter().all(|it| parsed(checker, it)))
+    found.extend(of_features(checker, &texts));
+    let placed = checker.rule_items.iter().zip(rules);
+    let whole = placed.filter_map(|(placed, rule)| Some((placed.file, rule.as_ref()?)));
+    let whole: Vec<(u32, &Rule)> = whole
+        .filter(|(_, rule)| reached(checker, &rule.when).iter().all(|it| texts.parsed(&it.name)))
         .collect();
     for (file, rule) in &whole {
         let all = [
@@ -40,42 +40,60 @@ pub(super) fn check(checker: &mut Checker<'_>, files: &[ast::File], rules: &[Opt
         ];
         found.extend(all.into_iter().flatten().map(|it| (*file, it)));
     }
+    found.extend(shadowed::check(&whole, &known));
     for (file, warning) in found {
         checker.reports.enter(file);
         checker.reports.add(warning);
     }
 }
 
+/// Of rules and named features: in which file they stand, and which could not be read to their ends. A clause that was
+/// not may be the very one that a warning misses.
+struct Texts<'a> {
+    files: BTreeMap<&'a str, u32>,
+    broken: BTreeSet<&'a str>,
+}
+
+impl<'a> Texts<'a> {
+    fn of(checker: &Checker<'a>) -> Self {
+        let rules = checker.rule_items.iter().map(|it| (it.file, &it.item.name, it.item.span));
+        let features = checker.feature_items.iter().map(|it| (it.file, &it.item.name, it.item.span));
+        let mut texts = Self { files: BTreeMap::new(), broken: BTreeSet::new() };
+        for (file, name, span) in rules.chain(features) {
+            texts.files.insert(&name.text, file);
+            if !checker.reports.parsed(file, span) {
+                texts.broken.insert(&name.text);
+            }
+        }
+        texts
+    }
+
+    fn parsed(&self, feature: &str) -> bool {
+        !self.broken.contains(owner(feature))
+    }
+}
+
+/// A nameless feature is called after what it stands in.
+fn owner(feature: &str) -> &str {
+    feature.split('.').next().unwrap_or_default()
+}
+
 fn warning(code: Code, span: Span, message: String, help: impl Into<String>) -> Diagnostic {
     Diagnostic::new(code, span, message).help(help)
 }
 
-fn of_features(checker: &Checker<'_>) -> Vec<Warning> {
+fn of_features(checker: &Checker<'_>, texts: &Texts<'_>) -> Vec<Warning> {
     let mut found = Vec::new();
-    for feature in checker.features.iter().filter(|it| parsed(checker, it)) {
-        let Some((file, _)) = place_of(checker, feature) else { continue };
+    for feature in checker.features.iter().filter(|it| texts.parsed(&it.name)) {
+        let Some(file) = texts.files.get(owner(&feature.name)) else { continue };
         let of_expr = match &feature.definition {
             Definition::Expr(expr) => own_extreme(checker, expr, &feature.domain, feature.span),
             Definition::Aggregate(_) => None,
         };
         let all = [window_beyond_keep(checker, feature), of_expr];
-        found.extend(all.into_iter().flatten().map(|it| (file, it)));
+        found.extend(all.into_iter().flatten().map(|it| (*file, it)));
     }
     found
-}
-
-/// The file and the whole item in which a feature stands: its own, or what a nameless one is called after.
-fn place_of(checker: &Checker<'_>, feature: &Feature) -> Option<(u32, Span)> {
-    let owner = feature.name.split('.').next().unwrap_or_default();
-    let features = checker.feature_items.iter().map(|it| (it.file, &it.item.name, it.item.span));
-    let rules = checker.rule_items.iter().map(|it| (it.file, &it.item.name, it.item.span));
-    let found = features.chain(rules).find(|(_, name, _)| name.text == owner);
-    found.map(|(file, _, span)| (file, span))
-}
-
-/// Whether all of a feature's text could be read: a clause that was not may be the very one that a warning misses.
-fn parsed(checker: &Checker<'_>, feature: &Feature) -> bool {
-    place_of(checker, feature).is_none_or(|(file, span)| checker.reports.parsed(file, span))
 }
 
 /// Tells of the features that nothing names, if all that was written is known.
