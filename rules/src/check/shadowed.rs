@@ -6,8 +6,8 @@ use super::warnings::Warning;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::typed::{Effect, Mode, Rule};
 
-/// Enough for every rule of some thousands to be held against every other.
-const PATIENCE: Patience = Patience(20_000_000);
+/// Enough for every rule of two thousand to be held against every other.
+const PATIENCE: Patience = Patience(4_000_000);
 
 /// A live rule, its place among all, and what its condition claims.
 struct Candidate<'r> {
@@ -28,6 +28,9 @@ pub(super) fn check(rules: &[(u32, &Rule)], known: &Known) -> Vec<Warning> {
         .collect();
     let mut found = Vec::new();
     for one in &live {
+        if patience.0 == 0 {
+            break;
+        }
         let by = live.iter().find(|other| {
             shadows(other, one, &mut patience) && (other.at < one.at || !shadows(one, other, &mut patience))
         });

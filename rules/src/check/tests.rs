@@ -407,3 +407,23 @@ fn a_rule_is_shadowed_by_one_that_does_as_much() {
         assert_eq!(told, expected, "{a} / {b}");
     }
 }
+
+#[test]
+fn what_a_schema_lacks_is_shown_as_it_would_be_written() {
+    let rows = [
+        ("rule r \"x\" on pay when n > 1 then block", "0..0 begin this one with `use schema wallet`"),
+        ("use schema shop", "11..15 give its file too: the one that begins with `schema shop 1`"),
+        ("schema s 1\nentity user\nevent pay\n  user: user", "add `currency EUR`"),
+        ("schema s 1\ncurrency EUR", "add `entity user`"),
+        ("schema s 1\ncurrency EUR\nentity card", "each on a line: `card: card`, `amount: money`"),
+    ];
+    for (text, expected) in rows {
+        let told = check(&[Source { name: "x", text }]).diagnostics;
+        let told: Vec<String> = told
+            .iter()
+            .filter(|it| it.code == Code::SettingMissing)
+            .map(|it| format!("{}..{} {}", it.span.start, it.span.end, it.help.concat()))
+            .collect();
+        assert!(told.iter().any(|it| it.contains(expected)), "{text}: {told:?}");
+    }
+}
