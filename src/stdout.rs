@@ -36,6 +36,12 @@ pub(crate) fn say(text: impl Display) -> io::Result<()> {
     writeln!(Stdout, "{text}")
 }
 
+/// Writes text at once, as it stands.
+pub(crate) fn show(text: &str) -> io::Result<()> {
+    Stdout.write_all(text.as_bytes())?;
+    Stdout.flush()
+}
+
 /// Whether the only thing that went wrong is that nobody reads standard output any more. What broke elsewhere, such as a
 /// connection, is not meant.
 pub(crate) fn reader_left(error: &anyhow::Error) -> bool {

@@ -3,7 +3,7 @@
 //! Reading order: [`schema`] (what there is), [`names`] (what rule files add), [`scope`] (what a name means where it
 //! stands), [`quantity`] and [`expr`] with [`operators`] and [`calls`] (types, units, missing), [`aggregate`]
 //! (looks into the past) and [`features`] (their order and domain), [`rules`], [`policy`] and [`examples`] (tests in
-//! the language), [`warnings`], [`canonical`] (hashes).
+//! the language), [`warnings`] with [`shadowed`] and [`implies`], [`canonical`] (hashes).
 //!
 //! **Errors do not cascade.** What failed has been reported and is `None` from then on: whoever needs it fails in
 //! silence.
@@ -19,6 +19,7 @@ mod example_event;
 mod examples;
 mod expr;
 mod features;
+mod implies;
 mod missing;
 mod names;
 mod operators;
@@ -29,6 +30,7 @@ mod reports;
 mod rules;
 mod schema;
 mod scope;
+mod shadowed;
 #[cfg(test)]
 mod tests;
 mod warnings;
@@ -93,14 +95,13 @@ fn check_rules(
     let rules = rules::check(&mut checker);
     let policies = policy::check(&mut checker, &rules);
     let tests = examples::check(&mut checker);
-    if !checker.reports.has_errors() {
-        warnings::check(&mut checker, &record, &rules, &policies);
-    }
+    warnings::check(&mut checker, files, &rules);
     let (lists, features, reports) = checker.finish();
     let diagnostics = reports.sorted();
     if diagnostic::has_errors(&diagnostics) {
         return (None, diagnostics);
     }
+    let rules = rules.into_iter().flatten().collect();
     let mut rule_set =
         RuleSet { schema, lists, features, feature_order, record, rules, policies, tests, hash: [0; 32] };
     canonical::seal(&mut rule_set);

@@ -1,6 +1,7 @@
 //! Where the demo lives: its data directory and its port.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,8 @@ impl Home {
     /// A named one must hold nothing: what is simulated never goes among what is real.
     pub(super) fn of(named: Option<&Path>) -> anyhow::Result<Self> {
         let Some(folder) = named else {
-            let folder = tempfile::Builder::new().prefix("weir-demo-").tempdir();
+            remove_left_behind(&std::env::temp_dir());
+            let folder = tempfile::Builder::new().prefix(PREFIX).tempdir();
             return Ok(Self::Temporary(folder.context("cannot make a temporary directory")?));
         };
         let shown = folder.display();
@@ -46,6 +48,29 @@ impl Home {
             Self::Kept(folder) => folder,
         }
     }
+}
+
+/// What the names of temporary directories begin with.
+const PREFIX: &str = "weir-demo-";
+
+/// Removes the temporary directories of demos that were killed, so far as it may. What is not surely one of them stays.
+fn remove_left_behind(folder: &Path) {
+    let Ok(entries) = folder.read_dir() else { return };
+    for entry in entries.flatten() {
+        let ours = entry.file_name().to_str().is_some_and(|it| it.starts_with(PREFIX));
+        if ours && entry.file_type().is_ok_and(|it| it.is_dir()) && has_lost_its_owner(&entry.path()) {
+            // It is in nobody's way: the next demo tries again.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Whether a process has owned this data directory and ended. Who begins takes the lock first and then writes its name
+/// into it, so that an empty lock is of one that has just begun.
+fn has_lost_its_owner(data: &Path) -> bool {
+    let Ok(mut lock) = File::open(data.join("lock")) else { return false };
+    let mut owner = String::new();
+    lock.try_lock().is_ok() && lock.read_to_string(&mut owner).is_ok() && owner.starts_with("process ")
 }
 
 /// The first port that is tried, and how many after it.
@@ -91,6 +116,33 @@ mod tests {
         assert!(path.is_dir());
         drop(home);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_a_killed_demo_left_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = |name: &str, lock: Option<&str>| {
+            let data = folder.path().join(name);
+            std::fs::create_dir_all(data.join("journal")).unwrap();
+            if let Some(text) = lock {
+                std::fs::write(data.join("lock"), text).unwrap();
+            }
+            data
+        };
+        let killed = make("weir-demo-killed", Some("process 1"));
+        let others = [
+            make("weir-demo-runs", Some("process 2")),
+            make("weir-demo-takes-its-lock", Some("")),
+            make("weir-demo-begins", None),
+            make("something-else", Some("process 1")),
+        ];
+        let runs = File::open(others[0].join("lock")).unwrap();
+        runs.try_lock().unwrap();
+        remove_left_behind(folder.path());
+        assert!(!killed.exists());
+        for other in others {
+            assert!(other.exists(), "{}", other.display());
+        }
     }
 
     #[tokio::test]

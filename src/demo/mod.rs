@@ -18,7 +18,7 @@ mod live;
 mod scene;
 mod view;
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -32,6 +32,7 @@ use crate::send::client::{Client, Server};
 use crate::send::tally::Rest;
 use crate::serve::{self, Config};
 use crate::simulate::{self, Share, Timeline};
+use crate::stdout::Stdout;
 use home::Home;
 use scene::{Contact, Scene};
 use view::View;
@@ -71,15 +72,7 @@ const FRAME: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    match runtime.block_on(demo(options)) {
-        // Whoever reads our output has seen enough (`weir demo | head`).
-        Err(error) if is_broken_pipe(&error) => Ok(()),
-        done => done,
-    }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|it| it.kind() == io::ErrorKind::BrokenPipe)
+    runtime.block_on(demo(options))
 }
 
 async fn demo(options: &Options) -> anyhow::Result<()> {
@@ -117,11 +110,10 @@ async fn demo(options: &Options) -> anyhow::Result<()> {
     let _ = stop.send(());
     server.await??;
     shown?;
-    let mut out = io::stdout().lock();
-    write!(out, "\n{}", scene.tally.say(elapsed, &Rest::default()))?;
+    write!(Stdout, "\n{}", scene.tally.say(elapsed, &Rest::default()))?;
     if let Home::Kept(folder) = &home {
         let folder = folder.display();
-        writeln!(out, "\nIts data is in `{folder}`: `weir serve --data {folder}` goes on with it")?;
+        writeln!(Stdout, "\nIts data is in `{folder}`: `weir serve --data {folder}` goes on with it")?;
     }
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! Where it is shown: a screen of its own on a terminal; otherwise lines, of what is worth one.
 
-use std::io::{self, Write as _};
+use std::io;
 
 use console::Term;
 
 use super::draw::{self, Look};
 use super::live::Seen;
 use super::scene::{Contact, News, Scene};
+use crate::stdout;
 
 /// Where it is shown.
 pub(super) struct View {
@@ -59,7 +60,7 @@ impl View {
     pub(super) fn begin(&mut self, history: &str, rate: u32, seconds: Option<u32>) -> io::Result<()> {
         if self.is_screen {
             self.is_open = true;
-            return write(ENTER);
+            return stdout::show(ENTER);
         }
         lines(&draw::beginning(history, rate, seconds))
     }
@@ -101,14 +102,14 @@ impl View {
             text.push_str(CLEAR_LINE);
         }
         text.push_str(CLEAR_BELOW);
-        write(&text)
+        stdout::show(&text)
     }
 
     /// Leaves the screen.
     pub(super) fn close(&mut self) {
         if std::mem::take(&mut self.is_open) {
             // A terminal that is gone needs no tidying.
-            let _ = write(LEAVE);
+            let _ = stdout::show(LEAVE);
         }
     }
 }
@@ -119,12 +120,6 @@ impl Drop for View {
     }
 }
 
-fn write(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
-}
-
 fn lines(lines: &[String]) -> io::Result<()> {
-    write(&(lines.join("\n") + "\n"))
+    stdout::show(&(lines.join("\n") + "\n"))
 }

@@ -21,6 +21,7 @@ use desk::key::{Role, Secret};
 use stream::gate::Gate;
 use tokio::net::TcpListener;
 
+use crate::stdout;
 pub(crate) use config::{Config, Durability};
 pub(crate) use greeting::Greeting;
 use memory::Limit;
@@ -67,8 +68,17 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = listen(config.listen).await?;
-        serve(config, listener, |greeting| print!("{}", greeting.text()), told_to_stop()).await
+        serve(config, listener, greet, told_to_stop()).await
     })
+}
+
+/// Says on standard output where the server is. It serves all the same where nobody reads that
+/// (`weir serve | head -1`), or it cannot be written.
+fn greet(greeting: &Greeting<'_>) {
+    match stdout::show(&greeting.text()) {
+        Err(cause) if !stdout::is_left(&cause) => tracing::warn!("the greeting cannot be shown: {cause}"),
+        _ => {}
+    }
 }
 
 /// To standard error, as `WEIR_LOG` says, otherwise what is worth knowing.

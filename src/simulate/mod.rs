@@ -32,8 +32,8 @@ use write::Sink;
 pub(crate) enum Error {
     #[error("cannot create `{path}`: {cause}; name a file in a folder that exists and that you may write to")]
     Create { path: String, cause: io::Error },
-    #[error("cannot write to `{path}`: {cause}; what was written so far is incomplete")]
-    Write { path: String, cause: io::Error },
+    #[error("cannot write to `{path}`, and what was written so far is incomplete")]
+    Write { path: String, source: io::Error },
 }
 
 /// Simulates, writes, and says on standard error what the file holds.
@@ -47,8 +47,6 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
             eprintln!("{tally}");
             Ok(())
         }
-        // Whoever reads our standard output has seen enough (`weir simulate | head`).
-        Err(cause) if destination.is_stdout() && cause.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(cause) => Err(Error::Write { path: destination.to_string(), cause }),
+        Err(source) => Err(Error::Write { path: destination.to_string(), source }),
     }
 }

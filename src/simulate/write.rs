@@ -35,10 +35,6 @@ impl Destination {
     pub(super) fn standard_output() -> Self {
         Self { path: None, form: Form::JsonLines, packing: Packing::Plain }
     }
-
-    pub(super) fn is_stdout(&self) -> bool {
-        self.path.is_none()
-    }
 }
 
 impl fmt::Display for Destination {
@@ -320,7 +316,7 @@ mod tests {
         let check = |name: &str, expected: Option<(Form, Packing)>| {
             let parsed = name.parse::<Destination>().ok();
             assert_eq!(parsed.as_ref().map(|it| (it.form, it.packing)), expected, "{name}");
-            assert_eq!(parsed.is_some_and(|it| it.is_stdout()), name == "-", "{name}");
+            assert_eq!(parsed.is_some_and(|it| it.path.is_none()), name == "-", "{name}");
         };
         check("-", Some((Form::JsonLines, Packing::Plain)));
         check("a.jsonl", Some((Form::JsonLines, Packing::Plain)));

@@ -32,7 +32,7 @@ use feed::{Counts, Feed};
 use file::{FileReader, Got, Setup};
 use join::JoinTable;
 
-pub use mapping::{Mapping, MappingError, Order};
+pub use mapping::{Mapping, MappingError, MappingErrors, Order};
 pub use pending::{Known, Pending};
 pub use unpack::{Damage, Input};
 
@@ -127,7 +127,7 @@ pub enum SourceError {
     },
     /// The mapping is wrong, or does not fit the schema or the file.
     #[error(transparent)]
-    Mapping(#[from] MappingError),
+    Mapping(#[from] MappingErrors),
     /// Only JSON lines are read without a mapping.
     #[error("`{file}` is not JSON lines, and nothing says what its columns are: give a mapping with `--map`")]
     NoMapping {
@@ -150,6 +150,12 @@ pub enum SourceError {
         /// From 1.
         row: u64,
     },
+}
+
+impl From<MappingError> for SourceError {
+    fn from(error: MappingError) -> Self {
+        Self::Mapping(error.into())
+    }
 }
 
 /// Reads files.

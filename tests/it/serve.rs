@@ -1,7 +1,7 @@
 //! `weir serve` and `weir keys` from outside: a first start, a decision, a restart that forgets nothing.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -154,6 +154,32 @@ fn a_first_start_says_how_to_go_on_and_a_restart_forgets_nothing() {
         assert!(start.elapsed() < Duration::from_secs(10), "a revoked key is refused soon");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn it_serves_where_nobody_reads_the_greeting() {
+    let data = tempfile::tempdir().unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let process = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(["serve", "--listen", &address, "--data"])
+        .arg(data.path())
+        .stdout(writer)
+        .spawn();
+    let mut process = process.unwrap();
+    let start = Instant::now();
+    while TcpStream::connect(&address).is_err() {
+        assert!(
+            start.elapsed() < Duration::from_secs(20) && process.try_wait().unwrap().is_none(),
+            "it ended"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(request(&address, "GET", "/readyz", "", "").0, 200);
+    assert!(Command::new("kill").args(["-TERM", &process.id().to_string()]).status().unwrap().success());
+    assert!(process.wait().unwrap().success());
 }
 
 #[test]

@@ -10,31 +10,68 @@ struct Bounds {
     greatest: Option<i128>,
 }
 
-/// Whether a condition always holds (true) or never does (false); none where it depends.
-pub(super) fn always(condition: &Expr, features: &[Feature]) -> Option<bool> {
-    let known = |it: &Expr| always(it, features);
-    match &condition.kind {
-        ExprKind::Const(Value::Flag(flag)) => Some(*flag),
-        ExprKind::Not(operand) => known(operand).map(|it| !it),
-        ExprKind::And(left, right) => match (known(left), known(right)) {
-            (Some(false), _) | (_, Some(false)) => Some(false),
-            (Some(true), other) | (other, Some(true)) => other,
-            (None, None) => None,
-        },
-        ExprKind::Or(left, right) => match (known(left), known(right)) {
-            (Some(true), _) | (_, Some(true)) => Some(true),
-            (Some(false), other) | (other, Some(false)) => other,
-            (None, None) => None,
-        },
-        ExprKind::IsMissing(operand) if !operand.optional => Some(false),
-        ExprKind::Compare(comparison, left, right) if !condition.optional => {
-            compare(*comparison, bounds(left, features), bounds(right, features))
+/// What is known of each feature whatever the data.
+pub(super) struct Known {
+    /// By [`crate::typed::FeatureId`]: whether a condition always holds, where it does not depend.
+    always: Vec<Option<bool>>,
+    /// Likewise: values that are never below nothing.
+    counts: Vec<bool>,
+}
+
+impl Known {
+    /// Of features that read only those before them. Each is looked at once, however many read it.
+    pub(super) fn of(features: &[Feature]) -> Self {
+        let mut known = Self { always: Vec::new(), counts: Vec::new() };
+        for feature in features {
+            let (always, counts) = match &feature.definition {
+                Definition::Expr(inner) => (known.always(inner), false),
+                Definition::Aggregate(it) => (None, is_count(it.function)),
+            };
+            known.always.push(always);
+            known.counts.push(counts);
         }
-        ExprKind::Feature(id) if !condition.optional => match &features.get(id.index())?.definition {
-            Definition::Expr(inner) => known(inner),
-            Definition::Aggregate(_) => None,
-        },
-        _ => None,
+        known
+    }
+
+    /// Whether a condition always holds (true) or never does (false); none where it depends.
+    pub(super) fn always(&self, condition: &Expr) -> Option<bool> {
+        match &condition.kind {
+            ExprKind::Const(Value::Flag(flag)) => Some(*flag),
+            ExprKind::Not(operand) => self.always(operand).map(|it| !it),
+            ExprKind::And(left, right) => match (self.always(left), self.always(right)) {
+                (Some(false), _) | (_, Some(false)) => Some(false),
+                (Some(true), other) | (other, Some(true)) => other,
+                (None, None) => None,
+            },
+            ExprKind::Or(left, right) => match (self.always(left), self.always(right)) {
+                (Some(true), _) | (_, Some(true)) => Some(true),
+                (Some(false), other) | (other, Some(false)) => other,
+                (None, None) => None,
+            },
+            ExprKind::IsMissing(operand) if !operand.optional => Some(false),
+            ExprKind::Compare(comparison, left, right) if !condition.optional => {
+                compare(*comparison, self.bounds(left), self.bounds(right))
+            }
+            ExprKind::Feature(id) if !condition.optional => *self.always.get(id.index())?,
+            _ => None,
+        }
+    }
+
+    fn bounds(&self, expr: &Expr) -> Bounds {
+        let unknown = Bounds { least: None, greatest: None };
+        let at_least_zero = Bounds { least: Some(0), greatest: None };
+        match &expr.kind {
+            ExprKind::Const(Value::Exact(value)) => Bounds { least: Some(*value), greatest: Some(*value) },
+            ExprKind::Call(Function::Hour(_), _) => Bounds { least: Some(0), greatest: Some(23) },
+            ExprKind::Call(Function::Abs, _) => at_least_zero,
+            ExprKind::Rescale(operand, by) => {
+                let inner = self.bounds(operand);
+                let scaled = |it: Option<i128>| it?.checked_mul(10_i128.checked_pow(u32::from(*by))?);
+                Bounds { least: scaled(inner.least), greatest: scaled(inner.greatest) }
+            }
+            ExprKind::Feature(id) if self.counts.get(id.index()) == Some(&true) => at_least_zero,
+            _ => unknown,
+        }
     }
 }
 
@@ -59,26 +96,6 @@ fn compare(comparison: Comparison, left: Bounds, right: Bounds) -> Option<bool> 
         }
         Comparison::Equal => decided(same, apart),
         Comparison::NotEqual => decided(apart, same),
-    }
-}
-
-fn bounds(expr: &Expr, features: &[Feature]) -> Bounds {
-    let unknown = Bounds { least: None, greatest: None };
-    let at_least_zero = Bounds { least: Some(0), greatest: None };
-    match &expr.kind {
-        ExprKind::Const(Value::Exact(value)) => Bounds { least: Some(*value), greatest: Some(*value) },
-        ExprKind::Call(Function::Hour(_), _) => Bounds { least: Some(0), greatest: Some(23) },
-        ExprKind::Call(Function::Abs, _) => at_least_zero,
-        ExprKind::Rescale(operand, by) => {
-            let inner = bounds(operand, features);
-            let scaled = |it: Option<i128>| it?.checked_mul(10_i128.checked_pow(u32::from(*by))?);
-            Bounds { least: scaled(inner.least), greatest: scaled(inner.greatest) }
-        }
-        ExprKind::Feature(id) => match features.get(id.index()).map(|it| &it.definition) {
-            Some(Definition::Aggregate(it)) if is_count(it.function) => at_least_zero,
-            _ => unknown,
-        },
-        _ => unknown,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::syntax::ast;
 use crate::typed::{Expr, Policy, PolicyLine, Rule};
 
 /// Checks all policies: the plain one first, then the others in file order.
-pub(super) fn check(checker: &mut Checker<'_>, rules: &[Rule]) -> Vec<Policy> {
+pub(super) fn check(checker: &mut Checker<'_>, rules: &[Option<Rule>]) -> Vec<Policy> {
     let mut items = checker.policy_items.clone();
     // Stable, so that the others keep their order.
     items.sort_by_key(|it| !it.item.on.is_empty());
@@ -66,7 +66,7 @@ fn policy(
     item: &ast::Policy,
     types: &[EventTypeId],
     on: Vec<EventTypeId>,
-    rules: &[Rule],
+    rules: &[Option<Rule>],
 ) -> Policy {
     let scope = Scope { score: true, ..Scope::of(types.to_vec(), "policy") };
     let mut lines = Vec::new();
@@ -94,10 +94,14 @@ fn score_out_of_reach(
     when: &Expr,
     span: Span,
     types: &[EventTypeId],
-    rules: &[Rule],
+    rules: &[Option<Rule>],
 ) {
+    // What did not parse may have been a rule that adds more.
+    if !checker.reports.all_parsed() {
+        return;
+    }
     let (Some(asked), Some(reached)) = (score_asked_e6(when), score_reached_e6(rules, types)) else { return };
-    if reached < asked && !checker.reports.has_errors() {
+    if reached < asked {
         let message = format!("no score reaches this: live rules add up to at most {}", reached / 1_000_000);
         let help = "lower it, or let rules add more";
         checker.reports.warn(Code::ScoreOutOfReach, span, message, help);

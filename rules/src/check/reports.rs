@@ -32,14 +32,18 @@ impl<'t> Reports<'t> {
 
     /// Whether something at this place of the file being looked at did not parse, so that nothing more is said of it.
     pub(super) fn did_not_parse(&self, span: Span) -> bool {
-        let at =
-            |it: &Diagnostic| it.file == self.file && it.span.start <= span.end && span.start <= it.span.end;
-        self.all.iter().any(|it| it.code < Code::SettingMissing && at(it))
+        !self.parsed(self.file, span)
     }
 
-    /// Whether there has been an error so far.
-    pub(super) fn has_errors(&self) -> bool {
-        diagnostic::has_errors(&self.all)
+    /// Whether all at a place of a file could be read.
+    pub(super) fn parsed(&self, file: u32, span: Span) -> bool {
+        let at = |it: &Diagnostic| it.file == file && it.span.start <= span.end && span.start <= it.span.end;
+        !self.all.iter().any(|it| it.code < Code::SettingMissing && at(it))
+    }
+
+    /// Whether every text could be read to its end, so that what is not there was not written.
+    pub(super) fn all_parsed(&self) -> bool {
+        self.all.iter().all(|it| it.code >= Code::SettingMissing)
     }
 
     /// Reports one thing.

@@ -8,12 +8,11 @@ use crate::diagnostic::Code;
 use crate::schema::{EventTypeId, FieldId};
 use crate::syntax::ast;
 use crate::time::Micros;
-use crate::typed::{Expr, ExprKind, Mode, Rule, Type};
-use crate::value::Value;
+use crate::typed::{Expr, Mode, Rule};
 
-/// Checks all rules. A rule that failed keeps its number, so that others are still found by name; the rule set is
+/// Checks all rules. One that failed keeps its place, so that those behind it keep their numbers; the rule set is
 /// refused anyway.
-pub(super) fn check(checker: &mut Checker<'_>) -> Vec<Rule> {
+pub(super) fn check(checker: &mut Checker<'_>) -> Vec<Option<Rule>> {
     let mut rules = Vec::new();
     for placed in checker.rule_items.clone() {
         checker.reports.enter(placed.file);
@@ -22,14 +21,19 @@ pub(super) fn check(checker: &mut Checker<'_>) -> Vec<Rule> {
     rules
 }
 
-fn rule(checker: &mut Checker<'_>, item: &ast::Rule) -> Rule {
+/// The rule, if nothing of it failed.
+fn rule(checker: &mut Checker<'_>, item: &ast::Rule) -> Option<Rule> {
     let on = checker.event_types(&item.on);
     let scope = Scope::of(on.clone(), &item.name.text);
     let when = if on.is_empty() { None } else { checker.condition_at(&item.when, &scope) };
     let rollout = item.rollout.as_ref().and_then(|it| rollout(checker, it, &on));
     let (from, until) = dates(checker, item);
     let effects = checker.effects(&item.effects, &scope.where_holds(when.as_ref()), Place::Rule);
-    Rule {
+    let whole = !checker.reports.did_not_parse(item.span)
+        && rollout.is_some() == item.rollout.is_some()
+        && (from.is_some(), until.is_some()) == (item.from.is_some(), item.until.is_some())
+        && effects.len() == item.effects.len();
+    when.filter(|_| whole).map(|when| Rule {
         name: item.name.text.clone(),
         reason: item.reason.as_ref().map(|it| it.text.clone()).unwrap_or_default(),
         tell: item.tell.as_ref().map(|it| it.text.clone()),
@@ -38,14 +42,10 @@ fn rule(checker: &mut Checker<'_>, item: &ast::Rule) -> Rule {
         from,
         until,
         on,
-        when: when.unwrap_or(Expr {
-            kind: ExprKind::Const(Value::Flag(false)),
-            ty: Type::Flag,
-            optional: false,
-        }),
+        when,
         effects,
         span: item.name.span,
-    }
+    })
 }
 
 impl Checker<'_> {

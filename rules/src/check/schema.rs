@@ -26,13 +26,7 @@ pub(super) fn check(files: &[ast::File], reports: &mut Reports<'_>) -> Option<Sc
     let is_schema = |file: &ast::File| file.items.iter().any(|it| matches!(it, ast::Item::Schema(_)));
     let mut numbered = (0..).zip(files);
     let Some((index, file)) = numbered.find(|(_, file)| is_schema(file)) else {
-        reports.enter(0);
-        reports.error_with_help(
-            Code::SettingMissing,
-            Span::default(),
-            "no file says which schema the rules are for",
-            "a schema file begins with `schema NAME 1`",
-        );
+        no_schema(files, reports);
         return None;
     };
     for (other, file) in (0..).zip(files) {
@@ -48,6 +42,33 @@ pub(super) fn check(files: &[ast::File], reports: &mut Reports<'_>) -> Option<Sc
     builder.kinds_and_enums(file);
     builder.events(file);
     builder.finish(file)
+}
+
+/// Reports that no file is a schema: where one is named, which is missing; else how one looks.
+fn no_schema(files: &[ast::File], reports: &mut Reports<'_>) {
+    let used = (0..).zip(files).find_map(|(index, file)| {
+        file.items
+            .iter()
+            .find_map(|it| if let ast::Item::Use(name) = it { Some((index, name)) } else { None })
+    });
+    let (span, message, help) = match used {
+        Some((index, name)) => {
+            reports.enter(index);
+            let message = format!("no file says what the schema `{}` is", name.text);
+            (
+                name.span,
+                message,
+                format!("give its file too: the one that begins with `schema {} 1`", name.text),
+            )
+        }
+        None => {
+            reports.enter(0);
+            let help = "begin this one with `use schema wallet`, and give another that says `schema wallet 1`, \
+                        `currency EUR`, `entity user`, `event payment` and its fields `user: user` and `amount: money`";
+            (Span::default(), "no file says which schema the rules are for".to_owned(), help.to_owned())
+        }
+    };
+    reports.error_with_help(Code::SettingMissing, span, message, help);
 }
 
 /// Each sort of item stands in its own file.
@@ -386,17 +407,29 @@ impl<'r, 't> Builder<'r, 't> {
             _ => None,
         })?;
         let said = |is: fn(&ast::Item) -> bool| file.items.iter().any(is);
+        let entity = file.items.iter().find_map(|it| match it {
+            ast::Item::Entity(it) => Some(it.name.text.as_str()),
+            _ => None,
+        });
+        let key = entity.unwrap_or("user");
         let missing = [
-            (said(|it| matches!(it, ast::Item::Currency(_))), "no currency", "add `currency EUR`"),
             (
-                said(|it| matches!(it, ast::Item::Entity(_))),
+                said(|it| matches!(it, ast::Item::Currency(_))),
+                "no currency",
+                "add `currency EUR`, or whatever your money is summed in".to_owned(),
+            ),
+            (
+                entity.is_some(),
                 "no entity",
-                "the first is the partition key: add `entity user`",
+                "add `entity user`, or whoever's past most rules look at: the first is the partition key"
+                    .to_owned(),
             ),
             (
                 said(|it| matches!(it, ast::Item::Event(_))),
                 "no event type",
-                "add `event payment` and its fields",
+                format!(
+                    "add `event payment` and its fields, each on a line: `{key}: {key}`, `amount: money`"
+                ),
             ),
         ];
         let parsed = !self.reports.did_not_parse(Span { start: 0, end: u32::MAX });

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::check;
-use crate::diagnostic::{Source, has_errors};
+use crate::diagnostic::{Code, Source, has_errors};
 use crate::typed::{Captured, Definition, Expr, ExprKind, Feature, Numeric, RuleSet, TestStep, Type};
 use crate::value::Value;
 
@@ -285,4 +285,145 @@ fn features_stand_on_each_other_only_so_deep() {
     let checked = check(&[Source { name: "schema", text: SCHEMA }, Source { name: "rules", text: &text }]);
     let errors: Vec<&str> = checked.diagnostics.iter().map(|it| it.code.number()).collect();
     assert_eq!(errors, ["E209"]);
+}
+
+/// Which rules are said to be shadowed, and by which.
+fn shadowed(rules: &str) -> Vec<String> {
+    let text = format!("use schema demo\nlist watched : user\nlist others : user\n{rules}");
+    let checked = check(&[Source { name: "schema", text: SCHEMA }, Source { name: "rules", text: &text }]);
+    assert!(!has_errors(&checked.diagnostics), "{rules}: {:?}", checked.diagnostics);
+    let told = checked.diagnostics.into_iter().filter(|it| it.code == Code::RuleShadowed);
+    told.map(|it| it.message).collect()
+}
+
+#[test]
+fn a_condition_implies_another() {
+    // Whether the second holds wherever the first does.
+    let rows = [
+        ("n > 5", "n > 5", true),
+        ("n > 6", "n > 5", true),
+        ("n > 5", "n > 6", false),
+        ("n > 5", "n >= 6", true),
+        ("n > 5", "n > 5.5", true), // no digits after the point
+        ("n > 5.5", "n > 6", false),
+        ("n < 3", "n <= 3", true),
+        ("5 < n", "n > 5", true),
+        ("n == 7", "n > 5", true),
+        ("n == 7", "n != 5", true),
+        ("n != 5", "n != 6", false),
+        ("n in 6 .. 9", "n > 5", true),
+        ("n > 5", "n in 6 .. 9", false),
+        ("n > 6 and n < 9", "n in 5 .. 9", true),
+        ("n in [6, 8]", "n in [8, 6, 7]", true),
+        ("n in [6, 8]", "n == 6 or n == 8", true),
+        ("n == 6 or n == 8", "n in 6 .. 8", true),
+        ("not (n > 5)", "n <= 5", true),
+        ("not (n > 5 or n < 3)", "n <= 5", true),
+        ("n > 5 and amount > 1.00 EUR", "n > 5", true),
+        ("n > 5", "n > 5 and amount > 1.00 EUR", false),
+        ("n > 5", "n > 5 or amount > 1.00 EUR", true),
+        ("n > 5 or amount > 1.00 EUR", "n > 5", false),
+        ("n > 5 and n > 5", "n > 5", true),
+        ("amount > 9.00 EUR", "n > 9", false),
+        ("hour(time) in 23 .. 2", "hour(time) in 22 .. 3", true),
+        ("hour(time) in 22 .. 3", "hour(time) in 23 .. 2", false),
+        ("hour(time) in 23 .. 2", "hour(time) not in 5 .. 9", true),
+        // a stand-in is part of the value
+        ("(risk ?? 0) > 0.6", "(risk ?? 0) > 0.5", true),
+        ("(risk ?? 0) > 0.6", "(risk ?? 1) > 0.5", false),
+        ("(risk ?? 0) > 0.5", "(risk ?? 0) > 0.49", true),
+        ("amount / 2 > 6.00 EUR", "amount / 2 > 5.00 EUR", true),
+        ("amount / 2 > -5.00 EUR", "amount / 2 > -6.00 EUR", true),
+        ("amount / 2 > -6.00 EUR", "amount / 2 > -5.00 EUR", false),
+        // missing
+        ("risk is not missing and risk > 0.5", "risk is not missing and risk > 0.4", true),
+        ("(risk > 0.5) ?? false", "risk is not missing", false),
+        ("risk is not missing and risk > 0.5", "risk is not missing", true),
+        ("risk is not missing", "risk is not missing and risk > 0.5", false),
+        ("risk is missing", "risk is missing or risk > 0.5", true),
+        ("risk is missing or risk > 0.5", "risk is not missing and risk > 0.5", false),
+        ("risk in 1 .. 2", "risk is not missing", true),
+        ("risk not in 1 .. 2", "risk is not missing", false),
+        ("risk not in 1 .. 4", "risk not in 2 .. 3", true),
+        ("risk not in 2 .. 3", "risk not in 1 .. 4", false),
+        ("risk is not missing and risk > 5", "risk not in 2 .. 3", true),
+        ("risk not in 2 .. 3", "risk is not missing and risk != 2.5", false),
+        // flags, lists, features
+        ("urgent ?? false", "urgent ?? false", true),
+        ("urgent ?? false", "urgent ?? true", false),
+        ("not (urgent ?? false)", "urgent ?? false", false),
+        ("user in watched and n > 5", "user in watched", true),
+        ("user in watched", "user in others", false),
+        ("many > 5", "many > 4", true),
+        ("many > 5", "more > 4", false),
+    ];
+    let features = "feature many = count(pay) by user over 1h\nfeature more = count(pay) by user over 2h\nrecord many, more\n";
+    for (first, second, expected) in rows {
+        let rules = format!(
+            "{features}rule second \"x\" on pay when {second} then block\nrule first \"x\" on pay when {first} then block\n"
+        );
+        let told = shadowed(&rules).contains(&"`first` does nothing that `second` does not do".to_owned());
+        assert_eq!(told, expected, "where {first} also {second}");
+    }
+}
+
+#[test]
+fn a_rule_is_shadowed_by_one_that_does_as_much() {
+    // The modes, types and effects of two rules of one condition: which are shadowed.
+    let rows: [(&str, &str, &[&str]); 26] = [
+        ("on pay then block", "on pay then block", &["b"]),
+        ("on pay then block", "on pay then challenge", &["b"]),
+        ("on pay then challenge", "on pay then block", &["a"]),
+        ("on pay then block", "on pay then block always", &["a"]),
+        ("on pay then block always", "on pay then challenge always", &["b"]),
+        ("on pay then block", "on pay then score +1", &[]),
+        ("on pay then block", "on pay then block, score +1", &["a"]),
+        ("on pay then allow", "on pay then block, score +1, alert high, tag x", &["b"]),
+        ("on pay then allow", "on pay then block always", &[]),
+        ("on pay then allow, block always", "on pay then challenge always", &["b"]),
+        ("on pay then block", "on pay then allow", &["a"]),
+        ("on pay then challenge", "on pay then challenge with passkey", &["a"]),
+        ("on pay then challenge with otp", "on pay then challenge with passkey", &["b"]),
+        ("on pay then tag x", "on pay then tag y", &[]),
+        ("on pay then tag x, tag y", "on pay then tag y", &["b"]),
+        ("on pay then alert high", "on pay then alert low once per user 1h", &["b"]),
+        ("on pay then alert high once per user 1h", "on pay then alert high once per user 1h", &[]),
+        ("on pay then alert low", "on pay then alert high", &["a"]),
+        ("on pay then add user to watched", "on pay then add user to watched", &["a"]),
+        ("on pay then add user to watched for 1h", "on pay then add user to watched", &[]),
+        ("on pay, send then block", "on pay then block", &["b"]),
+        ("on pay then block", "on pay, send then block", &["a"]),
+        ("shadow on pay then block", "on pay then block", &[]),
+        ("on pay then block", "shadow on pay then block", &[]),
+        ("on pay then block", "to 10% of user on pay then block", &["b"]),
+        ("until 2027-03-31 on pay then block", "until 2027-03-30 on pay then block", &["b"]),
+    ];
+    for (a, b, expected) in rows {
+        let rule = |name, of: &str| {
+            format!("rule {name} \"x\" {}\n", of.replace(" then ", " when amount > 5.00 EUR then "))
+        };
+        let told = shadowed(&format!("{}{}", rule("a", a), rule("b", b)));
+        let told: Vec<&str> = told.iter().map(|it| &it[1..2]).collect();
+        assert_eq!(told, expected, "{a} / {b}");
+    }
+}
+
+#[test]
+fn what_a_schema_lacks_is_shown_as_it_would_be_written() {
+    let rows = [
+        ("rule r \"x\" on pay when n > 1 then block", "0..0 begin this one with `use schema wallet`"),
+        ("use schema shop", "11..15 give its file too: the one that begins with `schema shop 1`"),
+        ("schema s 1\nentity user\nevent pay\n  user: user", "add `currency EUR`"),
+        ("schema s 1\ncurrency EUR", "add `entity user`"),
+        ("schema s 1\ncurrency EUR\nentity card", "each on a line: `card: card`, `amount: money`"),
+    ];
+    for (text, expected) in rows {
+        let told = check(&[Source { name: "x", text }]).diagnostics;
+        let told: Vec<String> = told
+            .iter()
+            .filter(|it| it.code == Code::SettingMissing)
+            .map(|it| format!("{}..{} {}", it.span.start, it.span.end, it.help.concat()))
+            .collect();
+        assert!(told.iter().any(|it| it.contains(expected)), "{text}: {told:?}");
+    }
 }

@@ -3,30 +3,89 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::aggregate::reach;
-use super::bounds::always;
+use super::bounds::Known;
+use super::domain::for_each_path;
 use super::names::{Checker, Global, Placed};
+use super::shadowed;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::{EventTypeId, FieldId};
 use crate::span::Span;
 use crate::syntax::ast;
 use crate::time::DAY;
 use crate::typed::{
-    Aggregate, AggregateFunction, Comparison, Definition, Effect, Expr, ExprKind, Feature, FeatureId, Mode,
-    MutableColumn, Operator, Policy, Rule,
+    Aggregate, AggregateFunction, Comparison, Definition, Effect, Expr, ExprKind, Feature, Mode,
+    MutableColumn, Operator, Rule,
 };
 use crate::value::Value;
 
 /// A warning and the file that it is about.
-type Warning = (u32, Diagnostic);
+pub(super) type Warning = (u32, Diagnostic);
 
-/// Warns about a rule set that has no errors.
-pub(super) fn check(checker: &mut Checker<'_>, record: &[FeatureId], rules: &[Rule], policies: &[Policy]) {
-    let mut found = unread_features(checker, record, rules, policies);
-    let files = files_of_names(checker);
-    for feature in &checker.features {
-        // A nameless one is called after what it stands in.
-        let owner = feature.name.split('.').next().unwrap_or_default();
-        let Some(file) = files.get(owner) else { continue };
+/// Warns about features and rules of which nothing failed.
+pub(super) fn check(checker: &mut Checker<'_>, files: &[ast::File], rules: &[Option<Rule>]) {
+    let known = Known::of(&checker.features);
+    let texts = Texts::of(checker);
+    let mut found = unread_features(checker, files);
+    found.extend(of_features(checker, &texts));
+    let placed = checker.rule_items.iter().zip(rules);
+    let whole = placed.filter_map(|(placed, rule)| Some((placed.file, rule.as_ref()?)));
+    let whole: Vec<(u32, &Rule)> = whole
+        .filter(|(_, rule)| reached(checker, &rule.when).iter().all(|it| texts.parsed(&it.name)))
+        .collect();
+    for (file, rule) in &whole {
+        let all = [
+            fires(&known, rule),
+            own_extreme(checker, &rule.when, &rule.on, rule.span),
+            block_on_novelty(checker, rule),
+        ];
+        found.extend(all.into_iter().flatten().map(|it| (*file, it)));
+    }
+    found.extend(shadowed::check(&whole, &known));
+    for (file, warning) in found {
+        checker.reports.enter(file);
+        checker.reports.add(warning);
+    }
+}
+
+/// Of rules and named features: in which file they stand, and which could not be read to their ends. A clause that was
+/// not may be the very one that a warning misses.
+struct Texts<'a> {
+    files: BTreeMap<&'a str, u32>,
+    broken: BTreeSet<&'a str>,
+}
+
+impl<'a> Texts<'a> {
+    fn of(checker: &Checker<'a>) -> Self {
+        let rules = checker.rule_items.iter().map(|it| (it.file, &it.item.name, it.item.span));
+        let features = checker.feature_items.iter().map(|it| (it.file, &it.item.name, it.item.span));
+        let mut texts = Self { files: BTreeMap::new(), broken: BTreeSet::new() };
+        for (file, name, span) in rules.chain(features) {
+            texts.files.insert(&name.text, file);
+            if !checker.reports.parsed(file, span) {
+                texts.broken.insert(&name.text);
+            }
+        }
+        texts
+    }
+
+    fn parsed(&self, feature: &str) -> bool {
+        !self.broken.contains(owner(feature))
+    }
+}
+
+/// A nameless feature is called after what it stands in.
+fn owner(feature: &str) -> &str {
+    feature.split('.').next().unwrap_or_default()
+}
+
+fn warning(code: Code, span: Span, message: String, help: impl Into<String>) -> Diagnostic {
+    Diagnostic::new(code, span, message).help(help)
+}
+
+fn of_features(checker: &Checker<'_>, texts: &Texts<'_>) -> Vec<Warning> {
+    let mut found = Vec::new();
+    for feature in checker.features.iter().filter(|it| texts.parsed(&it.name)) {
+        let Some(file) = texts.files.get(owner(&feature.name)) else { continue };
         let of_expr = match &feature.definition {
             Definition::Expr(expr) => own_extreme(checker, expr, &feature.domain, feature.span),
             Definition::Aggregate(_) => None,
@@ -34,68 +93,56 @@ pub(super) fn check(checker: &mut Checker<'_>, record: &[FeatureId], rules: &[Ru
         let all = [window_beyond_keep(checker, feature), of_expr];
         found.extend(all.into_iter().flatten().map(|it| (*file, it)));
     }
-    for rule in rules {
-        let Some(file) = files.get(rule.name.as_str()) else { continue };
-        let all = [
-            fires(checker, rule),
-            own_extreme(checker, &rule.when, &rule.on, rule.span),
-            block_on_novelty(checker, rule),
-        ];
-        found.extend(all.into_iter().flatten().map(|it| (*file, it)));
-    }
-    for (file, warning) in found {
-        checker.reports.enter(file);
-        checker.reports.add(warning);
-    }
+    found
 }
 
-fn warning(code: Code, span: Span, message: String, help: impl Into<String>) -> Diagnostic {
-    Diagnostic::new(code, span, message).help(help)
-}
-
-/// The files of rules and named features.
-fn files_of_names<'a>(checker: &Checker<'a>) -> BTreeMap<&'a str, u32> {
-    let rules = checker.rule_items.iter().map(|it| (it.item.name.text.as_str(), it.file));
-    let features = checker.feature_items.iter().map(|it| (it.item.name.text.as_str(), it.file));
-    rules.chain(features).collect()
-}
-
-fn unread_features(
-    checker: &Checker<'_>,
-    record: &[FeatureId],
-    rules: &[Rule],
-    policies: &[Policy],
-) -> Vec<Warning> {
-    let mut read: BTreeSet<FeatureId> = record.iter().copied().collect();
-    let mut note = |expr: &Expr| {
-        expr.visit(&mut |it| {
-            if let ExprKind::Feature(id) = it.kind {
-                read.insert(id);
-            }
-        });
-    };
-    for rule in rules {
-        note(&rule.when);
-        scores(&rule.effects).for_each(&mut note);
+/// Tells of the features that nothing names, if all that was written is known.
+fn unread_features(checker: &Checker<'_>, files: &[ast::File]) -> Vec<Warning> {
+    if !checker.reports.all_parsed() {
+        return Vec::new();
     }
-    policies.iter().flat_map(|it| &it.lines).for_each(|it| note(&it.when));
-    for feature in &checker.features {
-        match &feature.definition {
-            Definition::Expr(expr) => note(expr),
-            Definition::Aggregate(it) => {
-                [&it.argument, &it.condition, &it.numerator].into_iter().flatten().for_each(&mut note);
-            }
-        }
-    }
+    let read = names_read(files);
     let unread = |placed: &Placed<'_, ast::Feature>| {
         let name = &placed.item.name;
-        let Some(Global::Feature(Some(id))) = checker.globals.get(name.text.as_str()) else { return None };
+        let Some(Global::Feature(Some(_))) = checker.globals.get(name.text.as_str()) else { return None };
         let message = format!("no rule reads `{}`", name.text);
         let help = format!("use it, leave it out, or write `record {}`", name.text);
         let warning = warning(Code::FeatureUnread, name.span, message, help);
-        (!read.contains(id)).then_some((placed.file, warning))
+        (!read.contains(name.text.as_str())).then_some((placed.file, warning))
     };
     checker.feature_items.iter().filter_map(unread).collect()
+}
+
+/// What features, rules, policies and `record` name, whether or not that could be used.
+fn names_read(files: &[ast::File]) -> BTreeSet<&str> {
+    let mut read = BTreeSet::new();
+    let mut note = |expr| {
+        for_each_path(expr, &mut |path: &ast::Path| {
+            read.extend(path.names.last().map(|it| it.text.as_str()));
+        });
+    };
+    let mut recorded = BTreeSet::new();
+    for item in files.iter().flat_map(|it| &it.items) {
+        match item {
+            ast::Item::Feature(it) => note(&it.value),
+            ast::Item::Rule(it) => {
+                note(&it.when);
+                it.effects.iter().filter_map(score_written).for_each(&mut note);
+            }
+            ast::Item::Policy(it) => it.lines.iter().for_each(|it| note(&it.when)),
+            ast::Item::Record(names) => recorded.extend(names.iter().map(|it| it.text.as_str())),
+            _ => {}
+        }
+    }
+    read.append(&mut recorded);
+    read
+}
+
+fn score_written(effect: &ast::Effect) -> Option<&ast::Expr> {
+    match &effect.kind {
+        ast::EffectKind::Score { value, .. } => Some(value),
+        _ => None,
+    }
 }
 
 fn scores(effects: &[Effect]) -> impl Iterator<Item = &Expr> {
@@ -116,11 +163,11 @@ fn window_beyond_keep(checker: &Checker<'_>, feature: &Feature) -> Option<Diagno
     Some(warning(Code::WindowBeyondKeep, feature.span, message, help))
 }
 
-fn fires(checker: &Checker<'_>, rule: &Rule) -> Option<Diagnostic> {
+fn fires(known: &Known, rule: &Rule) -> Option<Diagnostic> {
     if rule.mode == Mode::Off {
         return None;
     }
-    let (code, word, help) = match always(&rule.when, &checker.features)? {
+    let (code, word, help) = match known.always(&rule.when)? {
         true => (Code::AlwaysFires, "always", "a rule that fires on everything says nothing about fraud"),
         false => (Code::NeverFires, "never", "a rule to be kept for later can be `off`"),
     };
@@ -189,29 +236,35 @@ fn block_on_novelty(checker: &Checker<'_>, rule: &Rule) -> Option<Diagnostic> {
     if !rule.effects.iter().any(|it| matches!(it, Effect::Block { .. })) {
         return None;
     }
-    let mut novelty: Option<&str> = None;
-    let mut open: Vec<&Expr> = vec![&rule.when];
-    let mut seen = BTreeSet::new();
-    while let Some(expr) = open.pop() {
-        expr.visit(&mut |it| {
-            let ExprKind::Feature(id) = it.kind else { return };
-            let Some(feature) = checker.features.get(id.index()).filter(|_| seen.insert(id)) else { return };
-            match &feature.definition {
-                Definition::Expr(inner) => open.push(inner),
-                Definition::Aggregate(it) if it.function == AggregateFunction::FirstSeen => {
-                    if !it.condition.as_ref().is_some_and(reads_accepted) {
-                        novelty = Some(&feature.name);
-                    }
-                }
-                Definition::Aggregate(_) => {}
-            }
-        });
-    }
-    let name = novelty?;
+    let novelty = reached(checker, &rule.when).into_iter().rfind(|it| match &it.definition {
+        Definition::Aggregate(it) => {
+            it.function == AggregateFunction::FirstSeen && !it.condition.as_ref().is_some_and(reads_accepted)
+        }
+        Definition::Expr(_) => false,
+    });
+    let name = &novelty?.name;
     let message =
         format!("`{}` blocks what `{name}` has not seen, and a blocked try counts as seen", rule.name);
     let help = format!("write `over 90d where accepted` in `{name}`, or the second try passes");
     Some(warning(Code::BlockOnNovelty, rule.span, message, help))
+}
+
+/// The features that a condition stands on, of events now: not what they read of the past.
+fn reached<'c>(checker: &'c Checker<'_>, condition: &'c Expr) -> Vec<&'c Feature> {
+    let mut found: Vec<&Feature> = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut open = vec![condition];
+    while let Some(expr) = open.pop() {
+        expr.visit(&mut |it| {
+            let ExprKind::Feature(id) = it.kind else { return };
+            let Some(feature) = checker.features.get(id.index()).filter(|_| seen.insert(id)) else { return };
+            found.push(feature);
+            if let Definition::Expr(inner) = &feature.definition {
+                open.push(inner);
+            }
+        });
+    }
+    found
 }
 
 fn reads_accepted(expr: &Expr) -> bool {
@@ -235,8 +288,9 @@ pub(super) fn score_asked_e6(when: &Expr) -> Option<i128> {
 }
 
 /// The most that the live rules can add up to on any of these types, in millionths; none where an expression says
-/// how much.
-pub(super) fn score_reached_e6(rules: &[Rule], types: &[EventTypeId]) -> Option<i128> {
+/// how much, or a rule failed.
+pub(super) fn score_reached_e6(rules: &[Option<Rule>], types: &[EventTypeId]) -> Option<i128> {
+    let rules: Vec<&Rule> = rules.iter().map(Option::as_ref).collect::<Option<_>>()?;
     let mut most = 0;
     for of in types {
         let mut sum: i128 = 0;

@@ -130,6 +130,7 @@ codes! {
     W906 OwnExtreme "a field compared with a window that includes it";
     W907 MinutesMeant "minutes where months are more usual";
     W908 BlockOnNovelty "a blocked try that makes the next one familiar";
+    W909 RuleShadowed "a rule that does nothing which another does not do";
 }
 
 impl Code {

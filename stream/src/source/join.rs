@@ -34,7 +34,7 @@ impl JoinTable {
     }
 
     fn load(mapping: &Mapping, name: &str, join: &toml::Spanned<Join>) -> Result<Self, SourceError> {
-        let wrong = |message: String| SourceError::Mapping(mapping.error(join.span(), message));
+        let wrong = |message: String| SourceError::Mapping(mapping.error(join.span(), message).into());
         let Join { file, key } = join.get_ref();
         let unread = |it: std::io::Error| wrong(format!("the joined file `{file}` cannot be read: {it}"));
         let input = Input::open(&mapping.file(file)).map_err(unread)?;

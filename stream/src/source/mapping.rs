@@ -34,6 +34,26 @@ pub struct MappingError {
     pub message: String,
 }
 
+/// All that is wrong with a mapping, in the order of its text: a line each.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct MappingErrors(pub Vec<MappingError>);
+
+impl MappingErrors {
+    /// In order, each once; none if nothing is wrong.
+    pub(super) fn of(mut errors: Vec<MappingError>) -> Option<Self> {
+        errors.sort_by_key(|it| it.line);
+        errors.dedup();
+        (!errors.is_empty()).then_some(Self(errors))
+    }
+}
+
+impl From<MappingError> for MappingErrors {
+    fn from(error: MappingError) -> Self {
+        Self(vec![error])
+    }
+}
+
 /// How rows out of time order are taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]

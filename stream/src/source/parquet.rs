@@ -279,7 +279,9 @@ mod tests {
     use std::path::Path;
 
     use engine::event::FieldValue;
-    use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
+    use parquet::data_type::{
+        ByteArray, ByteArrayType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, Int64Type,
+    };
     use parquet::file::properties::WriterProperties;
     use parquet::file::writer::SerializedFileWriter;
     use parquet::schema::parser::parse_message_type;
@@ -345,6 +347,56 @@ mod tests {
         ];
         assert_eq!(read(file(), &names).unwrap(), expected);
         assert_eq!(read(file(), &["cents"]).unwrap(), ["57.16", "-0.05"]);
+    }
+
+    #[test]
+    fn numbers_beyond_what_a_field_holds_are_rejected_rows() {
+        let message = "message rows {
+            required binary id (utf8);
+            required int64 n (integer(64, false));
+            required fixed_len_byte_array(16) large (decimal(38, 0));
+        }";
+        let (message, properties) =
+            (parse_message_type(message).unwrap(), WriterProperties::builder().build());
+        let mut writer =
+            SerializedFileWriter::new(Vec::new(), Arc::new(message), Arc::new(properties)).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        let ids = ["a", "b", "c"].map(ByteArray::from);
+        column.typed::<ByteArrayType>().write_batch(&ids, None, None).unwrap();
+        column.close().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<Int64Type>().write_batch(&[-1, 5, 7], None, None).unwrap();
+        column.close().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        let large = [5, 10_i128.pow(37), 9].map(|it| it.to_be_bytes().to_vec());
+        let large = large.map(|it| FixedLenByteArray::from(ByteArray::from(it)));
+        column.typed::<FixedLenByteArrayType>().write_batch(&large, None, None).unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+
+        let schema =
+            crate::testing::schema("entity user\nevent payment\n  user: user?\n  n: int\n  large: int");
+        let map = "schema = \"s\"\nevent = \"payment\"\nid = \"id\"\n\
+                   time = { column = \"id\", format = { start = \"2026-01-05\", step = \"1s\" } }\n\
+                   [fields]\nn = \"n\"\nlarge = \"large\"\n"
+            .replace("column = \"id\"", "column = \"n\"");
+        let mapping = Mapping::parse("map.toml", &map, Path::new("")).unwrap();
+        let options = Options { merge: false, jump_max: Options::JUMP_MAX };
+        let inputs = vec![Input::memory("p", writer.into_inner().unwrap())];
+        let mut source =
+            Source::open(inputs, Some(mapping), schema, options, SourceState::default()).unwrap();
+        let (mut item, mut told) = (Item::default(), Vec::new());
+        while source.next(&mut item).unwrap() {
+            told.push(match &item {
+                Item::Event(event) => event.id.clone(),
+                other => format!("{other:?}"),
+            });
+        }
+        let [first, second, third] = &told[..] else { panic!("{told:?}") };
+        assert!(first.contains("18446744073709551615"), "{first}");
+        assert!(second.contains("a decimal of more than 28 digits"), "{second}");
+        assert_eq!(third, "c");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! From the mapping as written to the plan: every name is found, every constant read, or the mapping is refused.
+//! From the mapping as written to the plan: every name is found, every constant read, or the mapping is refused, with
+//! what is wrong in each of its entries.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,7 +17,7 @@ use super::{
 use crate::intake::time::{TimeFormat, duration, unit};
 use crate::intake::{Parsed, nearest, parse, parse_currency, suggestion};
 use crate::source::join::JoinTable;
-use crate::source::mapping::{self, Entry, Mapping, MappingError, Other, TextOr};
+use crate::source::mapping::{self, Entry, Mapping, MappingError, MappingErrors, Other, TextOr};
 
 type Result<T> = std::result::Result<T, MappingError>;
 
@@ -60,8 +61,15 @@ pub(in crate::source) fn compile(
     schema: &Schema,
     columns: &mut Columns,
     joins: &[Arc<JoinTable>],
-) -> Result<Plan> {
-    Compiler { mapping, schema, columns, joins }.plan()
+) -> std::result::Result<Plan, MappingErrors> {
+    let mut compiler = Compiler { mapping, schema, columns, joins, wrong: Vec::new() };
+    let plan = compiler.plan();
+    match (plan, MappingErrors::of(compiler.wrong)) {
+        (Some(plan), None) => Ok(plan),
+        (_, Some(errors)) => Err(errors),
+        // INVARIANT (told): where there is no plan, it has been said why.
+        (None, None) => Err(mapping.error(0..0, "this is no mapping").into()),
+    }
 }
 
 struct Compiler<'a> {
@@ -69,35 +77,60 @@ struct Compiler<'a> {
     schema: &'a Schema,
     columns: &'a mut Columns,
     joins: &'a [Arc<JoinTable>],
+    /// What is wrong so far. Whoever needs what failed says nothing more about it.
+    wrong: Vec<MappingError>,
 }
 
-/// The entries of `[fields]`: those for all types, and those for one.
-type Fields = BTreeMap<String, (mapping::Field, Range<usize>)>;
+/// Entries of `[fields]`: by field name, and none where they failed.
+type Fields = BTreeMap<String, Option<(mapping::Field, Range<usize>)>>;
 
 impl Compiler<'_> {
-    fn plan(mut self) -> Result<Plan> {
+    fn plan(&mut self) -> Option<Plan> {
         let root = &self.mapping.root;
-        let (event, made) = self.event(&root.event)?;
-        let (common, overrides) = self.entries(&made)?;
-        let mut types = Vec::new();
-        for (at, declared) in self.schema.events.iter().enumerate() {
-            let made = made.iter().any(|it| it.index() == at);
-            let of_type = overrides.get(&declared.name);
-            types.push(made.then(|| self.type_fields(declared, &common, of_type)).transpose()?);
-        }
+        let event = self.event(&root.event);
+        let event = self.kept(event);
+        // Without a type it cannot be said which fields there are.
+        let types = event.as_ref().map(|(_, made)| self.types(made));
+        let joins = self.joins.iter().map(|table| {
+            let span = root.join.get(&table.name).map_or(0..0, Spanned::span);
+            let key = self.column(&table.key, &span);
+            Some((self.kept(key)?, Arc::clone(table)))
+        });
+        let joins: Vec<_> = joins.collect();
+        let (id, time) = (self.id(&root.id), self.top_time(&root.time));
+        let (id, time) = (self.kept(id), self.kept(time));
+        let label = root.label.as_ref().map(|it| {
+            let label = self.label(it);
+            self.kept(label)
+        });
         let width = match &self.columns {
             Columns::Header(names) => Some(names.len()),
             Columns::Asked { .. } => None,
         };
-        let joins = self.joins;
-        let join_keys = joins.iter().map(|table| {
-            let span = root.join.get(&table.name).map_or(0..0, Spanned::span);
-            Ok((self.column(&table.key, &span)?, Arc::clone(table)))
-        });
-        let joins = join_keys.collect::<Result<_>>()?;
-        let (id, time) = (self.id(&root.id)?, self.top_time(&root.time)?);
-        let label = root.label.as_ref().map(|it| self.label(it)).transpose()?;
-        Ok(Plan { event, id, time, types, label, joins, width })
+        let (event, _) = event?;
+        let joins = joins.into_iter().collect::<Option<_>>()?;
+        let label = match label {
+            Some(label) => Some(label?),
+            None => None,
+        };
+        Some(Plan { event, id: id?, time: time?, types: types?, label, joins, width })
+    }
+
+    /// The fields of each event type that rows become.
+    fn types(&mut self, made: &[EventTypeId]) -> Vec<Option<TypeFields>> {
+        let (common, overrides) = self.entries(made);
+        let mut types = Vec::new();
+        for (at, declared) in self.schema.events.iter().enumerate() {
+            let made = made.iter().any(|it| it.index() == at);
+            let of_type = overrides.get(&declared.name);
+            types.push(made.then(|| self.type_fields(declared, &common, of_type)));
+        }
+        types
+    }
+
+    /// What did not fail; otherwise that it did is written down.
+    fn kept<T>(&mut self, result: Result<T>) -> Option<T> {
+        result.map_err(|it| self.wrong.push(it)).ok()
     }
 
     fn error<T>(&self, at: &Range<usize>, message: impl Into<String>) -> Result<T> {
@@ -251,33 +284,50 @@ impl Compiler<'_> {
     }
 
     /// The entries of `[fields]`, each held against the types that rows become.
-    fn entries(&self, made: &[EventTypeId]) -> Result<(Fields, BTreeMap<String, Fields>)> {
+    fn entries(&mut self, made: &[EventTypeId]) -> (Fields, BTreeMap<String, Fields>) {
         let (mut common, mut overrides) = (Fields::new(), BTreeMap::new());
         let made: Vec<&EventType> = made.iter().filter_map(|it| self.schema.events.get(it.index())).collect();
-        for (name, value) in &self.mapping.root.fields {
+        let mapping = self.mapping;
+        for (name, value) in &mapping.root.fields {
             let at = name.span();
             let name = name.get_ref();
             let names_type = self.schema.event_type(name).is_some() && value.get_ref().is_table();
-            match self.mapping.entry(value, names_type)? {
-                Entry::Field(field) => {
-                    self.check_name(name, &made, &at)?;
-                    common.insert(name.clone(), (*field, at));
+            let entry = mapping.entry(value, names_type);
+            match self.kept(entry) {
+                Some(Entry::Field(field)) => {
+                    let found = self.check_name(name, &made, &at);
+                    common.insert(name.clone(), self.kept(found).map(|()| (*field, at)));
                 }
-                Entry::Overrides(fields) => {
-                    let of_type: Vec<_> = made.iter().copied().filter(|it| it.name == *name).collect();
-                    if of_type.is_empty() {
-                        return self.error(&at, format!("`{name}` has fields here, but no row becomes one"));
-                    }
-                    let mut named = Fields::new();
-                    for (field_name, field) in fields {
-                        self.check_name(&field_name, &of_type, &at)?;
-                        named.insert(field_name, (field, at.clone()));
-                    }
-                    overrides.insert(name.clone(), named);
+                Some(Entry::Overrides(fields)) => {
+                    let of_type = self.overrides(name, fields, &made, &at);
+                    overrides.insert(name.clone(), of_type);
                 }
+                None => drop(common.insert(name.clone(), None)),
             }
         }
-        Ok((common, overrides))
+        (common, overrides)
+    }
+
+    /// The entries for one event type.
+    fn overrides(
+        &mut self,
+        name: &str,
+        fields: BTreeMap<String, mapping::Field>,
+        made: &[&EventType],
+        at: &Range<usize>,
+    ) -> Fields {
+        let of_type: Vec<_> = made.iter().copied().filter(|it| it.name == name).collect();
+        if of_type.is_empty() {
+            let nothing = self.error(at, format!("`{name}` has fields here, but no row becomes one"));
+            self.kept::<()>(nothing);
+            return Fields::new();
+        }
+        let mut named = Fields::new();
+        for (field_name, field) in fields {
+            let found = self.check_name(&field_name, &of_type, at);
+            named.insert(field_name, self.kept(found).map(|()| (field, at.clone())));
+        }
+        named
     }
 
     fn check_name(&self, name: &str, types: &[&EventType], at: &Range<usize>) -> Result<()> {
@@ -297,26 +347,32 @@ impl Compiler<'_> {
         declared: &EventType,
         common: &Fields,
         overrides: Option<&Fields>,
-    ) -> Result<TypeFields> {
+    ) -> TypeFields {
         let (mut mapped, mut derived) = (Vec::new(), false);
         for (at, field) in declared.fields.iter().enumerate() {
             let Some(named) = self.schema.field(field.field) else { continue };
             let entry = overrides.and_then(|it| it.get(&named.name)).or_else(|| common.get(&named.name));
             match entry {
-                Some((_, span)) if field.derived.is_some() => {
-                    return self.error(span, format!("`{}` is derived at intake: leave it out", named.name));
+                Some(None) => {}
+                Some(Some((_, span))) if field.derived.is_some() => {
+                    let message = format!("`{}` is derived at intake: leave it out", named.name);
+                    self.wrong.push(self.mapping.error(span.clone(), message));
                 }
-                Some((entry, span)) => mapped.push(self.field(at, *field, named.ty, entry, span)?),
+                Some(Some((entry, span))) => {
+                    let from = self.field(at, *field, named.ty, entry, span);
+                    mapped.extend(self.kept(from));
+                }
                 None if field.derived.is_some() => derived = true,
                 None if field.optional => {}
+                None if was_meant(&named.name, common, overrides) => {}
                 None => {
                     let message =
                         format!("`{}` of `{}` is required, and not in [fields]", named.name, declared.name);
-                    return self.error(&self.mapping.root.event.span(), message);
+                    self.wrong.push(self.mapping.error(self.mapping.root.event.span(), message));
                 }
             }
         }
-        Ok(TypeFields { declared: declared.fields.len(), mapped, derived })
+        TypeFields { declared: declared.fields.len(), mapped, derived }
     }
 
     fn field(
@@ -503,4 +559,11 @@ impl Compiler<'_> {
         let column = self.column(&label.column, &at)?;
         Ok(LabelFrom { column, values: Table::new(labels), known, kind })
     }
+}
+
+/// Whether an entry that failed was probably meant to be this field.
+fn was_meant(field: &str, common: &Fields, overrides: Option<&Fields>) -> bool {
+    let all = overrides.into_iter().flatten().chain(common);
+    let mut failed = all.filter(|(_, entry)| entry.is_none());
+    failed.any(|(name, _)| nearest(name, [field]).is_some())
 }

@@ -183,6 +183,49 @@ fn a_mapping_that_names_what_is_not_there_is_refused() {
 }
 
 #[test]
+fn all_that_is_wrong_is_told_at_once() {
+    let several = |rows: &[(&str, &str)]| {
+        rows.iter().fold(MAP.to_owned(), |map, (from, to)| {
+            assert!(map.contains(from), "{from}");
+            map.replace(from, to)
+        })
+    };
+    check_refused(
+        &[
+            several(&[
+                ("id = \"id\"", "id = {}"),
+                ("unix_s", "unixs"),
+                ("user = \"u\"", "usr = \"u\""),
+                ("currency = \"EUR\"", "curency = \"EUR\""),
+                ("\"m\"", "\"mm\""),
+                ("\"n\"", "\"nn\""),
+            ]),
+            // Without a type nothing is said of its fields.
+            several(&[("\"payment\"", "\"pament\""), ("id = \"id\"", "id = \"no\""), ("\"m\"", "\"mm\"")]),
+            // What two types have is said once.
+            several(&[
+                ("event = \"payment\"", "event = { column = \"c\" }"),
+                ("user = \"u\"", "user = \"uu\""),
+                ("amount = ", "amuont = "),
+            ]) + "[label]\ncolumn = \"x\"\nknown_after = \"7d\"\n",
+        ],
+        expect![[r#"
+            map.toml, line 3: an id is a `column` or a `sequence`
+            map.toml, line 4: `unixs` is no time format (those are `iso`, `unix_s`, `unix_ms`, a pattern such as `%d/%m/%Y %H:%M`, or { start, step }); did you mean `unix_s`?
+            map.toml, line 6: `payment` has no field `usr`; did you mean `user`?
+            map.toml, line 7: unknown field `curency`, expected one of `column`, `latitude`, `longitude`, `currency`, `currency_column`, `unit`, `format`, `zone`, `values`, `value`, `missing`; did you mean `currency`?
+            map.toml, line 8: the file has no column `mm`; did you mean `m`?
+            map.toml, line 11: the file has no column `nn`; did you mean `n`?
+            map.toml, line 2: the schema has no event type `pament`; did you mean `payment`?
+            map.toml, line 3: the file has no column `no`; did you mean `n`?
+            map.toml, line 6: the file has no column `uu`; did you mean `u`?
+            map.toml, line 7: `payment`, `login` has no field `amuont`; did you mean `amount`?
+            map.toml, line 12: the file has no column `x`; did you mean `a`?
+        "#]],
+    );
+}
+
+#[test]
 fn times_and_ids_that_cannot_be_are_refused() {
     check_refused(
         &[
@@ -271,8 +314,15 @@ fn other_files() {
         MAP,
         b"",
         expect![[r#"
-        error: map.toml, line 6: the file has no column `u`; there is nothing
-    "#]],
+            error: map.toml, line 3: the file has no column `id`; there is nothing
+            map.toml, line 4: the file has no column `t`; there is nothing
+            map.toml, line 6: the file has no column `u`; there is nothing
+            map.toml, line 7: the file has no column `a`; there is nothing
+            map.toml, line 8: the file has no column `m`; there is nothing
+            map.toml, line 9: the file has no column `lat`; there is nothing
+            map.toml, line 10: the file has no column `c`; there is nothing
+            map.toml, line 11: the file has no column `n`; there is nothing
+        "#]],
     );
     check("", b"", expect![]);
     check("", b"{\"id\":1}\nnot json\n{\"id\":\"p\",\"type\":\"login\",\"user\":\"u\",\"time\":\"2026-01-05T00:00:00Z\"}", expect![[r#"
@@ -291,8 +341,9 @@ fn other_files() {
         MAP,
         b"id,t,u,a,m,lat,lon,c,u\n",
         expect![[r#"
-        error: map.toml, line 6: the file has the column `u` twice
-    "#]],
+            error: map.toml, line 6: the file has the column `u` twice
+            map.toml, line 11: the file has no column `n`; did you mean `a`?
+        "#]],
     );
     let paths = MAP.replace("\"u\"", "\"who.id\"");
     let lines = b"{\"id\":1,\"t\":1,\"who\":{\"id\":\"x\"},\"a\":\"1.5\"}\n{\"id\":1,\"t\":1,\"who\":{\"id\":[1]},\"a\":1}\n\

@@ -1,0 +1,297 @@
+//! Whether one condition holds wherever another does, whatever the data. What is said is so; not all that is so is said.
+//!
+//! A condition becomes a [`Claim`]: `not` is pushed down to what is compared, comparisons of the same value become the
+//! values that it may have, and of each leaf it is known what holds where it is missing.
+
+use super::bounds::Known;
+use crate::program::{power_of_ten, real_of};
+use crate::typed::{Comparison, Expr, ExprKind};
+use crate::value::Value;
+
+/// What is claimed of an event.
+#[derive(Clone, Debug)]
+pub(super) enum Claim {
+    /// Each of these; none: nothing is claimed.
+    All(Vec<Claim>),
+    /// One of these; none: it never holds.
+    Any(Vec<Claim>),
+    /// A value is one of some.
+    Within(Within),
+    /// A value is not missing.
+    Present(Expr),
+    /// A flag is there and is this.
+    Is(Expr, bool),
+}
+
+/// A value lies in one of these closed ranges, which are in order and apart.
+#[derive(Clone, Debug)]
+pub(super) struct Within {
+    value: Expr,
+    ranges: Vec<(i128, i128)>,
+    or_missing: bool,
+}
+
+/// How many claims may still be held against each other: what a check costs has an end, even for a rule set written to
+/// find it.
+#[derive(Debug)]
+pub(super) struct Patience(pub(super) u32);
+
+impl Claim {
+    /// What a condition claims by being true.
+    pub(super) fn of(condition: &Expr, known: &Known) -> Self {
+        claim(condition, true, known)
+    }
+
+    /// Whether another holds wherever this one does.
+    pub(super) fn implies(&self, other: &Self, patience: &mut Patience) -> bool {
+        let Some(left) = patience.0.checked_sub(1) else { return false };
+        patience.0 = left;
+        match (self, other) {
+            (_, Self::All(others)) => others.iter().all(|it| self.implies(it, patience)),
+            (Self::Any(these), _) => these.iter().all(|it| it.implies(other, patience)),
+            (Self::All(these), Self::Any(others)) => {
+                these.iter().any(|it| it.implies(other, patience))
+                    || others.iter().any(|it| self.implies(it, patience))
+            }
+            (Self::All(these), _) => these.iter().any(|it| it.implies(other, patience)),
+            (_, Self::Any(others)) => others.iter().any(|it| self.implies(it, patience)),
+            (Self::Within(this), Self::Within(other)) => this.is_part_of(other),
+            (Self::Is(this, flag), Self::Is(other, as_flag)) => flag == as_flag && this == other,
+            (_, Self::Present(value)) => self.needs(value),
+            _ => false,
+        }
+    }
+
+    /// Whether a value must be there for this to hold.
+    fn needs(&self, value: &Expr) -> bool {
+        match self {
+            Self::Present(expr) | Self::Is(expr, _) => needs(expr, value),
+            Self::Within(within) => !within.or_missing && needs(&within.value, value),
+            Self::All(_) | Self::Any(_) => false,
+        }
+    }
+}
+
+/// Whether an expression is missing wherever this value is.
+fn needs(expr: &Expr, value: &Expr) -> bool {
+    use ExprKind as K;
+    let carries = matches!(
+        expr.kind,
+        K::Compare(..) | K::Arithmetic(..) | K::Negate(_) | K::Rescale(..) | K::ToReal(..) | K::Call(..)
+    );
+    expr == value || (carries && expr.children().iter().any(|it| needs(it, value)))
+}
+
+/// What is claimed by a condition that is there and is `holds`.
+fn claim(condition: &Expr, holds: bool, known: &Known) -> Claim {
+    let parts = |left, right| vec![claim(left, holds, known), claim(right, holds, known)];
+    match &condition.kind {
+        ExprKind::Not(operand) => claim(operand, !holds, known),
+        ExprKind::And(left, right) if holds => all(parts(left, right)),
+        ExprKind::Or(left, right) if !holds => all(parts(left, right)),
+        ExprKind::And(left, right) | ExprKind::Or(left, right) => any(parts(left, right)),
+        _ => match known.always(condition) {
+            Some(always) if always == holds => Claim::All(Vec::new()),
+            Some(_) => Claim::Any(Vec::new()),
+            None => leaf(condition, holds),
+        },
+    }
+}
+
+fn leaf(condition: &Expr, holds: bool) -> Claim {
+    let within = match &condition.kind {
+        ExprKind::IsMissing(operand) if !holds => return Claim::Present(bare(operand)),
+        ExprKind::Compare(comparison, left, right) => {
+            let comparison = if holds { *comparison } else { opposite(*comparison) };
+            let turned = || Some((right, turned(comparison), key(left)?));
+            let compared = key(right).map(|bound| (left, comparison, bound)).or_else(turned);
+            compared.map(|(value, comparison, bound)| Within::compared(value, comparison, bound))
+        }
+        ExprKind::Between { operand, low, high, wraps } => key(low).zip(key(high)).map(|(low, high)| {
+            // Over midnight: what is left out lies between.
+            let around = *wraps && low > high;
+            let range = if around { (high.saturating_add(1), low.saturating_sub(1)) } else { (low, high) };
+            let range = Within::of(operand, vec![range]);
+            if around == holds { range.others() } else { range }
+        }),
+        ExprKind::OneOf(operand, items) => {
+            let keys: Option<Vec<_>> = items.iter().map(|it| key(it).map(|it| (it, it))).collect();
+            let inside = keys.map(|keys| Within::of(operand, keys));
+            inside.map(|it| if holds { it } else { it.others() })
+        }
+        _ => None,
+    };
+    // A range or a set is asked of a missing value too, and then says no.
+    let asks_missing = matches!(condition.kind, ExprKind::Between { .. } | ExprKind::OneOf(..));
+    match within {
+        Some(within) => Claim::Within(Within { or_missing: asks_missing && !holds, ..within }),
+        None => Claim::Is(bare(condition), holds),
+    }
+}
+
+/// All of these, those of one value as one.
+fn all(claims: Vec<Claim>) -> Claim {
+    let mut parts: Vec<Claim> = Vec::new();
+    for claim in claims {
+        match claim {
+            Claim::All(more) => more.into_iter().for_each(|it| join(&mut parts, it, Within::and)),
+            other => join(&mut parts, other, Within::and),
+        }
+    }
+    Claim::All(parts)
+}
+
+/// One of these, those of one value as one.
+fn any(claims: Vec<Claim>) -> Claim {
+    let mut parts: Vec<Claim> = Vec::new();
+    for claim in claims {
+        match claim {
+            Claim::Any(more) => more.into_iter().for_each(|it| join(&mut parts, it, Within::or)),
+            other => join(&mut parts, other, Within::or),
+        }
+    }
+    Claim::Any(parts)
+}
+
+fn join(parts: &mut Vec<Claim>, claim: Claim, both: fn(&Within, &Within) -> Within) {
+    if let Claim::Within(new) = &claim {
+        for part in &mut *parts {
+            if let Claim::Within(old) = part
+                && old.value == new.value
+            {
+                *old = both(old, new);
+                return;
+            }
+        }
+    }
+    parts.push(claim);
+}
+
+impl Within {
+    fn of(value: &Expr, ranges: Vec<(i128, i128)>) -> Self {
+        Self { value: bare(value), ranges: in_order(ranges), or_missing: false }
+    }
+
+    /// The values that compare like this. Digits that only one side has are taken off it: `n > 4.5` is `n >= 5`.
+    fn compared(value: &Expr, comparison: Comparison, bound: i128) -> Self {
+        let (value, unit) = match &value.kind {
+            ExprKind::Rescale(inner, by) => match 10_i128.checked_pow(u32::from(*by)) {
+                Some(unit) => (inner.as_ref(), unit),
+                None => (value, 1),
+            },
+            _ => (value, 1),
+        };
+        // The greatest values below the bound, and up to it.
+        let below = bound.saturating_sub(1).div_euclid(unit);
+        let up_to = bound.div_euclid(unit);
+        let (least, greatest) = (i128::MIN, i128::MAX);
+        let from = |it: i128| it.saturating_add(1);
+        let ranges = match comparison {
+            Comparison::Less => vec![(least, below)],
+            Comparison::LessOrEqual => vec![(least, up_to)],
+            Comparison::Greater => vec![(from(up_to), greatest)],
+            Comparison::GreaterOrEqual => vec![(from(below), greatest)],
+            Comparison::Equal => vec![(from(below), up_to)],
+            Comparison::NotEqual => vec![(least, below), (from(up_to), greatest)],
+        };
+        Self::of(value, ranges)
+    }
+
+    fn others(self) -> Self {
+        let mut ranges = Vec::new();
+        let mut next = Some(i128::MIN);
+        for (low, high) in &self.ranges {
+            ranges.extend(next.zip(low.checked_sub(1)));
+            next = high.checked_add(1);
+        }
+        ranges.extend(next.map(|it| (it, i128::MAX)));
+        Self { ranges: in_order(ranges), ..self }
+    }
+
+    fn and(&self, other: &Self) -> Self {
+        let mut ranges = Vec::new();
+        for (low, high) in &self.ranges {
+            ranges.extend(other.ranges.iter().map(|(from, to)| (*low.max(from), *high.min(to))));
+        }
+        let or_missing = self.or_missing && other.or_missing;
+        Self { value: self.value.clone(), ranges: in_order(ranges), or_missing }
+    }
+
+    fn or(&self, other: &Self) -> Self {
+        let ranges = [self.ranges.as_slice(), &other.ranges].concat();
+        let or_missing = self.or_missing || other.or_missing;
+        Self { value: self.value.clone(), ranges: in_order(ranges), or_missing }
+    }
+
+    fn is_part_of(&self, other: &Self) -> bool {
+        let inside = |(low, high): &(i128, i128)| other.ranges.iter().any(|(a, b)| a <= low && high <= b);
+        (other.or_missing || !self.or_missing) && self.value == other.value && self.ranges.iter().all(inside)
+    }
+}
+
+/// Ranges in order, those that touch as one, without those that hold nothing.
+fn in_order(mut ranges: Vec<(i128, i128)>) -> Vec<(i128, i128)> {
+    ranges.retain(|(low, high)| low <= high);
+    ranges.sort_unstable();
+    let mut apart: Vec<(i128, i128)> = Vec::with_capacity(ranges.len());
+    for (low, high) in ranges {
+        match apart.last_mut() {
+            Some(last) if low <= last.1.saturating_add(1) => last.1 = last.1.max(high),
+            _ => apart.push((low, high)),
+        }
+    }
+    apart
+}
+
+/// A constant as a whole number in the order of the values.
+fn key(constant: &Expr) -> Option<i128> {
+    match &constant.kind {
+        ExprKind::Const(Value::Exact(exact)) => Some(*exact),
+        ExprKind::Const(Value::Real(real)) => Some(key_of_real(*real)),
+        ExprKind::ToReal(inner, scale) => match inner.kind {
+            ExprKind::Const(Value::Exact(exact)) => Some(key_of_real(real_of(exact) / power_of_ten(*scale))),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A real's bits, which are in order once those of negative ones are turned around.
+fn key_of_real(real: f64) -> i128 {
+    let bits = real.to_bits().cast_signed();
+    i128::from(if bits < 0 { bits ^ i64::MAX } else { bits })
+}
+
+fn opposite(comparison: Comparison) -> Comparison {
+    match comparison {
+        Comparison::Equal => Comparison::NotEqual,
+        Comparison::NotEqual => Comparison::Equal,
+        Comparison::Less => Comparison::GreaterOrEqual,
+        Comparison::GreaterOrEqual => Comparison::Less,
+        Comparison::Greater => Comparison::LessOrEqual,
+        Comparison::LessOrEqual => Comparison::Greater,
+    }
+}
+
+/// The same with its sides changed over.
+fn turned(comparison: Comparison) -> Comparison {
+    match comparison {
+        Comparison::Less => Comparison::Greater,
+        Comparison::Greater => Comparison::Less,
+        Comparison::LessOrEqual => Comparison::GreaterOrEqual,
+        Comparison::GreaterOrEqual => Comparison::LessOrEqual,
+        same @ (Comparison::Equal | Comparison::NotEqual) => same,
+    }
+}
+
+/// An expression without what is known of it where it stands, so that the same one elsewhere is equal.
+fn bare(expr: &Expr) -> Expr {
+    let mut expr = expr.clone();
+    strip(&mut expr);
+    expr
+}
+
+fn strip(expr: &mut Expr) {
+    expr.optional = false;
+    expr.for_each_child(&mut strip);
+}
