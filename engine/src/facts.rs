@@ -4,8 +4,8 @@ use rules::program::Frame;
 use rules::schema::{Currency, EventTypeId, FieldId, FieldType, Schema};
 
 use crate::entity::{EntityKey, HashKey};
-use crate::event::{Event, FieldValue};
-use crate::rates::Rates;
+use crate::event::{AMOUNT_MAX, Event, FieldValue};
+use crate::rates::{NotConverted, Rates};
 
 /// One event as rules, windows and locks need it. Made once per thread, loaded for event after event.
 #[derive(Clone, Debug)]
@@ -27,14 +27,31 @@ pub struct Roles {
     by_field: Vec<Option<u8>>,
 }
 
-/// Why an event cannot be prepared.
+/// Why an event cannot be prepared: an amount cannot be compared with others.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("no rate for `{}` in field `{field}`: add it to the rate table, or send another currency", currency.code())]
-pub struct NoRate {
-    /// The field that holds the amount.
-    pub field: String,
-    /// The currency that the rate table lacks.
-    pub currency: Currency,
+pub enum Incomparable {
+    /// The rate table lacks a currency.
+    #[error("no rate for `{}` in field `{field}`: add it to the rate table, or send another currency", currency.code())]
+    NoRate {
+        /// The field that holds the amount.
+        field: String,
+        /// The currency that is missing.
+        currency: Currency,
+    },
+    /// It is more than is counted, once it is converted.
+    #[error(
+        "field `{field}` comes to more than {AMOUNT_MAX} in minor units of `{}`, the greatest amount there is: send less, \
+         or mend the rate of `{}`",
+        into.code(), currency.code()
+    )]
+    TooLarge {
+        /// The field that holds the amount.
+        field: String,
+        /// The currency that it is in.
+        currency: Currency,
+        /// The one that it is converted to.
+        into: Currency,
+    },
 }
 
 impl Facts {
@@ -53,14 +70,14 @@ impl Facts {
     /// Loads an event: hashes ids and texts, converts money.
     ///
     /// # Errors
-    /// If an amount is in a currency for which `rates` has no rate.
+    /// If an amount is in a currency for which `rates` has no rate, or too large once it is converted.
     pub fn load(
         &mut self,
         event: &Event,
         schema: &Schema,
         key: HashKey,
         rates: &Rates,
-    ) -> Result<(), NoRate> {
+    ) -> Result<(), Incomparable> {
         let event_type = event.event_type.unwrap_or(EventTypeId(0));
         self.frame.begin(event_type, event.time);
         self.roles.clear();
@@ -76,7 +93,7 @@ impl Facts {
                         _ => schema.currency,
                     };
                     let converted = rates.convert(minor, currency, wanted);
-                    Some(converted.ok_or_else(|| NoRate { field: declared.name.clone(), currency })?)
+                    Some(converted.map_err(|why| incomparable(why, &declared.name, currency, wanted))?)
                 }
                 (FieldValue::Text(text), FieldType::Entity(kind)) => {
                     let entity = EntityKey::new(kind, key.hash128(text));
@@ -89,6 +106,14 @@ impl Facts {
         }
         self.roles.settle();
         Ok(())
+    }
+}
+
+fn incomparable(why: NotConverted, field: &str, currency: Currency, into: Currency) -> Incomparable {
+    let field = field.to_owned();
+    match why {
+        NotConverted::NoRate => Incomparable::NoRate { field, currency },
+        NotConverted::TooLarge => Incomparable::TooLarge { field, currency, into },
     }
 }
 

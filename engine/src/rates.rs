@@ -35,6 +35,15 @@ pub struct RatesError {
     pub message: String,
 }
 
+/// Why an amount is not converted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NotConverted {
+    /// The table has no rate that leads there.
+    NoRate,
+    /// It would pass [`AMOUNT_MAX`].
+    TooLarge,
+}
+
 impl Rates {
     /// A table that knows its base currency only.
     pub fn new(base: Currency) -> Self {
@@ -104,21 +113,26 @@ impl Rates {
     }
 
     /// An amount in minor units of `from`, in minor units of `into`: exact, then rounded once, half to even. `into` is
-    /// `from` or the base. None without a rate, and where the result would pass [`AMOUNT_MAX`].
-    pub fn convert(&self, minor: i64, from: Currency, into: Currency) -> Option<i64> {
+    /// `from` or the base.
+    ///
+    /// # Errors
+    /// Without a rate, and where the result would pass [`AMOUNT_MAX`].
+    pub fn convert(&self, minor: i64, from: Currency, into: Currency) -> Result<i64, NotConverted> {
         if from == into {
-            return Some(minor);
+            return Ok(minor);
         }
-        if into != self.base {
-            return None;
-        }
-        let rate = self.rate(from)?;
-        let up = 10_i128.pow(u32::from(into.exponent()));
-        let down = 10_i128.pow(u32::from(from.exponent())).checked_mul(10_i128.checked_pow(rate.scale())?)?;
-        let scaled = i128::from(minor).checked_mul(rate.mantissa())?.checked_mul(up)?;
-        let converted = i64::try_from(div_half_even(scaled, down)).ok()?;
-        (converted.abs() <= AMOUNT_MAX).then_some(converted)
+        let rate = self.rate(from).filter(|_| into == self.base).ok_or(NotConverted::NoRate)?;
+        worth(minor, from, into, rate).ok_or(NotConverted::TooLarge)
     }
+}
+
+/// An amount at a rate; none if it would be too large.
+fn worth(minor: i64, from: Currency, into: Currency, rate: Decimal) -> Option<i64> {
+    let up = 10_i128.pow(u32::from(into.exponent()));
+    let down = 10_i128.pow(u32::from(from.exponent())).checked_mul(10_i128.checked_pow(rate.scale())?)?;
+    let scaled = i128::from(minor).checked_mul(rate.mantissa())?.checked_mul(up)?;
+    let converted = i64::try_from(div_half_even(scaled, down)).ok()?;
+    (converted.abs() <= AMOUNT_MAX).then_some(converted)
 }
 
 /// `numerator / denominator`, rounded half to even; the denominator is positive.
@@ -148,30 +162,34 @@ mod tests {
         #[rustfmt::skip]
         let rows = [
             // minor, from, minor of CNY
-            (     100, "USD", Some(710)),                  // 7.1043
-            (  10_000, "USD", Some(71_043)),
-            (      -1, "USD", Some(-7)),
-            (     100, "JPY", Some(485)),                  // no minor unit: 100 yen are 4.85
-            (      10, "JPY", Some(48)),                   // 0.485, half to even: down
-            (      30, "JPY", Some(146)),                  // 1.455, half to even: up
-            (     -10, "JPY", Some(-48)),
-            (   1_000, "KWD", Some(2_312)),                // three digits: 23.125, half to even: down
-            (   3_000, "KWD", Some(6_938)),                // 69.375, half to even: up
-            (       7, "CNY", Some(7)),
-            (       7, "EUR", None),
-            (AMOUNT_MAX, "CNY", Some(AMOUNT_MAX)),
-            (AMOUNT_MAX, "JPY", None),                     // passes the greatest amount
-            (AMOUNT_MAX, "USD", None),
+            (     100, "USD", Ok(710)),                  // 7.1043
+            (  10_000, "USD", Ok(71_043)),
+            (      -1, "USD", Ok(-7)),
+            (     100, "JPY", Ok(485)),                  // no minor unit: 100 yen are 4.85
+            (      10, "JPY", Ok(48)),                   // 0.485, half to even: down
+            (      30, "JPY", Ok(146)),                  // 1.455, half to even: up
+            (     -10, "JPY", Ok(-48)),
+            (   1_000, "KWD", Ok(2_312)),                // three digits: 23.125, half to even: down
+            (   3_000, "KWD", Ok(6_938)),                // 69.375, half to even: up
+            (       7, "CNY", Ok(7)),
+            (       7, "EUR", Err(NotConverted::NoRate)),
+            (AMOUNT_MAX, "CNY", Ok(AMOUNT_MAX)),
+            (AMOUNT_MAX, "JPY", Err(NotConverted::TooLarge)),
+            (AMOUNT_MAX, "USD", Err(NotConverted::TooLarge)),
         ];
         for (minor, from, expected) in rows {
             assert_eq!(table().convert(minor, currency(from), currency("CNY")), expected, "{minor} {from}");
         }
         assert_eq!(
             table().convert(7, currency("EUR"), currency("EUR")),
-            Some(7),
+            Ok(7),
             "its own currency needs no rate"
         );
-        assert_eq!(table().convert(7, currency("CNY"), currency("USD")), None, "rates lead to the base only");
+        assert_eq!(
+            table().convert(7, currency("CNY"), currency("USD")),
+            Err(NotConverted::NoRate),
+            "rates lead to the base only"
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! the engine has none.
 
 use engine::event::{Amendment, Event};
+use engine::facts::Incomparable;
 use rules::time::Micros;
 use stream::gate::Refused;
 use stream::intake::{self, Body, JsonError};
@@ -98,9 +99,12 @@ pub(super) fn refused(at: &str, why: Refused, metrics: &Metrics) -> Problem {
     let detail = why.to_string();
     let place = |pointer: &str| Where::Pointer(format!("#{at}{pointer}"));
     match why {
-        Refused::NoRate(it) => {
-            let pointer = format!("/{}/currency", crate::request::escaped(&it.field));
-            Problem::fields(at, [(pointer, detail)])
+        Refused::Incomparable(it) => {
+            let (field, member) = match it {
+                Incomparable::NoRate { field, .. } => (field, "currency"),
+                Incomparable::TooLarge { field, .. } => (field, "value"),
+            };
+            Problem::fields(at, [(format!("/{}/{member}", crate::request::escaped(&field)), detail)])
         }
         Refused::IdReused(_) => Problem::at(Code::EventIdReused, place("/id"), detail),
         Refused::EventUnknown(id) => unknown(&id, format!("#{at}/recheck_of")),

@@ -77,6 +77,12 @@ async fn an_amount_in_another_currency_needs_a_rate() {
     );
     assert_eq!(weir.post("/v1/decisions", &dollars("p2", 13_000)).await.body["outcome"], "allow", "942.50");
     assert_eq!(weir.post("/v1/decisions", &dollars("p3", 1_000)).await.body["outcome"], "block", "and 72.50");
+    let much = weir.post("/v1/decisions", &dollars("p4", 2_000_000_000_000)).await;
+    let error = &much.body["errors"][0];
+    assert_eq!((much.status.as_u16(), &error["pointer"]), (422, &json!("#/amount/value")));
+    let detail = "field `amount` comes to more than 10000000000000 in minor units of `CNY`, the greatest amount there is: \
+                  send less, or mend the rate of `USD`";
+    assert_eq!(error["detail"], detail);
     let wrong = weir.put("/v1/rates", &json!({ "USD": "much", "EUR": "7.9", "US": "1" })).await;
     let pointers: Vec<_> =
         wrong.body["errors"].as_array().unwrap().iter().map(|it| it["pointer"].clone()).collect();

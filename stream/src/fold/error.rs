@@ -1,6 +1,6 @@
 //! Why a record cannot be folded.
 
-use engine::facts::NoRate;
+use engine::facts::Incomparable;
 
 use super::Untested;
 use crate::bundle::BundleError;
@@ -38,7 +38,7 @@ pub enum Failed {
     Entity,
     /// An amount of its event cannot be compared.
     #[error("{0}")]
-    Rate(NoRate),
+    Rate(Incomparable),
     /// A rule set that does not compile any more.
     #[error("its rule set does not compile: {0}")]
     Bundle(BundleError),

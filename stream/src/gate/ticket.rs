@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use engine::entity::EntityKey;
-use engine::facts::NoRate;
+use engine::facts::Incomparable;
 use engine::position::Position;
 use engine::words::Ruling;
 use rules::past::Outcome;
@@ -94,7 +94,7 @@ pub struct Poisoned;
 pub enum Refused {
     /// An amount cannot be compared with others.
     #[error(transparent)]
-    NoRate(#[from] NoRate),
+    Incomparable(#[from] Incomparable),
     /// The id belongs to another event.
     #[error(
         "event id `{0}` was used within the last 24 hours with another body: send a new id for a new event"
