@@ -146,8 +146,12 @@ fn a_journal_is_begun_upon_the_state_of_a_replay() {
             let rest = replay(folder.path(), second, Some(data));
             assert_eq!(decided + rest.split_once('\n').unwrap().1, whole);
         } else {
+            // One that decides nothing stops as well.
             let server = Server::start(Path::new(data), &[]);
-            let decide = |body: &str| server.send("POST", "/v1/decisions", &server.key().unwrap(), body);
+            let key = server.key().unwrap();
+            server.stop();
+            let server = Server::start(Path::new(data), &[]);
+            let decide = |body: &str| server.send("POST", "/v1/decisions", &key, body);
             let (status, known) = decide(last);
             assert_eq!((status, &known["flags"]), (200, &json!(["repeated"])), "{known}");
             let (status, other) = decide(&before.replacen("\"id\":", "\"extra\":{},\"id\":", 1));

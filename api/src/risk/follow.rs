@@ -115,7 +115,7 @@ async fn follow_once(
     loop {
         let durable = progress.borrow_and_update().durable;
         let (back, batch) = tokio::task::spawn_blocking(move || {
-            let batch = reader.batch();
+            let batch = reader.batch(durable);
             (reader, batch)
         })
         .await?;
@@ -166,7 +166,8 @@ impl Reader {
         Ok(Self { cursor, next, met: BTreeMap::new(), door })
     }
 
-    fn batch(&mut self) -> Result<Batch, JournalError> {
+    /// Reads on; all records below `durable` can be read.
+    fn batch(&mut self, durable: u64) -> Result<Batch, JournalError> {
         let (mut alerts, mut looked_at) = (Vec::new(), 0);
         while looked_at < RECORDS_AT_ONCE {
             let Some(record) = self.cursor.next()? else { break };
@@ -189,7 +190,12 @@ impl Reader {
                 _ => {}
             }
         }
-        Ok(Batch { alerts, next: self.next, more: looked_at == RECORDS_AT_ONCE })
+        let more = looked_at == RECORDS_AT_ONCE;
+        if !more {
+            // Those that a journal does not have will not come: it may begin upon a snapshot, with none at all.
+            self.next = self.next.max(durable);
+        }
+        Ok(Batch { alerts, next: self.next, more })
     }
 }
 
