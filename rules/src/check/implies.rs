@@ -4,7 +4,7 @@
 //! values that it may have, and of each leaf it is known what holds where it is missing.
 
 use super::bounds::Known;
-use crate::program::{power_of_ten, real_of};
+use crate::program::{mirrored, power_of_ten, real_of};
 use crate::typed::{Comparison, Expr, ExprKind};
 use crate::value::Value;
 
@@ -103,7 +103,7 @@ fn leaf(condition: &Expr, holds: bool) -> Claim {
         ExprKind::IsMissing(operand) if !holds => return Claim::Present(bare(operand)),
         ExprKind::Compare(comparison, left, right) => {
             let comparison = if holds { *comparison } else { opposite(*comparison) };
-            let turned = || Some((right, turned(comparison), key(left)?));
+            let turned = || Some((right, mirrored(comparison), key(left)?));
             let compared = key(right).map(|bound| (left, comparison, bound)).or_else(turned);
             compared.map(|(value, comparison, bound)| Within::compared(value, comparison, bound))
         }
@@ -131,26 +131,20 @@ fn leaf(condition: &Expr, holds: bool) -> Claim {
 
 /// All of these, those of one value as one.
 fn all(claims: Vec<Claim>) -> Claim {
-    let mut parts: Vec<Claim> = Vec::new();
-    for claim in claims {
-        match claim {
-            Claim::All(more) => more.into_iter().for_each(|it| join(&mut parts, it, Within::and)),
-            other => join(&mut parts, other, Within::and),
-        }
-    }
-    Claim::All(parts)
+    let flat = claims.into_iter().flat_map(|it| if let Claim::All(more) = it { more } else { vec![it] });
+    Claim::All(joined(flat, Within::and))
 }
 
 /// One of these, those of one value as one.
 fn any(claims: Vec<Claim>) -> Claim {
-    let mut parts: Vec<Claim> = Vec::new();
-    for claim in claims {
-        match claim {
-            Claim::Any(more) => more.into_iter().for_each(|it| join(&mut parts, it, Within::or)),
-            other => join(&mut parts, other, Within::or),
-        }
-    }
-    Claim::Any(parts)
+    let flat = claims.into_iter().flat_map(|it| if let Claim::Any(more) = it { more } else { vec![it] });
+    Claim::Any(joined(flat, Within::or))
+}
+
+fn joined(claims: impl Iterator<Item = Claim>, both: fn(&Within, &Within) -> Within) -> Vec<Claim> {
+    let mut parts = Vec::new();
+    claims.for_each(|it| join(&mut parts, it, both));
+    parts
 }
 
 fn join(parts: &mut Vec<Claim>, claim: Claim, both: fn(&Within, &Within) -> Within) {
@@ -270,17 +264,6 @@ fn opposite(comparison: Comparison) -> Comparison {
         Comparison::GreaterOrEqual => Comparison::Less,
         Comparison::Greater => Comparison::LessOrEqual,
         Comparison::LessOrEqual => Comparison::Greater,
-    }
-}
-
-/// The same with its sides changed over.
-fn turned(comparison: Comparison) -> Comparison {
-    match comparison {
-        Comparison::Less => Comparison::Greater,
-        Comparison::Greater => Comparison::Less,
-        Comparison::LessOrEqual => Comparison::GreaterOrEqual,
-        Comparison::GreaterOrEqual => Comparison::LessOrEqual,
-        same @ (Comparison::Equal | Comparison::NotEqual) => same,
     }
 }
 

@@ -153,7 +153,7 @@ impl<T: Number> Range<T> {
 }
 
 /// The comparison that says the same with its sides exchanged.
-pub(super) fn mirrored(comparison: Comparison) -> Comparison {
+pub(crate) fn mirrored(comparison: Comparison) -> Comparison {
     match comparison {
         Comparison::Equal | Comparison::NotEqual => comparison,
         Comparison::Less => Comparison::Greater,
