@@ -76,18 +76,13 @@ pub(crate) fn open(data: &Path, durability: Durability, say: Say) -> anyhow::Res
     let disk =
         Folder::create(&folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
     // What the snapshot knows was on the disk, and is looked at by whoever reads it.
-    let synced = snapshot::start(&directory)?;
-    let (birth_key, birth_first) = match snapshot::ground(&directory)? {
-        Some(ground) => ground,
-        None => (new_key()?, 0),
+    let newest = snapshot::newest(&directory)?;
+    let synced = newest.as_ref().map_or(0, |it| it.start);
+    let born = match &newest {
+        Some(it) if it.lay(&directory)? => Options { birth_first: it.start, ..Options::new(it.key) },
+        _ => Options::new(new_key()?),
     };
-    let options = Options {
-        durability,
-        synced,
-        thorough: Thorough::From(synced),
-        birth_first,
-        ..Options::new(birth_key)
-    };
+    let options = Options { durability, synced, thorough: Thorough::From(synced), ..born };
     // Neither needs the other, and both take long.
     let (journal, read) = thread::scope(|scope| {
         let reading = scope.spawn(|| recover::read(&directory));

@@ -60,9 +60,9 @@ fn state_folder(folder: &Path) -> anyhow::Result<DataDir> {
 }
 
 fn on_state(folder: DataDir, loaded: &Loaded) -> anyhow::Result<Begun> {
-    let Some(key) = snapshot::key(&folder)? else { return on_nothing(loaded, Kept::State(folder)) };
+    let Some(newest) = snapshot::newest(&folder)? else { return on_nothing(loaded, Kept::State(folder)) };
     let journal = |next: u64| -> Box<dyn Journal> { Box::new(Forgetful::starting_at(next)) };
-    let Some(restored) = snapshot::read(&folder, &loaded.first(key)?, &journal)? else {
+    let Some(restored) = snapshot::read(&folder, &loaded.first(newest.key)?, &journal)? else {
         return on_nothing(loaded, Kept::State(folder));
     };
     restored.notes.iter().for_each(|note| say_note(note));

@@ -98,6 +98,9 @@ pub trait Journal: Send + Sync {
     /// If the disk cannot be read, or what it holds is damaged.
     fn find(&self, id: u128, within: Range<u64>) -> Result<Option<(u64, RecordKind)>, JournalError>;
 
+    /// Offset of the oldest record that is kept, or of the first that will be.
+    fn oldest(&self) -> u64;
+
     /// The newest durable record that holds the decision of a number: see [`engine::decision::decision_number`].
     ///
     /// # Errors
@@ -345,6 +348,10 @@ impl Journal for Forgetful {
 
     fn find(&self, _id: u128, _within: Range<u64>) -> Result<Option<(u64, RecordKind)>, JournalError> {
         Ok(None)
+    }
+
+    fn oldest(&self) -> u64 {
+        self.next()
     }
 
     fn find_decision(&self, _decision: u128) -> Result<Option<u64>, JournalError> {

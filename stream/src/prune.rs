@@ -8,7 +8,6 @@ use rules::time::Micros;
 
 use crate::fold::{Folder, ahead};
 use crate::gate::REPEAT_FOR;
-use crate::gate::build::oldest;
 use crate::journal::{Cursor, Forgetful, Journal, JournalError, OnDisk, Record};
 use crate::record::Stamp;
 use crate::recover::RecoverError;
@@ -39,11 +38,10 @@ pub fn rebase(
     first: u64,
     extra: &Extra,
 ) -> Result<(), RecoverError> {
-    let oldest = oldest(&mut *journal.cursor(0)?)?.unwrap_or(0);
     if Base::of(dir)?.is_some_and(|it| first <= it.start()) {
         return Ok(());
     }
-    let base = Base::beneath(dir, oldest)?;
+    let base = Base::beneath(dir, journal.oldest())?;
     let mut folder = Folder::of(&|from| journal.cursor(from), key, base.as_ref())?;
     let records = journal.cursor(base.as_ref().map_or(0, Base::start))?;
     ahead::fold::<RecoverError>(Box::new(Below { records, end: first }), &mut folder, |_| Ok(()))?;

@@ -7,7 +7,6 @@ use engine::entity::HashKey;
 
 use crate::fold::ahead;
 use crate::fold::{Failed, FoldError, Folder, VerifyError};
-use crate::gate::build::oldest;
 use crate::gate::{Admission, Gate};
 use crate::journal::{Journal, JournalError};
 use crate::snapshot::{self, Base, DataDir, Extra, Running, SnapshotError};
@@ -93,16 +92,11 @@ fn fold(folder: &mut Folder, journal: &dyn Journal, from: u64) -> Result<u64, Re
 /// Builds the state of all rule sets that the journal speaks of, from nothing or from its base. Gives how many records were
 /// applied.
 fn build(dir: &DataDir, key: HashKey, journal: &dyn Journal) -> Result<(Folder, u64), RecoverError> {
-    let oldest = first_of(journal)?;
+    let oldest = journal.oldest();
     let base = Base::beneath(dir, oldest)?;
     let mut folder = Folder::of(&|from| journal.cursor(from), key, base.as_ref())?.beside_journal(oldest);
     let count = fold(&mut folder, journal, base.as_ref().map_or(0, Base::start))?;
     Ok((folder, count))
-}
-
-/// Offset of a journal's first record, or of the one that will be.
-fn first_of(journal: &dyn Journal) -> Result<u64, JournalError> {
-    Ok(oldest(&mut *journal.cursor(0)?)?.unwrap_or_else(|| journal.next()))
 }
 
 /// What the newest whole snapshot of a data directory held, if there is one.
@@ -164,7 +158,7 @@ pub fn recover_on(
         None if end == 0 => return Ok(None),
         None => (Folder::new(key), 0, Extra::new()),
     };
-    let mut folder = folder.beside_journal(first_of(&*journal)?);
+    let mut folder = folder.beside_journal(journal.oldest());
     let tail = match fold(&mut folder, &*journal, from) {
         Err(RecoverError::Fold(FoldError { what: Failed::OtherState(_), .. })) => {
             let built;

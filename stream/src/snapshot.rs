@@ -1,8 +1,8 @@
 //! Snapshots: the state of a gate at a position, in a data directory that one process owns.
 //!
 //! A snapshot is written entity by entity into a new file beside the old ones, synced, and renamed; the newest two are
-//! kept, and the [`Base`] of a journal that was pruned. It is read by a rule set that needs no state but what the snapshot holds, which is named by the definition
-//! hashes of features. Damage is refused, and the snapshot before is used.
+//! kept, and the [`Base`] of a journal that was pruned. It is read by a rule set that needs no state but what the snapshot
+//! holds, which is named by the definition hashes of features. Damage is refused, and the snapshot before is used.
 //!
 //! ```text
 //! header | entities, sorted by kind and key | recent ids with their records | blobs of the caller | end
@@ -272,49 +272,47 @@ fn write_extra(out: &mut BlockWriter, name: &str, bytes: &[u8]) -> io::Result<()
     }
 }
 
-/// The key under which the ids of a data directory are hashed, which its rule sets must be compiled with; none if it
-/// holds no snapshot.
+/// What the newest snapshot of a data directory says of itself.
+#[derive(Clone, Debug)]
+pub struct Newest {
+    /// The key under which ids are hashed, which rule sets must be compiled with.
+    pub key: HashKey,
+    /// Where it begins: all records below are on the disk, and a recovery from it reads none of them.
+    pub start: u64,
+    /// Its file, if a replay saved it without a journal.
+    alone: Option<PathBuf>,
+}
+
+/// Reads what the newest snapshot says of itself; none if there is no snapshot.
 ///
 /// # Errors
 /// If no snapshot's header can be read, or one was written by a later version.
-pub fn key(dir: &DataDir) -> Result<Option<HashKey>, SnapshotError> {
-    let found = newest_whole(dir, |path| {
-        let mut reader = BlockReader::open(path)?;
-        let header = read_header(&mut reader)?;
-        hash_key(&header, &reader)
-    })?;
-    Ok(found.map(|(key, _)| key))
-}
-
-/// The ground on which a journal may be begun where there is none: the state that a replay saved without one. It is the
-/// base of that journal from now on. Gives the key under which its ids are hashed, and the offset of the record that comes
-/// next; none if there is no such state.
-///
-/// # Errors
-/// If no snapshot's header can be read, if one was written by a later version, or if the disk refuses.
-pub fn ground(dir: &DataDir) -> Result<Option<(HashKey, u64)>, SnapshotError> {
+pub fn newest(dir: &DataDir) -> Result<Option<Newest>, SnapshotError> {
     let base = dir.base()?;
     let found = newest_whole(dir, |path| {
         let mut reader = BlockReader::open(path)?;
         let header = read_header(&mut reader)?;
         let alone = header.alone && !header.in_force.is_empty() && base.as_deref() != Some(path);
-        Ok((alone.then(|| path.to_owned()), hash_key(&header, &reader)?, header.start))
+        let alone = alone.then(|| path.to_owned());
+        Ok(Newest { key: hash_key(&header, &reader)?, start: header.start, alone })
     })?;
-    let Some(((Some(path), key, start), _)) = found else { return Ok(None) };
-    if base.is_none() {
-        dir.copy_to_base(&path)?;
-    }
-    Ok(Some((key, start)))
+    Ok(found.map(|(newest, _)| newest))
 }
 
-/// Where the newest snapshot begins, 0 if there is none: all records below are on the disk, and a recovery from it reads
-/// none of them.
-///
-/// # Errors
-/// If no snapshot's header can be read, or one was written by a later version.
-pub fn start(dir: &DataDir) -> Result<u64, SnapshotError> {
-    let found = newest_whole(dir, |path| Ok(read_header(&mut BlockReader::open(path)?)?.start))?;
-    Ok(found.map_or(0, |(start, _)| start))
+impl Newest {
+    /// Lets it be the base of a journal that begins upon it, if it is a state that a replay saved without one. Gives whether
+    /// it is.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn lay(&self, dir: &DataDir) -> Result<bool, SnapshotError> {
+        if let Some(file) = &self.alone
+            && dir.base()?.is_none()
+        {
+            dir.copy_to_base(file)?;
+        }
+        Ok(self.alone.is_some())
+    }
 }
 
 /// Reads the newest whole snapshot of a data directory for a rule set; none if it holds none. `journal` makes the

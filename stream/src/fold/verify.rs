@@ -1,4 +1,5 @@
-//! Deriving every decision again, on one thread, from nothing or from what pruned records left behind: what the journal says must be what deciding gives.
+//! Deriving every decision again, on one thread, from nothing or from what pruned records left behind: what the journal
+//! says must be what deciding gives.
 //!
 //! From a record come its event, the clock and the number of what was in force, and whether its deadline was missed;
 //! all else is derived. The state is folded from what is recorded, so that one difference does not make more.

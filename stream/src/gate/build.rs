@@ -118,6 +118,9 @@ impl Gate {
 
     /// Builds the state of a rule set's features from the journal, and keeps it up from then on.
     fn build(&self, bundle: &Bundle, dir: &DataDir, tell: &mut dyn FnMut(Built)) -> Result<(), BuildError> {
+        if self.stands_alone() {
+            return Err(BuildError::NoJournal);
+        }
         let _one = self.building.try_lock().ok_or(BuildError::Busy)?;
         let wide = widened(&self.current.get(), bundle)?;
         let then = wide.followed_by(wide.number + 1, Arc::new(bundle.clone()))?;
@@ -125,8 +128,7 @@ impl Gate {
             return Err(BuildError::Schema);
         }
         same_state(&wide.rules, &then.rules).map_err(not_even_then)?;
-        let oldest = oldest(&mut *self.journal.cursor(0)?)?.ok_or(BuildError::NoJournal)?;
-        let base = Base::beneath(dir, oldest)?;
+        let base = Base::beneath(dir, self.journal.oldest())?;
         let folder = Folder::building_on(base.as_ref(), self.key, &wide.kept, u64::MAX)?;
         let from = base.as_ref().map_or(0, Base::start);
         let mut build = Build { folder, records: self.journal.cursor(from)?, next: from };
@@ -181,11 +183,6 @@ fn not_even_then(misfit: Misfit) -> BuildError {
 pub(super) fn widened(old: &InForce, bundle: &Bundle) -> Result<InForce, BuildError> {
     let own = old.bundle.clone().ok_or(BuildError::NoJournal)?;
     Ok(InForce::keeping(old.number, own, old.rules.key, &old.kept.and(bundle)?)?)
-}
-
-/// Offset of the oldest record that is kept.
-pub(crate) fn oldest(records: &mut dyn Cursor) -> Result<Option<u64>, JournalError> {
-    Ok(records.next()?.map(|it| it.offset))
 }
 
 /// The offset and the clock of the oldest record of or behind an event; none if there was no event.

@@ -1,7 +1,8 @@
 //! What finds the records of one segment: by offset, by id, by entity; a decision also by its own id.
 //!
 //! Ids and entities are found by 64 bits of their hashes; who looks reads the record and compares the whole. Both ids of
-//! a decision stand among the ids: they are hashes, which are told apart like any two. In memory while the segment is written; then a file beside it (see [`file`]).
+//! a decision stand among the ids: they are hashes, which are told apart like any two. In memory while the segment is
+//! written; then a file beside it (see [`file`]).
 
 pub(super) mod file;
 

@@ -142,6 +142,10 @@ impl Journal for Memory {
         Ok(found.map(|(offset, it)| (offset, it.kind)))
     }
 
+    fn oldest(&self) -> u64 {
+        self.oldest.load(Ordering::Relaxed)
+    }
+
     fn find_decision(&self, decision: u128) -> Result<Option<u64>, JournalError> {
         let kept = self.kept.lock();
         let durable = kept.get(..self.durable_of(&kept)).unwrap_or_default();
@@ -165,7 +169,7 @@ impl Journal for Memory {
     }
 
     fn cursor(&self, from: u64) -> Result<Box<dyn Cursor>, JournalError> {
-        let next = from.max(self.oldest.load(Ordering::Relaxed));
+        let next = from.max(self.oldest());
         Ok(Box::new(Walk { journal: self.clone(), next, body: Arc::default() }))
     }
 }

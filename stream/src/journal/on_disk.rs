@@ -157,11 +157,6 @@ impl OnDisk {
         self.shared.synced.load(Ordering::Acquire)
     }
 
-    /// Offset of the oldest record that is kept.
-    pub fn oldest(&self) -> u64 {
-        self.shared.shelf.oldest()
-    }
-
     /// Why nothing more becomes durable; none while all is well.
     pub fn fault(&self) -> Option<&str> {
         self.shared.fault.get().map(String::as_str)
@@ -278,6 +273,10 @@ impl Journal for OnDisk {
 
     fn find(&self, id: u128, within: Range<u64>) -> Result<Option<(u64, RecordKind)>, JournalError> {
         self.shared.shelf.find(id, within)
+    }
+
+    fn oldest(&self) -> u64 {
+        self.shared.shelf.oldest()
     }
 
     fn find_decision(&self, decision: u128) -> Result<Option<u64>, JournalError> {

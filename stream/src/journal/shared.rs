@@ -58,6 +58,10 @@ impl<J: Journal + ?Sized> Journal for Arc<J> {
         (**self).find(id, within)
     }
 
+    fn oldest(&self) -> u64 {
+        (**self).oldest()
+    }
+
     fn find_decision(&self, decision: u128) -> Result<Option<u64>, JournalError> {
         (**self).find_decision(decision)
     }

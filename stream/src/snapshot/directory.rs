@@ -67,7 +67,7 @@ impl DataDir {
         self.sync()
     }
 
-    /// Lets a snapshot be the base too.
+    /// Lets a snapshot be the base too: by a copy, since a later one may be written over its file.
     pub(super) fn copy_to_base(&self, snapshot: &Path) -> Result<(), SnapshotError> {
         let path = self.draft();
         fs::copy(snapshot, &path).map_err(SnapshotError::io("copy", snapshot))?;

@@ -198,12 +198,12 @@ fn an_empty_directory_holds_nothing_and_two_snapshots_are_kept() {
     let rules = rule_set();
     let folder = tempfile::tempdir().unwrap();
     let dir = DataDir::open(folder.path()).unwrap();
-    assert!(key(&dir).unwrap().is_none());
+    assert!(newest(&dir).unwrap().is_none());
     assert!(restore(&dir, &rules).unwrap().is_none());
     let names: Vec<PathBuf> =
         (0..4).map(|_| write(&dir, &new_gate(&rules), &Extra::new()).unwrap()).collect();
     assert_eq!(dir.snapshots().unwrap(), [names[3].clone(), names[2].clone()]);
-    assert_eq!(key(&dir).unwrap(), Some(rules.key));
+    assert_eq!(newest(&dir).unwrap().map(|it| it.key), Some(rules.key));
     // The file of the one that left is written over by the next, of which nothing else is left in it.
     let length = std::fs::metadata(dir.draft()).unwrap().len();
     std::fs::write(dir.draft(), vec![7; 1 << 20]).unwrap();

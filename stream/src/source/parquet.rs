@@ -378,10 +378,9 @@ mod tests {
         let schema =
             crate::testing::schema("entity user\nevent payment\n  user: user?\n  n: int\n  large: int");
         let map = "schema = \"s\"\nevent = \"payment\"\nid = \"id\"\n\
-                   time = { column = \"id\", format = { start = \"2026-01-05\", step = \"1s\" } }\n\
-                   [fields]\nn = \"n\"\nlarge = \"large\"\n"
-            .replace("column = \"id\"", "column = \"n\"");
-        let mapping = Mapping::parse("map.toml", &map, Path::new("")).unwrap();
+                   time = { column = \"n\", format = { start = \"2026-01-05\", step = \"1s\" } }\n\
+                   [fields]\nn = \"n\"\nlarge = \"large\"\n";
+        let mapping = Mapping::parse("map.toml", map, Path::new("")).unwrap();
         let options = Options { merge: false, jump_max: Options::JUMP_MAX };
         let inputs = vec![Input::memory("p", writer.into_inner().unwrap())];
         let mut source =

@@ -220,7 +220,10 @@ fn nothing_is_answered_after_a_failed_write() {
     let folder = tempfile::tempdir().unwrap();
     let dir = stream::snapshot::DataDir::open(folder.path()).unwrap();
     assert!(stream::snapshot::write(&dir, &gate, &Default::default()).is_err());
-    assert!(stream::snapshot::key(&dir).unwrap().is_none(), "what will never be durable is in no snapshot");
+    assert!(
+        stream::snapshot::newest(&dir).unwrap().is_none(),
+        "what will never be durable is in no snapshot"
+    );
 }
 
 /// A journal that says how long it would take, and whether it has room.
@@ -258,6 +261,10 @@ impl Journal for Slow {
     fn find(&self, id: u128, within: Range<u64>) -> Result<Option<(u64, RecordKind)>, JournalError> {
         self.memory.find(id, within)
     }
+    fn oldest(&self) -> u64 {
+        self.memory.oldest()
+    }
+
     fn find_decision(&self, decision: u128) -> Result<Option<u64>, JournalError> {
         self.memory.find_decision(decision)
     }

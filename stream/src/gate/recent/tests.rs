@@ -54,19 +54,9 @@ fn what_no_journal_has_stays_its_time() {
 
 #[test]
 fn a_snapshot_has_both() {
-    let recent = beside(1_500);
-    let shards = 0..recent.shards();
-    let shown = shards.map(|shard| recent.order(shard, now_less()).len()).sum::<usize>();
-    let told = shards_of_journal(&recent);
+    let (recent, since) = (beside(1_500), COUNT.cast_signed() - REPEAT_FOR - 1);
+    let shown: usize = (0..recent.shards()).map(|shard| recent.order(shard, since).len()).sum();
+    let told: usize = recent.shards.iter().map(|it| it.entries.lock().entries.len()).sum();
     // Of those before the journal all, and one in each shard of the others.
     assert_eq!(shown, 500 + told);
-}
-
-/// The clock above which ids are still repeats.
-fn now_less() -> Micros {
-    COUNT.cast_signed() - REPEAT_FOR - 1
-}
-
-fn shards_of_journal(recent: &Recent) -> usize {
-    recent.shards.iter().map(|it| it.entries.lock().entries.len()).sum()
 }

@@ -133,7 +133,7 @@ fn where_all_are_damaged_the_newest_is_named() {
             path.display()
         );
         assert_eq!(error, expected);
-        assert_eq!(key(&dir).unwrap_err().to_string(), expected);
+        assert_eq!(newest(&dir).unwrap_err().to_string(), expected);
     }
 }
 
