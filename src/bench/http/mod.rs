@@ -100,11 +100,11 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let rows: Vec<_> = rows.map(|(way, connections)| (of_one(way, connections), connections)).collect();
     bench.measure(&rows, &mut report)?;
     // Enough in flight that a sync keeps nobody waiting whom the processors could serve.
-    let deep = report.enough_in_flight().clamp(1, CONNECTIONS_MAX);
-    report.deep = Some(deep);
-    if !CONNECTIONS.contains(&deep) {
-        bench.measure(&[(Loop::Closed, deep)], &mut report)?;
-    }
+    let mut deep = report.enough_in_flight().map(|it| it.clamp(1, CONNECTIONS_MAX)).to_vec();
+    deep.dedup();
+    let rows = deep.iter().filter(|it| !CONNECTIONS.contains(it)).map(|it| (Loop::Closed, *it));
+    bench.measure(&rows.collect::<Vec<_>>(), &mut report)?;
+    report.deep = deep;
     let (answered, recorded) = bench.finish()?;
     let seconds = (size.time * size.rounds).as_secs_f64();
     say(format_args!("{} users, merchants drawn uniform, {seconds:.1} s a row", grouped(size.users.into())))?;

@@ -25,8 +25,8 @@ const SYNCS_MAX: u32 = 2;
 const OVER_SYNCS_MAX: Duration = Duration::from_millis(1);
 /// Answers a second with `fsync` and enough in flight, as a share of those with `os`.
 const OF_OS_MIN: f64 = 0.8;
-/// Enough in flight: what `os` answers during so many syncs.
-const SYNCS_IN_FLIGHT: f64 = 4.0;
+/// Enough in flight: at least what `os` answers during so many syncs. How much more it takes shows in the rows.
+const SYNCS_IN_FLIGHT: [f64; 3] = [4.0, 8.0, 16.0];
 
 /// What is measured together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,13 +50,13 @@ pub(super) struct Report {
     rate: u32,
     /// Of the disk itself.
     pub(super) syncs: Vec<Duration>,
-    /// How many connections are enough that a sync keeps nobody waiting.
-    pub(super) deep: Option<u16>,
+    /// How many connections may be enough that a sync keeps nobody waiting.
+    pub(super) deep: Vec<u16>,
 }
 
 impl Report {
     pub(super) fn new(rate: u32) -> Self {
-        Self { rows: Vec::new(), rate, syncs: Vec::new(), deep: None }
+        Self { rows: Vec::new(), rate, syncs: Vec::new(), deep: Vec::new() }
     }
 
     /// Adds what one round saw.
@@ -67,15 +67,15 @@ impl Report {
         }
     }
 
-    /// How many requests in flight are enough that a sync keeps nobody waiting whom the processors could serve.
+    /// How many requests in flight may be enough that a sync keeps nobody waiting whom the processors could serve.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a cast from a float ends at the bounds of its type, and so does what is asked for"
     )]
-    pub(super) fn enough_in_flight(&self) -> u16 {
+    pub(super) fn enough_in_flight(&self) -> [u16; 3] {
         let [sync, _] = self.sync();
-        (SYNCS_IN_FLIGHT * self.os_rate() * sync.as_secs_f64()).ceil() as u16
+        SYNCS_IN_FLIGHT.map(|syncs| (syncs * self.os_rate() * sync.as_secs_f64()).ceil() as u16)
     }
 
     /// The most answers a second with `os`, over however many connections.
@@ -106,8 +106,9 @@ impl Report {
         let waited = self.seen(Policy::Fsync, open, CONNECTIONS_OPEN).map(|it| percentiles(&it.took)[0]);
         let waited = waited.unwrap_or(Duration::MAX);
         let waited_max = sync * SYNCS_MAX + OVER_SYNCS_MAX;
-        let deep = self.deep.unwrap_or_default();
-        let of_os = self.rate_of(Policy::Fsync, deep) / self.os_rate().max(1e-9);
+        let deep = self.deep.iter().map(|it| (self.rate_of(Policy::Fsync, *it), *it));
+        let (deep_rate, deep) = deep.max_by(|one, other| one.0.total_cmp(&other.0)).unwrap_or_default();
+        let of_os = deep_rate / self.os_rate().max(1e-9);
         [
             Bound {
                 holds: OF_ECHO_MIN <= of_echo,
@@ -229,11 +230,13 @@ mod tests {
         for (policy, rate) in Policy::ALL.into_iter().zip(rates) {
             report.add(closed(policy, 32), seen(rate, 1));
         }
-        // 4 × 2 ms × the rate of os.
+        // 4, 8 and 16 × 2 ms × the rate of os: the best of them counts.
         let deep = report.enough_in_flight();
-        assert_eq!(usize::from(deep), rates[1] * 8 / 1_000);
-        report.deep = Some(deep);
-        report.add(closed(Policy::Fsync, deep), seen(deep_rate, 1));
+        assert_eq!(deep.map(usize::from), [8, 16, 32].map(|ms| rates[1] * ms / 1_000));
+        report.deep = deep.to_vec();
+        for (deep, less) in deep.into_iter().zip([3_000, 0, 100]) {
+            report.add(closed(Policy::Fsync, deep), seen(deep_rate - less, 1));
+        }
         let open = Row { policy: Policy::Fsync, way: Loop::Open { per_second: 5_000 }, connections: 64 };
         report.add(open, seen(5_000, open_ms));
         assert_eq!(report.bounds().map(|it| it.holds), expected, "{report}");

@@ -1,9 +1,9 @@
 //! Who writes, and when.
 //!
 //! Under [`Durability::Fsync`] it is a thread of its own: while one batch is synced the next one gathers, so that one
-//! sync serves all who came meanwhile. Where many come, it lets them come for as long again as a sync takes: a sync costs
-//! the processors as much as a decision or two, and they would otherwise spend on syncs what decisions need
-//! (PostgreSQL's `commit_delay` and `commit_siblings`).
+//! sync serves all who came meanwhile. Where many come, the first of them waits for the others, until as many are there as
+//! last time, but not longer than a sync takes: a sync costs the processors as much as a decision or two, and whoever
+//! comes just behind it would wait for two (PostgreSQL's `commit_delay` and `commit_siblings`).
 //!
 //! Under [`Durability::Os`] a write takes less than telling another thread of it and being woken by that. There it is
 //! whoever wants its answer: it writes all that has gathered, its own records and those of others, who then find
@@ -34,8 +34,8 @@ const BUFFER_KEPT_BYTES: usize = 1 << 23;
 // Under `Fsync`:
 /// From so many records in a batch on the next one is let gather …
 const MANY_RECORDS: u64 = 8;
-/// … for as long as the sync took, but no longer than this.
-const REST_MAX: Duration = Duration::from_micros(500);
+/// … for as long as a sync takes, but no longer than this.
+const GATHER_MAX: Duration = Duration::from_micros(500);
 
 // Under `Os`:
 /// While records come the thread looks so often whether some of them are there for which nobody asks.
@@ -70,6 +70,28 @@ enum Sleep {
     UntilRecord,
     /// [`GATHERED_BYTES`].
     UntilMany,
+    /// So many records.
+    UntilCrowd(u64),
+}
+
+/// How many are expected in the next batch, under [`Durability::Fsync`]; none while few come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Crowd {
+    records: u64,
+    /// How long the first of them waits for the others.
+    patience: Duration,
+}
+
+impl Crowd {
+    /// The one after a batch of so many records, whose sync took so long. One that was small by chance does not end it.
+    fn after(self, records: u64, took: Duration) -> Self {
+        let records = records.max(self.records / 2);
+        if records < MANY_RECORDS {
+            Self::default()
+        } else {
+            Self { records, patience: took.min(GATHER_MAX) }
+        }
+    }
 }
 
 /// What the writer's thread does next.
@@ -101,6 +123,7 @@ impl Shared {
             Sleep::No => false,
             Sleep::UntilRecord => true,
             Sleep::UntilMany => GATHERED_BYTES < gathered,
+            Sleep::UntilCrowd(records) => records <= buffer.batch.records,
         };
         if wake {
             buffer.sleep = Sleep::No;
@@ -148,8 +171,9 @@ impl Shared {
 
     /// The writer's thread.
     pub(super) fn run(&self) {
+        let mut crowd = Crowd::default();
         loop {
-            let task = self.wait();
+            let task = self.wait(crowd);
             let mut writer = self.writer.lock();
             // It may have been somebody else who failed.
             if self.poisoned.load(Ordering::Acquire) {
@@ -166,9 +190,7 @@ impl Shared {
             if matches!(task, Task::Close) {
                 break;
             }
-            let rest = writer.rest;
-            drop(writer);
-            thread::sleep(rest);
+            crowd = writer.crowd;
         }
         self.behind.work.lock().closed = true;
         self.behind.told.notify_one();
@@ -179,21 +201,33 @@ impl Shared {
     }
 
     /// Waits for something to do.
-    fn wait(&self) -> Task {
+    fn wait(&self, crowd: Crowd) -> Task {
         let mut buffer = self.buffer.lock();
         // The batch that it saw gather when it last looked, and the next record.
         let mut seen = None;
+        // When the first of a crowd has waited long enough for the others.
+        let mut enough = None;
         loop {
             buffer.sleep = Sleep::No;
             let Batch { number, records, .. } = buffer.batch;
             let stayed = seen.is_some_and(|(batch, _)| batch == number);
-            let ripe =
-                self.durability == Durability::Fsync || GATHERED_BYTES < buffer.batch.bytes.len() || stayed;
+            let ripe = match self.durability {
+                Durability::Fsync => {
+                    crowd.records <= records || enough.is_some_and(|it| it <= Instant::now())
+                }
+                Durability::Os => GATHERED_BYTES < buffer.batch.bytes.len() || stayed,
+            };
             if records != 0 && (ripe || buffer.asked || buffer.closed) {
                 return Task::Write;
             }
             if buffer.closed {
                 return Task::Close;
+            }
+            if self.durability == Durability::Fsync && records != 0 {
+                let enough = *enough.get_or_insert_with(|| Instant::now() + crowd.patience);
+                buffer.sleep = Sleep::UntilCrowd(crowd.records);
+                self.filled.wait_until(&mut buffer, enough);
+                continue;
             }
             let next = buffer.batch.next();
             if records != 0 || seen.is_some_and(|(_, before)| before != next) {
@@ -286,8 +320,8 @@ pub(super) struct Writer {
     /// What is being written.
     batch: Batch,
     fit: Fit,
-    /// How long the next batch is let gather.
-    rest: Duration,
+    /// Who is expected next.
+    crowd: Crowd,
     /// The thread that files the index of a sealed segment.
     filing: Option<JoinHandle<()>>,
 }
@@ -295,7 +329,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(log: Log) -> Self {
         let batch = Batch::new(log.next(), log.batch());
-        Self { log, batch, fit: Fit::default(), rest: Duration::ZERO, filing: None }
+        Self { log, batch, fit: Fit::default(), crowd: Crowd::default(), filing: None }
     }
 
     /// Writes what has gathered, and syncs it where that is what answers wait for.
@@ -312,7 +346,7 @@ impl Writer {
             batch.bytes.shrink_to(BUFFER_KEPT_BYTES);
         }
         match shared.durability {
-            Durability::Fsync => self.sync(shared)?,
+            Durability::Fsync => self.sync(records, shared)?,
             Durability::Os => shared.behind.tell(log.segment(), log.next()),
         }
         // INVARIANT (order): what is found by a reader was in the index before it is told to be durable.
@@ -336,12 +370,12 @@ impl Writer {
         true
     }
 
-    fn sync(&mut self, shared: &Shared) -> Result<(), JournalError> {
+    fn sync(&mut self, records: u64, shared: &Shared) -> Result<(), JournalError> {
         let began = Instant::now();
         self.log.sync()?;
         let took = began.elapsed();
         shared.meter.synced(took);
-        self.rest = if self.batch.records < MANY_RECORDS { Duration::ZERO } else { took.min(REST_MAX) };
+        self.crowd = self.crowd.after(records, took);
         shared.synced.fetch_max(self.log.synced(), Ordering::AcqRel);
         Ok(())
     }
@@ -376,4 +410,30 @@ impl Writer {
 
 pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name(name.to_owned()).spawn(run)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Batches of so many records, whose syncs took so many microseconds, and the crowd that is expected behind each.
+    #[track_caller]
+    fn check(batches: &[(u64, u64)], expected: &[(u64, u64)]) {
+        let mut crowd = Crowd::default();
+        let after = |(records, took_us): &(u64, u64)| {
+            crowd = crowd.after(*records, Duration::from_micros(*took_us));
+            (crowd.records, u64::try_from(crowd.patience.as_micros()).unwrap())
+        };
+        assert_eq!(batches.iter().map(after).collect::<Vec<_>>(), expected, "{batches:?}");
+    }
+
+    #[test]
+    fn a_crowd_is_expected_behind_a_crowd() {
+        check(&[(1, 200), (7, 200), (8, 200), (30, 250)], &[(0, 0), (0, 0), (8, 200), (30, 250)]);
+        // One that was small by chance does not end it, several do.
+        check(&[(30, 250), (1, 200), (1, 200)], &[(30, 250), (15, 200), (0, 0)]);
+        check(&[(30, 250), (1, 200), (28, 200)], &[(30, 250), (15, 200), (28, 200)]);
+        // However slow the disk is, nobody waits for others for long.
+        check(&[(500, 20_000)], &[(500, 500)]);
+    }
 }
