@@ -86,7 +86,9 @@ pub(crate) fn start_log(worth_knowing: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(worth_knowing));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let log = log.with_ansi(std::io::stderr().is_terminal()).try_init();
+    // Whoever collected the log may have gone. To tell standard error that it takes nothing would end the thread that has
+    // something else to do, such as to stop the server.
+    let log = log.with_ansi(std::io::stderr().is_terminal()).log_internal_errors(false).try_init();
     // There is one already: whoever set it up gets these lines too.
     drop(log);
 }

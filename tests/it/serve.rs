@@ -23,12 +23,17 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(data: &Path, more: &[&str]) -> Self {
+        Self::start_logging(data, more, Stdio::inherit())
+    }
+
+    /// The same with its log somewhere else.
+    fn start_logging(data: &Path, more: &[&str], log: impl Into<Stdio>) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_weir"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(more)
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut out = BufReader::new(process.stdout.take().unwrap());
@@ -103,6 +108,17 @@ pub(crate) fn request(address: &str, method: &str, path: &str, key: &str, body: 
 
 fn login(id: &str) -> String {
     json!({ "id": id, "type": "login", "user": "u1", "channel": "app" }).to_string()
+}
+
+/// Whatever collected its log may have ended before it.
+#[test]
+fn a_server_whose_log_nobody_reads_stops_when_it_is_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (reader, log) = std::io::pipe().unwrap();
+    drop(reader);
+    let server = Server::start_logging(folder.path(), &[], log);
+    assert_eq!(server.send("GET", "/livez", "", "").0, 200);
+    server.stop();
 }
 
 #[test]
