@@ -80,6 +80,10 @@ pub(crate) fn open(data: &Path, durability: Durability, say: Say) -> anyhow::Res
     let synced = newest.as_ref().map_or(0, |it| it.start);
     let born = match &newest {
         Some(it) if it.lay(&directory)? => Options { birth_first: it.start, ..Options::new(it.key) },
+        Some(_) if !segments(&folder)? => anyhow::bail!(
+            "`{}` holds no journal, but the snapshots beside it go on from one: put it back, or name another data directory",
+            folder.display()
+        ),
         _ => Options::new(new_key()?),
     };
     let options = Options { durability, synced, thorough: Thorough::From(synced), ..born };
@@ -92,6 +96,13 @@ pub(crate) fn open(data: &Path, durability: Durability, say: Say) -> anyhow::Res
     let read = read.map_err(|_| anyhow::anyhow!("reading the newest snapshot broke off"))??;
     journal.take_notes().iter().for_each(|note| say(note));
     Ok(Opened { directory, journal, read: Some(read), say })
+}
+
+/// Whether there are segments of a journal in a folder.
+fn segments(folder: &Path) -> anyhow::Result<bool> {
+    let listed = std::fs::read_dir(folder).and_then(|it| it.collect::<Result<Vec<_>, _>>());
+    let listed = listed.with_context(|| format!("cannot list the folder `{}`", folder.display()))?;
+    Ok(listed.iter().any(|it| it.path().extension().is_some_and(|it| it == "segment")))
 }
 
 /// A key of hashes that nobody can guess. It appears in no output and decides nothing.

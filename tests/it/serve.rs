@@ -122,6 +122,32 @@ fn a_server_whose_log_nobody_reads_stops_when_it_is_told_to() {
 }
 
 #[test]
+fn snapshots_without_their_journal_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&data, &[]);
+    let key = server.key().unwrap();
+    let (_, first) = server.send("POST", "/v1/decisions", &key, &login("l1"));
+    server.stop();
+
+    let (journal, away) = (data.join("journal"), folder.path().join("away"));
+    std::fs::rename(&journal, &away).unwrap();
+    let refused = weir(&["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        !refused.status.success() && said.contains("/journal` holds no journal, but the snapshots"),
+        "{said}"
+    );
+    assert_eq!(std::fs::read_dir(&journal).unwrap().count(), 0, "nothing is begun in its place");
+
+    std::fs::remove_dir(&journal).unwrap();
+    std::fs::rename(&away, &journal).unwrap();
+    let server = Server::start(&data, &[]);
+    let (_, again) = server.send("POST", "/v1/decisions", &key, &login("l1"));
+    assert_eq!((&again["id"], &again["flags"]), (&first["id"], &json!(["repeated"])));
+}
+
+#[test]
 fn a_first_start_says_how_to_go_on_and_a_restart_forgets_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
