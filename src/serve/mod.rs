@@ -144,7 +144,8 @@ pub(crate) async fn serve(
     let closed = tokio::task::spawn_blocking(move || data.close()).await?;
     match failed {
         None => closed,
-        Some(why) => anyhow::bail!("{why}"),
+        // Closing tells what it was that failed.
+        Some(why) => Err(closed.err().map_or_else(|| anyhow::anyhow!("{why}"), |cause| cause.context(why))),
     }
 }
 

@@ -28,7 +28,12 @@ impl Server {
 
     /// The same with its log somewhere else.
     fn start_logging(data: &Path, more: &[&str], log: impl Into<Stdio>) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_weir"))
+        Self::start_as(Command::new(env!("CARGO_BIN_EXE_weir")), data, more, log)
+    }
+
+    /// The same as a command of which only the arguments are missing.
+    fn start_as(mut weir: Command, data: &Path, more: &[&str], log: impl Into<Stdio>) -> Self {
+        let mut process = weir
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(more)
@@ -119,6 +124,31 @@ fn a_server_whose_log_nobody_reads_stops_when_it_is_told_to() {
     let server = Server::start_logging(folder.path(), &[], log);
     assert_eq!(server.send("GET", "/livez", "", "").0, 200);
     server.stop();
+}
+
+/// No file may grow beyond a megabyte or two, as the shell counts: the journal is the first that would.
+#[test]
+fn a_server_that_cannot_write_its_journal_ends_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_weir")]);
+    let mut server = Server::start_as(limited, folder.path(), &[], Stdio::piped());
+    let key = server.key().unwrap();
+    let refused = (0..40).find_map(|batch| {
+        let login = |it| serde_json::from_str::<Value>(&login(&format!("l{batch}-{it}"))).unwrap();
+        let events: Vec<Value> = (0..1_000).map(login).collect();
+        let (_, answer) =
+            server.send("POST", "/v1/decisions/batch", &key, &json!({ "events": events }).to_string());
+        answer["results"].as_array().unwrap().iter().find(|it| it["status"] != 200).cloned()
+    });
+    let refused = refused.expect("the journal grows over its limit");
+    assert_eq!(refused["status"], 503, "{refused}");
+    assert!(!server.process.wait().unwrap().success());
+    let mut said = String::new();
+    server.process.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    for words in ["nothing more was answered: start again", ".segment`: File too large"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
 }
 
 #[test]
