@@ -17,6 +17,8 @@ use tokio::time::{Instant, timeout};
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
 /// How long one request is sent again and again, while the server is overloaded or away.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// After how long of that it is said.
+const SAY_AFTER: Duration = Duration::from_secs(3);
 /// How long to wait where the server does not say.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -103,7 +105,7 @@ impl Client {
     pub(crate) async fn ask(&mut self, method: Method, path: &str, body: Vec<u8>) -> anyhow::Result<Answer> {
         let body = Bytes::from(body);
         let start = Instant::now();
-        let mut retries = 0;
+        let (mut retries, mut said) = (0, false);
         loop {
             let answer = self.once(&method, path, body.clone()).await;
             let (pause, why) = match answer {
@@ -116,9 +118,12 @@ impl Client {
                     (PAUSE, broken)
                 }
             };
+            let (seconds, authority) = (PATIENCE.as_secs(), &self.server.authority);
+            if SAY_AFTER < start.elapsed() && !said {
+                said = true;
+                eprintln!("note: `http://{authority}` takes nothing: {why:#}; it is tried for {seconds} s");
+            }
             if PATIENCE < start.elapsed() {
-                let seconds = PATIENCE.as_secs();
-                let authority = &self.server.authority;
                 return Err(why.context(format!("`http://{authority}` took nothing for {seconds} s")));
             }
             retries += 1;
