@@ -176,16 +176,17 @@ fn other_rules_come_into_force_upon_the_state_of_a_replay() {
     let folder = tempfile::tempdir().unwrap();
     let lines = traffic(folder.path());
     let (first, second) = lines.split_at(lines.len() / 2);
-    let [rules, data, file] = ["rules", "data", "rest.jsonl"].map(|name| folder.path().join(name));
+    let [rules, data, file, rejects] =
+        ["rules", "data", "rest.jsonl", "rejects.csv"].map(|name| folder.path().join(name));
     fs::create_dir(&rules).unwrap();
     fs::copy("fixtures/wallet/wallet.schema.weir", rules.join("wallet.schema.weir")).unwrap();
     let more = "\nfeature payments_2h = count(payment) by user over 2h\nrecord payments_2h\n";
     let text = fs::read_to_string("fixtures/wallet/wallet.weir").unwrap() + more;
     fs::write(rules.join("wallet.weir"), text).unwrap();
     fs::write(&file, second.join("\n") + "\n").unwrap();
-    let [rules, data, file] = [&rules, &data, &file].map(|it| it.to_str().unwrap());
+    let [rules, data, file, rejects] = [&rules, &data, &file, &rejects].map(|it| it.to_str().unwrap());
     replay_with(folder.path(), first, &["--state", data]);
-    says(&["replay", file, "--rules", rules, "--data", data]);
+    says(&["replay", file, "--rules", rules, "--data", data, "--rejects", rejects]);
     let verified = says(&["journal", "verify", "--decide", "--data", data]);
     assert!(verified.contains("none differs"), "{verified}");
 }
