@@ -11,7 +11,7 @@ use engine::lists::Membership;
 use stream::bundle::Bundle;
 use stream::disk::{Disk, Folder};
 use stream::gate::{Admission, Gate};
-use stream::journal::{Durability, OnDisk, Options, Thorough};
+use stream::journal::{self, Durability, OnDisk, Options, Thorough};
 use stream::recover::{self, Recovered};
 use stream::snapshot::{self, DataDir};
 
@@ -80,7 +80,7 @@ pub(crate) fn open(data: &Path, durability: Durability, say: Say) -> anyhow::Res
     let synced = newest.as_ref().map_or(0, |it| it.start);
     let born = match &newest {
         Some(it) if it.lay(&directory)? => Options { birth_first: it.start, ..Options::new(it.key) },
-        Some(_) if !segments(&folder)? => anyhow::bail!(
+        Some(_) if !journal::is_begun(&disk)? => anyhow::bail!(
             "`{}` holds no journal, but the snapshots beside it go on from one: put it back, or name another data directory",
             folder.display()
         ),
@@ -96,13 +96,6 @@ pub(crate) fn open(data: &Path, durability: Durability, say: Say) -> anyhow::Res
     let read = read.map_err(|_| anyhow::anyhow!("reading the newest snapshot broke off"))??;
     journal.take_notes().iter().for_each(|note| say(note));
     Ok(Opened { directory, journal, read: Some(read), say })
-}
-
-/// Whether there are segments of a journal in a folder.
-fn segments(folder: &Path) -> anyhow::Result<bool> {
-    let listed = std::fs::read_dir(folder).and_then(|it| it.collect::<Result<Vec<_>, _>>());
-    let listed = listed.with_context(|| format!("cannot list the folder `{}`", folder.display()))?;
-    Ok(listed.iter().any(|it| it.path().extension().is_some_and(|it| it == "segment")))
 }
 
 /// A key of hashes that nobody can guess. It appears in no output and decides nothing.

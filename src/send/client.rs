@@ -13,6 +13,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
+use crate::directory::say_note;
+
 /// How long an answer is waited for.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
 /// How long one request is sent again and again, while the server is overloaded or away.
@@ -121,7 +123,9 @@ impl Client {
             let (seconds, authority) = (PATIENCE.as_secs(), &self.server.authority);
             if SAY_AFTER < start.elapsed() && !said {
                 said = true;
-                eprintln!("note: `http://{authority}` takes nothing: {why:#}; it is tried for {seconds} s");
+                say_note(&format!(
+                    "`http://{authority}` takes nothing: {why:#}; it is tried for {seconds} s"
+                ));
             }
             if PATIENCE < start.elapsed() {
                 return Err(why.context(format!("`http://{authority}` took nothing for {seconds} s")));

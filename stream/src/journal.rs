@@ -30,7 +30,7 @@ use engine::entity::EntityKey;
 use rules::time::Micros;
 use tokio::sync::watch;
 
-pub use care::{Stat, key, stat, verify};
+pub use care::{Stat, is_begun, key, stat, verify};
 pub use error::JournalError;
 pub use frame::BODY_BYTES_MAX;
 #[cfg(feature = "test-support")]

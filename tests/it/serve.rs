@@ -23,15 +23,10 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(data: &Path, more: &[&str]) -> Self {
-        Self::start_logging(data, more, Stdio::inherit())
+        Self::start_as(Command::new(env!("CARGO_BIN_EXE_weir")), data, more, Stdio::inherit())
     }
 
-    /// The same with its log somewhere else.
-    fn start_logging(data: &Path, more: &[&str], log: impl Into<Stdio>) -> Self {
-        Self::start_as(Command::new(env!("CARGO_BIN_EXE_weir")), data, more, log)
-    }
-
-    /// The same as a command of which only the arguments are missing.
+    /// The same as a command of which only the arguments are missing, with its log somewhere else.
     fn start_as(mut weir: Command, data: &Path, more: &[&str], log: impl Into<Stdio>) -> Self {
         let mut process = weir
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
@@ -121,7 +116,8 @@ fn a_server_whose_log_nobody_reads_stops_when_it_is_told_to() {
     let folder = tempfile::tempdir().unwrap();
     let (reader, log) = std::io::pipe().unwrap();
     drop(reader);
-    let server = Server::start_logging(folder.path(), &[], log);
+    let program = Command::new(env!("CARGO_BIN_EXE_weir"));
+    let server = Server::start_as(program, folder.path(), &[], log);
     assert_eq!(server.send("GET", "/livez", "", "").0, 200);
     server.stop();
 }

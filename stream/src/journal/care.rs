@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use engine::entity::HashKey;
 
-use super::JournalError;
 use super::shelf::Shelf;
 use super::survey::{Survey, Thorough};
+use super::{JournalError, segment};
 use crate::disk::Disk;
 
 /// What a journal holds.
@@ -77,6 +77,15 @@ pub fn stat(disk: &Arc<dyn Disk>) -> Result<Option<Stat>, JournalError> {
 /// If the disk refuses, or anything is not as it was written; the first such place is named.
 pub fn verify(disk: &Arc<dyn Disk>) -> Result<Option<Stat>, JournalError> {
     Stat::found(&**disk, Thorough::Chain)
+}
+
+/// Whether a folder holds segments of a journal, by their names alone.
+///
+/// # Errors
+/// If the disk refuses.
+pub fn is_begun(disk: &dyn Disk) -> Result<bool, JournalError> {
+    let names = disk.list().map_err(JournalError::io("list", &disk.path("")))?;
+    Ok(names.iter().any(|name| segment::first_of(name).is_some()))
 }
 
 /// The key under which the ids of a folder's journal are hashed; none if there is no journal. It changes nothing.
