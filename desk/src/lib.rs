@@ -24,13 +24,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions,
+    ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, SqliteTransactionMode,
+    TransactionOptions,
 };
 
 pub use place::{Place, Url};
 
 /// How long one writer waits for another before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait where SQLite does not, and how often.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+const BUSY_TRIES: usize = 500;
 /// At a time. SQLite has one writer however many connections there are.
 const CONNECTIONS_MAX: u32 = 8;
 
@@ -124,7 +128,20 @@ async fn open_file(file: &Path) -> Result<DatabaseConnection, DbErr> {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
     });
+    for _ in 1..BUSY_TRIES {
+        match Database::connect(options.clone()).await {
+            Err(error) if is_busy(&error) => tokio::time::sleep(BUSY_PAUSE).await,
+            done => return done,
+        }
+    }
     Database::connect(options).await
+}
+
+/// Whether somebody else is just writing the file. Of two that turn a new one to WAL at once SQLite tells one so without
+/// letting it wait ([`SQLITE_BUSY`](https://sqlite.org/rescode.html#busy)).
+fn is_busy(error: &DbErr) -> bool {
+    let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else { return false };
+    cause.as_database_error().and_then(|it| it.code()).is_some_and(|code| code == "5")
 }
 
 /// A text from outside as the tables keep it: PostgreSQL has no U+0000, so its picture stands for it, in a file too.
