@@ -15,6 +15,8 @@ use stream::journal::{self, Durability, OnDisk, Options, Thorough};
 use stream::recover::{self, Recovered};
 use stream::snapshot::{self, DataDir};
 
+use crate::stderr;
+
 /// A directory whose journal is read and not touched.
 #[derive(Debug)]
 pub(crate) struct Untouched {
@@ -38,7 +40,7 @@ pub(crate) type Say = fn(&str);
 
 /// To standard error.
 pub(crate) fn say_note(note: &str) {
-    eprintln!("note: {note}");
+    stderr::say(format_args!("note: {note}"));
 }
 
 /// Takes a directory to read its journal.

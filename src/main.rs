@@ -1,4 +1,9 @@
 //! The command line `weir`.
+#![warn(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic where nobody reads: see `stdout` and `stderr`"
+)]
 
 use std::process::ExitCode;
 
@@ -18,6 +23,7 @@ mod rules_command;
 mod send;
 mod serve;
 mod simulate;
+mod stderr;
 mod stdout;
 
 /// States of entities are many small pieces that grow, on all threads at once.
@@ -58,7 +64,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if stdout::reader_left(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            stderr::say(format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }

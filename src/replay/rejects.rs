@@ -6,6 +6,7 @@ use std::sync::Arc;
 use stream::source::RowAt;
 
 use super::output::CsvFile;
+use crate::stderr;
 
 /// Bad rows that are shown as they come.
 const SHOWN_MAX: u64 = 10;
@@ -28,9 +29,9 @@ impl<'a> Rejects<'a> {
     /// Adds a bad row; the file is created with the first.
     pub(crate) fn add(&mut self, at: Option<RowAt>, reason: &str) -> std::io::Result<()> {
         if self.count < SHOWN_MAX {
-            eprintln!("rejected: {}: {reason}", self.place(at));
+            stderr::say(format_args!("rejected: {}: {reason}", self.place(at)));
         } else if self.count == SHOWN_MAX {
-            eprintln!("rejected: … the others are in `{}`", self.path.display());
+            stderr::say(format_args!("rejected: … the others are in `{}`", self.path.display()));
         }
         self.count += 1;
         if self.file.is_none() {

@@ -29,6 +29,7 @@ use super::texts::Texts;
 use super::writer::{Files, Writer, Written};
 use crate::load;
 use crate::progress::Progress;
+use crate::stderr;
 
 /// How long a refused event waits before it is submitted again.
 const AGAIN_AFTER: Duration = Duration::from_millis(10);
@@ -45,7 +46,7 @@ pub(crate) struct Ran {
 /// Replays the files; says at the end what came of it.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let Ran { rules, summary, error } = replay(options)?;
-    eprint!("{}", summary.say(&rules));
+    stderr::show(summary.say(&rules));
     error.map_or(Ok(()), Err)
 }
 

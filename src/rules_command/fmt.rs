@@ -7,6 +7,7 @@ use rules::diagnostic::{self, Colour, Source};
 
 use super::{Error, print};
 use crate::load;
+use crate::stderr;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -114,7 +115,7 @@ fn formatted(name: &str, text: &str) -> Formatted {
         Ok(new) if new == text => Formatted::Same,
         Ok(new) => Formatted::Changed(new),
         Err(diagnostics) => {
-            eprint!("{}", diagnostic::render(&diagnostics, &[Source { name, text }], Colour::Never));
+            stderr::show(diagnostic::render(&diagnostics, &[Source { name, text }], Colour::Never));
             Formatted::Unreadable
         }
     }

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::load::{self, LoadError, Loaded};
+use crate::stderr;
 use crate::stdout::{self, Stdout};
 pub(crate) use test::run_tests;
 
@@ -71,11 +72,11 @@ pub(crate) fn run(command: &Command) -> ExitCode {
         Err(Error::Output(cause)) if stdout::is_left(&cause) => ExitCode::SUCCESS,
         // The diagnostics of rule files say `error` themselves.
         Err(Error::Load(LoadError::Rules(report))) => {
-            eprint!("{}", report.render(rules::diagnostic::Colour::Never));
+            stderr::show(report.render(rules::diagnostic::Colour::Never));
             ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("error: {error}");
+            stderr::say(format_args!("error: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -12,6 +12,7 @@ use rules::typed::{Expectation, Mode, RuleId, RuleSet, Test};
 use super::story::{self, Ending};
 use super::{Error, RulesPath, load, print, value};
 use crate::load::{Loaded, SourceFile};
+use crate::stderr;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -45,7 +46,7 @@ pub(super) fn run(options: &Options) -> Result<bool, Error> {
         if failures.is_empty() { "ok" } else { "FAILED" },
         failures.len(),
     ))?;
-    eprintln!("finished in {:.2?}", start.elapsed());
+    stderr::say(format_args!("finished in {:.2?}", start.elapsed()));
     Ok(failures.is_empty())
 }
 

@@ -26,6 +26,7 @@ use stream::source::{Item, Options as SourceOptions, RowAt, SourceState};
 use crate::load;
 use crate::progress::Progress;
 use crate::replay::{self, Batch, Reader, Rejects};
+use crate::stderr;
 use answer::Told;
 use client::{Client, Server};
 use lanes::{Done, Job, Lanes};
@@ -123,7 +124,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     rejects.finish()?;
     let skipped = source.as_ref().map_or(0, stream::source::Source::skipped);
     let pending = source.map_or(0, |it| it.into_state().pending.len() as u64);
-    eprint!("{}", tally.say(elapsed, &Rest { pending, skipped, rejects: Some(&options.rejects) }));
+    stderr::show(tally.say(elapsed, &Rest { pending, skipped, rejects: Some(&options.rejects) }));
     sent?;
     failed.context("nothing more was sent")?;
     damaged.map_or(Ok(()), |it| Err(it.into()))

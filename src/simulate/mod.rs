@@ -25,6 +25,7 @@ pub(crate) use event::{AmountMinor, Event};
 pub(crate) use options::{Options, Share};
 pub(crate) use timeline::{Entry, Timeline};
 
+use crate::stderr;
 use write::Sink;
 
 /// Why no file came of it.
@@ -44,7 +45,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let written = timeline::run(options, &mut sink).and_then(|tally| sink.finish().map(|()| tally));
     match written {
         Ok(tally) => {
-            eprintln!("{tally}");
+            stderr::say(tally);
             Ok(())
         }
         Err(source) => Err(Error::Write { path: destination.to_string(), source }),

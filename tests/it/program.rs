@@ -27,3 +27,27 @@ pub(crate) fn unread(arguments: &[&str]) -> (bool, String) {
     let output = command.args(arguments).stdout(writer).stderr(Stdio::piped()).output().unwrap();
     (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
+
+/// Runs `weir` with nobody who hears what it says beside its output: gives its exit code.
+fn unheard(arguments: &[&str]) -> Option<i32> {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).stdout(Stdio::null()).stderr(writer);
+    command.status().unwrap().code()
+}
+
+#[track_caller]
+fn check_unheard(arguments: &[&str], exit: i32) {
+    assert_eq!(unheard(arguments), Some(exit), "{arguments:?}");
+}
+
+#[test]
+fn whether_anybody_hears_it_changes_nothing() {
+    check_unheard(&["replay", "nowhere.csv", "--rules", "fixtures/wallet", "--map", "nowhere.toml"], 1);
+    check_unheard(&["rules", "check", "nowhere"], 1);
+    check_unheard(&["rules", "test", "fixtures/wallet"], 0);
+    check_unheard(&["replay", "fixtures/wallet/day.jsonl", "--rules", "fixtures/wallet/wallet.weir"], 0);
+    check_unheard(&["serve", "--data", "/dev/null/nowhere"], 1);
+    check_unheard(&["serve", "--no-such-option"], 2);
+}

@@ -32,6 +32,7 @@ use super::served::payments::Payments;
 use super::served::servers::{self, Policy, Server};
 use super::{folder_in, population};
 use crate::replay::grouped;
+use crate::stderr;
 use crate::stdout::say;
 
 /// Connections of the rows.
@@ -156,7 +157,8 @@ impl Bench {
             if side.server.policy == Policy::Echo {
                 side.payments.pass_over(events);
             } else {
-                eprintln!("{} payments before the first measured: {}", grouped(events), side.server.policy);
+                let (count, policy) = (grouped(events), side.server.policy);
+                stderr::say(format_args!("{count} payments before the first measured: {policy}"));
                 side.answered +=
                     client.block_on(load::warm_up(&side.server.target, &side.payments, events))?;
             }
