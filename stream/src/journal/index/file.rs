@@ -23,6 +23,8 @@ const HEADER_BYTES: usize = 84;
 const PLACE_BYTES: usize = 4;
 const ROW_BYTES: usize = 12;
 const CHUNK_BYTES: usize = 1 << 18;
+/// So much is put on the disk at once: all of it, some 60 MB, would hold up those whose records are synced meanwhile.
+const SYNC_BYTES: usize = 1 << 20;
 
 /// The name of the index beside the segment that begins with a record.
 pub(in super::super) fn name(first: u64) -> String {
@@ -90,8 +92,10 @@ impl IndexFile {
             place.copy_from_slice(&header);
         }
         bytes.extend_from_slice(filter.as_ref().map_or(&[], |it| &it.fingerprints));
-        file.write_at(&bytes, 0)?;
-        file.sync()?;
+        for (piece, at) in bytes.chunks(SYNC_BYTES).zip((0..).step_by(SYNC_BYTES)) {
+            file.write_at(piece, at)?;
+            file.sync()?;
+        }
         disk.rename(&draft, &name(first))?;
         let [records, ids, entities] = counts;
         let whole = OnceLock::from(true);
