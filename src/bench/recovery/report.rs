@@ -99,7 +99,7 @@ impl fmt::Display for Report {
             writeln!(
                 f,
                 "{name:<12} p99 {} without a snapshot (median {}, {} decisions), {} while one is written (median {}, \
-                 {} decisions in {}): {:.2} of it",
+                 {} decisions in {}): {:.2} of it; {} beside the first one",
                 micros(quiet),
                 micros(percentile(&waits.quiet, 50)),
                 grouped(waits.quiet.len() as u64),
@@ -107,7 +107,8 @@ impl fmt::Display for Report {
                 micros(percentile(&waits.writing, 50)),
                 grouped(waits.writing.len() as u64),
                 seconds(waits.snapshots),
-                waits.ratio()
+                waits.ratio(),
+                micros(percentile(&waits.first, 99))
             )?;
         }
         Ok(())
@@ -135,6 +136,7 @@ mod tests {
         let waits = || Waits {
             quiet: vec![Duration::from_micros(quiet_us)],
             writing: vec![Duration::from_micros(writing_us)],
+            first: vec![Duration::from_secs(1)],
             snapshots: Duration::ZERO,
         };
         let half = Duration::from_micros(took_us / 2);
