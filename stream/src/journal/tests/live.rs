@@ -127,8 +127,8 @@ fn under_os_whoever_asks_writes() {
         assert!(settled(&journal, offset));
         at_once
     };
-    // Where the machine stood still the disk looks slow for some dozen batches, which the thread then writes.
-    assert!((0..50).any(|_| 90 < (0..100).filter(|_| at_once()).count()));
+    // The thread may just be at it, too.
+    assert!(90 < (0..100).filter(|_| at_once()).count());
     // And it writes what nobody asks for.
     let offset = append(&journal, 0, appended.next().unwrap());
     assert!(settled(&journal, offset));
