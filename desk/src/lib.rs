@@ -32,9 +32,9 @@ pub use place::{Place, Url};
 
 /// How long one writer waits for another before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait where SQLite does not, and how often.
+/// How long to wait before the next try where SQLite does not wait, and how often: as long as it would.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
-const BUSY_TRIES: usize = 500;
+const BUSY_TRIES: u128 = BUSY_TIMEOUT.as_millis() / BUSY_PAUSE.as_millis();
 /// At a time. SQLite has one writer however many connections there are.
 const CONNECTIONS_MAX: u32 = 8;
 
