@@ -19,7 +19,7 @@ use crate::bench::payments::Payments;
 use crate::directory::{self, say_note};
 
 /// Snapshots that are written, but for the first: what that is written in, memory and pages of the file cache, is new to
-/// the process, and a virtual machine stands still while its host finds them.
+/// the process, and a virtual machine may stand still while its host finds them.
 const ROUNDS: usize = 3;
 /// Payments that are decided before anything is measured.
 const WARM_UP: usize = 1_000;
