@@ -216,46 +216,38 @@ fn what_waits_is_bounded_by_what_was_reserved() {
     assert_eq!(journal.buffer_bytes(), 0);
 }
 
+/// A machine that stands still meanwhile makes any one estimate wrong; a journal that estimates wrongly is so each time.
 #[test]
 fn a_slow_disk_is_seen_by_who_waits() {
     let disk = Simulated::new(1);
     let journal = on(&disk, options(Durability::Fsync));
+    let mut appended = 0..;
+    let mut append =
+        |records| (0..records).map(|_| append(&journal, 0, appended.next().unwrap())).last().unwrap();
+
     disk.set_faults(Faults { sync_time: Duration::from_millis(30), ..Faults::default() });
-    let offset = append(&journal, 0, 0);
-    assert!(settled(&journal, offset));
-    let offset = append(&journal, 0, 1);
-    let load = journal.load();
-    assert!(settled(&journal, offset));
-    assert!(Duration::from_millis(20) < load.wait, "{load:?}");
+    let mut sees_the_sync = || {
+        assert!(settled(&journal, append(1)));
+        let last = append(1);
+        let wait = journal.load().wait;
+        assert!(settled(&journal, last));
+        (Duration::from_millis(20)..Duration::from_millis(120)).contains(&wait)
+    };
+    assert!((0..10).any(|_| sees_the_sync()));
+
     // Each batch now costs by its bytes: what is ahead tells how long it takes.
     disk.set_faults(Faults { bytes_per_s: Some(2_000_000), ..Faults::default() });
-    let mut nth = 2;
-    for records in [1, 100, 10, 200, 50, 300] {
-        let last = (0..records)
-            .map(|_| {
-                append(&journal, 0, {
-                    nth += 1;
-                    nth
-                })
-            })
-            .last()
-            .unwrap();
+    let mut sees_the_bytes = || {
+        for records in [1, 100, 10, 200, 50, 300] {
+            assert!(settled(&journal, append(records)));
+        }
+        let last = append(1000);
+        let (expected, asked) = (journal.load().wait, Instant::now());
         assert!(settled(&journal, last));
-    }
-    let began = Instant::now();
-    let last = (0..1000)
-        .map(|_| {
-            append(&journal, 0, {
-                nth += 1;
-                nth
-            })
-        })
-        .last()
-        .unwrap();
-    let expected = journal.load().wait;
-    assert!(settled(&journal, last));
-    let took = began.elapsed();
-    assert!(took / 5 < expected && expected < took * 5, "expected {expected:?}, took {took:?}");
+        let took = asked.elapsed();
+        took / 3 < expected && expected < took * 3
+    };
+    assert!((0..10).any(|_| sees_the_bytes()));
 }
 
 #[test]
