@@ -27,7 +27,7 @@ pub struct SyncTimes {
     pub max: Duration,
 }
 
-/// What the writer measures. Reading it takes no lock.
+/// What the writer measures. Reading it takes no lock. It has no clock: whoever tells it or asks it says when.
 #[derive(Debug)]
 pub(super) struct Meter {
     born: Instant,
@@ -58,17 +58,15 @@ impl Meter {
     }
 
     /// A batch of so many records is going to be written.
-    pub(super) fn begin(&self, records: u64) -> Instant {
-        let now = Instant::now();
+    pub(super) fn begin(&self, records: u64, now: Instant) {
         self.writing.store(records, Ordering::Relaxed);
         let since_birth = now.duration_since(self.born).as_nanos();
         self.began_ns.store(u64::try_from(since_birth).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
-        now
     }
 
-    /// The batch that was begun became durable.
-    pub(super) fn end(&self, began: Instant, records: u64, fit: &mut Fit) {
-        fit.add(count(records), began.elapsed().as_secs_f64());
+    /// The batch that was begun became durable, after so long.
+    pub(super) fn end(&self, records: u64, took: Duration, fit: &mut Fit) {
+        fit.add(count(records), took.as_secs_f64());
         let (batch_s, record_s) = fit.line();
         self.batch_s.store(batch_s.to_bits(), Ordering::Relaxed);
         self.record_s.store(record_s.to_bits(), Ordering::Relaxed);
@@ -86,14 +84,14 @@ impl Meter {
     ///
     /// It waits for what is left of the batch that is being written, and then for its own, in which all are that have
     /// gathered meanwhile.
-    pub(super) fn wait(&self, records_ahead: u64) -> Duration {
+    pub(super) fn wait(&self, records_ahead: u64, now: Instant) -> Duration {
         let began_ns = self.began_ns.load(Ordering::Relaxed);
         match (records_ahead, began_ns) {
             (0, 0) => Duration::ZERO,
             (gathered, 0) => self.expected(gathered + 1),
             (ahead, began_ns) => {
                 let writing = self.writing.load(Ordering::Relaxed);
-                let passed = self.born.elapsed().saturating_sub(Duration::from_nanos(began_ns));
+                let passed = now.duration_since(self.born).saturating_sub(Duration::from_nanos(began_ns));
                 // A batch that is late will be late by as much again, for all that is known.
                 let left = self.expected(writing).abs_diff(passed);
                 left.saturating_add(self.expected(ahead.saturating_sub(writing) + 1))

@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Poll, Waker};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use engine::entity::{EntityKey, HashKey};
 use parking_lot::{Condvar, Mutex};
@@ -262,7 +263,7 @@ impl Journal for OnDisk {
         Load {
             records_ahead,
             records_per_s: self.shared.meter.records_per_s(),
-            wait: self.shared.meter.wait(records_ahead),
+            wait: self.shared.meter.wait(records_ahead, Instant::now()),
             poisoned: self.shared.poisoned.load(Ordering::Acquire),
         }
     }

@@ -339,7 +339,8 @@ impl Writer {
         }
         let Self { log, batch, .. } = self;
         let (records, bytes) = (batch.records, batch.frames_bytes());
-        let began = shared.meter.begin(records);
+        let began = Instant::now();
+        shared.meter.begin(records, began);
         log.set_synced(shared.synced.load(Ordering::Acquire));
         log.write(batch)?;
         if BUFFER_KEPT_BYTES < batch.bytes.capacity() {
@@ -353,7 +354,7 @@ impl Writer {
         let durable = self.log.next();
         shared.advance.to(durable, || shared.shelf.set_durable(durable));
         shared.budget.give_back(bytes);
-        shared.meter.end(began, records, &mut self.fit);
+        shared.meter.end(records, began.elapsed(), &mut self.fit);
         self.file_sealed(shared);
         Ok(())
     }
