@@ -9,6 +9,7 @@
 //! Queries are admissible down to the horizon of the last [`History::trim`]: no window may reach below it.
 
 mod answer;
+mod columns;
 mod distinct;
 mod edges;
 mod exact;
@@ -24,6 +25,7 @@ mod table;
 mod tree;
 mod view;
 
+pub use columns::NewRows;
 pub use edges::Edges;
 pub use exact::Totals;
 use long::{Long, Trimmed};
@@ -177,16 +179,6 @@ impl History {
         match &self.form {
             Form::Short(table) => table.last_key(),
             Form::Long(long) => long.newest(),
-        }
-    }
-
-    /// Makes room for so many rows to come, as far as one table goes, where there is none yet.
-    pub fn reserve(&mut self, plan: &Plan, rows: usize) {
-        if let Form::Short(table) = &mut self.form
-            && table.capacity() == 0
-            && 0 < rows
-        {
-            *table = Table::new(plan.layout.width(), short::capacity_for(plan, rows));
         }
     }
 

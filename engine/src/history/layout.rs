@@ -80,8 +80,8 @@ impl Layout {
     }
 
     /// What stands in a member column, of the caller's words; hidden bits are zero.
-    pub(crate) fn pack_members(&self, column: usize, members: &[u64]) -> u64 {
-        self.pack_words(column, |at| members.get(at).copied().unwrap_or(0) & self.mask(at))
+    pub(crate) fn pack_members(&self, column: usize, word: impl Fn(usize) -> u64) -> u64 {
+        self.pack_words(column, |at| word(at) & self.mask(at))
     }
 
     /// The bits of the caller's member word `at` that are conditions.
@@ -111,7 +111,7 @@ impl Layout {
     pub(crate) fn pack(&self, row: NewRow<'_>, words: &mut [u64]) {
         for column in self.member_columns() {
             if let Some(word) = words.get_mut(column) {
-                *word = self.pack_members(column, row.members);
+                *word = self.pack_members(column, |at| row.members.get(at).copied().unwrap_or(0));
             }
         }
         super::table::pack_head(words, row.key, row.state);

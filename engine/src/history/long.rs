@@ -498,10 +498,11 @@ fn pass(
 
 /// Writes a row's mutable member bits and its state.
 pub(crate) fn amend_row(plan: &Plan, table: &mut Table, row: usize, members: &[u64], state: u16) {
+    let word = |at: usize| members.get(at).copied().unwrap_or(0);
     for column in plan.layout.member_columns() {
         let mutable = plan.layout.mutable(column);
         let kept = table.word(column, row) & !mutable;
-        table.set_word(column, row, kept | plan.layout.pack_members(column, members) & mutable);
+        table.set_word(column, row, kept | plan.layout.pack_members(column, word) & mutable);
     }
     table.set_state(row, state);
 }

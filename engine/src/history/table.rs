@@ -51,10 +51,14 @@ pub(crate) fn rank_from_end(times: &[u64], threshold: Micros) -> usize {
 pub(crate) fn pack_head(words: &mut [u64], key: Key, state: u16) {
     if let [time, packed, ..] = words {
         *time = key.time.cast_unsigned();
-        *packed = u64::from(key.position) << POSITION_SHIFT
-            | u64::from(state) << STATE_SHIFT
-            | *packed & ((1 << STATE_SHIFT) - 1);
+        *packed = pack(key.position, state) | *packed & ((1 << STATE_SHIFT) - 1);
     }
+}
+
+/// Position and state, as they stand beside the first members.
+#[inline]
+pub(crate) fn pack(position: u32, state: u16) -> u64 {
+    u64::from(position) << POSITION_SHIFT | u64::from(state) << STATE_SHIFT
 }
 
 impl Table {
@@ -74,6 +78,11 @@ impl Table {
 
     pub(crate) fn capacity(&self) -> usize {
         usize::from(self.capacity)
+    }
+
+    /// How many rows have room behind the last.
+    pub(crate) fn spare(&self) -> usize {
+        usize::from(self.capacity - self.end)
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -252,16 +261,21 @@ impl Table {
 
     /// Copies rows to the end of another table with room for them.
     pub(crate) fn copy_rows(&self, rows: Range<usize>, to: &mut Self) {
-        let (capacity, end, count) = (usize::from(to.capacity), usize::from(to.end), rows.len());
-        if capacity < end + count {
+        to.append(rows.len(), |column, into| into.copy_from_slice(self.part(column, rows.clone())));
+    }
+
+    /// Adds so many rows, column by column, at the end; there must be room.
+    pub(crate) fn append(&mut self, rows: usize, fill: impl Fn(usize, &mut [u64])) {
+        let (capacity, end) = (usize::from(self.capacity), usize::from(self.end));
+        if capacity < end + rows {
             return;
         }
-        for (column, into) in to.words.chunks_exact_mut(capacity.max(1)).enumerate() {
-            if let Some(into) = into.get_mut(end..end + count) {
-                into.copy_from_slice(self.part(column, rows.clone()));
+        for (column, words) in self.words.chunks_exact_mut(capacity.max(1)).enumerate() {
+            if let Some(into) = words.get_mut(end..end + rows) {
+                fill(column, into);
             }
         }
-        to.end += u16::try_from(count).unwrap_or(0);
+        self.end += u16::try_from(rows).unwrap_or(0);
     }
 
     /// Drops the oldest rows.

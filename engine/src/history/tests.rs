@@ -26,6 +26,8 @@ enum Op {
     Ask { at: At, exclude: Option<usize>, among: i64, current: Option<i64> },
     /// Everything that no window reaches goes, but for this much.
     Trim { slack: Micros },
+    /// A history anew from the same rows, in two pieces, of which the first has so many.
+    Again { first: usize },
 }
 
 /// A moment to ask at.
@@ -62,7 +64,8 @@ fn op(dense: bool) -> impl Strategy<Value = Op> {
         state,
     });
     let trim = (0..40_i64).prop_map(|slack| Op::Trim { slack });
-    prop_oneof![8 => insert, 2 => amend, 3 => ask, 1 => trim]
+    let again = (0..200_usize).prop_map(|first| Op::Again { first });
+    prop_oneof![16 => insert, 4 => amend, 6 => ask, 2 => trim, 1 => again]
 }
 
 /// Every need, over every kind of condition, with and without delay and pair.
@@ -159,6 +162,13 @@ impl<'a> Pair<'a> {
                 self.history.trim(self.plan, horizon);
                 self.plain.trim(horizon);
             }
+            Op::Again { first } => {
+                let first = first.min(self.plain.rows.len());
+                self.history = History::new();
+                for rows in [&self.plain.rows[..first], &self.plain.rows[first..]] {
+                    insert_all(&mut self.history, self.plan, rows);
+                }
+            }
             Op::Ask { at, exclude, among, current } => {
                 let at = match at {
                     At::Clock(off) => self.clock + off,
@@ -197,6 +207,21 @@ impl<'a> Pair<'a> {
             assert_eq!(found, expected.masked(), "{moment:?} {described:?} {window:?}");
         }
     }
+}
+
+/// Inserts rows as columns.
+fn insert_all(history: &mut History, plan: &Plan, rows: &[Plain]) {
+    fn column<T>(rows: &[Plain], of: impl Fn(&Plain) -> T) -> Vec<T> {
+        rows.iter().map(of).collect()
+    }
+    let rows = NewRows {
+        times: &column(rows, |it| it.key.time),
+        positions: &column(rows, |it| it.key.position),
+        states: &column(rows, |it| it.state),
+        members: &[0, 1].map(|word| column(rows, |it| it.members[word])),
+        values: &[0, 1, 2].map(|at| column(rows, |it| it.values[at])),
+    };
+    history.insert_all(plan, rows);
 }
 
 fn answer(view: &mut View<'_>, plan: &Plan, window: WindowId, current: Option<i64>) -> Answer {

@@ -5,7 +5,7 @@
 //! wherever the block is full.
 
 use engine::entity::EntityKey;
-use engine::history::{Key, NewRow, Row};
+use engine::history::{Key, NewRows, Row};
 use engine::lists::Membership;
 use engine::plan::KindPlan;
 use engine::rule_set::{AlertName, RuleSet};
@@ -219,10 +219,7 @@ pub(super) struct EntityReader<'a> {
     /// The entity whose pieces are being put together.
     current: Option<(EntityKey, EntityState)>,
     counts: Vec<u32>,
-    stored: Vec<i64>,
-    stored_words: Vec<u64>,
-    values: Vec<i64>,
-    members: Vec<u64>,
+    rows: ReadRows,
     /// Entities read.
     pub(super) entities: u64,
 }
@@ -246,10 +243,7 @@ impl<'a> EntityReader<'a> {
             lists: theirs.lists.iter().map(|it| find(it, &ours.lists, ListId)).collect(),
             current: None,
             counts: Vec::new(),
-            stored: Vec::new(),
-            stored_words: Vec::new(),
-            values: Vec::new(),
-            members: Vec::new(),
+            rows: ReadRows::default(),
             entities: 0,
         }
     }
@@ -311,9 +305,9 @@ impl<'a> EntityReader<'a> {
         block: &mut Cut,
     ) -> Option<()> {
         let [rows, lists, alerts, occurrences @ ..] = counts else { return None };
-        state.history_mut().reserve(&plan.history, *rows as usize);
-        for _ in 0..*rows {
-            self.row(kind, plan, state, block)?;
+        self.rows.read(*rows as usize, self.kinds.get(kind)?, block)?;
+        if plan.has_history {
+            state.history_mut().insert_all(&plan.history, self.rows.all());
         }
         for (at, count) in occurrences.iter().enumerate() {
             let needed = *self.kinds.get(kind)?.occurrences.get(at)?;
@@ -336,55 +330,79 @@ impl<'a> EntityReader<'a> {
         }
         Some(())
     }
+}
 
-    fn row(&mut self, kind: usize, plan: &KindPlan, state: &mut EntityState, block: &mut Cut) -> Option<()> {
-        let fit = self.kinds.get(kind)?;
-        let (time, position) = (block.i64(column::TIME)?, block.u32(column::POSITION)?);
-        let mutable = block.u16(column::STATE)?;
-        self.stored_words.clear();
-        for word in 0..fit.words_stored {
-            self.stored_words.push(block.u64(column::MEMBERS + word)?);
+/// The rows of a piece, column by column as the plan has them.
+#[derive(Debug, Default)]
+struct ReadRows {
+    times: Vec<i64>,
+    positions: Vec<u32>,
+    states: Vec<u16>,
+    members: Vec<Vec<u64>>,
+    values: Vec<Vec<i64>>,
+    /// Membership bits as the snapshot has them, where the plan has them elsewhere.
+    stored: Vec<Vec<u64>>,
+}
+
+impl ReadRows {
+    /// Reads so many rows over these.
+    fn read(&mut self, rows: usize, fit: &KindFit, block: &mut Cut) -> Option<()> {
+        let Self { times, positions, states, members, values, stored } = self;
+        numbers(bytes_of(block, column::TIME, rows, size_of::<i64>())?, i64::from_le_bytes, times);
+        numbers(bytes_of(block, column::POSITION, rows, size_of::<u32>())?, u32::from_le_bytes, positions);
+        numbers(bytes_of(block, column::STATE, rows, size_of::<u16>())?, u16::from_le_bytes, states);
+        let words = if fit.members.is_some() { &mut *stored } else { &mut *members };
+        words.resize_with(fit.words_stored, Vec::new);
+        for (at, word) in words.iter_mut().enumerate() {
+            let bytes = bytes_of(block, column::MEMBERS + at, rows, size_of::<u64>())?;
+            numbers(bytes, u64::from_le_bytes, word);
         }
-        self.stored.clear();
+        if let Some(places) = &fit.members {
+            translate(places, stored, rows, members);
+        }
+        // One that the snapshot lacks is of zeros.
+        values.resize_with(fit.columns.len(), Vec::new);
+        values.iter_mut().for_each(Vec::clear);
         for at in 0..fit.columns_stored {
-            self.stored.push(block.i64(column::MEMBERS + fit.words_stored + at)?);
+            let bytes = bytes_of(block, column::MEMBERS + fit.words_stored + at, rows, size_of::<i64>())?;
+            let wanted = fit.columns.iter().zip(&mut *values).filter(|(it, _)| **it == Some(at));
+            wanted.for_each(|(_, into)| numbers(bytes, i64::from_le_bytes, into));
         }
-        if !plan.has_history {
-            return Some(());
-        }
-        self.values.clear();
-        for at in &fit.columns {
-            self.values.push(match at {
-                Some(at) => *self.stored.get(*at)?,
-                None => 0,
-            });
-        }
-        if let Some(members) = &fit.members {
-            translate(members, &self.stored_words, &mut self.members);
-        } else {
-            self.members.clone_from(&self.stored_words);
-        }
-        let key = Key { time, position };
-        let row = NewRow { key, members: &self.members, state: mutable, values: &self.values };
-        state.history_mut().insert(&plan.history, row);
         Some(())
+    }
+
+    fn all(&self) -> NewRows<'_> {
+        let Self { times, positions, states, members, values, .. } = self;
+        NewRows { times, positions, states, members, values }
     }
 }
 
-/// Puts membership bits where another plan has them.
-fn translate(members: &[Member], stored: &[u64], into: &mut Vec<u64>) {
+/// So many numbers of a column, of so many bytes each.
+fn bytes_of(block: &mut Cut, column: usize, rows: usize, bytes_each: usize) -> Option<&[u8]> {
+    block.slice(column, rows.checked_mul(bytes_each)?)
+}
+
+/// Puts numbers in the place of what a vector holds.
+fn numbers<const N: usize, T>(bytes: &[u8], number: fn([u8; N]) -> T, into: &mut Vec<T>) {
     into.clear();
-    for chunk in members.chunks(64) {
-        let mut word = 0;
-        for (shift, member) in chunk.iter().enumerate() {
-            let set = match member {
+    into.extend(bytes.as_chunks().0.iter().map(|it| number(*it)));
+}
+
+/// Puts membership bits where another plan has them.
+fn translate(places: &[Member], stored: &[Vec<u64>], rows: usize, into: &mut Vec<Vec<u64>>) {
+    into.resize_with(places.len().div_ceil(64), Vec::new);
+    for (places, word) in places.chunks(64).zip(into) {
+        word.clear();
+        word.extend((0..rows).map(|row| {
+            let bit = |member: &Member| match member {
                 Member::Always => 1,
                 Member::Never => 0,
-                Member::Bit(at) => stored.get(at / 64).copied().unwrap_or(0) >> (at % 64) & 1,
+                Member::Bit(at) => {
+                    stored.get(at / 64).and_then(|word| word.get(row)).map_or(0, |word| word >> (at % 64) & 1)
+                }
             };
-            word |= set << shift;
-        }
-        into.push(word);
+            places.iter().enumerate().fold(0, |word, (shift, member)| word | bit(member) << shift)
+        }));
     }
 }
 
