@@ -1,8 +1,12 @@
 //! What finds the records of one segment: by offset, by id, by entity; a decision also by its own id.
 //!
-//! Ids and entities are found by 64 bits of their hashes; who looks reads the record and compares the whole. Both ids of
-//! a decision stand among the ids: they are hashes, which are told apart like any two. In memory while the segment is
-//! written; then a file beside it (see [`file`]).
+//! All are found by 64 bits of their hashes; who looks reads the record and compares the whole. In memory while the segment
+//! is written; then a file beside it (see [`file`]), in which both ids of a decision stand among the ids: they are hashes,
+//! which are told apart like any two.
+//!
+//! In memory, an event's id is looked up when it may be a repeat, which can be at every event: it has a map ([`Keys`]). The
+//! others are looked up for people only, and added at every event, most of them several: to the end of a list
+//! ([`Parts`]), where each step into a map of all of them would wait for memory.
 
 pub(super) mod file;
 
@@ -10,6 +14,7 @@ use engine::decision::decision_number;
 use engine::entity::EntityKey;
 use hashbrown::HashTable;
 
+use self::file::By;
 use super::frame::Frame;
 use super::{RecordKind, TENANT};
 use crate::record::{Decided, Stamp};
@@ -36,8 +41,10 @@ pub(super) fn entity_key(entity: EntityKey) -> u64 {
 pub(super) struct Index {
     /// The byte at which each record's frame begins.
     pub(super) places: Vec<u32>,
+    /// Of events.
     pub(super) ids: Keys,
-    pub(super) entities: Keys,
+    pub(super) decisions: Parts,
+    pub(super) entities: Parts,
 }
 
 impl Index {
@@ -51,7 +58,7 @@ impl Index {
             self.ids.push(id_key(id), record);
         }
         if let Some(decision) = decision_in(frame.kind(), frame.body()) {
-            self.ids.push(id_key(decision), record);
+            self.decisions.push(id_key(decision), record);
         }
         for entity in frame.entities() {
             self.entities.push(entity_key(entity), record);
@@ -60,7 +67,26 @@ impl Index {
 
     /// Bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
-        self.places.capacity() * size_of::<u32>() + self.ids.bytes() + self.entities.bytes()
+        let lists = self.decisions.bytes() + self.entities.bytes();
+        self.places.capacity() * size_of::<u32>() + self.ids.bytes() + lists
+    }
+
+    /// At most `most` records below one that may have a key, newest first.
+    pub(super) fn newest_first(&self, by: By, key: u64, below: u64, most: usize) -> Vec<u64> {
+        let is_below = |record: &u64| *record < below;
+        match by {
+            By::Id => self.ids.newest_first(key).map(u64::from).filter(is_below).take(most).collect(),
+            By::Decision => self.decisions.newest_first(key, below).take(most).collect(),
+            By::Entity => self.entities.newest_first(key, below).take(most).collect(),
+        }
+    }
+
+    /// The ids of events and of decisions with their records, by key and then record.
+    fn ids_sorted(&self) -> Vec<(u64, u32)> {
+        let mut sorted: Vec<_> = self.ids.rows.iter().map(|row| (row.key, row.record)).collect();
+        sorted.extend(self.decisions.parts.iter().flatten());
+        sorted.sort_unstable();
+        sorted
     }
 }
 
@@ -116,16 +142,63 @@ impl Keys {
         chain.map(|row| row.record)
     }
 
+    fn bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<Row>() + self.newest.allocation_size()
+    }
+}
+
+/// Parts of a list: of a segment that is full, some thousand rows each.
+const PARTS: usize = 1 << PART_BITS;
+const PART_BITS: u32 = 10;
+
+/// Which records have a key, in parts by the key's upper bits, each in the order of the records. A look-up goes through
+/// one part from its end.
+#[derive(Debug)]
+pub(super) struct Parts {
+    parts: Box<[Vec<(u64, u32)>]>,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self { parts: vec![Vec::new(); PARTS].into() }
+    }
+}
+
+impl Parts {
+    fn push(&mut self, key: u64, record: u32) {
+        if let Some(part) = self.parts.get_mut(part_of(key)) {
+            part.push((key, record));
+        }
+    }
+
+    /// The records of a key below one, newest first.
+    fn newest_first(&self, key: u64, below: u64) -> impl Iterator<Item = u64> {
+        let part = self.parts.get(part_of(key)).map_or(&[][..], Vec::as_slice);
+        let end = part.partition_point(|(_, record)| u64::from(*record) < below);
+        let older = part.get(..end).unwrap_or_default().iter().rev();
+        older.filter(move |(it, _)| *it == key).map(|(_, record)| u64::from(*record))
+    }
+
     /// All keys with their records, by key and then record.
     fn sorted(&self) -> Vec<(u64, u32)> {
-        let mut sorted: Vec<_> = self.rows.iter().map(|row| (row.key, row.record)).collect();
-        sorted.sort_unstable();
+        let mut sorted = Vec::with_capacity(self.parts.iter().map(Vec::len).sum());
+        for part in &self.parts {
+            let start = sorted.len();
+            sorted.extend_from_slice(part);
+            sorted.get_mut(start..).unwrap_or_default().sort_unstable();
+        }
         sorted
     }
 
     fn bytes(&self) -> usize {
-        self.rows.capacity() * size_of::<Row>() + self.newest.allocation_size()
+        let rows: usize = self.parts.iter().map(Vec::capacity).sum();
+        size_of_val::<[_]>(&self.parts) + rows * size_of::<(u64, u32)>()
     }
+}
+
+/// The part in which a key stands. Keys are hashes.
+fn part_of(key: u64) -> usize {
+    (key >> (u64::BITS - PART_BITS)) as usize
 }
 
 #[cfg(test)]

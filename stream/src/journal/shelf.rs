@@ -102,11 +102,7 @@ impl Segment {
         let mut found = Vec::new();
         match &*self.index.read() {
             Lookup::Unknown => {}
-            Lookup::Memory(index) => {
-                let keys = if by == By::Id { &index.ids } else { &index.entities };
-                let records = keys.newest_first(key).map(u64::from).filter(|record| *record < below);
-                found.extend(records.take(most));
-            }
+            Lookup::Memory(index) => found = index.newest_first(by, key, below, most),
             Lookup::File(index) => index.newest_first(by, key, below, |record| {
                 found.push(record);
                 io::Result::Ok(found.len() < most)
@@ -230,7 +226,7 @@ impl Shelf {
     /// The newest durable record that holds the decision of a number.
     pub(super) fn find_decision(&self, decision: u128) -> Result<Option<u64>, JournalError> {
         let mut found = None;
-        self.look(By::Id, index::id_key(decision), 0..self.durable(), SAME_ID, |offset, frame| {
+        self.look(By::Decision, index::id_key(decision), 0..self.durable(), SAME_ID, |offset, frame| {
             found = (index::decision_in(frame.kind(), frame.body()) == Some(decision)).then_some(offset);
             found.is_none()
         })?;
@@ -269,7 +265,7 @@ impl Shelf {
         let mut bytes = Vec::new();
         for segment in self.holding_any(&within).iter().rev() {
             self.resolve(segment)?;
-            if by == By::Id && segment.lacks_id(key) {
+            if by != By::Entity && segment.lacks_id(key) {
                 continue;
             }
             self.check_index(segment)?;

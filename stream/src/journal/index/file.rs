@@ -60,12 +60,14 @@ pub(in super::super) enum Unfit {
     Older,
 }
 
-/// Which of the two sorted lists.
+/// By what a record is looked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in super::super) enum By {
-    /// Ids.
+    /// The id of its event.
     Id,
-    /// Entities.
+    /// That of its decision, which stands in the file's list of ids too.
+    Decision,
+    /// An entity.
     Entity,
 }
 
@@ -77,7 +79,7 @@ impl IndexFile {
             disk.remove(&draft)?;
         }
         let file = disk.create(&draft)?;
-        let (ids, entities) = (index.ids.sorted(), index.entities.sorted());
+        let (ids, entities) = (index.ids_sorted(), index.entities.sorted());
         let filter = filter_of(&ids);
         let mut bytes = vec![0; HEADER_BYTES];
         bytes.extend(index.places.iter().flat_map(|place| place.to_le_bytes()));
@@ -178,7 +180,7 @@ impl IndexFile {
 
     /// How many rows are below a key and record: they are sorted.
     fn rank(&self, by: By, sought: (u64, u64)) -> io::Result<u64> {
-        let (mut from, mut to) = (0, if by == By::Id { self.ids } else { self.entities });
+        let (mut from, mut to) = (0, if by == By::Entity { self.entities } else { self.ids });
         while from < to {
             let middle = from + (to - from) / 2;
             if self.row(by, middle)? < sought {
@@ -191,7 +193,7 @@ impl IndexFile {
     }
 
     fn row(&self, by: By, row: u64) -> io::Result<(u64, u64)> {
-        let row = if by == By::Id { row } else { self.ids + row };
+        let row = if by == By::Entity { self.ids + row } else { row };
         let mut bytes = [0; ROW_BYTES];
         let at = HEADER_BYTES as u64 + self.records * PLACE_BYTES as u64 + row * ROW_BYTES as u64;
         self.file.read_at(&mut bytes, at)?;

@@ -10,23 +10,26 @@ use super::file::{By, IndexFile};
 use super::*;
 use crate::disk::simulated::Simulated;
 
-/// An id, and entities.
-type Row = (u64, Vec<u64>);
+/// An id, a decision, and entities.
+type Row = (u64, u64, Vec<u64>);
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn both_find_what_a_list_finds(
-        rows in prop::collection::vec((0..12_u64, prop::collection::vec(0..6_u64, 0..4)), 0..80),
+        rows in prop::collection::vec((0..12_u64, 0..14_u64, prop::collection::vec(0..6_u64, 0..4)), 0..80),
         below in 0..90_u64,
     ) {
         let mut index = Index::default();
-        for (record, (id, entities)) in rows.iter().enumerate() {
+        for (record, (id, decision, entities)) in rows.iter().enumerate() {
             index.places.push(record as u32 * 3);
-            // Ids above ten: no id.
+            // Those above ten: none.
             if *id < 10 {
                 index.ids.push(*id << 60, record as u32);
+            }
+            if *decision < 10 {
+                index.decisions.push(decision << 59 | 1, record as u32);
             }
             entities.iter().for_each(|entity| index.entities.push(*entity, record as u32));
         }
@@ -39,21 +42,21 @@ proptest! {
             for record in 0..rows.len() as u64 {
                 prop_assert_eq!(file.place(record).unwrap(), record * 3);
             }
-            for key in 0..12 {
+            for key in 0..14 {
                 let having = |has: &dyn Fn(&Row) -> usize| -> Vec<u64> {
                     let all = rows.iter().zip(0..).flat_map(|(row, record)| vec![record; has(row)]);
                     all.filter(|record| *record < below).collect::<Vec<_>>().into_iter().rev().collect()
                 };
                 let by_id = having(&|row| usize::from(row.0 == key && key < 10));
-                let by_entity = having(&|row| row.1.iter().filter(|it| **it == key).count());
-                let in_memory = |keys: &Keys, key| -> Vec<u64> {
-                    keys.newest_first(key).map(u64::from).filter(|record| *record < below).collect()
-                };
-                prop_assert_eq!(&in_memory(&index.ids, key << 60), &by_id);
-                prop_assert_eq!(&in_memory(&index.entities, key), &by_entity);
-                prop_assert_eq!(&in_file(&file, By::Id, key << 60, below), &by_id);
-                prop_assert_eq!(&in_file(&file, By::Entity, key, below), &by_entity);
-                prop_assert!(by_id.is_empty() || file.may_have_id(key << 60));
+                let by_decision = having(&|row| usize::from(row.1 == key && key < 10));
+                let by_entity = having(&|row| row.2.iter().filter(|it| **it == key).count());
+                let looked_up =
+                    [(By::Id, key << 60, &by_id), (By::Decision, key << 59 | 1, &by_decision), (By::Entity, key, &by_entity)];
+                for (by, key, expected) in looked_up {
+                    prop_assert_eq!(&index.newest_first(by, key, below, usize::MAX), expected);
+                    prop_assert_eq!(&in_file(&file, by, key, below), expected);
+                    prop_assert!(by == By::Entity || expected.is_empty() || file.may_have_id(key));
+                }
             }
         }
     }
