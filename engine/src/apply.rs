@@ -2,6 +2,9 @@
 //!
 //! `apply` reads nothing but the record and the state it writes: recovery and standby only apply.
 
+use std::hint::black_box;
+use std::ops::Deref;
+
 use rules::past::Mutable;
 use rules::program::Frame;
 use rules::schema::{EventTypeId, FieldId};
@@ -18,6 +21,12 @@ use crate::plan::{ColumnSource, Condition, KindPlan, Test};
 use crate::rule_set::{AlertName, RuleSet};
 use crate::state::EntityState;
 use crate::words::{Ruling, effect};
+
+/// Fetches what applying an event will touch of its entities, before any of it is needed, as [`crate::decide::fetch`] does
+/// for whoever decides first.
+pub fn fetch<S: Deref<Target = EntityState>>(states: &[S]) {
+    black_box(states.iter().fold(0, |sum, state| sum ^ state.history.fetch_end()));
+}
 
 /// Where and when a record is applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -174,6 +174,14 @@ impl History {
         }
     }
 
+    /// Fetches what a row in time order touches that is inserted, all at once. Gives what depends on all of it.
+    pub(crate) fn fetch_end(&self) -> u64 {
+        match &self.form {
+            Form::Short(table) => table.fetch_end(),
+            Form::Long(long) => long.fetch_end(),
+        }
+    }
+
     /// Where the newest row stands.
     pub fn newest(&self) -> Option<Key> {
         match &self.form {

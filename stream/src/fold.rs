@@ -25,7 +25,7 @@ pub use error::{Failed, FoldError};
 pub use replay::{History, Replay, Replayed, Untested};
 pub use verify::{Report, VerifyError, verify};
 
-use crate::gate::directory::Locks;
+use crate::gate::directory::{Fetch, Locks};
 use crate::gate::recent::{Most, Remembered};
 use crate::gate::{Admission, Gate, Place, REPEAT_FOR, State, id_of_amendment, new_state};
 use crate::in_force::{InForce, Kept};
@@ -126,6 +126,12 @@ impl Folder {
         self.numbers.retain(numbers);
     }
 
+    /// What is read of an event's entities.
+    fn fetch(&self) -> Fetch {
+        let only_applies = self.again.is_none() && self.builds.is_none();
+        if only_applies { |states| engine::apply::fetch(states) } else { |states| decide::fetch(states) }
+    }
+
     /// What was in force last.
     pub(crate) fn newest(&self) -> Option<Arc<InForce>> {
         self.numbers.newest()
@@ -179,14 +185,17 @@ impl Folder {
         let Self { key, numbers, state, locks, again, builds, .. } = self;
         let Loaded { in_force, scratch } = numbers.get(stamp.rule_set)?;
         let rules = &*in_force.rules;
-        let loaded = it.take_facts(in_force, &mut scratch.facts);
-        let Parsed { message, event, offset, .. } = &*it;
-        if !loaded {
-            scratch.facts.load(event, &rules.typed.schema, *key, &in_force.rates).map_err(Failed::Rate)?;
+        if !it.take_facts(in_force, &mut scratch.facts) {
+            scratch
+                .facts
+                .load(&it.event, &rules.typed.schema, *key, &in_force.rates)
+                .map_err(Failed::Rate)?;
         }
+        let entities = &scratch.facts.roles.entities;
+        state.directory.lock_near(entities, &mut it.near, &|key| new_state(rules, key), locks);
+        let Parsed { message, event, offset, .. } = &*it;
         let moment = Moment::of(event.time, stamp.clock, &rules.typed.schema);
         let original = message.original.map(|it| Key::new(it.at, it.position));
-        state.directory.lock(&scratch.facts.roles.entities, &|key| new_state(rules, key), locks);
         let stands = kind == RecordKind::Decided || !moment.flags.too_late;
         let case = Case { rules, event, moment, exclude: original };
         if let Some(again) = again {
@@ -198,6 +207,7 @@ impl Folder {
                 // What is known already stays as it was recorded.
                 decide::capture(case, &mut locks.guards, scratch);
             }
+            engine::apply::fetch(&locks.guards);
             let applied = Applied { position: *offset, at: moment.at, clock: stamp.clock };
             for (entity, state) in locks.guards.iter_mut().enumerate() {
                 apply::event(rules, applied, original, entity, state, scratch);

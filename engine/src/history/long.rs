@@ -113,8 +113,13 @@ impl Long {
     /// Fetches what an event in time order reads: the rows at the cursors, and behind the newest.
     pub(crate) fn fetch(&self) -> u64 {
         let rows = self.cursors.iter().map(|it| self.tree.block(it.block).table.fetch_row(it.row));
+        rows.fold(self.fetch_end(), |sum, row| sum ^ row)
+    }
+
+    /// Fetches what is behind the newest row.
+    pub(crate) fn fetch_end(&self) -> u64 {
         let tail = &self.tree.block(self.tree.tail()).table;
-        rows.fold(tail.fetch_row(tail.len()), |sum, row| sum ^ row)
+        tail.fetch_row(tail.len())
     }
 
     pub(crate) fn newest(&self) -> Option<Key> {

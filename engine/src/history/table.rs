@@ -100,6 +100,11 @@ impl Table {
         self.words.iter().skip(at).step_by(usize::from(self.capacity).max(1)).fold(0, |sum, word| sum ^ word)
     }
 
+    /// Fetches the oldest time, and where the next row will stand. Gives what depends on all of it.
+    pub(crate) fn fetch_end(&self) -> u64 {
+        self.times().first().copied().unwrap_or(0) ^ self.fetch_row(self.len())
+    }
+
     /// Forgets all rows, and keeps the room.
     pub(crate) fn clear(&mut self) {
         self.start = 0;

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::error::unreadable;
 use super::{Failed, FoldError, Folder};
-use crate::gate::directory::Directory;
+use crate::gate::directory::{Directory, Fetch, Slot};
 use crate::in_force::InForce;
 use crate::journal::{Cursor, JournalError, Record, RecordKind};
 use crate::record::{Decided, Stamp};
@@ -38,6 +38,8 @@ pub(crate) struct Parsed {
     /// Its facts, and what they were loaded under.
     facts: Option<(Arc<InForce>, Facts)>,
     is_loaded: bool,
+    /// The slots of its entities, if all were found.
+    pub(super) near: Vec<Slot>,
     failed: Option<Failed>,
 }
 
@@ -49,6 +51,7 @@ impl Parsed {
         self.body.clear();
         self.body.extend_from_slice(record.body);
         self.is_loaded = false;
+        self.near.clear();
         self.failed = self.parse(key).err();
     }
 
@@ -72,18 +75,24 @@ impl Parsed {
         let (under, mut facts) = kept.unwrap_or_else(new);
         // What is wrong with it is said when it is applied.
         self.is_loaded = facts.load(&self.event, &typed.schema, near.key, &in_force.rates).is_ok();
-        near.directory.bring_near(&facts.roles.entities);
+        if self.is_loaded {
+            near.directory.bring_near(&facts.roles.entities, &mut self.near, near.fetch);
+        }
         self.facts = Some((under, facts));
     }
 
-    /// Puts the facts where they are needed, if they were loaded under what is in force.
+    /// Puts the facts where they are needed, if they were loaded under what is in force; otherwise the slots are not
+    /// those of what is loaded instead.
     pub(super) fn take_facts(&mut self, in_force: &Arc<InForce>, into: &mut Facts) -> bool {
         match &mut self.facts {
             Some((under, facts)) if self.is_loaded && Arc::ptr_eq(under, in_force) => {
                 std::mem::swap(facts, into);
                 true
             }
-            _ => false,
+            _ => {
+                self.near.clear();
+                false
+            }
         }
     }
 
@@ -134,6 +143,7 @@ pub(crate) fn fold<E: From<JournalError> + From<FoldError>>(
     let near = Near {
         key: folder.key,
         directory: Arc::clone(&folder.state.directory),
+        fetch: folder.fetch(),
         newest: Mutex::new(folder.newest()),
     };
     thread::scope(|scope| {
@@ -163,6 +173,8 @@ pub(crate) fn fold<E: From<JournalError> + From<FoldError>>(
 struct Near {
     key: HashKey,
     directory: Arc<Directory>,
+    /// What of the entities whoever applies the records will read.
+    fetch: Fetch,
     /// What was in force last, as far as records were applied.
     newest: Mutex<Option<Arc<InForce>>>,
 }

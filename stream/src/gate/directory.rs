@@ -7,15 +7,15 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use dashmap::DashMap;
-use engine::decide;
 use engine::entity::EntityKey;
 use engine::state::EntityState;
-use parking_lot::{ArcMutexGuard, Mutex, RawMutex};
-use smallvec::SmallVec;
+use parking_lot::{ArcMutexGuard, Mutex, MutexGuard, RawMutex};
 
 /// An entity's state, locked.
 pub(crate) type Guard = ArcMutexGuard<RawMutex, EntityState>;
-type Slot = Arc<Mutex<EntityState>>;
+pub(crate) type Slot = Arc<Mutex<EntityState>>;
+/// Fetches a part of states that are locked: `apply::fetch` or `decide::fetch`.
+pub(crate) type Fetch = fn(&[MutexGuard<'_, EntityState>]);
 
 /// All entities in memory.
 #[derive(Debug, Default)]
@@ -86,11 +86,28 @@ impl Directory {
         self.slots.get(&key).map(|slot| Arc::clone(&slot))
     }
 
-    /// Fetches the states of these keys, as far as they are in memory and nobody has them, for whoever locks them soon.
-    pub(crate) fn bring_near(&self, keys: &[EntityKey]) {
-        let slots: SmallVec<[Slot; 8]> = keys.iter().filter_map(|key| self.get(*key)).collect();
-        for state in slots.iter().filter_map(|slot| slot.try_lock()) {
-            decide::fetch(&[state]);
+    /// Locks as [`Directory::lock`] does, what [`Directory::bring_near`] found for the same keys.
+    pub(crate) fn lock_near(
+        &self,
+        keys: &[EntityKey],
+        near: &mut Vec<Slot>,
+        new: &dyn Fn(EntityKey) -> EntityState,
+        locks: &mut Locks,
+    ) {
+        locks.guards.clear();
+        locks.guards.extend(near.drain(..).map(|slot| Mutex::lock_arc(&slot)));
+        if locks.guards.len() != keys.len() || locks.guards.iter().any(|guard| guard.is_dead()) {
+            self.lock(keys, new, locks);
+        }
+    }
+
+    /// Finds the slots of these keys, as far as they are in memory, and fetches from the states that nobody has what
+    /// whoever locks them soon will read.
+    pub(crate) fn bring_near(&self, keys: &[EntityKey], near: &mut Vec<Slot>, fetch: Fetch) {
+        near.clear();
+        near.extend(keys.iter().filter_map(|key| self.get(*key)));
+        for state in near.iter().filter_map(|slot| slot.try_lock()) {
+            fetch(&[state]);
         }
     }
 
