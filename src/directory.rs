@@ -38,11 +38,6 @@ pub(crate) struct Opened {
 /// Where a note for people goes.
 pub(crate) type Say = fn(&str);
 
-/// To standard error.
-pub(crate) fn say_note(note: &str) {
-    stderr::say(format_args!("note: {note}"));
-}
-
 /// Takes a directory to read its journal.
 pub(crate) fn untouched(data: &Path) -> anyhow::Result<Untouched> {
     let folder = there(data)?;
@@ -58,7 +53,7 @@ pub(crate) fn empty(data: &Path) -> anyhow::Error {
 /// Takes a directory and opens its journal, which is there.
 pub(crate) fn existing(data: &Path) -> anyhow::Result<Opened> {
     there(data)?;
-    open(data, Durability::Os, say_note)
+    open(data, Durability::Os, stderr::note)
 }
 
 fn there(data: &Path) -> anyhow::Result<std::path::PathBuf> {

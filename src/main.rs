@@ -64,7 +64,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if stdout::reader_left(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            stderr::say(format_args!("error: {error:#}"));
+            stderr::error(format_args!("{error:#}"));
             ExitCode::FAILURE
         }
     }

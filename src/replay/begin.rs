@@ -11,8 +11,9 @@ use stream::snapshot::{self, DataDir, Extra};
 use stream::source::SourceState;
 
 use super::{Options, state};
-use crate::directory::{self, Opened, new_key, say_note};
+use crate::directory::{self, Opened, new_key};
 use crate::load::Loaded;
+use crate::stderr;
 
 /// A gate, and where its state goes at the end.
 #[derive(Debug)]
@@ -65,13 +66,13 @@ fn on_state(folder: DataDir, loaded: &Loaded) -> anyhow::Result<Begun> {
     let Some(restored) = snapshot::read(&folder, &loaded.first(newest.key)?, &journal)? else {
         return on_nothing(loaded, Kept::State(folder));
     };
-    restored.notes.iter().for_each(|note| say_note(note));
+    restored.notes.iter().for_each(|note| stderr::note(note));
     let source = state::restore(&restored.extra)?;
     Ok(Begun { gate: restored.gate, source, extra: restored.extra, kept: Kept::State(folder) })
 }
 
 fn on_data(data: &Path, loaded: &Loaded) -> anyhow::Result<Begun> {
-    let mut opened = directory::open(data, Durability::Os, say_note)?;
+    let mut opened = directory::open(data, Durability::Os, stderr::note)?;
     let (gate, extra) = match opened.recover()? {
         Some(recovered) => {
             let gate = recovered.gate;

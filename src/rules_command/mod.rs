@@ -76,7 +76,7 @@ pub(crate) fn run(command: &Command) -> ExitCode {
             ExitCode::FAILURE
         }
         Err(error) => {
-            stderr::say(format_args!("error: {error}"));
+            stderr::error(error);
             ExitCode::FAILURE
         }
     }

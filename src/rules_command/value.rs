@@ -1,8 +1,9 @@
 //! Values as an analyst reads them: with their unit, as the language writes them.
 
+use rules::notation::{decimal, duration};
 use rules::place::Place;
 use rules::schema::{Currency, Schema};
-use rules::time::{DAY, HOUR, MILLISECOND, MINUTE, Micros, SECOND, WEEK};
+use rules::time::{DAY, HOUR, MINUTE, Micros};
 use rules::typed::{Numeric, Type};
 use rules::value::Value;
 use rust_decimal::Decimal;
@@ -63,14 +64,6 @@ fn scale(numeric: Numeric) -> u32 {
     }
 }
 
-/// An exact number without needless zeros; as a whole number and its scale where it has more digits than a decimal.
-fn decimal(exact: i128, scale: u32) -> String {
-    match Decimal::try_from_i128_with_scale(exact, scale) {
-        Ok(decimal) => decimal.normalize().to_string(),
-        Err(_) => format!("{exact}e-{scale}"),
-    }
-}
-
 /// An amount with at least the digits of its minor unit.
 fn money(exact: i128, scale: u32, currency: Currency) -> String {
     let exponent = u32::from(currency.exponent());
@@ -88,17 +81,6 @@ fn money(exact: i128, scale: u32, currency: Currency) -> String {
 /// Millionths as a number.
 pub(super) fn score(score_e6: i64) -> String {
     decimal(i128::from(score_e6), 6)
-}
-
-/// A length of time in the largest unit of the language that measures it whole, otherwise in seconds.
-pub(super) fn duration(micros: Micros) -> String {
-    let units = [(WEEK, "w"), (DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s"), (MILLISECOND, "ms")];
-    match units.iter().find(|(unit, _)| micros != 0 && micros % unit == 0) {
-        // Days are how people think of weeks: `30d`, `7d`.
-        Some((WEEK, _)) => format!("{}d", micros / DAY),
-        Some((unit, name)) => format!("{}{name}", micros / unit),
-        None => format!("{}s", decimal(i128::from(micros), 6)),
-    }
 }
 
 /// A length of time for reading only: `90d 10m`.

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use crate::directory::say_note;
+use crate::stderr;
 
 /// How long an answer is waited for.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
@@ -123,7 +123,7 @@ impl Client {
             let (seconds, authority) = (PATIENCE.as_secs(), &self.server.authority);
             if SAY_AFTER < start.elapsed() && !said {
                 said = true;
-                say_note(&format!(
+                stderr::note(&format!(
                     "`http://{authority}` takes nothing: {why:#}; it is tried for {seconds} s"
                 ));
             }

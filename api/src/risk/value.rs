@@ -2,12 +2,12 @@
 //! as RFC 3339, durations as the rule language writes them. What stands in memory as a hash is nobody's to see.
 
 use engine::event::{Event, FieldValue};
+use rules::notation::{decimal, duration};
 use rules::place::Place;
 use rules::schema::{Currency, FieldType, Schema};
-use rules::time::{DAY, HOUR, MILLISECOND, MINUTE, Micros, SECOND};
+use rules::time::Micros;
 use rules::typed::{Numeric, Type};
 use rules::value::Value;
-use rust_decimal::Decimal;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -225,24 +225,6 @@ fn scale(numeric: Numeric) -> u32 {
     match numeric {
         Numeric::Exact { scale, .. } => u32::from(scale),
         Numeric::Real => 0,
-    }
-}
-
-/// An exact number without needless zeros; as a whole number and its scale where it has more digits than a decimal.
-fn decimal(exact: i128, scale: u32) -> String {
-    match Decimal::try_from_i128_with_scale(exact, scale) {
-        Ok(decimal) => decimal.normalize().to_string(),
-        Err(_) if scale == 0 => exact.to_string(),
-        Err(_) => format!("{exact}e-{scale}"),
-    }
-}
-
-/// A length of time in the largest unit of the language that measures it whole.
-fn duration(micros: Micros) -> String {
-    let units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s"), (MILLISECOND, "ms")];
-    match units.iter().find(|(unit, _)| micros != 0 && micros % unit == 0) {
-        Some((unit, name)) => format!("{}{name}", micros / unit),
-        None => format!("{}s", decimal(i128::from(micros), 6)),
     }
 }
 

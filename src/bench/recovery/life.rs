@@ -8,7 +8,8 @@ use stream::journal::Durability;
 use stream::snapshot::{self, Extra};
 
 use crate::bench::payments::Payments;
-use crate::directory::{self, say_note};
+use crate::directory;
+use crate::stderr;
 
 /// Days of traffic before the snapshot: more than the widest window.
 const DAYS: i64 = 35;
@@ -27,7 +28,7 @@ pub(super) struct Life {
 impl Life {
     /// Begins a data directory, lives through its days, writes a snapshot and a tail, and closes it.
     pub(super) fn live(data: &Path, payments: &mut Payments, tail: u64) -> anyhow::Result<Self> {
-        let opened = directory::open(data, Durability::Os, say_note)?;
+        let opened = directory::open(data, Durability::Os, stderr::note)?;
         let gate = opened.begin(canonical::bundle(), Vec::new())?;
         let mut worker = gate.worker(Vec::new());
         let mut decide = || {

@@ -16,7 +16,8 @@ use stream::journal::Durability;
 use stream::snapshot::{self, Extra};
 
 use crate::bench::payments::Payments;
-use crate::directory::{self, say_note};
+use crate::directory;
+use crate::stderr;
 
 /// Snapshots that are written, but for the first: what that is written in, memory and pages of the file cache, is new to
 /// the process, and a virtual machine may stand still while its host finds them.
@@ -44,7 +45,7 @@ pub(super) fn measure(
     payments: &mut Payments,
     rate: Option<u32>,
 ) -> anyhow::Result<Waits> {
-    let mut opened = directory::open(data, durability, say_note)?;
+    let mut opened = directory::open(data, durability, stderr::note)?;
     let gate = opened.recover()?.context("nothing was recovered")?.gate;
     let distance = rate.map(|it| Duration::from_secs(1) / it);
     let mut client = Client { gate: &gate, worker: gate.worker(Vec::new()), payments, distance };

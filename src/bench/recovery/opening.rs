@@ -7,7 +7,8 @@ use anyhow::{Context as _, ensure};
 use stream::journal::Durability;
 
 use super::life::Life;
-use crate::directory::{self, say_note};
+use crate::directory;
+use crate::stderr;
 
 /// What an opening took.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,7 +25,7 @@ impl Opening {
     /// Opens, looks whether all is there, and closes.
     pub(super) fn of(data: &Path, life: &Life) -> anyhow::Result<Self> {
         let start = Instant::now();
-        let mut opened = directory::open(data, Durability::Os, say_note)?;
+        let mut opened = directory::open(data, Durability::Os, stderr::note)?;
         let files = start.elapsed();
         let recovered = opened.recover()?.context("nothing was recovered")?;
         let (expected, tail) = (life.tail, recovered.tail);

@@ -2,11 +2,12 @@
 
 use engine::plan::{Column, ColumnSource, FeaturePlan, KindPlan, OccurrenceShape};
 use engine::rule_set::RuleSet;
+use rules::notation::duration;
 use rules::schema::{EventTypeId, FieldId, KindId};
 use rules::typed::{Aggregate, Captured, Definition, ExprKind, Feature, FeatureId, Mode};
 use serde::Serialize;
 
-use crate::rules_command::value::{duration, span};
+use crate::rules_command::value::span;
 
 /// What a rule set needs.
 #[derive(Debug, Serialize)]
