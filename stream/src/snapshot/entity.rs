@@ -305,9 +305,12 @@ impl<'a> EntityReader<'a> {
         block: &mut Cut,
     ) -> Option<()> {
         let [rows, lists, alerts, occurrences @ ..] = counts else { return None };
-        self.rows.read(*rows as usize, self.kinds.get(kind)?, block)?;
-        if plan.has_history {
-            state.history_mut().insert_all(&plan.history, self.rows.all());
+        // A block in which nothing has rows has no columns for them.
+        if *rows != 0 {
+            self.rows.read(*rows as usize, self.kinds.get(kind)?, block)?;
+            if plan.has_history {
+                state.history_mut().insert_all(&plan.history, self.rows.all());
+            }
         }
         for (at, count) in occurrences.iter().enumerate() {
             let needed = *self.kinds.get(kind)?.occurrences.get(at)?;

@@ -17,7 +17,7 @@ use rules::value::Value;
 use super::*;
 use crate::gate::{Amended, Deadline, Refused, Worker};
 use crate::journal::Forgetful;
-use feed::{Item, feeds, rule_set};
+use feed::{Item, SCHEMA, compile, feeds, rule_set};
 
 /// A gate with nothing in memory.
 fn new_gate(rules: &Arc<RuleSet>) -> Gate {
@@ -141,6 +141,34 @@ fn what_is_larger_than_a_block_comes_back() {
     assert!(std::fs::read(first).unwrap() == std::fs::read(second).unwrap());
     let after: Vec<Item> = (20_000..20_200).map(payment).map(Item::Event).collect();
     assert_eq!(run(&gate, &after), run(&restored.gate, &after));
+}
+
+/// A block has the columns that something was put into: entities without rows come back from one that has none of those
+/// of rows, or fewer than a wider kind behind it.
+#[test]
+fn entities_of_which_no_event_is_remembered_come_back() {
+    #[track_caller]
+    fn check(rules: &str) {
+        let rules = compile(SCHEMA, &format!("use schema pay\n{rules}"));
+        let payment = |at: i64| {
+            let mut fields = vec![("user", at % 3), ("merchant", at % 2), ("amount", at)];
+            // A device comes late: at first no kind has rows.
+            fields.extend((10 <= at).then_some(("device", 0)));
+            feed::event(&rules.typed.schema, "payment", &format!("p-{at}"), at * 1_000_000, &fields)
+        };
+        let items: Vec<Item> = (0..20).map(payment).map(Item::Event).collect();
+        check_cut(&rules, &items, &[0, 1, 5, 12]);
+    }
+    let large = "rule large \"Large\" on payment when amount > 0.03 EUR then score +1";
+    let watch = "list watched : user\nrule watch \"Watch\" on payment when amount > 0.03 EUR then add user to watched for 1h";
+    check(large);
+    check(&format!("feature at_shop = count(payment) by merchant over 1h\n{large}"));
+    check(&format!("feature new_shop = first_seen(merchant) by user\n{large}"));
+    check(watch);
+    check(&format!(
+        "feature largest = max(payment.amount) by device over 7d before\n\
+         feature users = distinct(payment.user) by device over 7d\n{watch}"
+    ));
 }
 
 /// Labels that wait with the caller are in the blobs, and find their events behind the cut.

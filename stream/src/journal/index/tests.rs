@@ -31,7 +31,7 @@ proptest! {
             if *decision < 10 {
                 index.decisions.push(decision << 59 | 1, record as u32);
             }
-            entities.iter().for_each(|entity| index.entities.push(*entity, record as u32));
+            entities.iter().for_each(|entity| index.entities.push(entity << 60 | 1, record as u32));
         }
         let disk = Simulated::new(1);
         let written = IndexFile::write(&disk, 40, &index).unwrap();
@@ -51,7 +51,7 @@ proptest! {
                 let by_decision = having(&|row| usize::from(row.1 == key && key < 10));
                 let by_entity = having(&|row| row.2.iter().filter(|it| **it == key).count());
                 let looked_up =
-                    [(By::Id, key << 60, &by_id), (By::Decision, key << 59 | 1, &by_decision), (By::Entity, key, &by_entity)];
+                    [(By::Id, key << 60, &by_id), (By::Decision, key << 59 | 1, &by_decision), (By::Entity, key << 60 | 1, &by_entity)];
                 for (by, key, expected) in looked_up {
                     prop_assert_eq!(&index.newest_first(by, key, below, usize::MAX), expected);
                     prop_assert_eq!(&in_file(&file, by, key, below), expected);
