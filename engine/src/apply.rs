@@ -22,8 +22,8 @@ use crate::rule_set::{AlertName, RuleSet};
 use crate::state::EntityState;
 use crate::words::{Ruling, effect};
 
-/// Fetches what applying an event will touch of its entities, before any of it is needed, as [`crate::decide::fetch`] does
-/// for whoever decides first.
+/// Fetches most of what applying an event in time order will touch of its entities, the ends of their histories, before
+/// any of it is needed, as [`crate::decide::fetch`] does for whoever decides first.
 pub fn fetch<S: Deref<Target = EntityState>>(states: &[S]) {
     black_box(states.iter().fold(0, |sum, state| sum ^ state.history.fetch_end()));
 }

@@ -174,7 +174,7 @@ impl History {
         }
     }
 
-    /// Fetches what a row in time order touches that is inserted, all at once. Gives what depends on all of it.
+    /// Fetches where a row in time order will be inserted, all at once. Gives what depends on all of it.
     pub(crate) fn fetch_end(&self) -> u64 {
         match &self.form {
             Form::Short(table) => table.fetch_end(),

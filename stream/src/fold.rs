@@ -126,7 +126,7 @@ impl Folder {
         self.numbers.retain(numbers);
     }
 
-    /// What is read of an event's entities.
+    /// How the entities of an event are fetched for whoever applies it, and perhaps decides before.
     fn fetch(&self) -> Fetch {
         let only_applies = self.again.is_none() && self.builds.is_none();
         if only_applies { |states| engine::apply::fetch(states) } else { |states| decide::fetch(states) }

@@ -276,8 +276,8 @@ async fn what_the_disk_cannot_keep_is_refused_and_the_rest_is_in_time() {
     let afterwards = back(&weir, &bounds, &calm).await;
     let [p50, p99] = [50, 99].map(|it| overload.times(&calm, it));
     println!(
-        "times      {p50:.2} of the median in calm, {p99:.2} of its p99; {} are allowed of p99",
-        ALONE.times
+        "times      {p50:.2} of the median in calm, {p99:.2} of its p99; {} are allowed of p{}",
+        bounds.times, bounds.in_100
     );
     assert!(
         overload.times(&calm, bounds.in_100) <= bounds.times,

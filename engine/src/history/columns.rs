@@ -1,13 +1,15 @@
 //! Rows in columns on their way in, as a snapshot has them: a short history takes them column by column, where row by row
 //! each costs as much as an event.
 
+use std::iter;
+
 use smallvec::SmallVec;
 
 use super::layout::Layout;
 use super::table::{self, Table};
 use super::{Form, History, Key, NewRow, Plan, short};
 
-/// Rows to be inserted, in columns: of each the value of every row. A column that is empty is of zeros.
+/// Rows to be inserted, in columns: each has one value per row, and one that is empty is all zeros.
 #[derive(Clone, Copy, Debug)]
 pub struct NewRows<'a> {
     /// Their event times.
@@ -46,8 +48,8 @@ impl NewRows<'_> {
     /// The words of the first rows in a column of a table.
     fn fill(&self, layout: &Layout, column: usize, into: &mut [u64]) {
         let copy = |from: &[i64], into: &mut [u64]| {
-            into.fill(0);
-            into.iter_mut().zip(from).for_each(|(word, value)| *word = value.cast_unsigned());
+            let values = from.iter().map(|value| value.cast_unsigned());
+            into.iter_mut().zip(values.chain(iter::repeat(0))).for_each(|(word, value)| *word = value);
         };
         if let Some(value) = column.checked_sub(layout.value_columns().start) {
             copy(self.values.get(value).map_or(&[], Vec::as_slice), into);

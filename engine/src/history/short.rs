@@ -34,10 +34,8 @@ pub(crate) fn make_room(plan: &Plan, table: &mut Table) {
 
 /// Makes room for so many rows to come, which the short form must be able to hold.
 pub(crate) fn make_room_for(plan: &Plan, table: &mut Table, rows: usize) {
-    if table.capacity() < table.len() + rows {
+    if table.spare() < rows {
         *table = table.resized(plan.layout.width(), capacity_for(plan, table.len() + rows));
-    } else if table.spare() < rows {
-        table.compact();
     }
 }
 

@@ -272,6 +272,7 @@ impl Table {
     /// Adds so many rows, column by column, at the end; there must be room.
     pub(crate) fn append(&mut self, rows: usize, fill: impl Fn(usize, &mut [u64])) {
         let (capacity, end) = (usize::from(self.capacity), usize::from(self.end));
+        debug_assert!(end + rows <= capacity, "{rows} rows behind {end} of {capacity}");
         if capacity < end + rows {
             return;
         }

@@ -26,8 +26,8 @@ enum Op {
     Ask { at: At, exclude: Option<usize>, among: i64, current: Option<i64> },
     /// Everything that no window reaches goes, but for this much.
     Trim { slack: Micros },
-    /// A history anew from the same rows, in two pieces, of which the first has so many.
-    Again { first: usize },
+    /// A history anew from the same rows, in two pieces, of which the first has so many; perhaps the later rows before.
+    Again { first: usize, swapped: bool },
 }
 
 /// A moment to ask at.
@@ -64,7 +64,8 @@ fn op(dense: bool) -> impl Strategy<Value = Op> {
         state,
     });
     let trim = (0..40_i64).prop_map(|slack| Op::Trim { slack });
-    let again = (0..200_usize).prop_map(|first| Op::Again { first });
+    let again =
+        (0..200_usize, prop::bool::weighted(0.2)).prop_map(|(first, swapped)| Op::Again { first, swapped });
     prop_oneof![16 => insert, 4 => amend, 6 => ask, 2 => trim, 1 => again]
 }
 
@@ -162,10 +163,14 @@ impl<'a> Pair<'a> {
                 self.history.trim(self.plan, horizon);
                 self.plain.trim(horizon);
             }
-            Op::Again { first } => {
+            Op::Again { first, swapped } => {
                 let first = first.min(self.plain.rows.len());
+                let mut pieces = [&self.plain.rows[..first], &self.plain.rows[first..]];
+                if swapped {
+                    pieces.reverse();
+                }
                 self.history = History::new();
-                for rows in [&self.plain.rows[..first], &self.plain.rows[first..]] {
+                for rows in pieces {
                     insert_all(&mut self.history, self.plan, rows);
                 }
             }

@@ -101,13 +101,16 @@ impl Directory {
         }
     }
 
-    /// Finds the slots of these keys, as far as they are in memory, and fetches from the states that nobody has what
-    /// whoever locks them soon will read.
+    /// Finds the slots of these keys, if all are in memory, and fetches from the states that nobody has what whoever locks
+    /// them soon will read.
     pub(crate) fn bring_near(&self, keys: &[EntityKey], near: &mut Vec<Slot>, fetch: Fetch) {
         near.clear();
         near.extend(keys.iter().filter_map(|key| self.get(*key)));
         for state in near.iter().filter_map(|slot| slot.try_lock()) {
             fetch(&[state]);
+        }
+        if near.len() != keys.len() {
+            near.clear();
         }
     }
 

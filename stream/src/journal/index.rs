@@ -4,8 +4,8 @@
 //! is written; then a file beside it (see [`file`]), in which both ids of a decision stand among the ids: they are hashes,
 //! which are told apart like any two.
 //!
-//! In memory, an event's id is looked up when it may be a repeat, which can be at every event: it has a map ([`Keys`]). The
-//! others are looked up for people only, and added at every event, most of them several: to the end of a list
+//! In memory, the id of an event or amendment is looked up when it may be a repeat, which can be at every event: it has a
+//! map ([`Keys`]). The others are looked up for people only, and added at every event, most of them several: to the end of a list
 //! ([`Parts`]), where each step into a map of all of them would wait for memory.
 
 pub(super) mod file;
@@ -41,7 +41,7 @@ pub(super) fn entity_key(entity: EntityKey) -> u64 {
 pub(super) struct Index {
     /// The byte at which each record's frame begins.
     pub(super) places: Vec<u32>,
-    /// Of events.
+    /// Of events and amendments.
     pub(super) ids: Keys,
     pub(super) decisions: Parts,
     pub(super) entities: Parts,
@@ -104,7 +104,7 @@ struct Newest {
     row: u32,
 }
 
-/// The hash of a key in a map. Keys are hashes as a rule, but two kinds may have one id, and then differ in a few bits.
+/// The hash of a key in a map: of a key that is a hash itself, as all are but in tests.
 fn spread(key: u64) -> u64 {
     (key ^ key >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

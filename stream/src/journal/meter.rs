@@ -27,7 +27,7 @@ pub struct SyncTimes {
     pub max: Duration,
 }
 
-/// What the writer measures. Reading it takes no lock. It has no clock: whoever tells it or asks it says when.
+/// What the writer measures. What admission asks takes no lock. Whoever tells or asks it says when that is.
 #[derive(Debug)]
 pub(super) struct Meter {
     born: Instant,

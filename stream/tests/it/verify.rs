@@ -302,20 +302,21 @@ fn disk(world: &World) {
     world.journal.settle(world.journal.next());
 }
 
-/// Snapshots, one after the other: each with records between it and the one before, and some behind the last.
+/// Snapshots, one after the other: each begun with records behind the one before, and the last with some to come.
 fn snapshots(world: &World) -> Did {
     let mut did = Did::default();
-    let mut seen = 0;
-    while world.number.load(Ordering::Relaxed) < world.events * 9 / 10 {
-        if world.journal.next() == seen {
-            thread::yield_now();
-            continue;
-        }
+    loop {
         snapshot::write(&world.dir, &world.gate, &Extra::new()).unwrap();
         did.snapshots += 1;
-        seen = world.journal.next();
+        let seen = world.journal.next();
+        let over = || world.events * 9 / 10 <= world.number.load(Ordering::Relaxed);
+        while world.journal.next() == seen && !over() {
+            thread::yield_now();
+        }
+        if over() {
+            return did;
+        }
     }
-    did
 }
 
 /// New features, whose state is built while decisions go on: every decision records them.
