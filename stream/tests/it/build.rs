@@ -12,13 +12,13 @@ use rules::past::Label;
 use rules::reference::generate::Choices;
 use rules::time::{MINUTE, SECOND};
 use stream::bundle::Bundle;
-use stream::gate::{Admission, BuildError, Deadline, Gate, NotAtOnce, Worker};
+use stream::gate::{BuildError, Deadline, Gate, NotAtOnce, Worker};
 use stream::journal::Memory;
 use stream::prune::rebase;
 use stream::recover::recover;
 use stream::snapshot::{self, DataDir, Extra};
 
-use crate::support::{bundle, check_same, check_verified, event, folded};
+use crate::support::{PATIENT, bundle, check_same, check_verified, event, folded};
 
 const SCHEMA: &str = r#"
 schema pay 1
@@ -64,7 +64,7 @@ impl World {
     fn new_in(folder: &Path, schema: &str, rules: &str) -> Self {
         let journal = Memory::default();
         let bundle = bundle(schema, rules);
-        let gate = Gate::begin(bundle, key(), Box::new(journal.clone()), Admission::default()).unwrap();
+        let gate = Gate::begin(bundle, key(), Box::new(journal.clone()), PATIENT).unwrap();
         let worker = gate.worker(Vec::new());
         let dir = DataDir::open(folder).unwrap();
         Self { gate, journal, dir, worker, dice: Choices::from_seed(7), number: 0 }
@@ -103,8 +103,7 @@ impl World {
         }
         let Self { gate, journal, dir, number, .. } = self;
         drop(gate);
-        let admission = Admission::default();
-        let recovered = recover(&dir, key(), Box::new(journal.clone()), admission).unwrap().unwrap();
+        let recovered = recover(&dir, key(), Box::new(journal.clone()), PATIENT).unwrap().unwrap();
         let worker = recovered.gate.worker(Vec::new());
         let (gate, dice) = (recovered.gate, Choices::from_seed(8));
         (Self { gate, journal, dir, worker, dice, number: number + 5_000 }, recovered.notes.join("\n"))
@@ -168,7 +167,7 @@ fn a_first_sighting_is_counted_as_it_was_then() {
         }
         let World { gate, journal, dir, .. } = world;
         drop(gate);
-        let recovered = recover(&dir, key(), Box::new(journal), Admission::default()).unwrap().unwrap();
+        let recovered = recover(&dir, key(), Box::new(journal), PATIENT).unwrap().unwrap();
         assert_eq!(recovered.notes.iter().any(|it| it.contains("state was built from")), damaged);
         check_same(&recovered.gate, &expected);
     }

@@ -18,7 +18,7 @@ use stream::journal::{
 };
 use tokio::sync::watch;
 
-use crate::support::{bundle, check_folded, check_verified, event};
+use crate::support::{PATIENT, bundle, check_folded, check_verified, event};
 
 const SCHEMA: &str = "schema pay 1\nzone \"UTC\"\ncurrency EUR\nentity user\n\
                       event payment\n  user: user\n  amount: money\nevent login\n  user: user\n";
@@ -39,8 +39,7 @@ fn key() -> HashKey {
 /// A gate over a journal in which nothing is durable until somebody says so.
 fn held() -> (Gate, Memory, Worker) {
     let journal = Memory::held();
-    let admission = Admission { queue_max: Some(Duration::MAX) };
-    let gate = Gate::begin(bundle(SCHEMA, RULES), key(), Box::new(journal.clone()), admission).unwrap();
+    let gate = Gate::begin(bundle(SCHEMA, RULES), key(), Box::new(journal.clone()), PATIENT).unwrap();
     let features = gate.rules().typed.feature_order.clone();
     let worker = gate.worker(features);
     (gate, journal, worker)

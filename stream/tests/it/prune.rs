@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use engine::lists::Membership;
 use prost::Message as _;
@@ -14,7 +13,7 @@ use rules::time::SECOND;
 use rules::typed::ListId;
 use stream::disk::Folder as Disk;
 use stream::fold::{Folder, History, Report, verify};
-use stream::gate::{Admission, Deadline, Gate};
+use stream::gate::{Deadline, Gate};
 use stream::journal::{
     Cursor, Forgetful, Journal, JournalError, Memory, OnDisk, Options, Record, RecordKind,
 };
@@ -24,7 +23,7 @@ use stream::recover::{Recovered, recover};
 use stream::snapshot::{self, Base, DataDir, Extra};
 
 use crate::replay::{compared, rule_sets};
-use crate::support::{bundle, check_same, event, folded};
+use crate::support::{PATIENT, bundle, check_same, event, folded};
 use crate::verify::{RULES, SCHEMA, World, events, key, play, world};
 
 /// Drops the records below an offset; gives what those that are left stand on.
@@ -68,7 +67,7 @@ fn damage(folder: &Path) -> usize {
 }
 
 fn recovered(dir: &DataDir, journal: impl Journal + 'static) -> Recovered {
-    recover(dir, key(), Box::new(journal), Admission::default()).unwrap().unwrap()
+    recover(dir, key(), Box::new(journal), PATIENT).unwrap().unwrap()
 }
 
 /// Eight threads, everything that can happen to a decision, five rule sets, two of which brought new features: pruned again
@@ -188,8 +187,7 @@ fn pay(gate: &Gate, name: &str, count: i64) -> usize {
 fn features_that_are_newer_than_the_base_lack_the_same_for_all() {
     let folder = tempfile::tempdir().unwrap();
     let (dir, journal) = (DataDir::open(folder.path()).unwrap(), Memory::default());
-    let admission = Admission { queue_max: Some(Duration::MAX) };
-    let gate = Gate::begin(bundle(SCHEMA, RULES), key(), Box::new(journal.clone()), admission).unwrap();
+    let gate = Gate::begin(bundle(SCHEMA, RULES), key(), Box::new(journal.clone()), PATIENT).unwrap();
     pay(&gate, "a", 400);
     rebase(&dir, &journal, key(), 300, &Extra::new()).unwrap();
     journal.prune(300);
@@ -243,7 +241,7 @@ fn check_stopped(stopped: Stopped) {
         let gate = match journal.next() {
             0 => {
                 let journal = Box::new(Arc::clone(&journal));
-                Gate::begin(bundle(SCHEMA, RULES), key(), journal, Admission::default()).unwrap()
+                Gate::begin(bundle(SCHEMA, RULES), key(), journal, PATIENT).unwrap()
             }
             _ => recovered(&dir, Arc::clone(&journal)).gate,
         };
@@ -299,8 +297,7 @@ fn without_a_base_nothing_is_derived() {
     let folder = tempfile::tempdir().unwrap();
     let dir = DataDir::open(folder.path()).unwrap();
     let journal = Memory::default();
-    let gate =
-        Gate::begin(bundle(SCHEMA, RULES), key(), Box::new(journal.clone()), Admission::default()).unwrap();
+    let gate = Gate::begin(bundle(SCHEMA, RULES), key(), Box::new(journal.clone()), PATIENT).unwrap();
     pay(&gate, "p", 20);
     journal.prune(10);
     let said = [

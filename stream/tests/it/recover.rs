@@ -15,12 +15,12 @@ use rules::reference::generate::Choices;
 use rules::time::SECOND;
 use stream::disk::simulated::{Faults, Simulated};
 use stream::fold::{Folder, verify};
-use stream::gate::{Admission, Deadline, Gate, Refused};
+use stream::gate::{Deadline, Gate, Refused};
 use stream::journal::{Forgetful, Journal as _, OnDisk, Options};
 use stream::recover::recover;
 use stream::snapshot::{self, DataDir, Extra};
 
-use crate::support::{bundle, check_same, event};
+use crate::support::{PATIENT, bundle, check_same, event};
 use crate::verify::{RULES, SCHEMA};
 
 /// Crashes of one seed.
@@ -56,13 +56,13 @@ fn open(disk: &Simulated) -> OnDisk {
 fn gate(disk: &Simulated, dir: &DataDir, seen: &mut Seen) -> Gate {
     let journal = Box::new(open(disk));
     if journal.next() == 0 {
-        let gate = Gate::begin(bundle(SCHEMA, RULES), key(), journal, Admission::default()).unwrap();
+        let gate = Gate::begin(bundle(SCHEMA, RULES), key(), journal, PATIENT).unwrap();
         while gate.journal().durable() == 0 {
             thread::yield_now();
         }
         return gate;
     }
-    let recovered = recover(dir, key(), journal, Admission::default()).unwrap().unwrap();
+    let recovered = recover(dir, key(), journal, PATIENT).unwrap().unwrap();
     seen.tail += recovered.tail;
     seen.from_snapshots += u64::from(recovered.extra.contains_key("made"));
     recovered.gate
@@ -191,7 +191,7 @@ fn without_syncing_what_was_told_is_lost() {
         let disk = Simulated::new(seed);
         disk.set_faults(Faults { syncs_do_nothing: true, ..Faults::default() });
         let journal = Box::new(open(&disk));
-        let gate = Gate::begin(bundle(SCHEMA, RULES), key(), journal, Admission::default()).unwrap();
+        let gate = Gate::begin(bundle(SCHEMA, RULES), key(), journal, PATIENT).unwrap();
         let (told, _) = work(&gate, seed);
         disk.crash();
         drop(gate);

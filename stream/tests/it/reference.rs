@@ -21,10 +21,10 @@ use rules::schema::{EventTypeId, FieldId, FieldType};
 use rules::time::{DAY, HOUR, MINUTE, Micros, SECOND};
 use rules::typed::{Effect, FeatureId, ListId, ListKind, RuleId};
 use stream::bundle::{Bundle, File, ListFile};
-use stream::gate::{Admission, Deadline, Gate, Place, Refused, Worker};
+use stream::gate::{Deadline, Gate, Place, Refused, Worker};
 use stream::journal::Memory;
 
-use crate::support::{check_folded, check_verified};
+use crate::support::{PATIENT, check_folded, check_verified};
 
 const BASE: Micros = 1_767_600_000 * SECOND;
 const KEY: [u8; 16] = [3; 16];
@@ -56,7 +56,7 @@ impl Pair {
         let (lists, values) = fill_lists(choices, &typed);
         let bundle = Arc::new(Bundle { lists: values, ..bundle });
         let journal = Memory::default();
-        let gate = Gate::begin(bundle, key(), Box::new(journal.clone()), Admission::default()).unwrap();
+        let gate = Gate::begin(bundle, key(), Box::new(journal.clone()), PATIENT).unwrap();
         let rules = gate.rules();
         for ((list, slot), (until, value)) in &lists {
             let (ListKind::Entities(kind) | ListKind::Table(kind, _)) = rules.typed.lists[list.index()].of

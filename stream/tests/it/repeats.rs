@@ -9,12 +9,12 @@ use rules::past::{Label, Outcome};
 use rules::reference::generate::Choices;
 use rules::time::{HOUR, Micros, SECOND};
 use stream::disk::simulated::Simulated;
-use stream::gate::{Admission, Deadline, Gate, Worker};
+use stream::gate::{Deadline, Gate, Worker};
 use stream::journal::{OnDisk, Options};
 use stream::recover::recover;
 use stream::snapshot::{self, DataDir, Extra};
 
-use crate::support::{bundle, event};
+use crate::support::{PATIENT, bundle, event};
 use crate::verify::{RULES, SCHEMA};
 
 const SEEDS: u64 = 12;
@@ -31,7 +31,7 @@ fn open(disk: &Simulated) -> Box<OnDisk> {
 }
 
 fn begin(disk: &Simulated) -> Gate {
-    Gate::begin(bundle(SCHEMA, RULES), key(), open(disk), Admission::default()).unwrap()
+    Gate::begin(bundle(SCHEMA, RULES), key(), open(disk), PATIENT).unwrap()
 }
 
 /// What somebody sends.
@@ -185,7 +185,7 @@ fn check(seed: u64, seen: &mut Seen) {
             }
             started = forgets.journal().next();
             drop(forgets);
-            let recovered = recover(&dir, key(), open(&scarce), Admission::default()).unwrap().unwrap();
+            let recovered = recover(&dir, key(), open(&scarce), PATIENT).unwrap().unwrap();
             forgets = recovered.gate.remembering(ids, bytes);
             workers[1] = forgets.worker(Vec::new());
         }

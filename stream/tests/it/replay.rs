@@ -15,12 +15,12 @@ use rules::typed::ListId;
 use rules::value::Value;
 use stream::bundle::Bundle;
 use stream::fold::{FoldError, History, Replay, Replayed};
-use stream::gate::{Admission, Deadline, Gate, Worker};
+use stream::gate::{Deadline, Gate, Worker};
 use stream::journal::{Journal as _, Memory, RecordKind};
 use stream::record::{Decided, RuleSetRecord, Stamp};
 use stream::snapshot::Base;
 
-use crate::support::{bundle, event};
+use crate::support::{PATIENT, bundle, event};
 use crate::verify::{self, events, play, world};
 
 /// All rule sets that a journal speaks of.
@@ -112,8 +112,7 @@ struct Small {
 impl Small {
     fn new(rules: &str) -> Self {
         let journal = Memory::held();
-        let admission = Admission { queue_max: Some(Duration::MAX) };
-        let gate = Gate::begin(bundle(SCHEMA, rules), key(), Box::new(journal.clone()), admission).unwrap();
+        let gate = Gate::begin(bundle(SCHEMA, rules), key(), Box::new(journal.clone()), PATIENT).unwrap();
         let worker = gate.worker(Vec::new());
         Self { gate, journal, worker }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::entity::{EntityKey, HashKey};
 use engine::event::Event;
@@ -12,9 +13,12 @@ use rules::diagnostic::{Colour, Source, render};
 use rules::schema::{FieldType, Schema};
 use stream::bundle::{Bundle, File};
 use stream::fold::{Folder, Report, verify};
-use stream::gate::Gate;
+use stream::gate::{Admission, Gate};
 use stream::journal::{Forgetful, Journal, Memory};
 use stream::snapshot::canonical;
+
+/// However slow the disk is, or however long the machine stands still, events are let in.
+pub(crate) const PATIENT: Admission = Admission { queue_max: Some(Duration::MAX) };
 
 /// A schema and rules as one text each, checked and compiled.
 #[track_caller]

@@ -17,12 +17,12 @@ use engine::rule_set::RuleSet;
 use rules::past::{Label, OperationResult};
 use rules::reference::generate::Choices;
 use rules::time::{DAY, MINUTE, Micros, SECOND};
-use stream::gate::{Admission, Deadline, Gate, Refused, Worker};
+use stream::gate::{Deadline, Gate, Refused, Worker};
 use stream::journal::{Journal as _, Memory};
 use stream::recover::recover;
 use stream::snapshot::{self, DataDir, Extra};
 
-use crate::support::{bundle, check_same, check_verified, event, folded};
+use crate::support::{PATIENT, bundle, check_same, check_verified, event, folded};
 
 pub(crate) const SCHEMA: &str = r#"
 schema pay 1
@@ -281,9 +281,8 @@ impl Hand<'_> {
 /// Nothing has happened yet; snapshots go to this folder.
 pub(crate) fn world(folder: &Path, events: u64, release: Option<&str>) -> World {
     let journal = Memory::held();
-    let admission = Admission { queue_max: Some(Duration::MAX) };
     let bundle = bundle(SCHEMA, RULES);
-    let mut gate = Gate::begin(bundle, key(), Box::new(journal.clone()), admission).unwrap();
+    let mut gate = Gate::begin(bundle, key(), Box::new(journal.clone()), PATIENT).unwrap();
     if let Some(kind) = release {
         let kind = gate.rules().typed.schema.kind(kind).unwrap();
         gate.release_early(kind);
@@ -459,7 +458,7 @@ fn a_snapshot_under_load_and_the_tail_are_the_fold_of_all() {
     check_same(&world.gate, &expected);
     let recovered = || {
         let journal = Box::new(world.journal.clone());
-        recover(&world.dir, key(), journal, Admission::default()).unwrap().unwrap()
+        recover(&world.dir, key(), journal, PATIENT).unwrap().unwrap()
     };
     let first = recovered();
     assert_eq!(first.notes, Vec::<String>::new());
