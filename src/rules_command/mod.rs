@@ -101,7 +101,7 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Error> {
 }
 
 /// A number with its noun.
-fn counted(number: usize, noun: &str) -> String {
+pub(crate) fn counted(number: usize, noun: &str) -> String {
     match (number, noun.strip_suffix('y')) {
         (1, _) => format!("1 {noun}"),
         (_, Some(stem)) => format!("{number} {stem}ies"),

@@ -7,6 +7,7 @@ use desk::key::Secret;
 use stream::gate::Gate;
 
 use super::config::Config;
+use crate::rules_command::counted;
 
 /// What is said at the start.
 pub(crate) struct Greeting<'a> {
@@ -29,12 +30,12 @@ impl Greeting<'_> {
             Place::Server(url) => format!(", database {url}"),
         };
         let mut text = format!(
-            "Weir {} listens on http://{address}\n\n  data   {} (durability: {}){database}\n  rules  {rules}: {} rules, {} features\n  docs   http://{address}/docs/\n",
+            "Weir {} listens on http://{address}\n\n  data   {} (durability: {}){database}\n  rules  {rules}: {}, {}\n  docs   http://{address}/docs/\n",
             env!("CARGO_PKG_VERSION"),
             config.data.display(),
             config.durability.name(),
-            typed.rules.len(),
-            typed.feature_order.len(),
+            counted(typed.rules.len(), "rule"),
+            counted(typed.feature_order.len(), "feature"),
         );
         if let Some(key) = key {
             text.push_str(&format!(
