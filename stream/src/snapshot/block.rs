@@ -337,13 +337,18 @@ impl Cut {
         self.columns.iter().all(Range::is_empty)
     }
 
-    /// So many bytes of a column; none if there are not so many.
+    /// So many bytes of a column; none if there are not so many. A column that nothing was put into may not be there.
     pub(super) fn slice(&mut self, column: usize, length: usize) -> Option<&[u8]> {
-        let left = self.columns.get_mut(column)?;
+        let Some(left) = self.columns.get_mut(column) else { return (length == 0).then_some(&[]) };
         let start = left.start;
         let end = start.checked_add(length).filter(|it| *it <= left.end)?;
         left.start = end;
         self.bytes.get(start..end)
+    }
+
+    /// So many pieces of a column, of `N` bytes each; none if there are not so many.
+    pub(super) fn pieces<const N: usize>(&mut self, column: usize, count: usize) -> Option<&[[u8; N]]> {
+        Some(self.slice(column, count.checked_mul(N)?)?.as_chunks().0)
     }
 
     /// All that is left of a column.

@@ -305,12 +305,9 @@ impl<'a> EntityReader<'a> {
         block: &mut Cut,
     ) -> Option<()> {
         let [rows, lists, alerts, occurrences @ ..] = counts else { return None };
-        // A block in which nothing has rows has no columns for them.
-        if *rows != 0 {
-            self.rows.read(*rows as usize, self.kinds.get(kind)?, block)?;
-            if plan.has_history {
-                state.history_mut().insert_all(&plan.history, self.rows.all());
-            }
+        self.rows.read(*rows as usize, self.kinds.get(kind)?, block)?;
+        if plan.has_history {
+            state.history_mut().insert_all(&plan.history, self.rows.all());
         }
         for (at, count) in occurrences.iter().enumerate() {
             let needed = *self.kinds.get(kind)?.occurrences.get(at)?;
@@ -351,14 +348,13 @@ impl ReadRows {
     /// Reads so many rows over these.
     fn read(&mut self, rows: usize, fit: &KindFit, block: &mut Cut) -> Option<()> {
         let Self { times, positions, states, members, values, stored } = self;
-        numbers(bytes_of(block, column::TIME, rows, size_of::<i64>())?, i64::from_le_bytes, times);
-        numbers(bytes_of(block, column::POSITION, rows, size_of::<u32>())?, u32::from_le_bytes, positions);
-        numbers(bytes_of(block, column::STATE, rows, size_of::<u16>())?, u16::from_le_bytes, states);
+        numbers(block.pieces(column::TIME, rows)?, i64::from_le_bytes, times);
+        numbers(block.pieces(column::POSITION, rows)?, u32::from_le_bytes, positions);
+        numbers(block.pieces(column::STATE, rows)?, u16::from_le_bytes, states);
         let words = if fit.members.is_some() { &mut *stored } else { &mut *members };
         words.resize_with(fit.words_stored, Vec::new);
         for (at, word) in words.iter_mut().enumerate() {
-            let bytes = bytes_of(block, column::MEMBERS + at, rows, size_of::<u64>())?;
-            numbers(bytes, u64::from_le_bytes, word);
+            numbers(block.pieces(column::MEMBERS + at, rows)?, u64::from_le_bytes, word);
         }
         if let Some(places) = &fit.members {
             translate(places, stored, rows, members);
@@ -367,9 +363,9 @@ impl ReadRows {
         values.resize_with(fit.columns.len(), Vec::new);
         values.iter_mut().for_each(Vec::clear);
         for at in 0..fit.columns_stored {
-            let bytes = bytes_of(block, column::MEMBERS + fit.words_stored + at, rows, size_of::<i64>())?;
+            let column = block.pieces(column::MEMBERS + fit.words_stored + at, rows)?;
             let wanted = fit.columns.iter().zip(&mut *values).filter(|(it, _)| **it == Some(at));
-            wanted.for_each(|(_, into)| numbers(bytes, i64::from_le_bytes, into));
+            wanted.for_each(|(_, into)| numbers(column, i64::from_le_bytes, into));
         }
         Some(())
     }
@@ -380,15 +376,10 @@ impl ReadRows {
     }
 }
 
-/// So many numbers of a column, of so many bytes each.
-fn bytes_of(block: &mut Cut, column: usize, rows: usize, bytes_each: usize) -> Option<&[u8]> {
-    block.slice(column, rows.checked_mul(bytes_each)?)
-}
-
 /// Puts numbers in the place of what a vector holds.
-fn numbers<const N: usize, T>(bytes: &[u8], number: fn([u8; N]) -> T, into: &mut Vec<T>) {
+fn numbers<const N: usize, T>(column: &[[u8; N]], number: fn([u8; N]) -> T, into: &mut Vec<T>) {
     into.clear();
-    into.extend(bytes.as_chunks().0.iter().map(|it| number(*it)));
+    into.extend(column.iter().map(|it| number(*it)));
 }
 
 /// Puts membership bits where another plan has them.
