@@ -121,6 +121,16 @@ pub enum Numeric {
     Real,
 }
 
+impl Numeric {
+    /// Digits after the point; 0 of an f64.
+    pub fn scale(self) -> u8 {
+        match self {
+            Self::Exact { scale, .. } => scale,
+            Self::Real => 0,
+        }
+    }
+}
+
 /// An exact intermediate result has at most so many decimal digits, so that i128 never overflows (10³⁷ < 2¹²⁷).
 /// Where a product or a sum could have more, the checker computes it as a real.
 pub const EXACT_DIGITS_MAX: u8 = 37;

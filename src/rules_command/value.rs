@@ -4,7 +4,7 @@ use rules::notation::{decimal, duration};
 use rules::place::Place;
 use rules::schema::{Currency, Schema};
 use rules::time::{DAY, HOUR, MINUTE, Micros};
-use rules::typed::{Numeric, Type};
+use rules::typed::Type;
 use rules::value::Value;
 use rust_decimal::Decimal;
 
@@ -35,8 +35,8 @@ fn show_exact(exact: i128, ty: Type, schema: &Schema) -> String {
     let slot = || i64::try_from(exact).unwrap_or_default();
     let index = || usize::try_from(exact).unwrap_or(usize::MAX);
     match ty {
-        Type::Number(numeric) => decimal(exact, scale(numeric)),
-        Type::Money(currency, numeric) => money(exact, scale(numeric), currency),
+        Type::Number(numeric) => decimal(exact, numeric.scale().into()),
+        Type::Money(currency, numeric) => money(exact, numeric.scale().into(), currency),
         Type::Duration(_) => duration(slot()),
         Type::Time => time(slot(), schema),
         Type::Place => {
@@ -54,13 +54,6 @@ fn show_exact(exact: i128, ty: Type, schema: &Schema) -> String {
         }
         Type::Text => "some text".to_owned(),
         Type::Flag | Type::Distance | Type::Speed => exact.to_string(),
-    }
-}
-
-fn scale(numeric: Numeric) -> u32 {
-    match numeric {
-        Numeric::Exact { scale, .. } => u32::from(scale),
-        Numeric::Real => 0,
     }
 }
 
@@ -109,6 +102,7 @@ fn time(micros: Micros, schema: &Schema) -> String {
 #[cfg(test)]
 mod tests {
     use rules::diagnostic::Source;
+    use rules::typed::Numeric;
 
     use super::*;
 

@@ -6,7 +6,7 @@ use rules::notation::{decimal, duration};
 use rules::place::Place;
 use rules::schema::{Currency, FieldType, Schema};
 use rules::time::Micros;
-use rules::typed::{Numeric, Type};
+use rules::typed::Type;
 use rules::value::Value;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
@@ -119,9 +119,9 @@ pub(crate) fn of_feature(value: Value, ty: Type, schema: &Schema) -> Json {
         (Value::Real(real), Type::Money(currency, _)) => money(Minor::Text(real.to_string()), currency),
         (Value::Real(real), Type::Duration(_)) => Json::Text(format!("{}s", real / 1e6)),
         (Value::Real(real), _) => Json::Real(real),
-        (Value::Exact(exact), Type::Number(numeric)) => number(exact, scale(numeric)),
+        (Value::Exact(exact), Type::Number(numeric)) => number(exact, numeric.scale().into()),
         (Value::Exact(exact), Type::Money(currency, numeric)) => {
-            money(minor(exact, scale(numeric)), currency)
+            money(minor(exact, numeric.scale().into()), currency)
         }
         (Value::Exact(exact), other) => match i64::try_from(exact) {
             Ok(slot) => of_slot(slot, other, schema),
@@ -221,16 +221,10 @@ fn minor(exact: i128, scale: u32) -> Minor {
     }
 }
 
-fn scale(numeric: Numeric) -> u32 {
-    match numeric {
-        Numeric::Exact { scale, .. } => u32::from(scale),
-        Numeric::Real => 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rules::diagnostic::Source;
+    use rules::typed::Numeric;
 
     use super::*;
 

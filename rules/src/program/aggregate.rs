@@ -7,7 +7,7 @@ use super::condition::Condition;
 use super::frame::{Frame, Nothing, Source};
 use super::machine::{Body, Machine};
 use super::{Program, Value};
-use crate::typed::{Aggregate, FeatureId, Numeric, Type};
+use crate::typed::{Aggregate, FeatureId, Type};
 
 /// The compiled parts of an aggregate. The frame that they are given holds a past event: its type, time, fields,
 /// mutable columns, captured features, and [`AggregateProgram::prepare`]d values of the event being decided.
@@ -85,10 +85,7 @@ impl AggregateProgram {
 /// Digits after the point of an exact quantity; 0 of all else.
 fn scale_of(ty: Type) -> u8 {
     match ty {
-        Type::Number(numeric) | Type::Money(_, numeric) | Type::Duration(numeric) => match numeric {
-            Numeric::Exact { scale, .. } => scale,
-            Numeric::Real => 0,
-        },
+        Type::Number(numeric) | Type::Money(_, numeric) | Type::Duration(numeric) => numeric.scale(),
         _ => 0,
     }
 }
