@@ -38,7 +38,7 @@ pub(crate) struct Parsed {
     /// Its facts, and what they were loaded under.
     facts: Option<(Arc<InForce>, Facts)>,
     is_loaded: bool,
-    /// The slots of its entities, if all were found.
+    /// The slots of its entities, if all were found: see [`Parsed::take_facts`].
     pub(super) near: Vec<Slot>,
     failed: Option<Failed>,
 }
@@ -51,7 +51,6 @@ impl Parsed {
         self.body.clear();
         self.body.extend_from_slice(record.body);
         self.is_loaded = false;
-        self.near.clear();
         self.failed = self.parse(key).err();
     }
 

@@ -55,6 +55,13 @@ impl std::fmt::Debug for Locks {
     }
 }
 
+/// Locks slots in their order, in place of what was locked; gives whether none of them is dead.
+fn lock_all(slots: &mut Vec<Slot>, guards: &mut Vec<Guard>) -> bool {
+    guards.clear();
+    guards.extend(slots.drain(..).map(|slot| Mutex::lock_arc(&slot)));
+    guards.iter().all(|guard| !guard.is_dead())
+}
+
 impl Directory {
     /// Locks the states of these keys, which are sorted and each there once; creates those that are not in memory.
     ///
@@ -62,11 +69,9 @@ impl Directory {
     /// does not hold up the next. A slot that was evicted in between is dead, and all is begun again.
     pub(crate) fn lock(&self, keys: &[EntityKey], new: &dyn Fn(EntityKey) -> EntityState, locks: &mut Locks) {
         loop {
-            locks.guards.clear();
             locks.slots.clear();
             locks.slots.extend(keys.iter().map(|key| self.slot(*key, new)));
-            locks.guards.extend(locks.slots.drain(..).map(|slot| Mutex::lock_arc(&slot)));
-            if locks.guards.iter().all(|guard| !guard.is_dead()) {
+            if lock_all(&mut locks.slots, &mut locks.guards) {
                 return;
             }
             // Who evicts marks the state dead first and then takes it out of the map: let it come to that.
@@ -86,7 +91,7 @@ impl Directory {
         self.slots.get(&key).map(|slot| Arc::clone(&slot))
     }
 
-    /// Locks as [`Directory::lock`] does, what [`Directory::bring_near`] found for the same keys.
+    /// Locks as [`Directory::lock`] does; what [`Directory::bring_near`] found for the same keys is not looked up again.
     pub(crate) fn lock_near(
         &self,
         keys: &[EntityKey],
@@ -94,15 +99,13 @@ impl Directory {
         new: &dyn Fn(EntityKey) -> EntityState,
         locks: &mut Locks,
     ) {
-        locks.guards.clear();
-        locks.guards.extend(near.drain(..).map(|slot| Mutex::lock_arc(&slot)));
-        if locks.guards.len() != keys.len() || locks.guards.iter().any(|guard| guard.is_dead()) {
+        if near.is_empty() || !lock_all(near, &mut locks.guards) {
             self.lock(keys, new, locks);
         }
     }
 
-    /// Finds the slots of these keys, if all are in memory, and fetches from the states that nobody has what whoever locks
-    /// them soon will read.
+    /// Finds the slots of these keys, all or none, and fetches from the states that are in memory and that nobody has what
+    /// whoever locks them soon will read.
     pub(crate) fn bring_near(&self, keys: &[EntityKey], near: &mut Vec<Slot>, fetch: Fetch) {
         near.clear();
         near.extend(keys.iter().filter_map(|key| self.get(*key)));

@@ -5,8 +5,8 @@
 //! which are told apart like any two.
 //!
 //! In memory, the id of an event or amendment is looked up when it may be a repeat, which can be at every event: it has a
-//! map ([`Keys`]). The others are looked up for people only, and added at every event, most of them several: to the end of a list
-//! ([`Parts`]), where each step into a map of all of them would wait for memory.
+//! map ([`Keys`]). The others are looked up for people only, and added at every event, most of them several: to the end of
+//! a list ([`Parts`]), where each step into a map of all of them would wait for memory.
 
 pub(super) mod file;
 
@@ -90,7 +90,7 @@ impl Index {
     }
 }
 
-/// Which records have a key: of each key a chain, newest first.
+/// Which records have a key, which is a hash: of each key a chain, newest first.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     rows: Vec<Row>,
@@ -102,11 +102,6 @@ pub(super) struct Keys {
 struct Newest {
     key: u64,
     row: u32,
-}
-
-/// The hash of a key in a map: of a key that is a hash itself, as all are but in tests.
-fn spread(key: u64) -> u64 {
-    (key ^ key >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// That a record has a key.
@@ -121,7 +116,7 @@ struct Row {
 impl Keys {
     fn push(&mut self, key: u64, record: u32) {
         let row = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
-        let entry = self.newest.entry(spread(key), |it| it.key == key, |it| spread(it.key));
+        let entry = self.newest.entry(key, |it| it.key == key, |it| it.key);
         let before = match entry {
             hashbrown::hash_table::Entry::Occupied(mut old) => {
                 std::mem::replace(&mut old.get_mut().row, row) + 1
@@ -136,7 +131,7 @@ impl Keys {
 
     /// The records of a key, newest first.
     pub(super) fn newest_first(&self, key: u64) -> impl Iterator<Item = u32> {
-        let found = self.newest.find(spread(key), |it| it.key == key);
+        let found = self.newest.find(key, |it| it.key == key);
         let first = found.and_then(|newest| self.rows.get(newest.row as usize));
         let chain = std::iter::successors(first, |row| self.rows.get(row.before.checked_sub(1)? as usize));
         chain.map(|row| row.record)
