@@ -54,7 +54,7 @@ pub fn apply(
     if !state.sees(applied.position) {
         return;
     }
-    let Some(key) = scratch.facts.roles.entities.get(entity).copied() else { return };
+    let Some(key) = scratch.facts.roles.stateful.get(entity).copied() else { return };
     let Some(plan) = rules.plan.kinds.get(key.kind.index()) else { return };
     scratch.facts.frame.mutable = mutable;
     let at = Key::new(applied.at, applied.position);

@@ -36,7 +36,7 @@ impl Scratch {
     /// For a rule set.
     pub fn new(rules: &RuleSet) -> Self {
         Self {
-            facts: Facts::new(&rules.typed.schema, rules.typed.features.len()),
+            facts: Facts::new(rules),
             ruling: Ruling::default(),
             captured: Vec::new(),
             looks: Looks { edges: Vec::new(), row: rules.program.frame(), computed: 0 },
@@ -107,7 +107,7 @@ pub fn fetch<S: Deref<Target = EntityState>>(states: &[S]) {
 
 /// Computes the captured features of an event. Runs for every event that is applied, decided or not.
 ///
-/// `states` are those of `scratch.facts.roles.entities`, in that order.
+/// `states` are those of `scratch.facts.roles.stateful`, in that order.
 pub fn capture<S: DerefMut<Target = EntityState>>(case: Case<'_>, states: &mut [S], scratch: &mut Scratch) {
     let Scratch { facts, captured, looks, .. } = scratch;
     looks.begin(states.len());

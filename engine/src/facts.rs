@@ -6,6 +6,7 @@ use rules::schema::{Currency, EventTypeId, FieldId, FieldType, Schema};
 use crate::entity::{EntityKey, HashKey};
 use crate::event::{AMOUNT_MAX, Event, FieldValue};
 use crate::rates::{NotConverted, Rates};
+use crate::rule_set::RuleSet;
 
 /// One event as rules, windows and locks need it. Made once per thread, loaded for event after event.
 #[derive(Clone, Debug)]
@@ -21,10 +22,14 @@ pub struct Facts {
 pub struct Roles {
     /// Each entity once, in the canonical order of locking.
     pub entities: Vec<EntityKey>,
+    /// Those of them that have a state, in the same order: they are locked, read and written, and nobody else.
+    pub stateful: Vec<EntityKey>,
     /// The roles that are present, in the order of the event's fields.
     named: Vec<(FieldId, EntityKey)>,
-    /// By field: which of `entities` is in this role.
+    /// By field: which of `stateful` is in this role.
     by_field: Vec<Option<u8>>,
+    /// By kind, whether its entities have a state.
+    has_state: Vec<bool>,
 }
 
 /// Why an event cannot be prepared: an amount cannot be compared with others.
@@ -55,14 +60,17 @@ pub enum Incomparable {
 }
 
 impl Facts {
-    /// Empty facts for a schema and a rule set of so many features.
-    pub fn new(schema: &Schema, features: usize) -> Self {
+    /// Empty facts for a rule set.
+    pub fn new(rules: &RuleSet) -> Self {
+        let fields = rules.typed.schema.fields.len();
         Self {
-            frame: Frame::new(schema.fields.len(), features),
+            frame: Frame::new(fields, rules.typed.features.len()),
             roles: Roles {
                 entities: Vec::new(),
+                stateful: Vec::new(),
                 named: Vec::new(),
-                by_field: vec![None; schema.fields.len()],
+                by_field: vec![None; fields],
+                has_state: rules.plan.kinds.iter().map(|kind| kind.has_state).collect(),
             },
         }
     }
@@ -120,6 +128,7 @@ fn incomparable(why: NotConverted, field: &str, currency: Currency, into: Curren
 impl Roles {
     fn clear(&mut self) {
         self.entities.clear();
+        self.stateful.clear();
         self.named.clear();
         self.by_field.fill(None);
     }
@@ -129,20 +138,23 @@ impl Roles {
         self.entities.extend(self.named.iter().map(|(_, entity)| *entity));
         self.entities.sort_unstable();
         self.entities.dedup();
+        let Self { entities, stateful, has_state, .. } = self;
+        let has_state = |it: &&EntityKey| has_state.get(it.kind.index()).is_some_and(|it| *it);
+        stateful.extend(entities.iter().filter(has_state));
         for (field, entity) in &self.named {
-            let at = self.entities.iter().position(|it| it == entity);
+            let at = self.stateful.iter().position(|it| it == entity);
             if let Some(role) = self.by_field.get_mut(field.index()) {
                 *role = at.and_then(|at| u8::try_from(at).ok());
             }
         }
     }
 
-    /// The entity in a role.
+    /// The entity in a role, with a state or without.
     pub fn key_in(&self, role: FieldId) -> Option<EntityKey> {
-        self.entity_in(role).and_then(|at| self.entities.get(at)).copied()
+        self.named.iter().find(|(named, _)| *named == role).map(|(_, entity)| *entity)
     }
 
-    /// Which of [`Roles::entities`] is in a role; none if the role is missing.
+    /// Which of [`Roles::stateful`] is in a role; none if the role is missing, or has no state.
     pub fn entity_in(&self, role: FieldId) -> Option<usize> {
         self.by_field.get(role.index()).copied().flatten().map(usize::from)
     }

@@ -23,7 +23,7 @@ use crate::scan::{Matches, form, from_totals, ratio, with_own};
 use crate::state::EntityState;
 use crate::words::{effect, id_in};
 
-/// The states of an event's entities, in the order of [`crate::facts::Facts::entities`].
+/// The states of an event's entities, in the order of [`Roles::stateful`].
 pub(crate) struct Past<'a, S> {
     pub(crate) rules: &'a RuleSet,
     pub(crate) event: &'a Event,
@@ -124,7 +124,7 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
             Some(pair) => Some(frame.field(pair)?),
             None => None,
         };
-        let kind = self.roles.entities.get(entity)?.kind;
+        let kind = self.roles.stateful.get(entity)?.kind;
         Some(Whose { entity, kind, second })
     }
 

@@ -435,6 +435,16 @@ pub enum ListKind {
     Values(Type),
 }
 
+impl ListKind {
+    /// The kind of its entities; none if it holds plain values.
+    pub fn kind(self) -> Option<KindId> {
+        match self {
+            Self::Entities(kind) | Self::Table(kind, _) => Some(kind),
+            Self::Values(_) => None,
+        }
+    }
+}
+
 /// A rule: a condition with effects.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Rule {

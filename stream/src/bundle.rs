@@ -198,10 +198,7 @@ pub fn memberships(
     key: HashKey,
 ) -> Vec<(EntityKey, Membership)> {
     let membership = |it: &ListItem| {
-        let kind = match rules.lists.get(it.list.index())?.of {
-            ListKind::Entities(kind) | ListKind::Table(kind, _) => kind,
-            ListKind::Values(_) => return None,
-        };
+        let kind = rules.lists.get(it.list.index())?.of.kind()?;
         let Item::Text(id) = &it.item else { return None };
         let value = it.value.as_ref().map(|it| it.slot(key));
         let membership = Membership { list: it.list, until: None, value };

@@ -191,7 +191,7 @@ impl Folder {
                 .load(&it.event, &rules.typed.schema, *key, &in_force.rates)
                 .map_err(Failed::Rate)?;
         }
-        let entities = &scratch.facts.roles.entities;
+        let entities = &scratch.facts.roles.stateful;
         state.directory.lock_near(entities, &mut it.near, &|key| new_state(rules, key), locks);
         let Parsed { message, event, offset, .. } = &*it;
         let moment = Moment::of(event.time, stamp.clock, &rules.typed.schema);
@@ -228,7 +228,7 @@ impl Folder {
         let Self { key, numbers, state, locks, amend, .. } = self;
         let Loaded { in_force, scratch } = numbers.get(stamp.rule_set)?;
         let rules = &*in_force.rules;
-        state.directory.lock(&place.entities, &|key| new_state(rules, key), locks);
+        state.directory.lock(&rules.plan.stateful(&place.entities), &|key| new_state(rules, key), locks);
         apply::amendment(rules, &place, &change, offset, locks, scratch);
         if self.builds.is_some_and(|from| offset < from) {
             return Ok(());

@@ -436,11 +436,11 @@ impl Gate {
             let Worker { in_force, directory, scratch, locks, .. } = &mut *worker;
             let rules = &*in_force.rules;
             scratch.facts.load(event, &rules.typed.schema, self.key, &in_force.rates)?;
-            let entities = &scratch.facts.roles.entities;
-            if original.is_some_and(|it| *it.entities != **entities) {
+            let roles = &scratch.facts.roles;
+            if original.is_some_and(|it| *it.entities != *roles.entities) {
                 return Err(Refused::RolesChanged(event.recheck_of.clone().unwrap_or_default()));
             }
-            directory.lock(entities, &|key| new_state(rules, key), locks);
+            directory.lock(&roles.stateful, &|key| new_state(rules, key), locks);
             if in_force.number == self.current.number() {
                 return Ok(());
             }

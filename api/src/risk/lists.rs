@@ -8,7 +8,6 @@ use axum::extract::State;
 use engine::entity::EntityKey;
 use engine::lists::Membership;
 use engine::rates::Rates;
-use rules::schema::KindId;
 use rules::time::Micros;
 use rules::typed::{List, ListId, ListKind, Type};
 use rules::value::Value;
@@ -60,16 +59,6 @@ struct Found<'a> {
     list: &'a List,
 }
 
-impl Found<'_> {
-    /// The kind of its entities; none if it holds plain values.
-    fn kind(&self) -> Option<KindId> {
-        match self.list.of {
-            ListKind::Entities(kind) | ListKind::Table(kind, _) => Some(kind),
-            ListKind::Values(_) => None,
-        }
-    }
-}
-
 fn find<'a>(in_force: &'a InForce, name: &str) -> Result<Found<'a>, Problem> {
     let lists = &in_force.rules.typed.lists;
     let found = (0_u16..).map(ListId).zip(lists).find(|(_, it)| it.name == name);
@@ -116,7 +105,7 @@ fn entry(app: &App, list: String, id: String) -> Result<EntryBody, Problem> {
     let item = item(&found, &in_force, &id)?;
     let key = app.door.gate().key();
     let mut body = EntryBody { member: false, until: None, value: Cell::Missing(()), list, id };
-    let Some(kind) = found.kind() else {
+    let Some(kind) = found.list.of.kind() else {
         body.member = in_force.rules.values.contains(found.id, item.slot(key));
         return Ok(body);
     };
@@ -182,7 +171,7 @@ async fn change(app: &App, list: &str, id: &str, new: Option<NewEntry>) -> Resul
     let found = find(&in_force, list)?;
     item(&found, &in_force, id)?;
     let gate = app.door.gate();
-    let changed = match (found.kind(), new) {
+    let changed = match (found.list.of.kind(), new) {
         (None, new) => {
             if let Some(NewEntry { until: Some(_), .. } | NewEntry { value: Some(_), .. }) = &new {
                 return Err(Problem::field(

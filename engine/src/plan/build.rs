@@ -282,11 +282,22 @@ impl<'a> Builder<'a> {
             && occurrences.all(|(event, role)| matches(event, role))
     }
 
+    /// Whether more than features is remembered of this kind: who is on a list, or has been alerted about.
+    fn is_told_of_otherwise(&self) -> bool {
+        let Self { rules, kind, .. } = self;
+        let mut alerts = rules.alerts_once();
+        rules.lists.iter().any(|list| list.of.kind() == Some(*kind))
+            || alerts.any(|(role, _)| rules.schema.role_kind(role) == Some(*kind))
+    }
+
     fn finish(self) -> Result<KindPlan, PlanError> {
         let columns = self.columns.iter().map(|it| it.source.column_type()).collect();
         let mutable = |it: &Condition| it.test.as_ref().is_some_and(|test| test.mutable);
         let conditions = self.conditions.iter().map(mutable).collect();
         Ok(KindPlan {
+            has_state: !self.windows.is_empty()
+                || !self.occurrences.is_empty()
+                || self.is_told_of_otherwise(),
             has_history: !self.windows.is_empty(),
             history: history::Plan::new(PlanInput { columns, conditions, windows: self.windows })?,
             columns: self.columns,

@@ -35,12 +35,13 @@ impl KindPlan {
             OccurrenceShape::Value => in_map(size_of::<(i64, [Option<Key>; 2])>()),
             OccurrenceShape::Pair => in_map(size_of::<(i64, Last)>()),
         });
+        let entity = HOLDER_BYTES
+            + size_of::<EntityState>()
+            + in_map(size_of::<(EntityKey, usize)>())
+            + self.occurrences.len() * size_of::<Occurrences>();
         let row = size_of::<u64>() * self.history.layout.width();
         KindCost {
-            entity_bytes: HOLDER_BYTES
-                + size_of::<EntityState>()
-                + in_map(size_of::<(EntityKey, usize)>())
-                + self.occurrences.len() * size_of::<Occurrences>(),
+            entity_bytes: if self.has_state { entity } else { 0 },
             row_bytes: if self.has_history { row } else { 0 },
             value_bytes: value_bytes.sum(),
         }
@@ -85,13 +86,24 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_without_features_keeps_nothing_but_its_entities() {
-        let plan = plan("feature n = count(payment) by user over 1h\nrecord n\n");
-        let [user, shop] = [plan.kinds[0].cost(), plan.kinds[1].cost()];
-        assert!(user.row_bytes > 0);
-        assert_eq!((shop.row_bytes, shop.value_bytes), (0, 0));
-        assert_eq!(user.entity_bytes, shop.entity_bytes);
-        assert_eq!(plan.kinds[1].bytes(1_000, 1_000), shop.entity_bytes as u64);
+    fn a_kind_of_which_nothing_is_kept_costs_nothing() {
+        let check = |rules: &str, shop_has_state: bool| {
+            let plan = plan(&format!("feature n = count(payment) by user over 1h\n{rules}record n\n"));
+            let [user, shop] = [&plan.kinds[0], &plan.kinds[1]];
+            assert!(user.has_state && 0 < user.cost().row_bytes);
+            assert_eq!(shop.has_state, shop_has_state, "{rules}");
+            let entity_bytes = if shop_has_state { user.cost().entity_bytes as u64 } else { 0 };
+            assert_eq!((shop.cost().row_bytes, shop.bytes(1_000, 1_000)), (0, entity_bytes), "{rules}");
+        };
+        let alert = |role: &str| {
+            format!("rule r \"often\"\n  on payment\n  when n > 3\n  then alert medium once per {role} 1h\n")
+        };
+        check("", false);
+        check(&alert("user"), false);
+        check(&alert("shop"), true);
+        check("list watched : user\n", false);
+        check("list watched : shop\n", true);
+        check("table limits : shop -> money\n", true);
     }
 
     #[test]

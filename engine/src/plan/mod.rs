@@ -9,7 +9,9 @@ use rules::schema::{EventTypeId, FieldId};
 use rules::time::Micros;
 use rules::typed::{AggregateFunction, Expr, FeatureId};
 use rules::value::Form;
+use smallvec::SmallVec;
 
+use crate::entity::EntityKey;
 use crate::history::{self, ConditionId, WindowId};
 
 mod build;
@@ -28,6 +30,14 @@ pub struct Plan {
     pub captured: Vec<FeatureId>,
     /// By field: the features of the entity in this role that are answered together.
     pub(crate) batches: Vec<Vec<Batched>>,
+}
+
+impl Plan {
+    /// Those entities of an event that have a state, in the same order.
+    pub fn stateful(&self, entities: &[EntityKey]) -> SmallVec<[EntityKey; 4]> {
+        let has_state = |it: &EntityKey| self.kinds.get(it.kind.index()).is_some_and(|kind| kind.has_state);
+        entities.iter().copied().filter(has_state).collect()
+    }
 }
 
 /// A count or an exact sum over a window without a `where` of its own: two loads and a subtraction once the entity's
@@ -50,6 +60,9 @@ pub struct KindPlan {
     pub columns: Vec<Column>,
     /// What each bit of a row says.
     pub conditions: Vec<Condition>,
+    /// Whether anything is remembered of this kind's entities: by a feature, a list, or an alert raised `once per` one
+    /// of them. Otherwise they have no state: there is nothing to look up, to lock or to write.
+    pub has_state: bool,
     /// Whether rows of this kind are kept at all.
     pub has_history: bool,
     /// The windows over them.

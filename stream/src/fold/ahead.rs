@@ -70,12 +70,12 @@ impl Parsed {
         }
         let typed = &in_force.rules.typed;
         let kept = self.facts.take().filter(|(under, _)| Arc::ptr_eq(under, in_force));
-        let new = || (Arc::clone(in_force), Facts::new(&typed.schema, typed.features.len()));
+        let new = || (Arc::clone(in_force), Facts::new(&in_force.rules));
         let (under, mut facts) = kept.unwrap_or_else(new);
         // What is wrong with it is said when it is applied.
         self.is_loaded = facts.load(&self.event, &typed.schema, near.key, &in_force.rates).is_ok();
         if self.is_loaded {
-            near.directory.bring_near(&facts.roles.entities, &mut self.near, near.fetch);
+            near.directory.bring_near(&facts.roles.stateful, &mut self.near, near.fetch);
         }
         self.facts = Some((under, facts));
     }

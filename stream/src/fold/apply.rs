@@ -34,13 +34,13 @@ pub(crate) fn event(
         return;
     }
     apply::apply_recheck(rules, applied, entity, state, scratch);
-    let kind = scratch.facts.roles.entities.get(entity).map(|key| key.kind);
+    let kind = scratch.facts.roles.stateful.get(entity).map(|key| key.kind);
     if let Some(plan) = kind.and_then(|kind| rules.plan.kinds.get(kind.index())) {
         apply::amend(rules, original, &Change::Outcome(outcome), None, plan, state, scratch);
     }
 }
 
-/// Applies the amendment of a record at an offset to all entities of its event, and unlocks them.
+/// Applies the amendment of a record at an offset to those entities of its event that have a state, and unlocks them.
 pub(crate) fn amendment(
     rules: &RuleSet,
     place: &Place,
@@ -50,7 +50,7 @@ pub(crate) fn amendment(
     scratch: &mut Scratch,
 ) {
     let original = Key::new(place.at, place.position);
-    for (key, state) in place.entities.iter().zip(&mut locks.guards) {
+    for (key, state) in rules.plan.stateful(&place.entities).iter().zip(&mut locks.guards) {
         if let Some(plan) = rules.plan.kinds.get(key.kind.index()) {
             apply::amend(rules, original, change, Some(offset), plan, state, scratch);
         }

@@ -216,7 +216,7 @@ impl Replay {
         scratch.facts.load(event, schema, self.key, &then.tested.rates).map_err(Failed::Rate)?;
         let moment = Moment::of(event.time, stamp.clock, schema);
         let original = message.original.map(|it| Key::new(it.at, it.position));
-        state.directory.lock(&scratch.facts.roles.entities, &|key| new_state(rules, key), locks);
+        state.directory.lock(&scratch.facts.roles.stateful, &|key| new_state(rules, key), locks);
         let case = Case { rules, event, moment, exclude: original };
         let decided = record.kind == RecordKind::Decided;
         let stands = decided || !moment.flags.too_late;
@@ -265,7 +265,7 @@ impl Replay {
         }
         let Self { then, state, locks, scratch, .. } = self;
         let rules = &*then.get(&number).ok_or(Failed::Number(number))?.tested.rules;
-        state.directory.lock(&place.entities, &|key| new_state(rules, key), locks);
+        state.directory.lock(&rules.plan.stateful(&place.entities), &|key| new_state(rules, key), locks);
         apply::amendment(rules, &place, &change, offset, locks, scratch);
         Ok(if said { Replayed::Amended(place.position, change) } else { Replayed::Other })
     }

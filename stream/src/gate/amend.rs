@@ -78,7 +78,7 @@ impl Gate {
         loop {
             let Worker { in_force, directory, locks, .. } = &mut *worker;
             let rules = &*in_force.rules;
-            directory.lock(&place.entities, &|key| new_state(rules, key), locks);
+            directory.lock(&rules.plan.stateful(&place.entities), &|key| new_state(rules, key), locks);
             if in_force.number == self.current.number() {
                 break;
             }

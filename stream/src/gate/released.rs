@@ -19,7 +19,7 @@ impl Gate {
     /// one that stands before them.
     pub(super) fn release(&self, worker: &mut Worker) {
         let Worker { scratch, locks, .. } = worker;
-        for (key, guard) in scratch.facts.roles.entities.iter().zip(&mut locks.guards) {
+        for (key, guard) in scratch.facts.roles.stateful.iter().zip(&mut locks.guards) {
             if Some(key.kind) == self.release_early {
                 let nobody = Arc::new(parking_lot::Mutex::new(EntityState::new(None)));
                 *guard = parking_lot::Mutex::lock_arc(&nobody);
@@ -32,7 +32,7 @@ impl Gate {
         if self.release_early.is_none() {
             return;
         }
-        let keys = worker.scratch.facts.roles.entities.clone();
+        let keys = worker.scratch.facts.roles.stateful.clone();
         for (entity, key) in
             keys.into_iter().enumerate().filter(|(_, it)| Some(it.kind) == self.release_early)
         {

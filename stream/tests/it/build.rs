@@ -145,6 +145,35 @@ fn built_state_is_as_if_it_had_always_been_kept() {
     assert!(report.derived >= 4_100, "{report:?}");
 }
 
+/// Of devices nothing is remembered, until alerts are raised `once per` one: that begins, ends and begins again at once.
+#[test]
+fn entities_of_a_kind_that_nothing_asks_about_have_no_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path(), OLD);
+    let devices = |world: &World| {
+        let (mut count, rules) = (0, world.gate.rules());
+        let device = rules.typed.schema.kind("device").unwrap();
+        world.gate.for_each_entity(|key, _| count += usize::from(key.kind == device));
+        count
+    };
+    world.pay(200);
+    assert_eq!(devices(&world), 0);
+    let alerting = OLD.replace("challenge,", "challenge, alert low once per device 10m,");
+    for _ in 0..2 {
+        assert_eq!(
+            world.activate(&bundle(SCHEMA, &alerting)).unwrap(),
+            0,
+            "an alert needs no state of the past"
+        );
+        world.pay(200);
+        assert_eq!(devices(&world), 8);
+        assert_eq!(world.activate(&bundle(SCHEMA, OLD)).unwrap(), 0);
+        world.pay(200);
+    }
+    check_same(&world.gate, &folded(&world.journal, key()));
+    check_verified(&world.journal, key());
+}
+
 /// What the past is asked for now it was never asked for: whether a device was new is told as it was at each payment, and
 /// not as it is now that all are known.
 #[test]
