@@ -36,6 +36,7 @@ use crate::gate::directory::Directory;
 use crate::gate::{Gate, REPEAT_FOR, State, may_leave};
 use crate::in_force::{InForce, Kept};
 use crate::journal::Journal;
+use crate::pace::Pace;
 use crate::record::Lacking;
 pub use base::Base;
 pub(crate) use base::write as write_base;
@@ -210,7 +211,9 @@ fn write_to(file: File, gate: &Gate, extra: &Extra, shown: Shown) -> io::Result<
             .unwrap_or_default(),
         alone: shown == Shown::All && gate.stands_alone(),
     };
-    let mut out = BlockWriter::new(file)?;
+    // Where no journal is kept a replay saves its state and decides nothing meanwhile.
+    let pace = (!gate.stands_alone()).then(Pace::begin);
+    let mut out = BlockWriter::new(file, pace)?;
     write_message(&mut out, BlockKind::Header, &header)?;
     let visible_at = clock.filter(|_| shown == Shown::Visible);
     let (entities, seen_by_entities) = write_entities(&mut out, &directory, &rules, visible_at)?;

@@ -33,7 +33,7 @@ pub(crate) struct EntityBody {
     kind: String,
     /// Its id.
     id: String,
-    /// Whether it is in memory; if not, it has no events that any feature could still see.
+    /// Whether anything is remembered of it: otherwise no feature could still see any of its events, and it is in no list.
     known: bool,
     /// The greatest time of its events.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -85,7 +85,7 @@ pub(crate) struct RecentBody {
         ("kind" = String, Path, description = "An entity kind of the schema", example = "user"),
         ("id" = String, Path, description = "The entity's id", example = "u1"),
     ),
-    responses((status = 200, description = "The entity; one that was never named is `known: false`", body = EntityBody)),
+    responses((status = 200, description = "The entity; of one that was never named `known` is false", body = EntityBody)),
     extensions(("x-problems" = json!(["kind_unknown"])))
 )]
 pub(crate) async fn show(
@@ -95,6 +95,8 @@ pub(crate) async fn show(
     let in_force = app.door.in_force();
     let kind_id = kind_of(&in_force, &kind)?;
     let recent = app.door.about(kind_id, &id, RECENT_EVENTS_MAX).map_err(|it| unreadable(&it))?;
+    // Of one of whose kind nothing is remembered the journal knows too.
+    let last_event = recent.iter().map(|it| it.event.time).max();
     let recent = recent.iter().map(|it| {
         let decision = it.decision();
         RecentBody {
@@ -106,7 +108,7 @@ pub(crate) async fn show(
     });
     let mut body = EntityBody {
         known: false,
-        last_event: None,
+        last_event: last_event.map(Time),
         lists: Vec::new(),
         features: Ordered(Vec::new()),
         recent: recent.collect(),
@@ -133,7 +135,8 @@ fn kind_of(in_force: &InForce, name: &str) -> Result<KindId, Problem> {
 fn fill(body: &mut EntityBody, in_force: &InForce, kind: KindId, clock: Micros, state: &mut EntityState) {
     let typed = &in_force.rules.typed;
     body.known = true;
-    body.last_event = Some(Time(state.last_event())).filter(|it| it.0 != Micros::MIN);
+    let last_event = Some(state.last_event()).filter(|it| *it != Micros::MIN);
+    body.last_event = body.last_event.map(|it| it.0).max(last_event).map(Time);
     let holds = state.lists().iter().filter(|it| it.until.is_none_or(|until| clock < until));
     let membership = |it: &engine::lists::Membership| {
         let list = typed.lists.get(it.list.index())?;

@@ -17,6 +17,8 @@ use rules::time::Micros;
 
 /// Shards by id, so that threads seldom meet. A power of two.
 const SHARDS: usize = 64;
+/// So many entries are looked at under one lock for a snapshot: whoever decides may be waiting for it.
+pub(crate) const AT_ONCE: usize = 64;
 
 /// The table.
 #[derive(Debug)]
@@ -152,7 +154,7 @@ impl Recent {
         }
         let same = Self { before: shards(), oldest, most: self.most, ..Self::new(self.repeat_for) };
         for shard in 0..self.shards() {
-            self.copy(shard, &self.order(shard, Micros::MIN), &mut |it| {
+            self.copy(shard, &self.order(shard, Micros::MIN), |it| {
                 same.restore(it, u64::MAX);
                 ControlFlow::Continue(())
             });
@@ -254,26 +256,32 @@ impl Recent {
     /// The numbers of a shard's entries that an id leads to and whose clock is above `since`, by position.
     pub(crate) fn order(&self, shard: usize, since: Micros) -> Vec<u64> {
         let Some(shard) = self.all().nth(shard) else { return Vec::new() };
-        let entries = shard.entries.lock();
-        let live = entries.numbers.iter().filter_map(|(_, number)| Some((entries.entry(*number)?, *number)));
-        let mut order: Vec<(u64, u64)> =
-            live.filter(|(it, _)| since < it.clock).map(|(it, number)| (it.position, number)).collect();
+        let numbers = |entries: &Entries| entries.numbers.iter().map(|(_, number)| *number).collect();
+        let mut numbers: Vec<u64> = numbers(&shard.entries.lock());
+        numbers.sort_unstable();
+        let mut order = Vec::with_capacity(numbers.len());
+        for some in numbers.chunks(AT_ONCE) {
+            let entries = shard.entries.lock();
+            let live = some.iter().filter_map(|number| Some((entries.entry(*number)?, *number)));
+            order.extend(live.filter(|(it, _)| since < it.clock).map(|(it, number)| (it.position, number)));
+        }
         order.sort_unstable();
         order.into_iter().map(|(_, number)| number).collect()
     }
 
     /// Shows the entries of these numbers in this order, until `each` says that it has enough. Gives how many it was
-    /// shown; what has been forgotten meanwhile counts as shown.
+    /// shown; what has been forgotten meanwhile counts as shown. The shard is locked for all of them: beside decisions not
+    /// for more than [`AT_ONCE`].
     pub(crate) fn copy(
         &self,
         shard: usize,
-        order: &[u64],
-        each: &mut dyn FnMut(Remembered<'_>) -> ControlFlow<()>,
+        numbers: &[u64],
+        mut each: impl FnMut(Remembered<'_>) -> ControlFlow<()>,
     ) -> usize {
-        let Some(shard) = self.all().nth(shard) else { return order.len() };
+        let Some(shard) = self.all().nth(shard) else { return numbers.len() };
         let entries = shard.entries.lock();
         let mut record = Vec::new();
-        for (shown, number) in (1..).zip(order) {
+        for (shown, number) in (1..).zip(numbers) {
             let Some(entry) = entries.entry(*number) else { continue };
             entries.record(entry, *number, &mut record);
             let Entry { id, digest, clock, position, newest, .. } = *entry;
@@ -281,7 +289,7 @@ impl Recent {
                 return shown;
             }
         }
-        order.len()
+        numbers.len()
     }
 
     /// Puts an id back, behind those of its shard. Only what is below `durable` may have to leave for it.

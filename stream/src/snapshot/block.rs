@@ -14,6 +14,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::error::SnapshotError;
+use crate::pace::Pace;
 
 const MAGIC: [u8; 8] = *b"weirsnap";
 /// The format that this version writes, and the newest that it reads.
@@ -111,16 +112,18 @@ pub(super) struct BlockWriter {
     pub(super) blocks: u64,
     /// Bytes written since some were put on the disk.
     unsynced: usize,
+    /// Beside decisions.
+    pace: Option<Pace>,
 }
 
 impl BlockWriter {
-    pub(super) fn new(mut file: File) -> io::Result<Self> {
+    pub(super) fn new(mut file: File, pace: Option<Pace>) -> io::Result<Self> {
         let mut preamble = Vec::from(MAGIC);
         preamble.extend_from_slice(&FORMAT.to_le_bytes());
         preamble.extend_from_slice(&crc32fast::hash(&preamble).to_le_bytes());
         file.write_all(&preamble)?;
         let packer = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
-        Ok(Self { file, packer, unpacked: Vec::new(), packed: Vec::new(), blocks: 0, unsynced: 0 })
+        Ok(Self { file, packer, unpacked: Vec::new(), packed: Vec::new(), blocks: 0, unsynced: 0, pace })
     }
 
     /// Writes a block and empties its columns.
@@ -141,14 +144,15 @@ impl BlockWriter {
         Ok(())
     }
 
-    /// Puts what was written on the disk if it is much; for when no lock is held. All of it at the end would hold up
-    /// those who write to the journal meanwhile.
+    /// Rests if it is time to, and puts what was written on the disk if it is much; for when no lock is held. All of it
+    /// at the end would hold up those who write to the journal meanwhile.
     pub(super) fn ease(&mut self) -> io::Result<()> {
-        if self.unsynced < SYNC_BYTES {
-            return Ok(());
+        if SYNC_BYTES <= self.unsynced {
+            self.unsynced = 0;
+            self.file.sync_data()?;
         }
-        self.unsynced = 0;
-        self.file.sync_data()
+        self.pace.iter_mut().for_each(Pace::rest);
+        Ok(())
     }
 
     /// Cuts off what the file held before, and gives it.

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use rules::time::Micros;
 
 use super::block::{BlockKind, BlockWriter, Columns, Cut};
-use crate::gate::recent::{Recent, Remembered};
+use crate::gate::recent::{AT_ONCE, Recent, Remembered};
 
 mod column {
     pub(super) const ID: usize = 0;
@@ -18,7 +18,7 @@ mod column {
 }
 
 /// Writes all ids whose clock is above `since`; gives how many, and the position above all of theirs. A shard is locked
-/// while a block's worth is copied, not while it is written.
+/// while a few are copied: a decision whose id is among its ids waits for that.
 ///
 /// What was in flight when this was begun has landed in what is written, whatever its position.
 pub(super) fn write(out: &mut BlockWriter, recent: &Recent, since: Micros) -> io::Result<(u64, u64)> {
@@ -28,7 +28,8 @@ pub(super) fn write(out: &mut BlockWriter, recent: &Recent, since: Micros) -> io
         let order = recent.order(shard, since);
         let mut rest = order.as_slice();
         while !rest.is_empty() {
-            let shown = recent.copy(shard, rest, &mut |it| {
+            // A block ends where it is full, whichever shards its ids come from: the same ids give the same bytes.
+            let shown = recent.copy(shard, rest.get(..AT_ONCE).unwrap_or(rest), |it| {
                 put(it, &mut block);
                 ids += 1;
                 below = below.max(it.newest + 1);
@@ -37,8 +38,8 @@ pub(super) fn write(out: &mut BlockWriter, recent: &Recent, since: Micros) -> io
             rest = rest.get(shown..).unwrap_or_default();
             if block.is_full() {
                 out.write(BlockKind::Recent, &mut block)?;
-                out.ease()?;
             }
+            out.ease()?;
         }
     }
     if !block.is_empty() {
