@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::app::Patience;
 use serde_json::{Value, json};
 use stream::disk::Folder;
-use stream::journal::{OnDisk, Options};
+use stream::journal::{Memory, OnDisk, Options};
 
 use crate::support::{RULES, SCHEMA, Weir, answer, hash_key, payment};
 
@@ -194,6 +194,22 @@ async fn an_entity_is_shown_as_it_is_now() {
     let wrong = weir.get("/v1/entities/usr/u1").await;
     assert_eq!((wrong.status.as_u16(), &wrong.body["code"]), (404, &json!("kind_unknown")));
     assert!(wrong.body["detail"].as_str().unwrap().contains("did you mean `user`?"));
+}
+
+/// No feature, list or alert of these rules is about devices.
+#[tokio::test]
+async fn of_an_entity_that_has_no_state_the_journal_tells() {
+    let rules = RULES.replace("feature users_7d = distinct(any.user) by device over 7d\n", "");
+    let files = [("s.schema.weir", SCHEMA), ("s.weir", &*rules)];
+    let weir = Weir::start_over(Memory::default(), &files, Patience::default()).await;
+    let mut paid = payment("p1", "u1", 100);
+    paid["device"] = json!("d1");
+    assert_eq!(weir.post("/v1/decisions", &paid).await.status, 200);
+    let [user, device] = [weir.get("/v1/entities/user/u1").await, weir.get("/v1/entities/device/d1").await];
+    assert_eq!([&user.body["known"], &device.body["known"]], [true, false]);
+    assert_eq!(device.body["recent"][0]["event"]["id"], "p1");
+    assert!(device.body["last_event"].is_string());
+    assert_eq!(device.body["last_event"], user.body["last_event"]);
 }
 
 #[tokio::test]
