@@ -1,10 +1,11 @@
 //! An event prepared for the engine: fields in slots, entities as keys.
 
 use rules::program::Frame;
-use rules::schema::{Currency, EventTypeId, FieldId, FieldType, Schema};
+use rules::schema::{Currency, EventTypeId, FieldId, FieldType};
 
-use crate::entity::{EntityKey, HashKey};
+use crate::entity::EntityKey;
 use crate::event::{AMOUNT_MAX, Event, FieldValue};
+use crate::plan::Plan;
 use crate::rates::{NotConverted, Rates};
 use crate::rule_set::RuleSet;
 
@@ -28,8 +29,6 @@ pub struct Roles {
     named: Vec<(FieldId, EntityKey)>,
     /// By field: which of `stateful` is in this role.
     by_field: Vec<Option<u8>>,
-    /// By kind, whether its entities have a state.
-    has_state: Vec<bool>,
 }
 
 /// Why an event cannot be prepared: an amount cannot be compared with others.
@@ -70,22 +69,16 @@ impl Facts {
                 stateful: Vec::new(),
                 named: Vec::new(),
                 by_field: vec![None; fields],
-                has_state: rules.plan.kinds.iter().map(|kind| kind.has_state).collect(),
             },
         }
     }
 
-    /// Loads an event: hashes ids and texts, converts money.
+    /// Loads an event under the rule set that the facts were made for: hashes ids and texts, converts money.
     ///
     /// # Errors
     /// If an amount is in a currency for which `rates` has no rate, or too large once it is converted.
-    pub fn load(
-        &mut self,
-        event: &Event,
-        schema: &Schema,
-        key: HashKey,
-        rates: &Rates,
-    ) -> Result<(), Incomparable> {
+    pub fn load(&mut self, event: &Event, rules: &RuleSet, rates: &Rates) -> Result<(), Incomparable> {
+        let (schema, key) = (&rules.typed.schema, rules.key);
         let event_type = event.event_type.unwrap_or(EventTypeId(0));
         self.frame.begin(event_type, event.time);
         self.roles.clear();
@@ -112,7 +105,7 @@ impl Facts {
             };
             self.frame.set_field(field.field, slot);
         }
-        self.roles.settle();
+        self.roles.settle(&rules.plan);
         Ok(())
     }
 }
@@ -133,14 +126,12 @@ impl Roles {
         self.by_field.fill(None);
     }
 
-    /// Sorts the entities, leaves each once, and notes who is in which role.
-    fn settle(&mut self) {
+    /// Sorts the entities, leaves each once, and notes who has a state and who is in which role.
+    fn settle(&mut self, plan: &Plan) {
         self.entities.extend(self.named.iter().map(|(_, entity)| *entity));
         self.entities.sort_unstable();
         self.entities.dedup();
-        let Self { entities, stateful, has_state, .. } = self;
-        let has_state = |it: &&EntityKey| has_state.get(it.kind.index()).is_some_and(|it| *it);
-        stateful.extend(entities.iter().filter(has_state));
+        self.stateful.extend(plan.stateful(&self.entities));
         for (field, entity) in &self.named {
             let at = self.stateful.iter().position(|it| it == entity);
             if let Some(role) = self.by_field.get_mut(field.index()) {

@@ -182,14 +182,11 @@ impl Folder {
 
     /// An event, decided or recorded without a verdict.
     fn event(&mut self, kind: RecordKind, stamp: Stamp, it: &mut Parsed) -> Result<(), Failed> {
-        let Self { key, numbers, state, locks, again, builds, .. } = self;
+        let Self { numbers, state, locks, again, builds, .. } = self;
         let Loaded { in_force, scratch } = numbers.get(stamp.rule_set)?;
         let rules = &*in_force.rules;
         if !it.take_facts(in_force, &mut scratch.facts) {
-            scratch
-                .facts
-                .load(&it.event, &rules.typed.schema, *key, &in_force.rates)
-                .map_err(Failed::Rate)?;
+            scratch.facts.load(&it.event, rules, &in_force.rates).map_err(Failed::Rate)?;
         }
         let entities = &scratch.facts.roles.stateful;
         state.directory.lock_near(entities, &mut it.near, &|key| new_state(rules, key), locks);

@@ -435,7 +435,7 @@ impl Gate {
         loop {
             let Worker { in_force, directory, scratch, locks, .. } = &mut *worker;
             let rules = &*in_force.rules;
-            scratch.facts.load(event, &rules.typed.schema, self.key, &in_force.rates)?;
+            scratch.facts.load(event, rules, &in_force.rates)?;
             let roles = &scratch.facts.roles;
             if original.is_some_and(|it| *it.entities != *roles.entities) {
                 return Err(Refused::RolesChanged(event.recheck_of.clone().unwrap_or_default()));

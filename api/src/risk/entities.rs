@@ -197,7 +197,7 @@ fn load(
 ) -> Option<()> {
     let rules = &*in_force.rules;
     let event = probe(in_force, role, id, clock)?;
-    scratch.facts.load(&event, &rules.typed.schema, rules.key, &in_force.rates).ok()?;
+    scratch.facts.load(&event, rules, &in_force.rates).ok()?;
     scratch.facts.frame.event_type = EventTypeId(u16::MAX);
     decide::capture(case(in_force, &event, clock), &mut [state], scratch);
     Some(())

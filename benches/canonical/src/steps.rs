@@ -97,7 +97,7 @@ impl Steps {
         payment.fill(&mut step.event, &mut step.text);
         let facts = &mut step.scratch.facts;
         // INVARIANT (currency): payments are in the schema's own.
-        let _ = facts.load(&step.event, &rules.typed.schema, rules.key, &in_force.rates);
+        let _ = facts.load(&step.event, rules, &in_force.rates);
         for (place, key) in step.places.iter_mut().zip(&facts.roles.stateful) {
             *place = *places.entry(*key).or_insert_with(|| {
                 states.push(new(rules, *key));

@@ -5,7 +5,7 @@
 //! entity stands in it, the `where`, and that the argument is present. It is one bit of the event's row. Features that
 //! ask the same share the bit.
 
-use rules::schema::{EventTypeId, FieldId};
+use rules::schema::{EventTypeId, FieldId, KindId};
 use rules::time::Micros;
 use rules::typed::{AggregateFunction, Expr, FeatureId};
 use rules::value::Form;
@@ -35,8 +35,12 @@ pub struct Plan {
 impl Plan {
     /// Those entities of an event that have a state, in the same order.
     pub fn stateful(&self, entities: &[EntityKey]) -> SmallVec<[EntityKey; 4]> {
-        let has_state = |it: &EntityKey| self.kinds.get(it.kind.index()).is_some_and(|kind| kind.has_state);
-        entities.iter().copied().filter(has_state).collect()
+        entities.iter().copied().filter(|it| self.has_state(it.kind)).collect()
+    }
+
+    /// Whether entities of a kind have a state.
+    pub fn has_state(&self, kind: KindId) -> bool {
+        self.kinds.get(kind.index()).is_some_and(|kind| kind.has_state)
     }
 }
 

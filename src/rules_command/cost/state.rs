@@ -212,13 +212,12 @@ fn event(rules: &RuleSet, id: EventTypeId, name: &str) -> EventCost {
     let runs = |it: &&rules::typed::Rule| it.mode != Mode::Off && it.on.contains(&id);
     let schema = &rules.typed.schema;
     let fields = schema.events.get(id.index()).map_or(&[][..], |it| &it.fields);
-    let kind = |role: FieldId| schema.role_kind(role).and_then(|kind| rules.plan.kinds.get(kind.index()));
-    let has_state = |role: FieldId| kind(role).is_some_and(|kind| kind.has_state);
+    let kinds = fields.iter().filter_map(|it| schema.role_kind(it.field));
     let captured = rules.plan.captured.iter().filter_map(|it| rules.typed.features.get(it.index()));
     EventCost {
         event: name.to_owned(),
         rules: rules.typed.rules.iter().filter(runs).count(),
-        entities: fields.iter().filter(|it| has_state(it.field)).count(),
+        entities: kinds.filter(|kind| rules.plan.has_state(*kind)).count(),
         captured: captured.filter(|it| it.domain.contains(&id)).count(),
     }
 }

@@ -68,12 +68,12 @@ impl Parsed {
         if self.failed.is_some() || !self.is_event() {
             return;
         }
-        let typed = &in_force.rules.typed;
+        let rules = &*in_force.rules;
         let kept = self.facts.take().filter(|(under, _)| Arc::ptr_eq(under, in_force));
-        let new = || (Arc::clone(in_force), Facts::new(&in_force.rules));
+        let new = || (Arc::clone(in_force), Facts::new(rules));
         let (under, mut facts) = kept.unwrap_or_else(new);
         // What is wrong with it is said when it is applied.
-        self.is_loaded = facts.load(&self.event, &typed.schema, near.key, &in_force.rates).is_ok();
+        self.is_loaded = facts.load(&self.event, rules, &in_force.rates).is_ok();
         if self.is_loaded {
             near.directory.bring_near(&facts.roles.stateful, &mut self.near, near.fetch);
         }

@@ -213,7 +213,7 @@ impl Replay {
         let schema = &rules.typed.schema;
         message.read(bytes).map_err(unreadable)?;
         message.event(event).ok_or(Failed::Event)?;
-        scratch.facts.load(event, schema, self.key, &then.tested.rates).map_err(Failed::Rate)?;
+        scratch.facts.load(event, rules, &then.tested.rates).map_err(Failed::Rate)?;
         let moment = Moment::of(event.time, stamp.clock, schema);
         let original = message.original.map(|it| Key::new(it.at, it.position));
         state.directory.lock(&scratch.facts.roles.stateful, &|key| new_state(rules, key), locks);

@@ -167,9 +167,9 @@ impl Gate {
         }
         let then = self.current.of(stamp.rule_set);
         let rates = then.as_ref().map_or(&in_force.rates, |it| &it.rates);
-        let schema = &in_force.rules.typed.schema;
-        scratch.facts.load(original, schema, self.key, rates)?;
-        let moment = Moment::of(original.time, stamp.clock, schema);
+        let rules = &*in_force.rules;
+        scratch.facts.load(original, rules, rates)?;
+        let moment = Moment::of(original.time, stamp.clock, &rules.typed.schema);
         let own = (moment.at, position);
         let (at, position) = message.original.map_or(own, |it| (it.at, it.position));
         let entities = scratch.facts.roles.entities.iter().copied().collect();

@@ -256,8 +256,7 @@ impl Recent {
     /// The numbers of a shard's entries that an id leads to and whose clock is above `since`, by position.
     pub(crate) fn order(&self, shard: usize, since: Micros) -> Vec<u64> {
         let Some(shard) = self.all().nth(shard) else { return Vec::new() };
-        let numbers = |entries: &Entries| entries.numbers.iter().map(|(_, number)| *number).collect();
-        let mut numbers: Vec<u64> = numbers(&shard.entries.lock());
+        let mut numbers: Vec<u64> = shard.entries.lock().numbers.iter().map(|(_, number)| *number).collect();
         numbers.sort_unstable();
         let mut order = Vec::with_capacity(numbers.len());
         for some in numbers.chunks(AT_ONCE) {
