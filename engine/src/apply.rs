@@ -40,7 +40,8 @@ pub struct Applied {
 }
 
 /// Writes the event in `scratch.facts`, its captured values and its ruling into the state of the event's entity
-/// number `entity`. A record that the state has already seen changes nothing.
+/// number `entity`. What has already seen the record is not changed: the state, or of one that a snapshot took in pieces
+/// the piece in which the event stands, and the rest.
 ///
 /// Of a recheck nothing is inserted, but the ruling's effects take place; its original is [`amend`]ed.
 pub fn apply(
@@ -51,50 +52,73 @@ pub fn apply(
     state: &mut EntityState,
     scratch: &mut Scratch,
 ) {
-    if !state.sees(applied.position) {
+    let at = Key::new(applied.at, applied.position);
+    let new = state.sees(applied.position);
+    if !new && !state.lacks(at, applied.position) {
         return;
     }
     let Some(key) = scratch.facts.roles.stateful.get(entity).copied() else { return };
     let Some(plan) = rules.plan.kinds.get(key.kind.index()) else { return };
     scratch.facts.frame.mutable = mutable;
-    let at = Key::new(applied.at, applied.position);
     if plan.has_history {
         insert_row(rules, plan, entity, at, mutable, state, scratch);
         state.history.trim(&plan.history, applied.clock.saturating_sub(plan.keep_rows));
+    }
+    if !new {
+        return;
     }
     record_occurrences(rules, plan, entity, at, applied.clock, state, &mut scratch.facts);
     state.last_event = state.last_event.max(applied.at);
     take_effect(rules, applied.at, entity, state, scratch);
 }
 
-/// Writes only the effects of a recheck's ruling: its event stands in no window.
+/// Writes the ruling of a recheck, whose own event stands in no window: its effects, and its outcome into the row of the
+/// event at `original`, which it decides again.
 pub fn apply_recheck(
     rules: &RuleSet,
     applied: Applied,
+    original: Key,
     entity: usize,
     state: &mut EntityState,
-    scratch: &Scratch,
+    scratch: &mut Scratch,
 ) {
-    if state.sees(applied.position) {
+    let new = state.sees(applied.position);
+    if new {
         take_effect(rules, applied.at, entity, state, scratch);
+    }
+    let kind = scratch.facts.roles.stateful.get(entity).map(|key| key.kind);
+    if let Some(plan) = kind.and_then(|kind| rules.plan.kinds.get(kind.index()))
+        && (new || state.lacks(original, applied.position))
+    {
+        let change = Change::Outcome(scratch.ruling.verdict.outcome);
+        amend_row(rules, original, &change, plan, state, scratch);
     }
 }
 
-/// Sets a mutable column of the event at `original` in the state of one of its entities. If the event has left all
-/// windows, nothing changes. `position` is that of the record that says so; none where the same record has been
-/// seen by this state already (a recheck).
+/// Sets a mutable column of the event at `original` in the state of one of its entities, as the record at `position` says.
+/// If the event has left all windows, nothing changes.
 pub fn amend(
     rules: &RuleSet,
     original: Key,
     change: &Change,
-    position: Option<u64>,
+    position: u64,
     plan: &KindPlan,
     state: &mut EntityState,
     scratch: &mut Scratch,
 ) {
-    if position.is_some_and(|position| !state.sees(position)) {
-        return;
+    if state.sees(position) || state.lacks(original, position) {
+        amend_row(rules, original, change, plan, state, scratch);
     }
+}
+
+fn amend_row(
+    rules: &RuleSet,
+    original: Key,
+    change: &Change,
+    plan: &KindPlan,
+    state: &mut EntityState,
+    scratch: &mut Scratch,
+) {
     let Some(row) = state.history.row(&plan.history, original) else { return };
     let mutable = change.applied_to(Mutable::unpack(row.state()));
     load_row(plan, row, &mut scratch.looks.row);

@@ -245,14 +245,20 @@ impl History {
 
     /// All rows, oldest first. Inserted into an empty history in any order they make an equal one.
     pub fn rows<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Row<'a>> {
+        self.rows_behind(plan, None)
+    }
+
+    /// The rows that stand behind a key, oldest first; behind none, all.
+    pub fn rows_behind<'a>(&'a self, plan: &'a Plan, key: Option<Key>) -> impl Iterator<Item = Row<'a>> {
         let (short, long) = match &self.form {
             Form::Short(table) => (Some(table), None),
             Form::Long(long) => (None, Some(long)),
         };
-        let short = short
-            .into_iter()
-            .flat_map(move |table| (0..table.len()).map(move |row| Row::new(table, &plan.layout, row)));
-        short.chain(long.into_iter().flat_map(move |long| long.rows(plan)))
+        let short = short.into_iter().flat_map(move |table| {
+            let first = key.map_or(0, |key| table.place_behind(key));
+            (first..table.len()).map(move |row| Row::new(table, &plan.layout, row))
+        });
+        short.chain(long.into_iter().flat_map(move |long| long.rows(plan, key)))
     }
 
     /// Bytes on the heap.

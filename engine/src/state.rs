@@ -24,7 +24,22 @@ pub struct EntityState {
     pub(crate) lists: Memberships,
     /// When alerts `once per` this entity were last raised: which, and the event's time.
     alerted: Vec<(AlertName, Micros)>,
+    /// Rows that a snapshot took before the rest, while decisions went on; none once what it lacks has been applied.
+    lag: Option<Box<Lag>>,
     dead: bool,
+}
+
+/// Up to where rows have seen records, where that is less far than the entity they belong to: pieces of its history,
+/// oldest first, one behind the other.
+pub type Lag = Vec<Piece>;
+
+/// A piece of a history.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Piece {
+    /// Its newest row; the rows of the next piece stand behind it.
+    pub last: Key,
+    /// The position of the last record that it has seen; none before the first.
+    pub applied: Option<u64>,
 }
 
 /// What is kept without rows.
@@ -61,11 +76,19 @@ impl EntityState {
         self.last_event
     }
 
-    /// Goes on from a snapshot, whose parts are then put back one by one: [`EntityState::history_mut`],
+    /// Goes on from a snapshot, whose parts are put back one by one: [`EntityState::history_mut`],
     /// [`EntityState::occurrences_mut`], [`EntityState::restore_list`], [`EntityState::alerted`].
-    pub fn resume(&mut self, applied: Option<u64>, last_event: Micros) {
+    ///
+    /// Rows that were taken before the rest lag behind it: [`apply`](crate::apply) then adds to them what they lack.
+    pub fn resume(&mut self, applied: Option<u64>, last_event: Micros, lag: Lag) {
         self.applied = applied;
         self.last_event = last_event;
+        self.lag = (!lag.is_empty()).then(|| Box::new(lag));
+    }
+
+    /// Whether rows of it have seen less than it has.
+    pub fn lags(&self) -> bool {
+        self.lag.is_some()
     }
 
     /// The events that some window may still hold.
@@ -119,6 +142,7 @@ impl EntityState {
             occurrences: occurrences.collect(),
             lists: Memberships::default(),
             alerted: Vec::new(),
+            lag: None,
             dead: false,
         }
     }
@@ -143,8 +167,18 @@ impl EntityState {
         let new = self.applied.is_none_or(|applied| applied < position);
         if new {
             self.applied = Some(position);
+            // Records come in their order: the rows have seen all before this one.
+            self.lag = None;
         }
         new
+    }
+
+    /// Whether a record that this state has seen is new to the place of a row.
+    pub(crate) fn lacks(&self, row: Key, position: u64) -> bool {
+        self.lag.as_ref().is_some_and(|lag| {
+            let piece = lag.get(lag.partition_point(|piece| piece.last < row));
+            piece.is_some_and(|piece| piece.applied.is_none_or(|applied| applied < position))
+        })
     }
 
     /// When an alert was last raised about this entity.
@@ -191,6 +225,7 @@ impl EntityState {
             + occurrences
             + self.lists.bytes()
             + self.alerted.capacity() * size_of::<(AlertName, Micros)>()
+            + self.lag.as_ref().map_or(0, |lag| size_of::<Lag>() + lag.capacity() * size_of::<Piece>())
     }
 
     /// How many events its history holds.

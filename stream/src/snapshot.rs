@@ -26,14 +26,13 @@ use std::sync::Arc;
 
 use engine::entity::HashKey;
 use engine::rule_set::RuleSet;
-use engine::state::EntityState;
 use prost::Message;
 use rules::time::Micros;
 
 use crate::aside;
 use crate::bundle::{Bundle, BundleError};
 use crate::gate::directory::Directory;
-use crate::gate::{Gate, REPEAT_FOR, State, may_leave};
+use crate::gate::{Gate, REPEAT_FOR, State};
 use crate::in_force::{InForce, Kept};
 use crate::journal::Journal;
 use crate::pace::Pace;
@@ -242,18 +241,13 @@ fn write_entities(
     rules: &RuleSet,
     visible_at: Option<Micros>,
 ) -> io::Result<(u64, u64)> {
-    let hidden = |key, state: &EntityState| visible_at.is_some_and(|now| may_leave(rules, key, state, now));
     let mut keys = directory.keys();
     keys.sort_unstable();
-    let mut writer = EntityWriter::new(out, visible_at);
+    let mut writer = EntityWriter::new(out, rules, visible_at);
     for key in keys {
-        let Some(plan) = rules.plan.kinds.get(key.kind.index()) else { continue };
-        let Some(slot) = directory.get(key) else { continue };
-        let state = slot.lock();
-        if !state.is_dead() && !hidden(key, &state) {
-            writer.write(key, &state, plan)?;
+        if let Some(slot) = directory.get(key) {
+            writer.write(key, &slot)?;
         }
-        drop(state);
         writer.flush_if_full()?;
     }
     writer.flush()?;

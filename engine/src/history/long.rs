@@ -366,7 +366,7 @@ impl Long {
     fn to_short(&self, plan: &Plan) -> Table {
         let mut table = Table::new(plan.layout.width(), super::short::capacity_for(plan, self.len()));
         let mut words: SmallVec<[u64; 16]> = SmallVec::from_elem(0, plan.layout.width());
-        for (from, row) in self.places() {
+        for (from, row) in self.places(None) {
             from.copy_row(row, &mut words);
             for column in plan.layout.member_columns() {
                 if let Some(word) = words.get_mut(column) {
@@ -378,9 +378,18 @@ impl Long {
         table
     }
 
-    /// All rows newer than the horizon, oldest first, as places in tables.
-    fn places(&self) -> impl Iterator<Item = (&Table, usize)> {
-        let (block, row, _) = self.tree.rank(self.total.len(), self.horizon);
+    /// The rows newer than the horizon that stand behind a key, oldest first, as places in tables.
+    fn places(&self, behind: Option<Key>) -> impl Iterator<Item = (&Table, usize)> {
+        let (block, row) = match behind.filter(|key| self.horizon < key.time) {
+            Some(key) => {
+                let (_, block) = self.tree.descend(key);
+                (block, self.tree.block(block).table.place_behind(key))
+            }
+            None => {
+                let (block, row, _) = self.tree.rank(self.total.len(), self.horizon);
+                (block, row)
+            }
+        };
         let blocks = std::iter::successors(Some((block, row)), |(block, _)| {
             let next = self.tree.block(*block).next;
             (next != NONE).then_some((next, 0))
@@ -391,9 +400,9 @@ impl Long {
         })
     }
 
-    /// All rows newer than the horizon, oldest first.
-    pub(crate) fn rows<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Row<'a>> {
-        self.places().map(|(table, row)| Row::new(table, &plan.layout, row))
+    /// The rows newer than the horizon that stand behind a key, oldest first.
+    pub(crate) fn rows<'a>(&'a self, plan: &'a Plan, behind: Option<Key>) -> impl Iterator<Item = Row<'a>> {
+        self.places(behind).map(|(table, row)| Row::new(table, &plan.layout, row))
     }
 
     /// Moves an edge's cursor forward to a time: row by row within its block and into the next one; beyond, by the

@@ -221,6 +221,12 @@ impl Table {
         first + packed.partition_point(before)
     }
 
+    /// How many rows do not stand behind a key.
+    pub(crate) fn place_behind(&self, key: Key) -> usize {
+        let at = self.place(key);
+        at + usize::from(at < self.len() && self.key(at) == key)
+    }
+
     /// The row at a key.
     pub(crate) fn find(&self, key: Key) -> Option<usize> {
         let at = self.place(key);

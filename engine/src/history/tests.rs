@@ -198,6 +198,12 @@ impl<'a> Pair<'a> {
         assert_eq!(rows, self.plain.rows.iter().map(masked).collect::<Vec<_>>());
         if let Some(middle) = self.plain.rows.get(self.plain.rows.len() / 2) {
             assert_eq!(self.history.row(self.plan, middle.key).map(copy), Some(masked(middle)));
+            // Behind one that is there, and behind one that is not.
+            for key in [middle.key, Key { position: middle.key.position.wrapping_sub(1), ..middle.key }] {
+                let behind: Vec<Plain> = self.history.rows_behind(self.plan, Some(key)).map(copy).collect();
+                let expected = self.plain.rows.iter().filter(|row| key < row.key).map(masked);
+                assert_eq!(behind, expected.collect::<Vec<_>>(), "behind {key:?}");
+            }
         }
     }
 

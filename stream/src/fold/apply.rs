@@ -24,19 +24,12 @@ pub(crate) fn event(
     state: &mut EntityState,
     scratch: &mut Scratch,
 ) {
-    let outcome = scratch.ruling.verdict.outcome;
-    let Some(original) = original else {
-        let mutable = Mutable { outcome, ..Mutable::default() };
-        return apply::apply(rules, applied, mutable, entity, state, scratch);
-    };
-    // Both halves or none: a state that has seen the record has seen what came after it as well.
-    if state.applied().is_some_and(|seen| applied.position <= seen) {
-        return;
-    }
-    apply::apply_recheck(rules, applied, entity, state, scratch);
-    let kind = scratch.facts.roles.stateful.get(entity).map(|key| key.kind);
-    if let Some(plan) = kind.and_then(|kind| rules.plan.kinds.get(kind.index())) {
-        apply::amend(rules, original, &Change::Outcome(outcome), None, plan, state, scratch);
+    match original {
+        Some(original) => apply::apply_recheck(rules, applied, original, entity, state, scratch),
+        None => {
+            let mutable = Mutable { outcome: scratch.ruling.verdict.outcome, ..Mutable::default() };
+            apply::apply(rules, applied, mutable, entity, state, scratch);
+        }
     }
 }
 
@@ -52,7 +45,7 @@ pub(crate) fn amendment(
     let original = Key::new(place.at, place.position);
     for (key, state) in rules.plan.stateful(&place.entities).iter().zip(&mut locks.guards) {
         if let Some(plan) = rules.plan.kinds.get(key.kind.index()) {
-            apply::amend(rules, original, change, Some(offset), plan, state, scratch);
+            apply::amend(rules, original, change, offset, plan, state, scratch);
         }
     }
     locks.guards.clear();

@@ -17,8 +17,9 @@ use super::error::SnapshotError;
 use crate::pace::Pace;
 
 const MAGIC: [u8; 8] = *b"weirsnap";
-/// The format that this version writes, and the newest that it reads.
-pub(super) const FORMAT: u32 = 1;
+/// The format that this version writes, and the newest that it reads. In the first, all pieces of an entity had the same
+/// position.
+pub(super) const FORMAT: u32 = 2;
 const PREAMBLE_BYTES: u64 = 16;
 const HEAD_BYTES: usize = 13;
 /// A block is written when its columns hold so much.
@@ -238,7 +239,7 @@ impl BlockReader {
         }
         self.end = PREAMBLE_BYTES;
         match u32::from_le_bytes(format) {
-            FORMAT => Ok(()),
+            1..=FORMAT => Ok(()),
             format => Err(SnapshotError::Newer { file: self.path.clone(), format }),
         }
     }

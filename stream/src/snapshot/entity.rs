@@ -1,15 +1,19 @@
 //! States of entities in columns.
 //!
-//! An entity stands in one block, or in pieces in blocks that follow each other, each piece under its key. Blocks are of
-//! one kind. Of each piece the numbers of its rows, occurrences, lists and alerts come last, so that a piece can end
-//! wherever the block is full.
+//! An entity stands in one piece or in several that follow each other, in one block or in more, each piece under its key.
+//! Blocks are of one kind. Of each piece the numbers of its rows, occurrences, lists and alerts come last, so that a piece
+//! can end wherever the block is full.
+//!
+//! Its rows come first, oldest first. While decisions go on, each piece has its own position: it holds what the records up
+//! to there say of the rows behind those of the piece before. Of what is no row, the last piece's position holds.
 
 use engine::entity::EntityKey;
 use engine::history::{Key, NewRows, Row};
 use engine::lists::Membership;
 use engine::plan::KindPlan;
 use engine::rule_set::{AlertName, RuleSet};
-use engine::state::{EntityState, Occurrence};
+use engine::state::{EntityState, Lag, Occurrence, Piece};
+use parking_lot::Mutex;
 use rules::schema::KindId;
 use rules::time::Micros;
 use rules::typed::ListId;
@@ -18,6 +22,7 @@ use std::io;
 use super::block::{BlockKind, BlockWriter, Columns, Cut};
 use super::layout::{KindFit, Layout, Member};
 use crate::gate::directory::Directory;
+use crate::gate::may_leave;
 
 /// Which column holds what; behind the last one stand the words of membership bits, then the values.
 mod column {
@@ -39,6 +44,9 @@ mod column {
     pub(super) const MEMBERS: usize = 14;
 }
 
+/// Rows that are copied at once: so long whoever decides about their entity waits.
+const AT_ONCE: usize = 64;
+
 /// How much an entity has in a piece.
 #[derive(Debug, Default)]
 struct Counts {
@@ -48,16 +56,35 @@ struct Counts {
     occurrences: Vec<u32>,
 }
 
+/// What a piece says of its entity.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    key: EntityKey,
+    /// One more than the position of the last record that was applied; 0 before the first.
+    seen_below: u64,
+    last_event: Micros,
+    /// Occurrences of the plan.
+    occurrences: usize,
+}
+
+/// What an entity has beside its rows, copied: nobody waits while it is sorted and written.
+#[derive(Debug, Default)]
+struct Rest {
+    occurrences: Vec<Vec<Occurrence>>,
+    lists: Vec<Membership>,
+    alerts: Vec<(AlertName, Micros)>,
+}
+
 /// Writes entities, sorted by key.
 pub(super) struct EntityWriter<'a> {
     out: &'a mut BlockWriter,
+    rules: &'a RuleSet,
     block: Columns,
     kind: Option<KindId>,
     counts: Counts,
+    rest: Rest,
     /// If only what an event could still see is written: the engine clock.
     visible_at: Option<Micros>,
-    /// What is older could not be seen of the entity being written.
-    since: Micros,
     /// Entities written.
     pub(super) entities: u64,
     /// The greatest position that one of them has seen, and one more; 0 where none has seen any.
@@ -65,55 +92,59 @@ pub(super) struct EntityWriter<'a> {
 }
 
 impl<'a> EntityWriter<'a> {
-    pub(super) fn new(out: &'a mut BlockWriter, visible_at: Option<Micros>) -> Self {
-        let (block, counts) = (Columns::default(), Counts::default());
-        Self { out, block, kind: None, counts, visible_at, since: Micros::MIN, entities: 0, seen_below: 0 }
+    pub(super) fn new(out: &'a mut BlockWriter, rules: &'a RuleSet, visible_at: Option<Micros>) -> Self {
+        Self {
+            out,
+            rules,
+            block: Columns::default(),
+            kind: None,
+            counts: Counts::default(),
+            rest: Rest::default(),
+            visible_at,
+            entities: 0,
+            seen_below: 0,
+        }
     }
 
-    /// Writes one entity. Its lock is held meanwhile; of a small one that is copying, of a large one also writing the
-    /// blocks that it fills.
-    pub(super) fn write(&mut self, key: EntityKey, state: &EntityState, plan: &KindPlan) -> io::Result<()> {
+    /// Writes one entity, if it is there. It is locked while [`AT_ONCE`] of its rows are copied, or what it has beside
+    /// them, and not while anything is written.
+    ///
+    /// INVARIANT (pieces): between two locks decisions go on. What they do to rows that are copied already is in no piece,
+    /// and the piece's position says so; all else is in the next ones.
+    pub(super) fn write(&mut self, key: EntityKey, slot: &Mutex<EntityState>) -> io::Result<()> {
+        let Some(plan) = self.rules.plan.kinds.get(key.kind.index()) else { return Ok(()) };
         if self.kind != Some(key.kind) {
             self.flush()?;
             self.kind = Some(key.kind);
         }
-        let visible_at = self.visible_at;
-        let hidden = |keep| visible_at.map_or(Micros::MIN, |clock| clock.saturating_sub(keep));
-        let old_row = hidden(plan.keep_rows);
-        self.since = hidden(plan.keep);
-        self.begin(key, state);
-        let old: Vec<Micros> = plan.occurrences.iter().map(|it| hidden(it.keep)).collect();
-        for row in state.history().rows(&plan.history).filter(|row| old_row < row.key().time) {
-            self.make_room(key, state)?;
-            self.row(row, plan);
+        let mut state = slot.lock();
+        let hidden = |now| may_leave(self.rules, key, &state, now);
+        if state.is_dead() || self.visible_at.is_some_and(hidden) {
+            return Ok(());
         }
-        for (at, kept) in state.occurrences().iter().enumerate() {
-            let since = old.get(at).copied().unwrap_or(Micros::MIN);
-            let mut sorted: Vec<Occurrence> = kept.entries().filter(|it| since < it.key.time).collect();
-            sorted.sort_unstable();
-            for it in sorted {
-                self.make_room(key, state)?;
-                self.occurrence(at, it);
-            }
-        }
-        let over = |it: &&Membership| visible_at.zip(it.until).is_some_and(|(now, until)| until <= now);
-        for it in state.lists().iter().filter(|it| !over(it)) {
-            self.make_room(key, state)?;
-            self.membership(it);
-        }
-        let mut alerts: Vec<_> = state.alerts().filter(|(_, at)| self.since < *at).collect();
-        alerts.sort_unstable();
-        for (name, at) in alerts {
-            self.make_room(key, state)?;
-            self.alert(name, at);
-        }
-        self.end();
         self.entities += 1;
-        self.seen_below = self.seen_below.max(state.applied().map_or(0, |it| it + 1));
-        Ok(())
+        let mut head = self.begin(key, &state, plan);
+        let mut last = None;
+        while self.rows(&state, plan, &mut last) {
+            drop(state);
+            self.end();
+            self.flush_if_full()?;
+            state = slot.lock();
+            // It left memory, so that nobody can tell whether more of it is there.
+            if state.is_dead() {
+                return Ok(());
+            }
+            head = self.begin(key, &state, plan);
+        }
+        let mut rest = std::mem::take(&mut self.rest);
+        rest.copy(&state, plan, self.visible_at);
+        drop(state);
+        let written = self.rest(head, &mut rest);
+        self.rest = rest;
+        written
     }
 
-    /// Writes the block if it is full. For when no lock is held.
+    /// Writes the block if it is full, and rests if it is time to. For when no lock is held.
     pub(super) fn flush_if_full(&mut self) -> io::Result<()> {
         if self.block.is_full() {
             self.flush()?;
@@ -130,26 +161,71 @@ impl<'a> EntityWriter<'a> {
         Ok(())
     }
 
+    /// Copies the rows behind the last one that was copied, as many as may be; gives whether more are left.
+    fn rows(&mut self, state: &EntityState, plan: &KindPlan, last: &mut Option<Key>) -> bool {
+        let old = hidden(self.visible_at, plan.keep_rows);
+        let rows = state.history().rows_behind(&plan.history, *last).filter(|row| old < row.key().time);
+        for (copied, row) in rows.enumerate() {
+            if copied == AT_ONCE || self.block.is_full() {
+                return true;
+            }
+            *last = Some(row.key());
+            self.row(row, plan);
+        }
+        false
+    }
+
+    /// Writes the rest of an entity, and ends it.
+    fn rest(&mut self, head: Head, rest: &mut Rest) -> io::Result<()> {
+        for (at, kept) in rest.occurrences.iter_mut().enumerate() {
+            kept.sort_unstable();
+            for it in kept.drain(..) {
+                self.make_room(head)?;
+                self.occurrence(at, it);
+            }
+        }
+        for it in rest.lists.drain(..) {
+            self.make_room(head)?;
+            self.membership(&it);
+        }
+        rest.alerts.sort_unstable();
+        for (name, at) in rest.alerts.drain(..) {
+            self.make_room(head)?;
+            self.alert(name, at);
+        }
+        self.end();
+        Ok(())
+    }
+
     /// Ends a piece whose block is full, and begins the next.
-    fn make_room(&mut self, key: EntityKey, state: &EntityState) -> io::Result<()> {
+    fn make_room(&mut self, head: Head) -> io::Result<()> {
         if self.block.is_full() {
             self.end();
             self.flush()?;
-            self.begin(key, state);
+            self.begin_piece(head);
         }
         Ok(())
     }
 
-    fn begin(&mut self, key: EntityKey, state: &EntityState) {
-        self.block.put(column::KEY, &key.hash().to_le_bytes());
-        self.block.put(column::APPLIED, &state.applied().map_or(0, |it| it + 1).to_le_bytes());
+    /// Begins a piece of an entity as it is now.
+    fn begin(&mut self, key: EntityKey, state: &EntityState, plan: &KindPlan) -> Head {
+        let seen_below = state.applied().map_or(0, |it| it + 1);
+        self.seen_below = self.seen_below.max(seen_below);
         // Of an entity that came back, the last event before it left cannot be told from none.
-        let last_event = state.last_event().max(self.since);
-        self.block.put(column::LAST_EVENT, &last_event.to_le_bytes());
+        let last_event = state.last_event().max(hidden(self.visible_at, plan.keep));
+        let head = Head { key, seen_below, last_event, occurrences: state.occurrences().len() };
+        self.begin_piece(head);
+        head
+    }
+
+    fn begin_piece(&mut self, head: Head) {
+        self.block.put(column::KEY, &head.key.hash().to_le_bytes());
+        self.block.put(column::APPLIED, &head.seen_below.to_le_bytes());
+        self.block.put(column::LAST_EVENT, &head.last_event.to_le_bytes());
         let Counts { rows, lists, alerts, occurrences } = &mut self.counts;
         (*rows, *lists, *alerts) = (0, 0, 0);
         occurrences.clear();
-        occurrences.resize(state.occurrences().len(), 0);
+        occurrences.resize(head.occurrences, 0);
     }
 
     fn end(&mut self) {
@@ -201,6 +277,27 @@ impl<'a> EntityWriter<'a> {
     }
 }
 
+impl Rest {
+    /// Takes what an entity has, in the place of what is here.
+    fn copy(&mut self, state: &EntityState, plan: &KindPlan, visible_at: Option<Micros>) {
+        let Self { occurrences, lists, alerts } = self;
+        occurrences.resize_with(state.occurrences().len(), Vec::new);
+        for (at, (into, kept)) in occurrences.iter_mut().zip(state.occurrences()).enumerate() {
+            let old = plan.occurrences.get(at).map_or(Micros::MIN, |it| hidden(visible_at, it.keep));
+            into.extend(kept.entries().filter(|it| old < it.key.time));
+        }
+        let over = |it: &&Membership| visible_at.zip(it.until).is_some_and(|(now, until)| until <= now);
+        lists.extend(state.lists().iter().filter(|it| !over(it)));
+        let old = hidden(visible_at, plan.keep);
+        alerts.extend(state.alerts().filter(|(_, at)| old < *at));
+    }
+}
+
+/// Up to when what is kept for so long could not be seen any more, if only what could be seen is written.
+fn hidden(visible_at: Option<Micros>, keep: Micros) -> Micros {
+    visible_at.map_or(Micros::MIN, |clock| clock.saturating_sub(keep))
+}
+
 /// The first and the last entity of a block; none if it is not as one is written.
 pub(super) fn ends(block: &Cut) -> Option<(EntityKey, EntityKey)> {
     let kind = KindId(u16::from_le_bytes(*block.left(column::KIND).first_chunk()?));
@@ -217,7 +314,7 @@ pub(super) struct EntityReader<'a> {
     /// By list of the snapshot: which of the rule set's.
     lists: Vec<Option<ListId>>,
     /// The entity whose pieces are being put together.
-    current: Option<(EntityKey, EntityState)>,
+    current: Option<Current>,
     counts: Vec<u32>,
     rows: ReadRows,
     /// Entities read.
@@ -262,8 +359,8 @@ impl<'a> EntityReader<'a> {
 
     /// Puts the last entity into the directory.
     pub(super) fn finish(&mut self) {
-        if let Some((key, state)) = self.current.take() {
-            self.into.put(key, state);
+        if let Some(current) = self.current.take() {
+            self.into.put(current.key, current.finish());
             self.entities += 1;
         }
     }
@@ -272,15 +369,12 @@ impl<'a> EntityReader<'a> {
         let applied = block.u64(column::APPLIED)?.checked_sub(1);
         let last_event = block.i64(column::LAST_EVENT)?;
         let continues = match &self.current {
-            Some((known, _)) if key < *known => return None,
-            Some((known, _)) => key == *known,
+            Some(it) if key < it.key => return None,
+            Some(it) => key == it.key,
             None => false,
         };
         if !continues {
             self.finish();
-            let mut state = EntityState::new(Some(plan));
-            state.resume(applied, last_event);
-            self.current = Some((key, state));
         }
         let kind = key.kind.index();
         let occurrences = self.kinds.get(kind)?.occurrences.len();
@@ -289,9 +383,10 @@ impl<'a> EntityReader<'a> {
             self.counts.push(block.u32(column::COUNTS)?);
         }
         let counts = std::mem::take(&mut self.counts);
-        let (_, mut state) = self.current.take()?;
-        let done = self.parts(&counts, kind, plan, &mut state, block);
-        self.current = Some((key, state));
+        let mut current = self.current.take().unwrap_or_else(|| Current::new(key, plan));
+        let done = self.parts(&counts, kind, plan, &mut current.state, block);
+        current.seen(applied, last_event, self.rows.last());
+        self.current = Some(current);
         self.counts = counts;
         done
     }
@@ -332,6 +427,41 @@ impl<'a> EntityReader<'a> {
     }
 }
 
+/// An entity whose pieces are being put together.
+#[derive(Debug)]
+struct Current {
+    key: EntityKey,
+    state: EntityState,
+    /// Of the newest piece.
+    applied: Option<u64>,
+    last_event: Micros,
+    /// The pieces with rows; those one behind the other that have seen the same are one.
+    pieces: Lag,
+}
+
+impl Current {
+    fn new(key: EntityKey, plan: &KindPlan) -> Self {
+        let (state, pieces) = (EntityState::new(Some(plan)), Lag::new());
+        Self { key, state, applied: None, last_event: Micros::MIN, pieces }
+    }
+
+    /// Notes up to where a piece, whose last row this is, has seen records.
+    fn seen(&mut self, applied: Option<u64>, last_event: Micros, last: Option<Key>) {
+        (self.applied, self.last_event) = (applied, last_event);
+        let Some(last) = last else { return };
+        match self.pieces.last_mut().filter(|it| it.applied == applied) {
+            Some(before) => before.last = last,
+            None => self.pieces.push(Piece { last, applied }),
+        }
+    }
+
+    fn finish(mut self) -> EntityState {
+        self.pieces.pop_if(|it| it.applied == self.applied);
+        self.state.resume(self.applied, self.last_event, self.pieces);
+        self.state
+    }
+}
+
 /// The rows of a piece, column by column as the plan has them.
 #[derive(Debug, Default)]
 struct ReadRows {
@@ -368,6 +498,11 @@ impl ReadRows {
             wanted.for_each(|(_, into)| numbers(column, i64::from_le_bytes, into));
         }
         Some(())
+    }
+
+    fn last(&self) -> Option<Key> {
+        let (time, position) = self.times.last().zip(self.positions.last())?;
+        Some(Key { time: *time, position: *position })
     }
 
     fn all(&self) -> NewRows<'_> {

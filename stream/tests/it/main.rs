@@ -4,6 +4,7 @@
 mod build;
 mod deadlines;
 mod locks;
+mod pieces;
 mod prune;
 mod recover;
 mod reference;

@@ -138,17 +138,21 @@ fn where_all_are_damaged_the_newest_is_named() {
 }
 
 #[test]
-fn a_later_format_is_refused_by_name() {
+fn formats_are_told_apart() {
     let (_folder, dir, path) = small();
-    let mut bytes = fs::read(&path).unwrap();
-    bytes[8..12].copy_from_slice(&2_u32.to_le_bytes());
-    let crc = crc32fast::hash(&bytes[..12]);
-    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
-    fs::write(&path, bytes).unwrap();
+    let restored = |format: u32| {
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[8..12].copy_from_slice(&format.to_le_bytes());
+        let crc = crc32fast::hash(&bytes[..12]);
+        bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+        fs::write(&path, bytes).unwrap();
+        restore(&dir, &rule_set())
+    };
+    assert!(restored(1).unwrap().is_some(), "it is read as it was written");
     assert_eq!(
-        restore(&dir, &rule_set()).unwrap_err().to_string(),
+        restored(3).unwrap_err().to_string(),
         format!(
-            "snapshot `{}` has format 2, and this version reads up to 1: use a later version",
+            "snapshot `{}` has format 3, and this version reads up to 2: use a later version",
             path.display()
         )
     );
