@@ -11,37 +11,59 @@ use floor::Measured;
 /// Inputs made ready at a time: enough that reading the clock around them costs nothing, few enough for the cache.
 const BATCH: usize = 256;
 
+/// Inputs, used again and again.
+#[derive(Debug)]
+pub struct Inputs<T>(Vec<T>);
+
+impl<T: Default> Default for Inputs<T> {
+    fn default() -> Self {
+        Self((0..BATCH).map(|_| T::default()).collect())
+    }
+}
+
+impl<T> Inputs<T> {
+    /// Does the work so many times; what it took, with the clock read around each batch. `fill` makes the next input over
+    /// an old one; `work` gives a number that depends on all it did.
+    pub fn time(
+        &mut self,
+        events: usize,
+        fill: impl FnMut(&mut T),
+        mut work: impl FnMut(&mut T) -> u64,
+    ) -> Duration {
+        let mut elapsed = Duration::ZERO;
+        self.batches(events, fill, |batch| {
+            let start = Instant::now();
+            black_box(batch.iter_mut().fold(0_u64, |sum, it| sum.wrapping_add(work(it))));
+            elapsed += start.elapsed();
+        });
+        elapsed
+    }
+
+    /// Makes so many inputs ready, a batch at a time.
+    fn batches(&mut self, events: usize, mut fill: impl FnMut(&mut T), mut each: impl FnMut(&mut [T])) {
+        let mut left = events;
+        while 0 < left {
+            let count = left.min(BATCH);
+            let batch = self.0.get_mut(..count).unwrap_or_default();
+            batch.iter_mut().for_each(&mut fill);
+            each(batch);
+            left -= count;
+        }
+    }
+}
+
 /// Does the work three times `events` times: to warm up, in batches under the clock, and one by one under the clock.
-/// `fill` makes the next input over an old one; `work` gives a number that depends on all it did.
+/// `fill` and `work` are as for [`Inputs::time`].
 pub fn measure<T: Default>(
     events: usize,
     mut fill: impl FnMut(&mut T),
     mut work: impl FnMut(&mut T) -> u64,
 ) -> Measured {
-    let mut inputs: Vec<T> = Vec::new();
-    inputs.resize_with(BATCH, T::default);
-    let mut batches = |each: &mut dyn FnMut(&mut [T])| {
-        let mut left = events;
-        while 0 < left {
-            let count = left.min(BATCH);
-            let batch = inputs.get_mut(..count).unwrap_or_default();
-            batch.iter_mut().for_each(&mut fill);
-            each(batch);
-            left -= count;
-        }
-    };
-    let mut sum = 0_u64;
-    batches(&mut |batch| sum = batch.iter_mut().fold(sum, |sum, it| sum.wrapping_add(work(it))));
-
-    let mut elapsed = Duration::ZERO;
-    batches(&mut |batch| {
-        let start = Instant::now();
-        sum = batch.iter_mut().fold(sum, |sum, it| sum.wrapping_add(work(it)));
-        elapsed += start.elapsed();
-    });
-
+    let mut inputs = Inputs::default();
+    inputs.time(events, &mut fill, &mut work);
+    let elapsed = inputs.time(events, &mut fill, &mut work);
     let mut each = Vec::with_capacity(events);
-    batches(&mut |batch| {
+    inputs.batches(events, fill, |batch| {
         let mut before = Instant::now();
         for it in batch {
             black_box(work(it));
@@ -50,7 +72,6 @@ pub fn measure<T: Default>(
             before = after;
         }
     });
-    black_box(sum);
     each.sort_unstable();
     Measured { events, elapsed, p50: floor::percentile(&each, 50), p99: floor::percentile(&each, 99) }
 }

@@ -41,7 +41,7 @@ pub struct Steps {
 
 /// A payment on its way.
 #[derive(Debug)]
-struct Step {
+pub struct Step {
     event: Event,
     scratch: Scratch,
     /// Where the states of its entities are.
@@ -70,7 +70,7 @@ impl Steps {
         steps
     }
 
-    /// Measures the windows: all features of a payment, then the payment's row in each of its entities.
+    /// Measures [`Steps::run_windows`].
     pub fn windows(&mut self, mut payments: impl Iterator<Item = Payment>, events: usize) -> Measured {
         let steps = RefCell::new(self);
         let fill = |step: &mut Option<Step>| {
@@ -79,18 +79,18 @@ impl Steps {
         measure(events, fill, |step| step.as_mut().map_or(0, |step| steps.borrow_mut().run_windows(step)))
     }
 
-    /// Measures the program: all rules and the policy of a payment whose features are known.
+    /// Measures [`Steps::run_program`].
     pub fn program(&mut self, mut payments: impl Iterator<Item = Payment>, events: usize) -> Measured {
-        let rules = Arc::clone(&self.in_force.rules);
+        let steps = RefCell::new(self);
         let fill = |step: &mut Option<Step>| {
-            payments.next().into_iter().for_each(|it| self.load(it, step));
-            step.iter_mut().for_each(|step| _ = self.run_windows(step));
+            payments.next().into_iter().for_each(|it| steps.borrow_mut().load(it, step));
+            step.iter_mut().for_each(|step| _ = steps.borrow_mut().run_windows(step));
         };
-        measure(events, fill, |step| step.as_mut().map_or(0, |step| step.run_program(&rules)))
+        measure(events, fill, |step| step.as_mut().map_or(0, |step| steps.borrow().run_program(step)))
     }
 
     /// Makes a payment ready: its ids as keys, its fields in slots, its entities' states found.
-    fn load(&mut self, payment: Payment, step: &mut Option<Step>) {
+    pub fn load(&mut self, payment: Payment, step: &mut Option<Step>) {
         let Self { in_force, states, places, .. } = self;
         let rules = &in_force.rules;
         let step = step.get_or_insert_with(|| Step::new(rules));
@@ -106,11 +106,18 @@ impl Steps {
         }
     }
 
-    /// All features of a payment, then its row in each of its entities.
-    fn run_windows(&mut self, step: &mut Step) -> u64 {
+    /// The windows: all features of a payment, then its row in each of its entities. Gives what depends on all of it.
+    pub fn run_windows(&mut self, step: &mut Step) -> u64 {
         let sum = self.features(step);
         self.insert(step);
         sum
+    }
+
+    /// The program: all rules and the policy of a payment whose features are known. Gives what depends on all of it.
+    pub fn run_program(&self, step: &mut Step) -> u64 {
+        let Step { scratch, verdict, .. } = step;
+        self.in_force.rules.program.run(&mut scratch.facts.frame, &mut Nothing, verdict);
+        verdict.score_e6.unsigned_abs() + verdict.hits.len() as u64
     }
 
     fn features(&mut self, step: &mut Step) -> u64 {
@@ -151,12 +158,6 @@ impl Step {
             verdict: Verdict::default(),
         }
     }
-
-    fn run_program(&mut self, rules: &RuleSet) -> u64 {
-        let Self { scratch, verdict, .. } = self;
-        rules.program.run(&mut scratch.facts.frame, &mut Nothing, verdict);
-        verdict.score_e6.unsigned_abs() + verdict.hits.len() as u64
-    }
 }
 
 fn new(rules: &RuleSet, key: EntityKey) -> EntityState {
@@ -196,7 +197,7 @@ mod tests {
             steps.load(payment, &mut step);
             let step = step.as_mut().unwrap();
             steps.features(step);
-            step.run_program(&steps.in_force.rules);
+            steps.run_program(step);
             steps.insert(step);
             let ticket = gate.submit(&step.event, Deadline::Never, worker).unwrap();
             let known = ids.iter().map(|id| step.scratch.facts.frame.known(*id).unwrap_or_default());
