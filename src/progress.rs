@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::replay::{grouped, rate};
+
 /// A bar over the bytes of some files, beside a count of rows.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -38,8 +40,8 @@ impl Progress {
         if self.bar.is_hidden() {
             return;
         }
-        let seconds = self.bar.elapsed().as_secs().max(1);
-        self.bar.set_message(format!("{rows} rows ({}/s)", rows / seconds));
+        let rate = rate(rows, self.bar.elapsed().as_secs_f64());
+        self.bar.set_message(format!("{} rows ({}/s)", grouped(rows), grouped(rate)));
         self.bar.set_position(self.read.load(Ordering::Relaxed));
     }
 

@@ -56,7 +56,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
         data: None,
         strict: false,
         merge: false,
-        jump_max_days: 366,
+        jump_max: stream::source::Options::JUMP_MAX,
         rejects: folder.path().join("rejects.csv"),
     };
     let mut ran = whole(&replayed)?;

@@ -9,6 +9,7 @@
 //!
 //! A journal goes the same way ([`journal`]), through a fold in the place of the gate.
 
+mod apart;
 mod begin;
 mod journal;
 mod options;
@@ -23,8 +24,9 @@ mod text;
 mod texts;
 mod writer;
 
+pub(crate) use apart::check as check_apart;
 pub(crate) use begin::first_gate;
-pub(crate) use options::Options;
+pub(crate) use options::{Options, jump_max};
 pub(crate) use output::Decisions;
 pub(crate) use reader::{Batch, Reader};
 pub(crate) use rejects::Rejects;

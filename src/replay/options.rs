@@ -1,6 +1,8 @@
 //! What `weir replay` may be told.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use rules::time::{DAY, Micros};
 
 /// Replay files of transactions, or a journal, through a rule set and see what it would have decided.
 #[derive(Debug, clap::Args)]
@@ -36,12 +38,27 @@ pub(crate) struct Options {
     /// Merge the files by time instead of reading one after the other.
     #[arg(long)]
     pub(crate) merge: bool,
-    /// Reject rows whose time is further ahead of the latest before them.
-    #[arg(long, value_name = "DAYS", default_value_t = 366)]
-    pub(crate) jump_max_days: u32,
+    /// Reject rows whose time is further ahead of the latest before them, in days.
+    #[arg(long, value_name = "DAYS", default_value = "366d", value_parser = jump_max)]
+    pub(crate) jump_max: Micros,
     /// Where bad rows go, with their number and the reason; written only if there are any.
     #[arg(long, value_name = "FILE", default_value = "rejects.csv")]
     pub(crate) rejects: PathBuf,
+}
+
+/// Days, such as `366d`.
+pub(crate) fn jump_max(text: &str) -> Result<Micros, String> {
+    let days = text.strip_suffix('d').and_then(|it| it.parse::<u32>().ok());
+    days.map(|it| i64::from(it) * DAY).ok_or_else(|| "is no number of days, such as `366d`".to_owned())
+}
+
+impl Options {
+    /// The files that are written, behind the options that name them.
+    pub(crate) fn written(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let asked = [("--out", self.out.as_deref()), ("--features", self.features.as_deref())];
+        let asked = asked.into_iter().filter_map(|(option, path)| Some((option, path?)));
+        asked.chain([("--rejects", self.rejects.as_path())])
+    }
 }
 
 /// Whose outcomes and effects later events find in the past.

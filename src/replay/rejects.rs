@@ -1,5 +1,7 @@
 //! Bad rows: the first few are shown, all are written to a file.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +12,9 @@ use crate::stderr;
 
 /// Bad rows that are shown as they come.
 const SHOWN_MAX: u64 = 10;
+
+/// The columns.
+const HEADER: [&str; 3] = ["file", "row", "reason"];
 
 /// Where bad rows go.
 #[derive(Debug)]
@@ -36,7 +41,7 @@ impl<'a> Rejects<'a> {
         self.count += 1;
         if self.file.is_none() {
             let mut file = CsvFile::create(self.path)?;
-            file.row(["file", "row", "reason"])?;
+            file.row(HEADER)?;
             self.file = Some(file);
         }
         let row = at.map(|at| at.row.to_string()).unwrap_or_default();
@@ -55,13 +60,24 @@ impl<'a> Rejects<'a> {
         }
     }
 
-    /// Writes what is left.
+    /// Writes what is left. What another run left there goes, so that nobody takes it for this one's.
     pub(crate) fn finish(self) -> std::io::Result<()> {
-        self.file.map_or(Ok(()), CsvFile::finish)
+        match self.file {
+            Some(file) => file.finish(),
+            None if is_of_rejects(self.path) => std::fs::remove_file(self.path),
+            None => Ok(()),
+        }
     }
 
     fn name(&self, at: Option<RowAt>) -> Arc<str> {
         let index = at.and_then(|at| usize::try_from(at.file).ok());
         index.and_then(|index| self.names.get(index)).cloned().unwrap_or_default()
     }
+}
+
+/// Whether a file is there that a run wrote its bad rows to.
+fn is_of_rejects(path: &Path) -> bool {
+    let mut line = String::new();
+    let read = File::open(path).and_then(|file| BufReader::new(file).take(64).read_line(&mut line));
+    read.is_ok() && line.trim_end() == HEADER.join(",")
 }

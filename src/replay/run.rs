@@ -11,12 +11,12 @@ use anyhow::Context as _;
 use engine::event::Change;
 use engine::rule_set::RuleSet;
 use rules::schema::Schema;
-use rules::time::DAY;
 use stream::gate::{Deadline, Gate, Place, Refused, Worker};
 use stream::snapshot::Extra;
 use stream::source::{Input, Item, Known, Mapping, Options as SourceOptions, RowAt, Source, SourceState};
 
 use super::Options;
+use super::apart;
 use super::begin::{Begun, Kept, begin};
 use super::journal;
 use super::output::{Decisions, Features, named};
@@ -52,14 +52,15 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 
 /// Replays the files, or the journal.
 pub(crate) fn replay(options: &Options) -> anyhow::Result<Ran> {
+    let read = options.files.iter().chain(&options.map).map(PathBuf::as_path);
+    apart::check(read, options.written())?;
     if let Some(data) = journal::data(options)? {
         return journal::replay(data, options);
     }
     let loaded = load::rule_set(&options.rules)?;
     let Begun { gate, source, extra, kept } = begin(options, &loaded)?;
     let rules = gate.rules();
-    let jump_max = i64::from(options.jump_max_days) * DAY;
-    let how = SourceOptions { merge: options.merge, jump_max };
+    let how = SourceOptions { merge: options.merge, jump_max: options.jump_max };
     let progress = Progress::of_files(&options.files);
     let map = options.map.as_deref();
     let source = open(&options.files, map, how, &loaded.rules.schema, source, progress.read())?;
@@ -74,18 +75,18 @@ pub(crate) fn replay(options: &Options) -> anyhow::Result<Ran> {
     let reader = Reader::start(source);
     let writer = Writer::start(files, reader.give_back());
     let outcome = replay.all(&reader, &writer);
-    let (source, error) = reader.finish();
+    let (source, unread) = reader.finish();
     let written = writer.finish()?;
-    let broken_off = |error: anyhow::Error| match kept.broken_off(options) {
+    let ended = outcome.err().or(unread.map(Into::into));
+    // A run that broke off leaves the state as it was, so that it can be run again with the file mended.
+    let keep = if ended.is_none() { &kept } else { &Kept::Nothing };
+    let summary = replay.finish(source, written, keep, start.elapsed())?;
+    let closed = kept.close();
+    // What ended the run is told before what came of that.
+    let error = ended.or(closed.err()).map(|error| match kept.broken_off(options) {
         Some(left) => error.context(left),
         None => error,
-    };
-    outcome.map_err(broken_off)?;
-    // A run that broke off leaves the state as it was, so that it can be run again with the file mended.
-    let keep = if error.is_none() { &kept } else { &Kept::Nothing };
-    let summary = replay.finish(source, written, keep, start.elapsed())?;
-    kept.close()?;
-    let error = error.map(|error| broken_off(error.into()));
+    });
     Ok(Ran { rules, summary, error })
 }
 
@@ -139,9 +140,12 @@ impl<'a> Replay<'a> {
 
     fn all(&mut self, reader: &Reader, writer: &Writer) -> anyhow::Result<()> {
         while let Some(mut batch) = reader.next() {
-            self.batch(&mut batch)?;
+            let done = self.batch(&mut batch);
+            // What was decided is written, whatever came behind it.
+            let heard = writer.write(batch);
+            done?;
             self.progress.rows(self.tally.decided);
-            if !writer.write(batch) {
+            if !heard {
                 break;
             }
         }
@@ -191,7 +195,10 @@ impl<'a> Replay<'a> {
                 }
                 Ok(())
             }
-            Err(refused) => self.refused(at, refused),
+            Err(refused) => {
+                self.tally.lost_labels += u64::from(matches!(amendment.change, Change::Label(..)));
+                self.refused(at, refused)
+            }
         }
     }
 

@@ -63,10 +63,11 @@ impl Summary {
     fn write(&self, rules: &RuleSet, text: &mut String) -> std::fmt::Result {
         let tally = &self.tally;
         let seconds = self.elapsed.as_secs_f64();
-        let decided = grouped(tally.decided);
+        let plural = if tally.decided == 1 { "" } else { "s" };
         writeln!(
             text,
-            "{decided} events decided in {seconds:.2} s ({}/s)",
+            "{} event{plural} decided in {seconds:.2} s ({}/s)",
+            grouped(tally.decided),
             grouped(rate(tally.decided, seconds))
         )?;
         self.write_rows(text)?;
@@ -82,10 +83,17 @@ impl Summary {
             writeln!(text, "features   {per_row:.2} computed from the past per event")?;
         }
         self.write_hits(rules, text)?;
-        match tally.detection() {
-            Some(detection) => write_detection(text, &detection),
-            None => Ok(()),
+        if let Some(detection) = tally.detection() {
+            write_detection(text, &detection)?;
         }
+        if 0 < tally.lost_labels {
+            let lost = grouped(tally.lost_labels);
+            writeln!(
+                text,
+                "  without {lost} labels that were rejected: fraud that only they tell of counts as other"
+            )?;
+        }
+        Ok(())
     }
 
     /// What is unusual about the rows: only what there is.

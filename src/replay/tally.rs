@@ -16,6 +16,8 @@ pub(crate) struct Tally {
     pub(crate) amendments: u64,
     /// Rows refused.
     pub(crate) rejects: u64,
+    /// Labels among them: what they tell is in no figure of [`Detection`].
+    pub(crate) lost_labels: u64,
     /// By outcome's number.
     pub(crate) outcomes: [u64; 4],
     /// By rule.

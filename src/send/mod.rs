@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rules::schema::Schema;
-use rules::time::DAY;
+use rules::time::Micros;
 use stream::intake::time::duration;
 use stream::source::{Item, Options as SourceOptions, RowAt, SourceState};
 
@@ -72,8 +72,8 @@ pub(crate) struct Options {
     #[arg(long)]
     merge: bool,
     /// Reject rows whose time is further ahead of the latest before them
-    #[arg(long, value_name = "DAYS", default_value_t = 366)]
-    jump_max_days: u32,
+    #[arg(long, value_name = "DAYS", default_value = "366d", value_parser = replay::jump_max)]
+    jump_max: Micros,
     /// Where bad rows go, with their number and the reason; written only if there are any
     #[arg(long, value_name = "FILE", default_value = "rejects.csv")]
     rejects: PathBuf,
@@ -88,6 +88,8 @@ fn deadline(text: &str) -> Result<String, String> {
 
 /// Sends the files; says at the end what came of it.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let read = options.files.iter().chain(&options.map).map(PathBuf::as_path);
+    replay::check_apart(read, [("--rejects", options.rejects.as_path())])?;
     let key = std::env::var(KEY).with_context(|| format!("the key is missing: `export {KEY}=…`"))?;
     let url =
         options.to.clone().or_else(|| std::env::var(URL).ok()).unwrap_or_else(|| URL_DEFAULT.to_owned());
@@ -100,7 +102,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         }
     };
     let progress = Progress::of_files(&options.files);
-    let how = SourceOptions { merge: options.merge, jump_max: i64::from(options.jump_max_days) * DAY };
+    let how = SourceOptions { merge: options.merge, jump_max: options.jump_max };
     let map = options.map.as_deref();
     let source = replay::open(&options.files, map, how, &schema, SourceState::default(), progress.read())?;
     let rejects = Rejects::new(&options.rejects, source.names().to_vec());

@@ -262,8 +262,9 @@ impl Source {
         // Here and not behind: such a time would set every pending label free.
         if self.jump_max < time - clock {
             let days = (time - clock) / DAY;
-            let reason =
-                format!("the event's time is {days} days ahead of the latest before it: is it right?");
+            let reason = format!(
+                "the event's time is {days} days ahead of the latest before it: if it is right, allow so many by `--jump-max`"
+            );
             return Ok(Some((at, Got::Reject(reason))));
         }
         self.clock = Some(clock.max(time));

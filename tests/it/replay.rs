@@ -154,3 +154,96 @@ fn bad_rows_are_rejected_and_the_good_are_kept() {
     assert!(lines.last().unwrap().contains("event id `good`"), "{rejected}");
     refused(&[&arguments[..], &["--strict"]].concat(), &["row 1"]);
 }
+
+/// Files that would be written over, each by an argument of its own.
+#[test]
+fn no_file_is_written_over_that_is_read_or_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "transaction_id,tx_datetime,customer_id,terminal_id,amount,fraud\ngood,2018-04-01T00:01:00,c,t,10.00,0\n";
+    let file = folder.path().join("in.csv");
+    fs::write(&file, text).unwrap();
+    let [input, other] = ["in.csv", "other.csv"].map(|it| folder.path().join(it).display().to_string());
+    let around = folder.path().join(".").join("in.csv").display().to_string();
+    let read = "would write over what is read from";
+    for (arguments, says) in [
+        (["--out", &input, "--rejects", &other], ["--out", read]),
+        (["--out", &around, "--rejects", &other], ["--out", read]),
+        (["--features", &input, "--rejects", &other], ["--features", read]),
+        (["--rejects", &input, "--out", &other], ["--rejects", read]),
+        (["--out", &other, "--rejects", &other], ["--rejects", "would write over what `--out` writes"]),
+        (["--out", &other, "--features", &other], ["--features", "would write over what `--out` writes"]),
+    ] {
+        refused(&[&["replay", &input], &MAP[..], &arguments[..]].concat(), &says);
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_strict_run_ends_at_the_first_bad_row_with_what_was_good_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, out, rejects] = ["rows.csv", "out.csv", "rejects.csv"].map(|it| folder.path().join(it));
+    let row = |n: u32, amount: &str| format!("p{n},2018-04-01T00:00:{n:02},c,t,{amount},0\n");
+    let header = "transaction_id,tx_datetime,customer_id,terminal_id,amount,fraud\n";
+    let rows =
+        |last: &str| [header, &row(0, "1.00"), &row(1, "1.00"), &row(2, last), &row(3, "1.00")].concat();
+    let [path, out_path, rejects_path] = [&file, &out, &rejects].map(|it| it.to_str().unwrap());
+    let arguments = ["replay", path, "--out", out_path, "--rejects", rejects_path];
+    fs::write(&file, rows("1e3")).unwrap();
+    refused(&[&arguments[..], &MAP[..], &["--strict"]].concat(), &["2 events decided", "row 3"]);
+    let ids = |path: &Path| -> Vec<String> {
+        let text = fs::read_to_string(path).unwrap();
+        text.lines().skip(1).map(|it| it.split(',').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids(&out), ["p0", "p1"]);
+    assert_eq!(ids(&rejects), [path]);
+    // A clean run leaves no rejects of another.
+    fs::write(&file, rows("1.00")).unwrap();
+    run(&[&arguments[..], &MAP[..], &["--strict"]].concat());
+    assert_eq!(ids(&out).len(), 4);
+    assert!(!rejects.exists());
+}
+
+/// Weir's own lines have labels as amendments: those whose events nobody knows any more tell nothing, which is said.
+#[test]
+fn labels_that_find_no_event_are_not_passed_over_in_the_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = simulated(folder.path(), 150, 10);
+    assert!(lines.iter().any(|it| it.contains("label")), "there are labels");
+    let file = folder.path().join("traffic.jsonl");
+    let rejects = folder.path().join("rejects.csv");
+    let said = |more: &[&str]| {
+        let arguments = ["replay", file.to_str().unwrap(), "--rules", "fixtures/wallet", "--rejects"];
+        let output = output(&[&arguments[..], &[rejects.to_str().unwrap()], more].concat());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let lost = "labels that were rejected";
+    let without = said(&[]);
+    assert!(without.contains(lost) && without.contains("use `--data`"), "{without}");
+    let data = folder.path().join("data");
+    let with = said(&["--data", data.to_str().unwrap()]);
+    assert!(with.contains("detection") && !with.contains(lost), "{with}");
+}
+
+/// Without a journal the state before a damaged one lacks what the last run did.
+#[test]
+fn a_damaged_state_is_no_place_to_go_on_from_in_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = simulated(folder.path(), 50, 1);
+    let state = folder.path().join("state");
+    replay(folder.path(), &lines[..100], Some(&state));
+    replay(folder.path(), &lines[100..200], Some(&state));
+    let snapshots = fs::read_dir(state.join("snapshots")).unwrap().map(|it| it.unwrap().path());
+    let newest = snapshots.filter(|it| it.extension().is_some_and(|it| it == "snapshot")).max().unwrap();
+    let mut bytes = fs::read(&newest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&newest, bytes).unwrap();
+    let file = folder.path().join("part.jsonl");
+    let arguments = ["replay", file.to_str().unwrap(), "--rules", "fixtures/wallet"];
+    let says = ["damaged", "the last run is lost: replay its files again"];
+    refused(&[&arguments[..], &["--state", state.to_str().unwrap()]].concat(), &says);
+    let lost = replay(folder.path(), &lines[100..200], Some(&state));
+    let again = folder.path().join("again");
+    replay(folder.path(), &lines[..100], Some(&again));
+    assert_eq!(lost, replay(folder.path(), &lines[100..200], Some(&again)));
+}

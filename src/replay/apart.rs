@@ -1,0 +1,37 @@
+//! That no file is written which is read, or written by somebody else.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::ensure;
+
+/// Refuses to write a file that is read, or one in two ways. Written ones stand behind the option that names them.
+pub(crate) fn check<'a>(
+    read: impl IntoIterator<Item = &'a Path>,
+    written: impl IntoIterator<Item = (&'static str, &'a Path)>,
+) -> anyhow::Result<()> {
+    let mut taken: Vec<(PathBuf, String)> = read
+        .into_iter()
+        .map(|path| (place(path), format!("what is read from `{}`", path.display())))
+        .collect();
+    for (option, path) in written {
+        let place = place(path);
+        let other = taken.iter().find(|(taken, _)| *taken == place);
+        ensure!(
+            other.is_none(),
+            "`{option} {}` would write over {}: name another file",
+            path.display(),
+            other.map_or("", |(_, what)| what)
+        );
+        taken.push((place, format!("what `{option}` writes")));
+    }
+    Ok(())
+}
+
+/// Where a file is, or would be, however its path is written.
+fn place(path: &Path) -> PathBuf {
+    let created = || {
+        let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(folder.canonicalize().ok()?.join(path.file_name()?))
+    };
+    path.canonicalize().ok().or_else(created).unwrap_or_else(|| path.to_owned())
+}
