@@ -103,6 +103,9 @@ pub(crate) fn open(
     let inputs =
         files.iter().map(|path| open(path).with_context(|| format!("`{}` cannot be opened", path.display())));
     let mapping = map.map(Mapping::read).transpose()?;
+    if let Some(mapping) = &mapping {
+        mapping.check_schema(schema)?.iter().for_each(|note| stderr::note(note));
+    }
     Ok(Source::open(inputs.collect::<Result<_, _>>()?, mapping, Arc::new(schema.clone()), how, state)?)
 }
 

@@ -22,7 +22,7 @@ pub use value::{Parsed, parse, parse_currency, parse_flag};
 /// What is wrong with one field of an event.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FieldError {
-    /// Where: a column's name in a file, a JSON pointer (such as `/amount/value`) in JSON.
+    /// Where: a column's name in a file, a JSON pointer (such as `/amount/value`) in JSON; empty where it is the whole.
     pub place: String,
     /// What is wrong and what would be right: a lower-case sentence.
     pub message: String,
@@ -30,7 +30,10 @@ pub struct FieldError {
 
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`: {}", self.place, self.message)
+        match self.place.as_str() {
+            "" => f.write_str(&self.message),
+            place => write!(f, "`{place}`: {}", self.message),
+        }
     }
 }
 

@@ -128,6 +128,22 @@ pub enum SourceError {
     /// The mapping is wrong, or does not fit the schema or the file.
     #[error(transparent)]
     Mapping(#[from] MappingErrors),
+    /// Neither CSV nor JSON lines.
+    #[error("`{file}` is {what}; CSV, JSON lines and Parquet are read, plain or packed by gzip or zstd")]
+    NoText {
+        /// Its name.
+        file: Arc<str>,
+        /// What it is instead, and what to do.
+        what: &'static str,
+    },
+    /// An array of JSON objects.
+    #[error(
+        "`{file}` is a JSON array: write each of its objects on a line of its own, without commas between"
+    )]
+    Array {
+        /// Its name.
+        file: Arc<str>,
+    },
     /// Only JSON lines are read without a mapping.
     #[error("`{file}` is not JSON lines, and nothing says what its columns are: give a mapping with `--map`")]
     NoMapping {

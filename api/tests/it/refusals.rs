@@ -79,6 +79,7 @@ fn bad_bodies() -> Vec<(String, Expected)> {
         (raw("\"100\""),                                            (422, "invalid_fields", "#/amount/value")),
         (raw(&"9".repeat(30)),                                      (422, "invalid_fields", "#/amount/value")),
         (raw("10000000000001"),                                     (422, "invalid_fields", "#/amount/value")),
+        (raw("-100"),                                               (422, "invalid_fields", "#/amount/value")),
         (raw("NaN"),                                                (400, "malformed_json", "#")),
         (raw("100").replace("CNY", "cny"),                          (422, "invalid_fields", "#/amount/currency")),
         (raw("100").replace("CNY", "XXX"),                          (422, "invalid_fields", "#/amount/currency")),

@@ -36,6 +36,8 @@ impl FromStr for Amount {
 pub(super) struct Estimate {
     pub(super) kinds: Vec<KindEstimate>,
     pub(super) total_bytes: u64,
+    /// Kinds of which nobody said how many there are, though something is remembered of them: the total lacks them.
+    pub(super) left_out: Vec<String>,
 }
 
 /// The memory of one kind.
@@ -69,7 +71,10 @@ impl Estimate {
         };
         let kinds: Vec<_> = kinds.map(of_kind).collect();
         let total_bytes = kinds.iter().map(|it| it.bytes).fold(0, u64::saturating_add);
-        Ok(Self { kinds, total_bytes })
+        let remembered =
+            (0u16..).map(KindId).zip(&kinds).filter(|(id, _): &(KindId, _)| rules.plan.has_state(*id));
+        let left_out = remembered.filter(|(_, it)| it.entities == 0).map(|(_, it)| it.kind.clone()).collect();
+        Ok(Self { kinds, total_bytes, left_out })
     }
 }
 

@@ -23,7 +23,9 @@ pub(super) fn show(cost: &Cost, estimate: Option<&Estimate>) -> String {
         titled("Features", &features(cost)),
         titled("Work, by event type", &events(cost)),
     ];
-    tables.extend(estimate.map(|it| titled("Memory, estimated", &memory(it))));
+    if let Some(estimate) = estimate {
+        tables.push(titled("Memory, estimated", &memory(estimate)) + &left_out(estimate));
+    }
     tables.join("\n")
 }
 
@@ -112,7 +114,7 @@ fn events(cost: &Cost) -> Table {
 fn memory(estimate: &Estimate) -> Table {
     let header = ["kind", "entities", "events each", "values each", "bytes each", "in all"];
     let mut table = table(&header, 1..6);
-    for it in &estimate.kinds {
+    for it in estimate.kinds.iter().filter(|it| !estimate.left_out.contains(&it.kind)) {
         table.add_row([
             it.kind.clone(),
             it.entities.to_string(),
@@ -125,6 +127,13 @@ fn memory(estimate: &Estimate) -> Table {
     let blank = String::new;
     table.add_row(["total".to_owned(), blank(), blank(), blank(), blank(), binary(estimate.total_bytes)]);
     table
+}
+
+/// What the total lacks, and how to have it.
+fn left_out(estimate: &Estimate) -> String {
+    let kinds = &estimate.left_out;
+    let Some(first) = kinds.first() else { return String::new() };
+    format!("without {}: say how many there are, such as `--entities {first}=1000`\n", kinds.join(", "))
 }
 
 /// A number of bytes with three or more digits, in the largest unit that leaves so many.

@@ -11,8 +11,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
+use super::number::{self, NumberError};
 use super::value::{about, entity_id, event_id, parse, parse_currency, place_of, text_of};
-use super::{FieldError, event, listed, number, shown, suggestion, time};
+use super::{FieldError, event, listed, shown, suggestion, time};
 
 /// Most members of one object: more than any event has.
 const MEMBERS_MAX: usize = 512;
@@ -65,7 +66,7 @@ pub fn parse_json(body: &[u8], schema: &Schema, event: &mut Event) -> Result<Bod
         Ok(text) => serde_json::from_str(text),
         Err(_) => serde_json::from_slice(body),
     };
-    let Members(members) = read.map_err(|it| JsonError::Syntax(it.to_string()))?;
+    let Members(members) = read.map_err(|it| JsonError::Syntax(not_an_object(&it)))?;
     let mut reader = Reader { members, errors: Vec::new() };
     reader.refuse_doubles();
     let read = if reader.members.iter().any(|it| it.name == "event_id") {
@@ -76,6 +77,20 @@ pub fn parse_json(body: &[u8], schema: &Schema, event: &mut Event) -> Result<Bod
     match read {
         Some(read) if reader.errors.is_empty() => Ok(read),
         _ => Err(JsonError::Fields(reader.errors)),
+    }
+}
+
+/// Why a text is no JSON object, in words of its own.
+pub(crate) fn not_an_object(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let what = said.split(" at line ").next().unwrap_or_default();
+    match (error.line(), error.column()) {
+        _ if what.starts_with("invalid type") => {
+            "must be a JSON object, such as `{\"id\": \"p-1\", …}`".to_owned()
+        }
+        _ if error.is_data() => what.to_owned(),
+        (1, column) => format!("is no JSON: {what} at column {column}"),
+        (line, column) => format!("is no JSON: {what} at line {line}, column {column}"),
     }
 }
 
@@ -126,8 +141,12 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn refuse_doubles(&mut self) {
-        for (at, member) in self.members.iter().enumerate() {
-            if self.members.iter().take(at).any(|it| it.name == member.name) {
+        for at in 0..self.members.len() {
+            let (before, rest) = self.members.split_at_mut(at);
+            let Some(member) = rest.first_mut() else { break };
+            if before.iter().any(|it| it.name == member.name) {
+                // Of the two this one is not looked at again.
+                member.used = true;
                 self.errors
                     .push(FieldError { place: pointer(&member.name), message: "is there twice".into() });
             }
@@ -367,6 +386,14 @@ fn integer(value: &str) -> Result<i64, String> {
     number::scaled(value.as_bytes(), 0).map_err(|it| about(value.as_bytes(), &it.to_string()))
 }
 
+/// A whole number of minor units.
+fn minor_units(value: &str) -> Result<i64, String> {
+    match integer(value)? {
+        minor if minor < 0 => Err(about(value.as_bytes(), &NumberError::Negative.to_string())),
+        minor => Ok(minor),
+    }
+}
+
 /// The two members of an object, and nothing else.
 fn two_members<'a>(value: &'a str, first: &str, second: &str) -> Result<(&'a str, &'a str), FieldError> {
     let shape = || FieldError::own(format!("must be an object of `{first}` and `{second}`"));
@@ -383,7 +410,7 @@ fn two_members<'a>(value: &'a str, first: &str, second: &str) -> Result<(&'a str
 
 fn money(value: &str, fixed: Option<Currency>) -> Result<(i64, Currency), FieldError> {
     let (value, code) = two_members(value, "value", "currency")?;
-    let minor = integer(value).map_err(|it| FieldError::own(it).under("value"))?;
+    let minor = minor_units(value).map_err(|it| FieldError::own(it).under("value"))?;
     let code = string(code).map_err(|it| FieldError::own(it).under("currency"))?;
     let currency = parse_currency(code.as_bytes()).and_then(|currency| match fixed {
         Some(fixed) if fixed != currency => Err(format!("is refused: the field takes only {}", fixed.code())),

@@ -28,6 +28,8 @@ pub enum NumberError {
         /// Digits after the point of `max`.
         scale: u8,
     },
+    /// An amount below zero.
+    Negative,
 }
 
 impl fmt::Display for NumberError {
@@ -40,6 +42,9 @@ impl fmt::Display for NumberError {
                 let max = rust_decimal::Decimal::from_i128_with_scale(i128::from(max), u32::from(scale));
                 write!(f, "is too large: at most {} in magnitude", max.normalize())
             }
+            Self::Negative => f.write_str(
+                "is negative: an amount says how much, the event's type which way; what has a sign is a `decimal`",
+            ),
         }
     }
 }
@@ -62,6 +67,15 @@ struct Read {
 /// See [`NumberError`].
 pub fn scaled(text: &[u8], scale: u8) -> Result<i64, NumberError> {
     scaled_within(text, scale, AMOUNT_MAX)
+}
+
+/// An amount of money, as [`scaled`] reads it: a payment of less than nothing would make room under every limit.
+///
+/// # Errors
+/// See [`NumberError`].
+pub fn amount(text: &[u8], scale: u8) -> Result<i64, NumberError> {
+    let amount = scaled(text, scale)?;
+    if amount < 0 { Err(NumberError::Negative) } else { Ok(amount) }
 }
 
 /// As [`scaled`], at most `max` in magnitude.
@@ -201,6 +215,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_amount_is_never_less_than_nothing() {
+        let rows = [
+            ("-0.01", Err(NumberError::Negative)),
+            ("-0", Ok(0)),
+            ("12.50", Ok(1_250)),
+            ("1e3", Err(NumberError::NotPlain)),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(amount(text.as_bytes(), 2), expected, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_number_is_what_a_decimal_library_reads(text in "-?[0-9]{1,15}(\\.[0-9]{1,12})?", scale in 0_u8..=9) {
@@ -211,7 +238,7 @@ mod tests {
                 Ok(read) => prop_assert_eq!(Some(i128::from(read)), exact),
                 Err(NumberError::TooFine { .. }) => prop_assert_eq!(exact, None),
                 Err(NumberError::TooLarge { .. }) => prop_assert!(Decimal::from(AMOUNT_MAX) < shifted.abs()),
-                Err(NumberError::NotPlain) => prop_assert!(false, "every such text is plain"),
+                Err(NumberError::NotPlain | NumberError::Negative) => prop_assert!(false, "it is a plain number"),
             }
         }
 

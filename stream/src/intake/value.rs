@@ -47,7 +47,7 @@ pub fn parse(ty: FieldType, schema: &Schema, currency: Currency, text: &str) -> 
         }
         FieldType::Entity(_) => return entity_id(bytes).map(|it| Parsed::Text(it.to_owned())),
         FieldType::Money { .. } => {
-            let minor = number::scaled(bytes, currency.exponent()).map_err(|it| it.to_string())?;
+            let minor = number::amount(bytes, currency.exponent()).map_err(|it| it.to_string())?;
             return Ok(Parsed::Money { minor, currency });
         }
         FieldType::Flag => parse_flag(bytes)?,

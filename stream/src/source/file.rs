@@ -100,8 +100,14 @@ impl FileReader {
             }
             self.row += 1;
             counts.sequence += 1;
-            if read == RowRead::TooLong {
-                let reason = "longer than any row may be: is a quote or a line left open?";
+            let refused = match read {
+                RowRead::TooLong => Some("longer than any row may be"),
+                RowRead::OpenQuote => {
+                    Some("a quote is opened and not closed in this line: close it, or double it")
+                }
+                RowRead::Row | RowRead::End => None,
+            };
+            if let Some(reason) = refused {
                 return Ok(Some(Got::Reject(reason.to_owned())));
             }
             let got = match &mut self.format {
@@ -143,22 +149,28 @@ impl Format {
         if blocks.fill().map_err(damaged)?.starts_with(b"\xef\xbb\xbf") {
             blocks.consume(3);
         }
-        let first = blocks.fill().map_err(damaged)?.trim_ascii_start().first();
-        let format = match (first, &setup.mapping) {
+        let start = blocks.fill().map_err(damaged)?;
+        if let Some(what) = no_text(start) {
+            return Err(SourceError::NoText { file: name, what });
+        }
+        let format = match (start.trim_ascii_start().first(), &setup.mapping) {
             (Some(b'{'), None) => Self::Own(Lines::new(blocks)),
             (Some(b'{'), Some(mapping)) => {
                 let mut columns = Columns::Asked { known: None, asked: Vec::new() };
-                let plan = compile(mapping, &setup.schema, &mut columns, &setup.joins)?;
+                let plan = compile(mapping, &setup.schema, (&name, &mut columns), &setup.joins)?;
                 Self::Mapped(Lines::new(blocks), Paths::new(columns.asked()), Box::new(plan))
             }
+            (Some(b'['), None) => return Err(SourceError::Array { file: name }),
             (Some(_), None) => return Err(SourceError::NoMapping { file: name }),
-            (None, None) => Self::Own(Lines::new(blocks)),
+            // Without a byte it has no rows, whatever its format.
+            (None, _) => Self::Own(Lines::new(blocks)),
             (_, Some(mapping)) => {
                 let mut csv = Csv::new(blocks);
                 let mut header = Row::default();
                 csv.read(&mut header).map_err(damaged)?;
                 let names = header.iter().map(|it| String::from_utf8_lossy(it).trim().to_owned()).collect();
-                let plan = compile(mapping, &setup.schema, &mut Columns::Header(names), &setup.joins)?;
+                let plan =
+                    compile(mapping, &setup.schema, (&name, &mut Columns::Header(names)), &setup.joins)?;
                 Self::Csv(Box::new(csv), Box::new(plan))
             }
         };
@@ -177,9 +189,21 @@ impl Format {
         let damaged = |message| SourceError::DamagedRow { file: Arc::clone(&name), row: 0, message };
         let opened = super::parquet::Opened::new(input.bytes).map_err(damaged)?;
         let mut columns = Columns::Asked { known: Some(opened.columns()), asked: Vec::new() };
-        let plan = compile(mapping, &setup.schema, &mut columns, &setup.joins)?;
+        let plan = compile(mapping, &setup.schema, (&name, &mut columns), &setup.joins)?;
         let rows = opened.rows(columns.asked()).map_err(|error| SourceError::Unread { file: name, error })?;
         Ok(Self::Parquet(rows, Box::new(plan)))
+    }
+}
+
+/// What a file is that is no text, by how it begins; none if it may be one.
+fn no_text(start: &[u8]) -> Option<&'static str> {
+    match start {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16: save it as UTF-8"),
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => Some("packed by xz: unpack it, or pack it by gzip or zstd"),
+        [b'B', b'Z', b'h', ..] => Some("packed by bzip2: unpack it, or pack it by gzip or zstd"),
+        [b'P', b'K', 3, 4, ..] => Some("a zip archive: unpack it, or pack its file by gzip or zstd"),
+        start if start.get(..1_024).unwrap_or(start).contains(&0) => Some("no text, for it has zero bytes"),
+        _ => None,
     }
 }
 

@@ -51,8 +51,10 @@ impl JoinTable {
         loop {
             match csv.read(&mut row).map_err(&damaged)? {
                 RowRead::End => break,
-                RowRead::TooLong => {
-                    return Err(wrong(format!("the joined file `{file}` has a row without end")));
+                RowRead::TooLong | RowRead::OpenQuote => {
+                    let message =
+                        format!("the joined file `{file}` has a row without end: is a quote left open?");
+                    return Err(wrong(message));
                 }
                 RowRead::Row => {}
             }

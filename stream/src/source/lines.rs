@@ -3,7 +3,7 @@
 use super::csv::{ROW_BYTES_MAX, RowRead};
 use super::row::Row;
 use super::unpack::{Blocks, Damage};
-use crate::intake::json::{Members, string};
+use crate::intake::json::{Members, not_an_object, string};
 use crate::intake::shown;
 
 /// Reads lines from blocks.
@@ -126,7 +126,7 @@ impl Paths {
     pub(super) fn read(&mut self, line: &[u8], row: &mut Row) -> Result<(), String> {
         row.clear();
         self.cells.fill(None);
-        let members = serde_json::from_slice(line).map_err(|it| format!("not a JSON object: {it}"))?;
+        let members = serde_json::from_slice(line).map_err(|it| not_an_object(&it))?;
         self.root.fill(members, &mut self.cells)?;
         for cell in &self.cells {
             row.push(cell.as_deref().unwrap_or_default());

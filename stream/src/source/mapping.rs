@@ -7,6 +7,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
+use rules::check::check_schema;
+use rules::diagnostic::Source;
+use rules::schema::Schema;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 use toml::Spanned;
@@ -70,7 +73,7 @@ pub enum Order {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Root {
-    schema: String,
+    schema: Spanned<String>,
     pub(super) event: Spanned<TextOr<EventType>>,
     pub(super) id: Spanned<TextOr<Id>>,
     pub(super) time: Spanned<TextOr<Time>>,
@@ -206,7 +209,34 @@ impl Mapping {
 
     /// The schema file that it names.
     pub fn schema_file(&self) -> PathBuf {
-        self.folder.join(&self.root.schema)
+        self.folder.join(self.root.schema.get_ref())
+    }
+
+    /// Holds the schema that the mapping was written for against the one that is used; where its file is not there, that
+    /// cannot be done, and it is said why.
+    ///
+    /// # Errors
+    /// If it is another one.
+    pub fn check_schema(&self, used: &Schema) -> Result<Option<String>, MappingError> {
+        let (file, at) = (self.schema_file(), self.root.schema.span());
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(cause) => {
+                let message = format!("the schema `{}` cannot be read: {cause}", file.display());
+                return Ok(Some(self.error(at, message).to_string()));
+            }
+        };
+        let (schema, _) = check_schema(Source { name: self.root.schema.get_ref(), text: &text });
+        match schema {
+            Some(schema) if schema.name != used.name => Err(self.error(
+                at,
+                format!(
+                    "this mapping is for the schema `{}`, and the rules use `{}`",
+                    schema.name, used.name
+                ),
+            )),
+            _ => Ok(None),
+        }
     }
 
     /// How rows out of time order are taken.

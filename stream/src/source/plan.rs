@@ -373,7 +373,7 @@ impl From {
             Self::Money { currency, minor, .. } => {
                 let currency = currency.read(cells)?;
                 let scale = if *minor { 0 } else { currency.exponent() };
-                event.set_money(at, number::scaled(cell, scale)?, currency);
+                event.set_money(at, number::amount(cell, scale)?, currency);
             }
             Self::Place(_) => event.set_number(at, place(cell)?),
             Self::Degrees(latitude, longitude) => {

@@ -29,10 +29,6 @@ impl Row {
         self.cells
     }
 
-    pub(super) fn text_bytes(&self) -> usize {
-        self.text_bytes
-    }
-
     /// The cell at this place; empty if the row has none there.
     #[inline]
     pub(super) fn cell(&self, at: usize) -> &[u8] {

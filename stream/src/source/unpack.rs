@@ -185,6 +185,12 @@ impl Blocks {
     pub(super) fn consume(&mut self, bytes: usize) {
         self.read += bytes;
     }
+
+    /// Gives these bytes out before those that are left.
+    pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        let left = self.block.get(self.read..).unwrap_or_default();
+        (self.block, self.read) = ([bytes, left].concat(), 0);
+    }
 }
 
 impl Read for Blocks {

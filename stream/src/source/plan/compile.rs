@@ -59,10 +59,10 @@ impl Columns {
 pub(in crate::source) fn compile(
     mapping: &Mapping,
     schema: &Schema,
-    columns: &mut Columns,
+    (file, columns): (&str, &mut Columns),
     joins: &[Arc<JoinTable>],
 ) -> std::result::Result<Plan, MappingErrors> {
-    let mut compiler = Compiler { mapping, schema, columns, joins, wrong: Vec::new() };
+    let mut compiler = Compiler { mapping, schema, file, columns, joins, wrong: Vec::new() };
     let plan = compiler.plan();
     match (plan, MappingErrors::of(compiler.wrong)) {
         (Some(plan), None) => Ok(plan),
@@ -75,6 +75,8 @@ pub(in crate::source) fn compile(
 struct Compiler<'a> {
     mapping: &'a Mapping,
     schema: &'a Schema,
+    /// The file whose columns these are.
+    file: &'a str,
     columns: &'a mut Columns,
     joins: &'a [Arc<JoinTable>],
     /// What is wrong so far. Whoever needs what failed says nothing more about it.
@@ -149,7 +151,7 @@ impl Compiler<'_> {
         if let Some(cell) = own.or(joined) {
             return match self.columns.names().iter().filter(|it| *it == name).count() {
                 0 | 1 => Ok(Column { cell, name: name.into() }),
-                _ => self.error(at, format!("the file has the column `{name}` twice")),
+                _ => self.error(at, format!("`{}` has the column `{name}` twice", self.file)),
             };
         }
         let own = self.columns.names().iter().cloned();
@@ -157,7 +159,7 @@ impl Compiler<'_> {
             self.joins.iter().flat_map(|it| it.columns.iter().map(move |c| format!("{}.{c}", it.name)));
         let names: Vec<_> = own.chain(joined).collect();
         let suggestion = suggestion(name, names.iter().map(String::as_str));
-        self.error(at, format!("the file has no column `{name}`{suggestion}"))
+        self.error(at, format!("`{}` has no column `{name}`{suggestion}", self.file))
     }
 
     fn joined(&self, name: &str) -> Option<Cell> {

@@ -74,32 +74,32 @@ fn a_bad_row_names_its_column_and_the_others_stand() {
         MAP,
         &file,
         expect![[r#"
-        payment p1 1970-01-01T00:00:01Z user=u amount=100EUR channel=0 place=10000000,20000000 mcc=1234 bin=12 tries=3
-        reject 0:2 column `a`: `1e3` is not a plain number: write digits, such as `1000` or `-12.50`
-        reject 0:3 column `a`: `NaN` is not a plain number: write digits, such as `1000` or `-12.50`
-        reject 0:4 column `a`: `123456789012345678901234567890` is too large: at most 100000000000 in magnitude
-        payment p5 1970-01-01T00:00:01Z user=u amount=-1250EUR
-        reject 0:6 column `a`: `1.005` has more than 2 digits after the point
-        reject 0:7 column `a`: missing, and the field is required
-        reject 0:8 column `u`: missing, and the field is required
-        reject 0:9 column `t`: `9999999999999` is outside the years 1970 to 2199
-        reject 0:10 column `t`: `-1` is outside the years 1970 to 2199
-        reject 0:11 column `t`: `` is not a plain number: write digits, such as `1000` or `-12.50`
-        reject 0:12 column `id`: `` is empty, and an id has at least one byte
-        reject 0:13 column `m`: `12345` is too long: 5 bytes, at most 4
-        reject 0:14 column `lat`: `91` is no place: latitude is within ±90, longitude within ±180
-        reject 0:15 column `lon`: `x` is not a plain number: write digits, such as `1000` or `-12.50`
-        payment p16 1970-01-01T00:00:01Z user=u amount=100EUR
-        reject 0:17 column `c`: `X` is not named; there is `A`, `W`
-        reject 0:18 column `n`: `1.5` is not a whole number
-        reject 0:19 3 cells where the header has 9
-        reject 0:20 10 cells where the header has 9
-        reject 0:21 column `id`: `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` is too long: 10000 bytes, at most 128
-        reject 0:22 column `u`: `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` is too long: 10000 bytes, at most 256
-        payment p23 1970-01-01T00:00:01Z user=u amount=100EUR
-        reject 0:24 column `u`: `u�` is not UTF-8 from byte 2
-        payment p25 1970-01-01T00:00:01Z user=u amount=100EUR
-    "#]],
+            payment p1 1970-01-01T00:00:01Z user=u amount=100EUR channel=0 place=10000000,20000000 mcc=1234 bin=12 tries=3
+            reject 0:2 column `a`: `1e3` is not a plain number: write digits, such as `1000` or `-12.50`
+            reject 0:3 column `a`: `NaN` is not a plain number: write digits, such as `1000` or `-12.50`
+            reject 0:4 column `a`: `123456789012345678901234567890` is too large: at most 100000000000 in magnitude
+            reject 0:5 column `a`: `-12.50` is negative: an amount says how much, the event's type which way; what has a sign is a `decimal`
+            reject 0:6 column `a`: `1.005` has more than 2 digits after the point
+            reject 0:7 column `a`: missing, and the field is required
+            reject 0:8 column `u`: missing, and the field is required
+            reject 0:9 column `t`: `9999999999999` is outside the years 1970 to 2199
+            reject 0:10 column `t`: `-1` is outside the years 1970 to 2199
+            reject 0:11 column `t`: `` is not a plain number: write digits, such as `1000` or `-12.50`
+            reject 0:12 column `id`: `` is empty, and an id has at least one byte
+            reject 0:13 column `m`: `12345` is too long: 5 bytes, at most 4
+            reject 0:14 column `lat`: `91` is no place: latitude is within ±90, longitude within ±180
+            reject 0:15 column `lon`: `x` is not a plain number: write digits, such as `1000` or `-12.50`
+            payment p16 1970-01-01T00:00:01Z user=u amount=100EUR
+            reject 0:17 column `c`: `X` is not named; there is `A`, `W`
+            reject 0:18 column `n`: `1.5` is not a whole number
+            reject 0:19 3 cells where the header has 9
+            reject 0:20 10 cells where the header has 9
+            reject 0:21 column `id`: `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` is too long: 10000 bytes, at most 128
+            reject 0:22 column `u`: `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` is too long: 10000 bytes, at most 256
+            payment p23 1970-01-01T00:00:01Z user=u amount=100EUR
+            reject 0:24 column `u`: `u�` is not UTF-8 from byte 2
+            payment p25 1970-01-01T00:00:01Z user=u amount=100EUR
+        "#]],
     );
 }
 
@@ -161,24 +161,24 @@ fn a_mapping_that_names_what_is_not_there_is_refused() {
             add("yuan = { column = \"a\", currency = \"EUR\" }"),
         ],
         expect![[r#"
-        map.toml, line 6: the file has no column `uu`; did you mean `u`?
-        map.toml, line 3: the file has no column `transaction`; there is `id`, `t`, `u`, `a`, `m`, `lat`, `lon`, `c`, `n`
-        map.toml, line 6: `payment` has no field `usr`; did you mean `user`?
-        map.toml, line 2: `user` of `payment` is required, and not in [fields]
-        map.toml, line 2: the schema has no event type `pament`; did you mean `payment`?
-        map.toml, line 2: the schema has no event type `logn`; did you mean `login`?
-        map.toml, line 12: `login` has fields here, but no row becomes one
-        map.toml, line 12: `bin` is derived at intake: leave it out
-        map.toml, line 7: unknown field `curency`, expected one of `column`, `latitude`, `longitude`, `currency`, `currency_column`, `unit`, `format`, `zone`, `values`, `value`, `missing`; did you mean `currency`?
-        map.toml, line 7: `EURO` is no currency: write three capitals of ISO 4217, such as `EUR`
-        map.toml, line 7: `cents` is no unit of money; there is `major`, `minor`
-        map.toml, line 8: `currency` is for money
-        map.toml, line 8: `12345` is too long: 5 bytes, at most 4
-        map.toml, line 8: a field is a `column`, a `value`, or a `latitude` and a `longitude`
-        map.toml, line 10: `wep` is no value of the enum; did you mean `web`?
-        map.toml, line 9: `latitude` and `longitude` go together
-        map.toml, line 12: the field takes only CNY
-    "#]],
+            map.toml, line 6: `file1` has no column `uu`; did you mean `u`?
+            map.toml, line 3: `file1` has no column `transaction`; there is `id`, `t`, `u`, `a`, `m`, `lat`, `lon`, `c`, `n`
+            map.toml, line 6: `payment` has no field `usr`; did you mean `user`?
+            map.toml, line 2: `user` of `payment` is required, and not in [fields]
+            map.toml, line 2: the schema has no event type `pament`; did you mean `payment`?
+            map.toml, line 2: the schema has no event type `logn`; did you mean `login`?
+            map.toml, line 12: `login` has fields here, but no row becomes one
+            map.toml, line 12: `bin` is derived at intake: leave it out
+            map.toml, line 7: unknown field `curency`, expected one of `column`, `latitude`, `longitude`, `currency`, `currency_column`, `unit`, `format`, `zone`, `values`, `value`, `missing`; did you mean `currency`?
+            map.toml, line 7: `EURO` is no currency: write three capitals of ISO 4217, such as `EUR`
+            map.toml, line 7: `cents` is no unit of money; there is `major`, `minor`
+            map.toml, line 8: `currency` is for money
+            map.toml, line 8: `12345` is too long: 5 bytes, at most 4
+            map.toml, line 8: a field is a `column`, a `value`, or a `latitude` and a `longitude`
+            map.toml, line 10: `wep` is no value of the enum; did you mean `web`?
+            map.toml, line 9: `latitude` and `longitude` go together
+            map.toml, line 12: the field takes only CNY
+        "#]],
     );
 }
 
@@ -214,13 +214,13 @@ fn all_that_is_wrong_is_told_at_once() {
             map.toml, line 4: `unixs` is no time format (those are `iso`, `unix_s`, `unix_ms`, a pattern such as `%d/%m/%Y %H:%M`, or { start, step }); did you mean `unix_s`?
             map.toml, line 6: `payment` has no field `usr`; did you mean `user`?
             map.toml, line 7: unknown field `curency`, expected one of `column`, `latitude`, `longitude`, `currency`, `currency_column`, `unit`, `format`, `zone`, `values`, `value`, `missing`; did you mean `currency`?
-            map.toml, line 8: the file has no column `mm`; did you mean `m`?
-            map.toml, line 11: the file has no column `nn`; did you mean `n`?
+            map.toml, line 8: `file1` has no column `mm`; did you mean `m`?
+            map.toml, line 11: `file1` has no column `nn`; did you mean `n`?
             map.toml, line 2: the schema has no event type `pament`; did you mean `payment`?
-            map.toml, line 3: the file has no column `no`; did you mean `n`?
-            map.toml, line 6: the file has no column `uu`; did you mean `u`?
+            map.toml, line 3: `file1` has no column `no`; did you mean `n`?
+            map.toml, line 6: `file1` has no column `uu`; did you mean `u`?
             map.toml, line 7: `payment`, `login` has no field `amuont`; did you mean `amount`?
-            map.toml, line 12: the file has no column `x`; did you mean `a`?
+            map.toml, line 12: `file1` has no column `x`; did you mean `a`?
         "#]],
     );
 }
@@ -310,39 +310,26 @@ fn other_files() {
         error: `file1` is not JSON lines, and nothing says what its columns are: give a mapping with `--map`
     "#]],
     );
-    check(
-        MAP,
-        b"",
-        expect![[r#"
-            error: map.toml, line 3: the file has no column `id`; there is nothing
-            map.toml, line 4: the file has no column `t`; there is nothing
-            map.toml, line 6: the file has no column `u`; there is nothing
-            map.toml, line 7: the file has no column `a`; there is nothing
-            map.toml, line 8: the file has no column `m`; there is nothing
-            map.toml, line 9: the file has no column `lat`; there is nothing
-            map.toml, line 10: the file has no column `c`; there is nothing
-            map.toml, line 11: the file has no column `n`; there is nothing
-        "#]],
-    );
+    check(MAP, b"", expect![""]);
     check("", b"", expect![]);
     check("", b"{\"id\":1}\nnot json\n{\"id\":\"p\",\"type\":\"login\",\"user\":\"u\",\"time\":\"2026-01-05T00:00:00Z\"}", expect![[r#"
         reject 0:1 `/type`: missing; `/id`: `1` must be a string, in quotes
-        reject 0:2 expected ident at line 1 column 2
+        reject 0:2 is no JSON: expected ident at column 2
         login p 2026-01-05T00:00:00Z user=u
     "#]]);
     check(
         "",
         b"\xef\xbb\xbf{\"id\":\"p\",\"type\":\"login\",\"user\":\"\xff\",\"time\":\"2026-01-05T00:00:00Z\"}",
         expect![[r#"
-        reject 0:1 invalid unicode code point at line 1 column 34
-    "#]],
+            reject 0:1 is no JSON: invalid unicode code point at column 34
+        "#]],
     );
     check(
         MAP,
         b"id,t,u,a,m,lat,lon,c,u\n",
         expect![[r#"
-            error: map.toml, line 6: the file has the column `u` twice
-            map.toml, line 11: the file has no column `n`; did you mean `a`?
+            error: map.toml, line 6: `file1` has the column `u` twice
+            map.toml, line 11: `file1` has no column `n`; did you mean `a`?
         "#]],
     );
     let paths = MAP.replace("\"u\"", "\"who.id\"");
@@ -353,13 +340,25 @@ fn other_files() {
         &paths,
         lines,
         expect![[r#"
-        payment 1 1970-01-01T00:00:01Z user=x amount=150EUR
-        reject 0:2 member `id`: an object or a list is no value
-        reject 0:3 column `who.id`: missing, and the field is required
-        reject 0:4 member `id` is there twice
-        reject 0:5 not a JSON object: invalid type: sequence, expected an object at line 1 column 0
-        reject 0:6 column `a`: `1e3` is not a plain number: write digits, such as `1000` or `-12.50`
-        payment 3 1970-01-01T00:00:01Z user=flat amount=200EUR
+            payment 1 1970-01-01T00:00:01Z user=x amount=150EUR
+            reject 0:2 member `id`: an object or a list is no value
+            reject 0:3 column `who.id`: missing, and the field is required
+            reject 0:4 member `id` is there twice
+            reject 0:5 must be a JSON object, such as `{"id": "p-1", …}`
+            reject 0:6 column `a`: `1e3` is not a plain number: write digits, such as `1000` or `-12.50`
+            payment 3 1970-01-01T00:00:01Z user=flat amount=200EUR
+        "#]],
+    );
+    let quoted =
+        [HEADER.as_bytes(), b"p1,1,u,1,,,,,\np2,1,\"u,1,,,,,\np3,1,u,1,,,,,\np4,1,u,\"1\",,,,,\n"].concat();
+    check(
+        MAP,
+        &quoted,
+        expect![[r#"
+        payment p1 1970-01-01T00:00:01Z user=u amount=100EUR
+        reject 0:2 a quote is opened and not closed in this line: close it, or double it
+        payment p3 1970-01-01T00:00:01Z user=u amount=100EUR
+        payment p4 1970-01-01T00:00:01Z user=u amount=100EUR
     "#]],
     );
     #[cfg(not(feature = "parquet"))]
@@ -368,6 +367,48 @@ fn other_files() {
         b"PAR1....",
         expect![[r#"
         error: `file1` is Parquet, which this build does not read: build with the feature `parquet`, or convert it
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_neither_csv_nor_lines_is_told_by_how_it_begins() {
+    let no_text = |bytes: &[u8], expected: Expect| check(MAP, bytes, expected);
+    no_text(
+        b"\xff\xfei\0d\0",
+        expect![[r#"
+        error: `file1` is UTF-16: save it as UTF-8; CSV, JSON lines and Parquet are read, plain or packed by gzip or zstd
+    "#]],
+    );
+    no_text(
+        b"\xfd7zXZ\0\0",
+        expect![[r#"
+        error: `file1` is packed by xz: unpack it, or pack it by gzip or zstd; CSV, JSON lines and Parquet are read, plain or packed by gzip or zstd
+    "#]],
+    );
+    no_text(
+        b"BZh91AY&SY",
+        expect![[r#"
+        error: `file1` is packed by bzip2: unpack it, or pack it by gzip or zstd; CSV, JSON lines and Parquet are read, plain or packed by gzip or zstd
+    "#]],
+    );
+    no_text(
+        b"PK\x03\x04\x14",
+        expect![[r#"
+        error: `file1` is a zip archive: unpack it, or pack its file by gzip or zstd; CSV, JSON lines and Parquet are read, plain or packed by gzip or zstd
+    "#]],
+    );
+    no_text(
+        b"id,t\n\x00\x01",
+        expect![[r#"
+        error: `file1` is no text, for it has zero bytes; CSV, JSON lines and Parquet are read, plain or packed by gzip or zstd
+    "#]],
+    );
+    check(
+        "",
+        b"[{\"id\":1}]",
+        expect![[r#"
+        error: `file1` is a JSON array: write each of its objects on a line of its own, without commas between
     "#]],
     );
 }
