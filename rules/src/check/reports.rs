@@ -25,6 +25,11 @@ impl<'t> Reports<'t> {
         start.ok().zip(end.ok()).and_then(|(start, end)| text.get(start..end)).unwrap_or_default()
     }
 
+    /// The file being looked at.
+    pub(super) fn file(&self) -> u32 {
+        self.file
+    }
+
     /// From now on diagnostics are about this file.
     pub(super) fn enter(&mut self, file: u32) {
         self.file = file;
