@@ -33,6 +33,7 @@ mod scope;
 mod shadowed;
 #[cfg(test)]
 mod tests;
+mod unjudged;
 mod warnings;
 mod words;
 

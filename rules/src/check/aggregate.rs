@@ -46,7 +46,10 @@ impl Checker<'_> {
         span: Span,
     ) -> Option<FeatureId> {
         let domain = self.domain_of_aggregate(aggregate);
-        let (aggregate, ty, absence) = self.aggregate(aggregate, &domain)?;
+        let Some((aggregate, ty, absence)) = self.aggregate(aggregate, &domain) else {
+            self.names_of_aggregate(aggregate);
+            return None;
+        };
         self.add_feature(name, span, ty, domain, absence, Definition::Aggregate(Box::new(aggregate)))
     }
 

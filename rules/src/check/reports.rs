@@ -35,6 +35,11 @@ impl<'t> Reports<'t> {
         self.file = file;
     }
 
+    /// Whether this was said of this place of the file being looked at.
+    pub(super) fn told(&self, code: Code, span: Span) -> bool {
+        self.all.iter().any(|it| (it.code, it.file, it.span) == (code, self.file, span))
+    }
+
     /// Whether something at this place of the file being looked at did not parse, so that nothing more is said of it.
     pub(super) fn did_not_parse(&self, span: Span) -> bool {
         !self.parsed(self.file, span)
