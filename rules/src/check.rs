@@ -33,7 +33,6 @@ mod scope;
 mod shadowed;
 #[cfg(test)]
 mod tests;
-mod unjudged;
 mod warnings;
 mod words;
 

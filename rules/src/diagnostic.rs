@@ -40,8 +40,8 @@ pub struct Diagnostic {
 /// A word at a place.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Label {
-    /// Index of the file, where it is another than the diagnostic's.
-    pub file: Option<u32>,
+    /// Index of the file.
+    pub file: u32,
     /// Where.
     pub span: Span,
     /// What is said there.
@@ -54,10 +54,14 @@ impl Diagnostic {
         Self { code, file: 0, span, message: message.into(), labels: Vec::new(), help: Vec::new() }
     }
 
-    /// Says in which file it is.
+    /// Says in which file it is, labels so far included.
     #[must_use]
-    pub fn in_file(self, file: u32) -> Self {
-        Self { file, ..self }
+    pub fn in_file(mut self, file: u32) -> Self {
+        self.file = file;
+        for label in &mut self.labels {
+            label.file = file;
+        }
+        self
     }
 
     /// Says something at the place itself.
@@ -69,21 +73,16 @@ impl Diagnostic {
 
     /// Says something at another place of the same file.
     #[must_use]
-    pub fn label_at(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.labels.push(Label { file: None, span, text: text.into() });
-        self
+    pub fn label_at(self, span: Span, text: impl Into<String>) -> Self {
+        let file = self.file;
+        self.label_in(file, span, text)
     }
 
     /// Says something at a place in any file.
     #[must_use]
     pub fn label_in(mut self, file: u32, span: Span, text: impl Into<String>) -> Self {
-        self.labels.push(Label { file: Some(file), span, text: text.into() });
+        self.labels.push(Label { file, span, text: text.into() });
         self
-    }
-
-    /// Index of the file in which a label stands.
-    pub fn file_of(&self, label: &Label) -> u32 {
-        label.file.unwrap_or(self.file)
     }
 
     /// Says what to do.

@@ -146,10 +146,7 @@ impl<'a> Said<'a> {
             message: &diagnostic.message,
             place: Place::of(report, diagnostic.file, diagnostic.span),
             labels: labels
-                .map(|it| SaidThere {
-                    place: Place::of(report, diagnostic.file_of(it), it.span),
-                    text: &it.text,
-                })
+                .map(|it| SaidThere { place: Place::of(report, it.file, it.span), text: &it.text })
                 .collect(),
             help: &diagnostic.help,
         }

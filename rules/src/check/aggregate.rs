@@ -46,10 +46,7 @@ impl Checker<'_> {
         span: Span,
     ) -> Option<FeatureId> {
         let domain = self.domain_of_aggregate(aggregate);
-        let Some((aggregate, ty, absence)) = self.aggregate(aggregate, &domain) else {
-            self.names_of_aggregate(aggregate);
-            return None;
-        };
+        let (aggregate, ty, absence) = self.aggregate(aggregate, &domain)?;
         self.add_feature(name, span, ty, domain, absence, Definition::Aggregate(Box::new(aggregate)))
     }
 

@@ -42,17 +42,12 @@ pub(super) struct Absence {
     pub(super) otherwise: bool,
 }
 
-/// What stands where a name was declared that is declared again.
-const FIRST: &str = "the first";
-
 /// Everything that is known while the items are checked one after another.
 #[derive(Debug)]
 pub(super) struct Checker<'a> {
     pub(super) schema: &'a Schema,
     pub(super) reports: Reports<'a>,
     pub(super) globals: BTreeMap<&'a str, Global>,
-    /// Where each of them was declared: the file, and the place in it.
-    declared: BTreeMap<&'a str, (u32, Span)>,
     pub(super) lists: Vec<List>,
     /// Features checked so far; beside each, why it may be missing.
     pub(super) features: Vec<Feature>,
@@ -74,7 +69,6 @@ impl<'a> Checker<'a> {
             schema,
             reports,
             globals: BTreeMap::new(),
-            declared: BTreeMap::new(),
             lists: Vec::new(),
             features: Vec::new(),
             absences: Vec::new(),
@@ -156,13 +150,13 @@ impl<'a> Checker<'a> {
             Some(index) => RuleId(index),
             None => return self.reports.error(Code::TooMany, item.name.span, too_many()),
         };
-        if let Some(before) = self.rule_names.insert(&item.name.text, index) {
-            let message = format!("there is a rule `{}` already", item.name.text);
-            let taken = Diagnostic::new(Code::NameTaken, item.name.span, message).help("choose another name");
-            self.reports.add(match self.rule_items.get(before.index()) {
-                Some(first) => taken.label_in(first.file, first.item.name.span, FIRST),
-                None => taken,
-            });
+        if self.rule_names.insert(&item.name.text, index).is_some() {
+            self.reports.error_with_help(
+                Code::NameTaken,
+                item.name.span,
+                format!("there is a rule `{}` already", item.name.text),
+                "choose another name",
+            );
         }
         self.rule_items.push(Placed { file, item });
     }
@@ -177,20 +171,21 @@ impl<'a> Checker<'a> {
 
     fn claim(&mut self, name: &'a ast::Name, global: Global) -> bool {
         let text = name.text.as_str();
-        let taken = |message: String| Diagnostic::new(Code::NameTaken, name.span, message);
         let taken = if self.schema.fields.iter().any(|it| it.name == text) {
-            taken(format!("the schema has a field `{text}`"))
+            Some(format!("the schema has a field `{text}`"))
         } else if words::RESERVED_FIELDS.contains(&text) {
-            taken(format!("every event has `{text}`"))
-        } else if let Some((file, first)) = self.declared.get(text) {
-            taken(format!("`{text}` is declared twice")).label_in(*file, *first, FIRST)
+            Some(format!("every event has `{text}`"))
+        } else if self.globals.contains_key(text) {
+            Some(format!("`{text}` is declared twice"))
         } else {
-            self.globals.insert(text, global);
-            self.declared.insert(text, (self.reports.file(), name.span));
-            return true;
+            None
         };
-        self.reports.add(taken.help("choose another name"));
-        false
+        if let Some(message) = taken {
+            self.reports.error_with_help(Code::NameTaken, name.span, message, "choose another name");
+            return false;
+        }
+        self.globals.insert(text, global);
+        true
     }
 
     fn list(&mut self, item: &'a ast::List) {

@@ -25,19 +25,9 @@ impl<'t> Reports<'t> {
         start.ok().zip(end.ok()).and_then(|(start, end)| text.get(start..end)).unwrap_or_default()
     }
 
-    /// The file being looked at.
-    pub(super) fn file(&self) -> u32 {
-        self.file
-    }
-
     /// From now on diagnostics are about this file.
     pub(super) fn enter(&mut self, file: u32) {
         self.file = file;
-    }
-
-    /// Whether this was said of this place of the file being looked at.
-    pub(super) fn told(&self, code: Code, span: Span) -> bool {
-        self.all.iter().any(|it| (it.code, it.file, it.span) == (code, self.file, span))
     }
 
     /// Whether something at this place of the file being looked at did not parse, so that nothing more is said of it.

@@ -24,9 +24,6 @@ pub(super) fn check(checker: &mut Checker<'_>) -> Vec<Option<Rule>> {
 /// The rule, if nothing of it failed.
 fn rule(checker: &mut Checker<'_>, item: &ast::Rule) -> Option<Rule> {
     let on = checker.event_types(&item.on);
-    if on.is_empty() {
-        checker.names_of_rule(item);
-    }
     let scope = Scope::of(on.clone(), &item.name.text);
     let when = if on.is_empty() { None } else { checker.condition_at(&item.when, &scope) };
     let rollout = item.rollout.as_ref().and_then(|it| rollout(checker, it, &on));

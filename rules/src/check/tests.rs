@@ -3,8 +3,7 @@
 use proptest::prelude::*;
 
 use super::check;
-use crate::diagnostic::{Code, Source, has_errors, line_column};
-use crate::span::Span;
+use crate::diagnostic::{Code, Source, has_errors};
 use crate::typed::{Captured, Definition, Expr, ExprKind, Feature, Numeric, RuleSet, TestStep, Type};
 use crate::value::Value;
 
@@ -427,36 +426,4 @@ fn what_a_schema_lacks_is_shown_as_it_would_be_written() {
             .collect();
         assert!(told.iter().any(|it| it.contains(expected)), "{text}: {told:?}");
     }
-}
-
-/// What was said first, or does as much, may stand in another file.
-#[test]
-fn a_label_stands_in_the_file_that_it_speaks_of() {
-    let first = "use schema demo\n// a line more\nfeature often = count(pay) by user over 1h\n\
-                 rule many \"Many\" on pay when often > 5 then score +95\npolicy\n  block when score >= 90\n";
-    let second = "use schema demo\nfeature often = count(pay) by user over 2h\n\
-                  rule many \"Many\" on pay when often > 9 then score +95\npolicy\n  block when score >= 80\n";
-    let source = |name, text| Source { name, text };
-    let sources = [source("schema", SCHEMA), source("first", first), source("second", second)];
-    let diagnostics = check(&sources).diagnostics;
-    let line = |file: u32, span: Span| {
-        let source = &sources[usize::try_from(file).unwrap()];
-        format!("{} {}", source.name, line_column(source.text, span.start))
-    };
-    let said: Vec<String> = diagnostics
-        .iter()
-        .map(|it| {
-            let labels = it
-                .labels
-                .iter()
-                .map(|label| format!("; {} at {}", label.text, line(it.file_of(label), label.span)));
-            format!("{} at {}{}", it.code, line(it.file, it.span), labels.collect::<String>())
-        })
-        .collect();
-    let expected = [
-        "E202 at second 2:9; the first at first 3:9",
-        "E202 at second 3:6; the first at first 4:6",
-        "E603 at second 4:1; the first at first 5:1",
-    ];
-    assert_eq!(said, expected);
 }

@@ -75,7 +75,7 @@ fn group<'a>(diagnostic: &'a Diagnostic, sources: &[Source<'a>]) -> Group<'a> {
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code.number());
-    let mut files: Vec<u32> = diagnostic.labels.iter().map(|label| diagnostic.file_of(label)).collect();
+    let mut files: Vec<u32> = diagnostic.labels.iter().map(|label| label.file).collect();
     files.sort_unstable();
     files.dedup();
     files.retain(|file| *file != diagnostic.file);
@@ -95,7 +95,7 @@ fn snippet<'a>(
         let start = boundary(source.text, span.start);
         start..boundary(source.text, span.end).max(start)
     };
-    let mut labels = diagnostic.labels.iter().filter(|label| diagnostic.file_of(label) == file).peekable();
+    let mut labels = diagnostic.labels.iter().filter(|label| label.file == file).peekable();
     let mut annotations = Vec::new();
     if file == diagnostic.file {
         let own = labels.next_if(|label| label.span == diagnostic.span);

@@ -21,12 +21,6 @@ pub(super) fn opt_aggregate(p: &mut Parser<'_>) -> Expr {
         clauses.push(clause(p));
     }
     let span = p.close(open);
-    let is_call = matches!(value.kind, ExprKind::Call(_));
-    if is_call && expression::at_operator(p) {
-        p.report(no_parentheses(span));
-        p.recover(|p| p.at(K::CloseParen) || p.at_line_start());
-        return Expr { kind: ExprKind::Error, span };
-    }
     let kind = match value.kind {
         ExprKind::Call(call) => ExprKind::Aggregate(Box::new(Aggregate { call, clauses, span })),
         _ => {
@@ -44,27 +38,6 @@ fn clauses_on_expression(value: &Expr, place: Span) -> Diagnostic {
     Diagnostic::new(Code::ClausesOnExpression, place, "clauses belong to one call")
         .label_at(value.span, "this is more than a call")
         .help("put the call and its clauses in parentheses: `(count(payment) by user over 1h) + 1`")
-}
-
-/// expr, of which aggregates are a part only in parentheses; what comes behind one without them is skipped up to `end`.
-pub(super) fn condition(p: &mut Parser<'_>, end: fn(&Parser<'_>) -> bool) -> Expr {
-    let mark = p.mark();
-    let value = expression::expr(p);
-    if !matches!(p.current(), K::ByKw | K::OverKw) {
-        return value;
-    }
-    p.report(no_parentheses(p.span()));
-    p.recover(end);
-    Expr { kind: ExprKind::Error, span: p.since(mark) }
-}
-
-fn no_parentheses(place: Span) -> Diagnostic {
-    Diagnostic::new(
-        Code::ClausesOnExpression,
-        place,
-        "an aggregate within an expression stands in parentheses",
-    )
-    .help("write `(count(payment) by user over 1h) > 3`")
 }
 
 fn at_clause(p: &Parser<'_>) -> bool {

@@ -85,11 +85,6 @@ fn too_deep(p: &mut Parser<'_>) -> Expr {
     Expr { kind: ExprKind::Error, span: p.since(mark) }
 }
 
-/// Whether an operator stands here that goes on with an expression.
-pub(super) fn at_operator(p: &Parser<'_>) -> bool {
-    power(p).is_some()
-}
-
 /// How tightly the operator here binds; none if there is none.
 fn power(p: &Parser<'_>) -> Option<Power> {
     Some(match p.current() {

@@ -1,6 +1,6 @@
 //! Rules, their effects, and policies.
 
-use super::{aggregate, at_broken_item, end_item, expression, literal, part, types};
+use super::{at_broken_item, end_item, expression, literal, part, types};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::past::Outcome;
 use crate::span::Span;
@@ -35,7 +35,7 @@ pub(super) fn rule(p: &mut Parser<'_>) -> Item {
     wrap(p, on_open, K::On);
     let when_open = p.mark();
     let has_when = part(p, "`when` and a condition", when_here, then_here);
-    let when = if has_when { aggregate::condition(p, then_here) } else { missing(p) };
+    let when = if has_when { expression::expr(p) } else { missing(p) };
     wrap(p, when_open, K::When);
     let then_open = p.mark();
     let has_then = part(p, "`then` and effects", then_here, |_| false);
@@ -299,7 +299,7 @@ fn policy_line(p: &mut Parser<'_>, policy: &mut Policy) {
         Some(word) if EFFECTS.contains(&word) => {
             let effects = effects(p, |p| p.at_line_start());
             let found = p.expect(K::WhenKw, "`when` and a condition");
-            let when = if found { aggregate::condition(p, |p| p.at_line_start()) } else { missing(p) };
+            let when = if found { expression::expr(p) } else { missing(p) };
             policy.lines.push(PolicyLine { effects, when, span: p.since(mark) });
             found
         }

@@ -1,6 +1,6 @@
 //! Tests in the language.
 
-use super::{aggregate, at_broken_item, end_item, expression, id, literal, rule};
+use super::{at_broken_item, end_item, expression, id, literal, rule};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::syntax::ast::{
     Duration, Expectation, ExpectationKind, Expr, Integer, Item, Moment, Name, Repeat, Step, StepKind,
@@ -179,7 +179,7 @@ fn expectation(p: &mut Parser<'_>) -> Expectation {
     } else if let Some(outcome) = rule::opt_outcome(p) {
         because(p).map(|because| ExpectationKind::Outcome { outcome, because })
     } else {
-        Some(ExpectationKind::Holds(aggregate::condition(p, |p| p.at_line_start())))
+        Some(ExpectationKind::Holds(expression::expr(p)))
     };
     if kind.is_none() {
         p.recover(|p| p.at(K::Comma));
