@@ -54,7 +54,7 @@ impl Diagnostic {
         Self { code, file: 0, span, message: message.into(), labels: Vec::new(), help: Vec::new() }
     }
 
-    /// Says in which file it is, labels so far included.
+    /// Says in which file it is, and with it what stands there so far: labels in other files come after.
     #[must_use]
     pub fn in_file(mut self, file: u32) -> Self {
         self.file = file;
@@ -78,7 +78,7 @@ impl Diagnostic {
         self.label_in(file, span, text)
     }
 
-    /// Says something at a place in any file.
+    /// Says something at a place in any file. Its own is known by now, see [`Diagnostic::in_file`].
     #[must_use]
     pub fn label_in(mut self, file: u32, span: Span, text: impl Into<String>) -> Self {
         self.labels.push(Label { file, span, text: text.into() });

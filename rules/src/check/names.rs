@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::reports::Reports;
+use super::reports::{Reports, Spot};
 use super::schema::{NAMES_MAX, index_of_next};
 use super::words::{self, Resolved};
 use super::{constant, quantity};
@@ -48,6 +48,8 @@ pub(super) struct Checker<'a> {
     pub(super) schema: &'a Schema,
     pub(super) reports: Reports<'a>,
     pub(super) globals: BTreeMap<&'a str, Global>,
+    /// Where each of them is declared.
+    declared: BTreeMap<&'a str, Spot>,
     pub(super) lists: Vec<List>,
     /// Features checked so far; beside each, why it may be missing.
     pub(super) features: Vec<Feature>,
@@ -69,6 +71,7 @@ impl<'a> Checker<'a> {
             schema,
             reports,
             globals: BTreeMap::new(),
+            declared: BTreeMap::new(),
             lists: Vec::new(),
             features: Vec::new(),
             absences: Vec::new(),
@@ -150,13 +153,11 @@ impl<'a> Checker<'a> {
             Some(index) => RuleId(index),
             None => return self.reports.error(Code::TooMany, item.name.span, too_many()),
         };
-        if self.rule_names.insert(&item.name.text, index).is_some() {
-            self.reports.error_with_help(
-                Code::NameTaken,
-                item.name.span,
-                format!("there is a rule `{}` already", item.name.text),
-                "choose another name",
-            );
+        if let Some(first) = self.rule_names.insert(&item.name.text, index) {
+            let first = self.rule_items.get(first.index());
+            let first = first.map(|it| Spot { file: it.file, span: it.item.name.span });
+            let message = format!("there is a rule `{}` already", item.name.text);
+            self.reports.taken(item.name.span, message, "choose another name", first);
         }
         self.rule_items.push(Placed { file, item });
     }
@@ -181,10 +182,12 @@ impl<'a> Checker<'a> {
             None
         };
         if let Some(message) = taken {
-            self.reports.error_with_help(Code::NameTaken, name.span, message, "choose another name");
+            let first = self.declared.get(text).copied();
+            self.reports.taken(name.span, message, "choose another name", first);
             return false;
         }
         self.globals.insert(text, global);
+        self.declared.insert(text, self.reports.spot(name.span));
         true
     }
 

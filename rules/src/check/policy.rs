@@ -1,7 +1,10 @@
 //! Policies: one plain, others `on` event types.
 
+use std::collections::BTreeMap;
+
 use super::effects::Place;
 use super::names::{Checker, Placed};
+use super::reports::Spot;
 use super::scope::Scope;
 use super::warnings::{score_asked_e6, score_reached_e6};
 use crate::diagnostic::{Code, Diagnostic};
@@ -15,16 +18,19 @@ pub(super) fn check(checker: &mut Checker<'_>, rules: &[Option<Rule>]) -> Vec<Po
     let mut items = checker.policy_items.clone();
     // Stable, so that the others keep their order.
     items.sort_by_key(|it| !it.item.on.is_empty());
-    let mut taken: Vec<EventTypeId> = Vec::new();
+    let mut taken: BTreeMap<EventTypeId, Spot> = BTreeMap::new();
     let mut policies: Vec<Policy> = Vec::new();
-    let mut plain: Option<Placed<'_, ast::Policy>> = None;
+    let mut plain: Option<Spot> = None;
     let owned = types_with_their_own(checker, &items);
     for placed in items {
         checker.reports.enter(placed.file);
         let item = placed.item;
         if item.on.is_empty() {
-            if let Some(first) = plain.replace(placed) {
-                repeated(checker, item, first, "there is a plain policy already");
+            let here = word(item);
+            if let Some(first) = plain.replace(checker.reports.spot(here)) {
+                let message = "there is a plain policy already";
+                let help = "put the lines together, or say `policy on` which event types";
+                repeated(checker, here, message.to_owned(), help, first);
                 continue;
             }
             let types = types_of_the_plain(checker, &owned);
@@ -32,13 +38,14 @@ pub(super) fn check(checker: &mut Checker<'_>, rules: &[Option<Rule>]) -> Vec<Po
             continue;
         }
         let on = checker.event_types(&item.on);
-        if let Some(twice) = on.iter().find(|it| taken.contains(it)) {
-            let message = format!("{} has a policy already", checker.type_names(&[*twice]));
+        let here = item.on.first().map_or(item.span, |it| it.span);
+        if let Some((twice, first)) = on.iter().find_map(|it| Some((*it, *taken.get(it)?))) {
+            let message = format!("{} has a policy already", checker.type_names(&[twice]));
             let help = "one policy for one event type: put the lines together";
-            let span = item.on.first().map_or(item.span, |it| it.span);
-            checker.reports.error_with_help(Code::PolicyRepeated, span, message, help);
+            repeated(checker, here, message, help, first);
         }
-        taken.extend(&on);
+        let spot = checker.reports.spot(here);
+        taken.extend(on.iter().map(|it| (*it, spot)));
         if !on.is_empty() {
             policies.push(policy(checker, item, &on.clone(), on, rules));
         }
@@ -46,13 +53,14 @@ pub(super) fn check(checker: &mut Checker<'_>, rules: &[Option<Rule>]) -> Vec<Po
     policies
 }
 
-fn repeated(checker: &mut Checker<'_>, item: &ast::Policy, first: Placed<'_, ast::Policy>, message: &str) {
-    let head = Span { start: item.span.start, end: item.span.start };
-    checker.reports.add(
-        Diagnostic::new(Code::PolicyRepeated, head, message)
-            .label_in(first.file, first.item.span, "the first")
-            .help("put the lines together, or say `policy on` which event types"),
-    );
+fn repeated(checker: &mut Checker<'_>, span: Span, message: String, help: &str, first: Spot) {
+    let diagnostic = Diagnostic::new(Code::PolicyRepeated, span, message).help(help);
+    checker.reports.add_repeated(diagnostic, Some(first));
+}
+
+/// The word `policy`.
+fn word(item: &ast::Policy) -> Span {
+    Span { end: item.span.start + 6, ..item.span }
 }
 
 /// The types that the plain policy does not speak of.

@@ -3,6 +3,13 @@
 use crate::diagnostic::{self, Code, Diagnostic, nearest};
 use crate::span::Span;
 
+/// A place in one of the files.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot {
+    pub(super) file: u32,
+    pub(super) span: Span,
+}
+
 /// The diagnostics so far.
 #[derive(Debug)]
 pub(super) struct Reports<'t> {
@@ -46,9 +53,39 @@ impl<'t> Reports<'t> {
         self.all.iter().all(|it| it.code >= Code::SettingMissing)
     }
 
-    /// Reports one thing.
+    /// A place of the file being looked at.
+    pub(super) fn spot(&self, span: Span) -> Spot {
+        Spot { file: self.file, span }
+    }
+
+    /// Reports one thing about the file being looked at.
     pub(super) fn add(&mut self, diagnostic: Diagnostic) {
         self.all.push(diagnostic.in_file(self.file));
+    }
+
+    /// Reports one thing that knows which file it is about.
+    pub(super) fn add_placed(&mut self, diagnostic: Diagnostic) {
+        self.all.push(diagnostic);
+    }
+
+    /// Reports one thing of which there is one already, and shows that.
+    pub(super) fn add_repeated(&mut self, diagnostic: Diagnostic, first: Option<Spot>) {
+        let placed = diagnostic.in_file(self.file);
+        self.add_placed(match first {
+            Some(first) => placed.label_in(first.file, first.span, "the first"),
+            None => placed,
+        });
+    }
+
+    /// Reports a name that is taken, and shows by what.
+    pub(super) fn taken(
+        &mut self,
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+        first: Option<Spot>,
+    ) {
+        self.add_repeated(Diagnostic::new(Code::NameTaken, span, message).help(help), first);
     }
 
     /// Reports an error that needs no help text.

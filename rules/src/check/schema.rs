@@ -109,7 +109,8 @@ struct Builder<'r, 't> {
     enums: Vec<EnumType>,
     events: Vec<EventType>,
     fields: Vec<Field>,
-    types: BTreeMap<String, FieldType>,
+    /// Each with the place of its name.
+    types: BTreeMap<String, (FieldType, Span)>,
 }
 
 impl<'r, 't> Builder<'r, 't> {
@@ -207,17 +208,24 @@ impl<'r, 't> Builder<'r, 't> {
         let built_in = words::TYPES.contains(&name.text.as_str())
             || BuiltInEnum::ALL.iter().any(|it| it.name() == name.text)
             || name.text == "any";
-        if built_in || self.types.contains_key(&name.text) {
+        let first = self.types.get(&name.text).map(|(_, span)| *span);
+        if built_in || first.is_some() {
             let message = if built_in {
                 format!("`{}` is a type of the language", name.text)
             } else {
                 format!("`{}` is declared twice", name.text)
             };
-            self.reports.error_with_help(Code::NameTaken, name.span, message, "choose another name");
+            self.taken(name, message, "choose another name", first);
             return false;
         }
-        self.types.insert(name.text.clone(), ty);
+        self.types.insert(name.text.clone(), (ty, name.span));
         true
+    }
+
+    /// Reports a name that is taken, by one that stands earlier in this file or by none.
+    fn taken(&mut self, name: &ast::Name, message: String, help: &str, first: Option<Span>) {
+        let first = first.map(|it| self.reports.spot(it));
+        self.reports.taken(name.span, message, help, first);
     }
 
     fn kind(&mut self, item: &ast::Entity) {
@@ -255,12 +263,9 @@ impl<'r, 't> Builder<'r, 't> {
         let mut values: Vec<String> = Vec::new();
         for value in &item.values {
             if values.contains(&value.text) {
-                self.reports.error_with_help(
-                    Code::NameTaken,
-                    value.span,
-                    format!("`{}` is there already", value.text),
-                    "leave one of them out",
-                );
+                let first = item.values.iter().find(|it| it.text == value.text);
+                let message = format!("`{}` is there already", value.text);
+                self.taken(value, message, "leave one of them out", first.map(|it| it.span));
             } else {
                 values.push(value.text.clone());
             }
@@ -271,23 +276,23 @@ impl<'r, 't> Builder<'r, 't> {
     }
 
     fn events(&mut self, file: &ast::File) {
+        let mut names: BTreeMap<&str, Span> = BTreeMap::new();
         for item in &file.items {
             let ast::Item::Event(event) = item else { continue };
+            let name = &event.name;
             if index_of_next(self.events.len()).is_none() {
                 return self.too_many(event.name.span);
             }
-            let taken = self.events.iter().any(|it| it.name == event.name.text) || event.name.text == "any";
+            let first = names.get(name.text.as_str()).copied();
+            let taken = first.is_some() || name.text == "any";
             if taken {
-                self.reports.error_with_help(
-                    Code::NameTaken,
-                    event.name.span,
-                    format!("there is an event type `{}` already", event.name.text),
-                    "choose another name, or put the fields together",
-                );
+                let message = format!("there is an event type `{}` already", name.text);
+                self.taken(name, message, "choose another name, or put the fields together", first);
             }
             let fields = self.fields(&event.fields);
             if !taken {
-                self.events.push(EventType { name: event.name.text.clone(), fields });
+                names.insert(&name.text, name.span);
+                self.events.push(EventType { name: name.text.clone(), fields });
             }
         }
     }
@@ -297,21 +302,14 @@ impl<'r, 't> Builder<'r, 't> {
         for item in items {
             let name = item.name.text.as_str();
             if words::RESERVED_FIELDS.contains(&name) {
-                self.reports.error_with_help(
-                    Code::NameTaken,
-                    item.name.span,
-                    format!("every event has `{name}` already"),
-                    "choose another name",
-                );
+                let message = format!("every event has `{name}` already");
+                self.taken(&item.name, message, "choose another name", None);
                 continue;
             }
             if fields.iter().any(|(it, _)| *it == name) {
-                self.reports.error_with_help(
-                    Code::NameTaken,
-                    item.name.span,
-                    format!("there is a field `{name}` already"),
-                    "choose another name",
-                );
+                let first = items.iter().find(|it| it.name.text == name).map(|it| it.name.span);
+                let message = format!("there is a field `{name}` already");
+                self.taken(&item.name, message, "choose another name", first);
                 continue;
             }
             let Some(ty) = item.ty.as_ref().and_then(|it| self.field_type(it)) else { continue };
@@ -348,7 +346,7 @@ impl<'r, 't> Builder<'r, 't> {
             words::Resolved::BuiltIn(it) => Some(it),
             words::Resolved::Failed => None,
             words::Resolved::Declared => {
-                let found = self.types.get(&ty.name.text).copied();
+                let found = self.types.get(&ty.name.text).map(|(ty, _)| *ty);
                 if found.is_none() {
                     let declared = self.types.keys().map(String::as_str);
                     let candidates = declared.chain(words::TYPES.iter().copied());

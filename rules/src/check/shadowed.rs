@@ -2,7 +2,6 @@
 
 use super::bounds::Known;
 use super::implies::{Claim, Patience};
-use super::warnings::Warning;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::typed::{Effect, Mode, Rule};
 
@@ -18,7 +17,7 @@ struct Candidate<'r> {
 }
 
 /// Warns about each rule that another shadows; of two that do the same, about the later.
-pub(super) fn check(rules: &[(u32, &Rule)], known: &Known) -> Vec<Warning> {
+pub(super) fn check(rules: &[(u32, &Rule)], known: &Known) -> Vec<Diagnostic> {
     let mut patience = PATIENCE;
     // One that never fires has been told of already.
     let fires = |rule: &Rule| rule.mode == Mode::Live && known.always(&rule.when) != Some(false);
@@ -34,7 +33,7 @@ pub(super) fn check(rules: &[(u32, &Rule)], known: &Known) -> Vec<Warning> {
         let by = live.iter().find(|other| {
             shadows(other, one, &mut patience) && (other.at < one.at || !shadows(one, other, &mut patience))
         });
-        found.extend(by.map(|other| (one.file, shadowed(one, other))));
+        found.extend(by.map(|other| shadowed(one, other)));
     }
     found
 }
@@ -43,6 +42,7 @@ fn shadowed(one: &Candidate<'_>, by: &Candidate<'_>) -> Diagnostic {
     let (name, other) = (&one.rule.name, &by.rule.name);
     let message = format!("`{name}` does nothing that `{other}` does not do");
     Diagnostic::new(Code::RuleShadowed, one.rule.span, message)
+        .in_file(one.file)
         .label(format!("where this holds, `{other}` does too"))
         .label_in(by.file, by.rule.span, "and it does as much or more")
         .help(format!("take `{name}` out, or let it do what `{other}` does not"))

@@ -18,9 +18,6 @@ use crate::typed::{
 };
 use crate::value::Value;
 
-/// A warning and the file that it is about.
-pub(super) type Warning = (u32, Diagnostic);
-
 /// Warns about features and rules of which nothing failed.
 pub(super) fn check(checker: &mut Checker<'_>, files: &[ast::File], rules: &[Option<Rule>]) {
     let known = Known::of(&checker.features);
@@ -38,12 +35,11 @@ pub(super) fn check(checker: &mut Checker<'_>, files: &[ast::File], rules: &[Opt
             own_extreme(checker, &rule.when, &rule.on, rule.span),
             block_on_novelty(checker, rule),
         ];
-        found.extend(all.into_iter().flatten().map(|it| (*file, it)));
+        found.extend(all.into_iter().flatten().map(|it| it.in_file(*file)));
     }
     found.extend(shadowed::check(&whole, &known));
-    for (file, warning) in found {
-        checker.reports.enter(file);
-        checker.reports.add(warning);
+    for warning in found {
+        checker.reports.add_placed(warning);
     }
 }
 
@@ -82,7 +78,7 @@ fn warning(code: Code, span: Span, message: String, help: impl Into<String>) -> 
     Diagnostic::new(code, span, message).help(help)
 }
 
-fn of_features(checker: &Checker<'_>, texts: &Texts<'_>) -> Vec<Warning> {
+fn of_features(checker: &Checker<'_>, texts: &Texts<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for feature in checker.features.iter().filter(|it| texts.parsed(&it.name)) {
         let Some(file) = texts.files.get(owner(&feature.name)) else { continue };
@@ -91,13 +87,13 @@ fn of_features(checker: &Checker<'_>, texts: &Texts<'_>) -> Vec<Warning> {
             Definition::Aggregate(_) => None,
         };
         let all = [window_beyond_keep(checker, feature), of_expr];
-        found.extend(all.into_iter().flatten().map(|it| (*file, it)));
+        found.extend(all.into_iter().flatten().map(|it| it.in_file(*file)));
     }
     found
 }
 
 /// Tells of the features that nothing names, if all that was written is known.
-fn unread_features(checker: &Checker<'_>, files: &[ast::File]) -> Vec<Warning> {
+fn unread_features(checker: &Checker<'_>, files: &[ast::File]) -> Vec<Diagnostic> {
     if !checker.reports.all_parsed() {
         return Vec::new();
     }
@@ -107,8 +103,8 @@ fn unread_features(checker: &Checker<'_>, files: &[ast::File]) -> Vec<Warning> {
         let Some(Global::Feature(Some(_))) = checker.globals.get(name.text.as_str()) else { return None };
         let message = format!("no rule reads `{}`", name.text);
         let help = format!("use it, leave it out, or write `record {}`", name.text);
-        let warning = warning(Code::FeatureUnread, name.span, message, help);
-        (!read.contains(name.text.as_str())).then_some((placed.file, warning))
+        let warning = warning(Code::FeatureUnread, name.span, message, help).in_file(placed.file);
+        (!read.contains(name.text.as_str())).then_some(warning)
     };
     checker.feature_items.iter().filter_map(unread).collect()
 }

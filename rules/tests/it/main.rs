@@ -4,3 +4,5 @@
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod labels;
