@@ -6,7 +6,8 @@
 //! the language), [`warnings`] with [`shadowed`] and [`implies`], [`canonical`] (hashes).
 //!
 //! **Errors do not cascade.** What failed has been reported and is `None` from then on: whoever needs it fails in
-//! silence.
+//! silence. **Nor does one hide another.** What does not need it is looked at all the same: where it is not known which
+//! event types are meant (an empty list of them), wrong is what would be so on every type.
 
 mod aggregate;
 mod bounds;

@@ -112,9 +112,10 @@ pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|it| it.severity() == Severity::Error)
 }
 
-/// Sorts by file and place, errors before warnings of the same place.
+/// Sorts by file and place, errors before warnings of the same place; equal ones stand together.
 pub fn sort(diagnostics: &mut [Diagnostic]) {
-    diagnostics.sort_by_key(|it| (it.file, it.span.start, it.severity(), it.code, it.span.end));
+    let key = |it: &Diagnostic| (it.file, it.span.start, it.severity(), it.code, it.span.end);
+    diagnostics.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message)));
 }
 
 /// The candidate that a mistyped name most probably meant; none if none is near. The earliest wins a tie.

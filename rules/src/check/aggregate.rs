@@ -1,40 +1,38 @@
 //! Looks into the past: an aggregate's clauses, what it is about, and what makes it exact.
+//!
+//! Each part is judged by itself, so that all errors of an aggregate are told at once; then, if all of them are sound,
+//! they are put together. Where a part needs another that failed, it looks at event types that are not known.
 
-use super::calls::{self, aggregate_function};
+mod clauses;
+mod matching;
+
 use super::domain::is_plain;
 use super::missing;
 use super::names::{Absence, Checker};
 use super::operators::and;
-use super::past_of::{Conditions, bare_name};
+use super::past_of::Conditions;
 use super::quantity::{self, COUNT_DIGITS, SUM_DIGITS_MORE, TIME_DIFFERENCE_DIGITS, dimension, is_ordered};
 use super::schema::index_of_next;
 use super::scope::{Exprs, Scope};
 use super::words;
 use crate::diagnostic::Code;
-use crate::schema::{EventTypeId, FieldId, KindId};
+use crate::schema::{EventTypeId, FieldId};
 use crate::span::Span;
 use crate::syntax::ast;
 use crate::time::Micros;
 use crate::typed::{
-    Aggregate, AggregateFunction, Captured, Comparison, Definition, EXACT_DIGITS_MAX, Expr, ExprKind,
-    Feature, FeatureId, Numeric, Type,
+    Aggregate, AggregateFunction, Captured, Definition, EXACT_DIGITS_MAX, Expr, ExprKind, Feature, FeatureId,
+    Numeric, Type,
 };
+use clauses::Clauses;
 
-/// An aggregate's clauses, each at most once.
-#[derive(Debug, Default)]
-struct Clauses<'e> {
-    by: Option<(&'e [ast::Name], &'e [ast::Name], Span)>,
-    over: Option<&'e ast::Duration>,
-    delay: Option<&'e ast::Duration>,
-    condition: Option<&'e ast::Expr>,
-    before: bool,
-}
-
-/// The roles: of the event being decided, and of past ones, in pairs.
-#[derive(Debug, Default)]
-struct Roles {
-    by: Vec<FieldId>,
-    via: Vec<FieldId>,
+/// Conditions joined by `and`.
+#[derive(Debug)]
+struct Joined {
+    /// Those that are sound; none if there are none.
+    expr: Option<Expr>,
+    /// Whether all are.
+    sound: bool,
 }
 
 impl Checker<'_> {
@@ -46,7 +44,9 @@ impl Checker<'_> {
         span: Span,
     ) -> Option<FeatureId> {
         let domain = self.domain_of_aggregate(aggregate);
-        let (aggregate, ty, absence) = self.aggregate(aggregate, &domain)?;
+        self.has_domain(&domain, aggregate.span);
+        let clauses = self.clauses(aggregate);
+        let (aggregate, ty, absence) = self.aggregate(&aggregate.call, &clauses, &domain, aggregate.span)?;
         self.add_feature(name, span, ty, domain, absence, Definition::Aggregate(Box::new(aggregate)))
     }
 
@@ -81,136 +81,87 @@ impl Checker<'_> {
         Some(FeatureId(id))
     }
 
+    /// Looks at a call that lacks its clauses, which has been reported.
+    pub(super) fn judge_alone(&mut self, call: &ast::Call) {
+        self.aggregate(call, &Clauses::unsaid(), &[], call.span);
+    }
+
     fn aggregate(
         &mut self,
-        ast: &ast::Aggregate,
+        call: &ast::Call,
+        clauses: &Clauses<'_>,
         domain: &[EventTypeId],
+        span: Span,
     ) -> Option<(Aggregate, Type, Absence)> {
-        let function = self.function(&ast.call)?;
-        let clauses = self.clauses(ast, function)?;
-        let arg = self.argument(&ast.call)?;
-        let named = self.named_events(function, &ast.call, &arg.expr)?;
-        let (by_names, via_names) = self.role_names(&clauses, ast)?;
-        if domain.is_empty() {
-            self.reports.error_with_help(
-                Code::EmptyDomain,
-                ast.span,
-                "no event type has all that this reads of the current event",
-                "it reads the roles after `by`, what follows `this.`, and arguments without a type",
-            );
+        let function = self.function(call);
+        let mut sound = clauses.sound & self.complete(clauses, function, call, span);
+        let arg = self.argument(call, function);
+        let named = function.zip(arg).and_then(|(it, arg)| self.named_events(it, call, &arg.expr));
+        let (mut conditions, numerator) = split_conditions(function, arg, clauses);
+        let matching = self.matching(named.as_ref(), clauses, &mut conditions, domain, span);
+        let of = matching.of.as_slice();
+
+        let argument = match (function, arg, &named) {
+            (Some(function), Some(arg), Some(_)) => self.checked_argument(function, arg, of, domain),
+            _ => None,
+        };
+        let condition = self.condition(&conditions, of, domain);
+        let numerator = numerator.map(|it| self.condition(&it, of, domain));
+        let ty = function
+            .zip(argument.as_ref())
+            .and_then(|(it, argument)| self.result(it, call, argument.as_ref()));
+        sound &= condition.sound && numerator.as_ref().is_none_or(|it| it.sound);
+
+        let exprs =
+            || [Some(&condition), numerator.as_ref()].into_iter().flatten().filter_map(|it| it.expr.as_ref());
+        let reads_mutable = exprs().chain(argument.iter().flatten()).any(reads_mutable);
+        // What could not be paired up may be a pair.
+        let reads_this = matching.is_known() && exprs().any(reads_this);
+        // Of a function that is unknown no more can be told.
+        let function = function?;
+        sound &= self.exactness(function, clauses, (reads_mutable, reads_this), call, span);
+        sound &= self.has_numerator(function, arg, call);
+        if !sound || of.is_empty() || domain.is_empty() {
             return None;
         }
-        let by = self.roles(by_names, domain)?;
-        let kinds: Vec<KindId> = by.iter().filter_map(|it| self.schema.role_kind(*it)).collect();
-        let (mut conditions, numerator) = split_conditions(function, arg, &clauses);
-        let wanted: Vec<(&ast::Name, KindId)> = via_names.iter().zip(kinds.iter().copied()).collect();
-        let of = self.past_types(&named, &wanted, &mut conditions, ast.span)?;
-        let via = self.roles(via_names, &of)?;
-        self.same_kinds(&kinds, &via, via_names)?;
-        let mut roles = Roles { by, via };
-        self.pair_up(&mut conditions, &mut roles, &of, domain);
-
-        let argument = self.checked_argument(function, arg, &of, domain);
-        let condition = self.condition(&conditions, &of, domain);
-        let numerator = numerator.map(|it| self.condition(&it, &of, domain));
-        let (argument, condition) = (argument?, condition?);
-        let numerator = match numerator {
-            Some(it) => it?,
-            None => None,
-        };
-        let ty = self.result(function, &ast.call, argument.as_ref())?;
-        let reads_mutable = [&condition, &numerator, &argument].into_iter().flatten().any(reads_mutable);
-        let reads_this = [&condition, &numerator].into_iter().flatten().any(reads_this);
+        let all = |roles: &[Option<FieldId>]| roles.iter().copied().collect::<Option<Vec<FieldId>>>();
         let aggregate = Aggregate {
             function,
-            of,
-            by: roles.by,
-            via: roles.via,
+            of: of.to_vec(),
+            by: all(&matching.by)?,
+            via: all(&matching.via)?,
             over: clauses.over.map(|it| it.micros),
             delay: clauses.delay.map(|it| it.micros),
             before: clauses.before || never_includes_current(function),
             reads_mutable,
             reads_this,
-            argument,
-            condition,
-            numerator,
+            argument: argument?,
+            condition: condition.expr,
+            numerator: numerator.and_then(|it| it.expr),
         };
-        self.exactness(&aggregate, &ast.call, ast.span)?;
         let absence = self.aggregate_absence(&aggregate);
-        Some((aggregate, ty, absence))
+        Some((aggregate, ty?, absence))
     }
 
-    fn function(&mut self, call: &ast::Call) -> Option<AggregateFunction> {
-        let name = call.name.text.as_str();
-        let function = aggregate_function(name);
-        if function.is_none() {
-            if calls::is_later(name) {
-                self.not_yet(call.name.span, name);
-            } else {
-                let candidates = calls::AGGREGATES.iter().copied();
-                self.reports.unknown(Code::UnknownFunction, call.name.span, "aggregate", name, candidates);
-            }
-        }
-        function
-    }
-
-    fn clauses<'e>(&mut self, ast: &'e ast::Aggregate, function: AggregateFunction) -> Option<Clauses<'e>> {
-        let mut clauses = Clauses::default();
-        let mut sound = true;
-        for clause in &ast.clauses {
-            let repeated = match &clause.kind {
-                ast::ClauseKind::By { roles, via } => clauses.by.replace((roles, via, clause.span)).is_some(),
-                ast::ClauseKind::Where(condition) => clauses.condition.replace(condition).is_some(),
-                ast::ClauseKind::Before => std::mem::replace(&mut clauses.before, true),
-                ast::ClauseKind::Delay(delay) => {
-                    words::warn_minutes(delay, "delay", &mut self.reports);
-                    sound &= self.bounded(delay, "delay");
-                    clauses.delay.replace(delay).is_some()
-                }
-                ast::ClauseKind::Over(ast::Window::Sliding(over)) => {
-                    sound &= self.bounded(over, "over");
-                    clauses.over.replace(over).is_some()
-                }
-                ast::ClauseKind::Error => {
-                    sound = false;
-                    false
-                }
-                later => {
-                    self.not_yet(clause.span, clause_name(later));
-                    sound = false;
-                    false
-                }
-            };
-            if repeated {
-                let message = "this has been said of the aggregate already";
-                let help = "leave one of the two out; conditions are joined by `and`";
-                self.reports.error_with_help(Code::ClauseRepeated, clause.span, message, help);
-                sound = false;
-            }
-        }
-        if sound && clauses.over.is_none() && !may_lack_window(function) {
+    fn has_domain(&mut self, domain: &[EventTypeId], span: Span) {
+        if domain.is_empty() {
             self.reports.error_with_help(
-                Code::WindowMissing,
-                ast.span,
-                format!("`{}` does not say how far back it looks", ast.call.name.text),
-                "add a window, such as `over 24h`",
+                Code::EmptyDomain,
+                span,
+                "no event type has all that this reads of the current event",
+                "it reads the roles after `by`, what follows `this.`, and arguments without a type",
             );
-            sound = false;
         }
-        sound.then_some(clauses)
     }
 
-    fn bounded(&mut self, duration: &ast::Duration, word: &str) -> bool {
-        let sound = 0 < duration.micros && duration.micros <= crate::time::SPAN_MAX;
-        if !sound {
-            let message = format!("`{word}` spans more than nothing and at most ten years");
-            self.reports.error(Code::WindowBounds, duration.span, message);
-        }
-        sound
-    }
-
-    fn argument<'e>(&mut self, call: &'e ast::Call) -> Option<&'e ast::Arg> {
+    fn argument<'e>(
+        &mut self,
+        call: &'e ast::Call,
+        function: Option<AggregateFunction>,
+    ) -> Option<&'e ast::Arg> {
         let [arg] = call.args.as_slice() else {
+            // Of one that is unknown it is unknown too how many it takes.
+            function?;
             let message =
                 format!("`{}` looks at one thing, and here are {}", call.name.text, call.args.len());
             let help = "several event types are `any` with `where type in [payment, transfer]`";
@@ -223,83 +174,6 @@ impl Checker<'_> {
             return None;
         }
         Some(arg)
-    }
-
-    fn role_names<'e>(
-        &mut self,
-        clauses: &Clauses<'e>,
-        ast: &ast::Aggregate,
-    ) -> Option<(&'e [ast::Name], &'e [ast::Name])> {
-        let Some((by, via, span)) = clauses.by else {
-            self.reports.error_with_help(
-                Code::ByMissing,
-                ast.span,
-                format!("`{}` looks into the past and does not say whose", ast.call.name.text),
-                "add `by user` or another role",
-            );
-            return None;
-        };
-        if via.is_empty() {
-            return Some((by, by));
-        }
-        if by.len() != via.len() {
-            let message = format!("`by` names {} and `via` {}", by.len(), via.len());
-            let help = "they are paired in order: name as many roles";
-            self.reports.error_with_help(Code::RolesDiffer, span, message, help);
-            return None;
-        }
-        Some((by, via))
-    }
-
-    fn roles(&mut self, names: &[ast::Name], types: &[EventTypeId]) -> Option<Vec<FieldId>> {
-        let found: Vec<Option<FieldId>> = names.iter().map(|it| self.role(it, types)).collect();
-        found.into_iter().collect()
-    }
-
-    fn same_kinds(&mut self, kinds: &[KindId], via: &[FieldId], names: &[ast::Name]) -> Option<()> {
-        let mut sound = true;
-        for ((kind, field), name) in kinds.iter().zip(via).zip(names) {
-            let found = self.schema.role_kind(*field);
-            if found != Some(*kind) {
-                let called = |it: KindId| words::type_name(self.schema, Type::Entity(it));
-                let message =
-                    format!("{} is matched on {}", called(*kind), found.map(called).unwrap_or_default());
-                self.reports.error(Code::RolesDiffer, name.span, message);
-                sound = false;
-            }
-        }
-        sound.then_some(())
-    }
-
-    /// `where merchant == this.merchant` is `by (user, merchant)`.
-    fn pair_up(
-        &self,
-        conditions: &mut Conditions<'_>,
-        roles: &mut Roles,
-        of: &[EventTypeId],
-        domain: &[EventTypeId],
-    ) {
-        if roles.by.len() != 1 {
-            return;
-        }
-        let found = conditions.parts.iter().enumerate().find_map(|(at, part)| {
-            let (past, current) = equated(part)?;
-            let (past, current) = (self.silent_role(past, of)?, self.silent_role(current, domain)?);
-            let alike = self.schema.role_kind(past) == self.schema.role_kind(current);
-            (alike && roles.by.first() != Some(&current)).then_some((at, past, current))
-        });
-        if let Some((at, past, current)) = found {
-            conditions.parts.remove(at);
-            roles.by.push(current);
-            roles.via.push(past);
-        }
-    }
-
-    fn silent_role(&self, name: &ast::Name, types: &[EventTypeId]) -> Option<FieldId> {
-        let on = |it: &EventTypeId| self.schema.field_of(*it, &name.text).map(|it| it.field);
-        let field = types.first().and_then(on)?;
-        let everywhere = types.iter().all(|it| on(it) == Some(field));
-        (everywhere && self.schema.role_kind(field).is_some()).then_some(field)
     }
 
     /// The outer none: it failed. The inner one: this aggregate has none.
@@ -338,28 +212,27 @@ impl Checker<'_> {
         Some(Some(quantity::for_slot(argument)))
     }
 
-    /// The conditions joined by `and`. The outer none: one failed. The inner one: there are none.
+    /// The conditions joined by `and`.
     fn condition(
         &mut self,
         conditions: &Conditions<'_>,
         of: &[EventTypeId],
         domain: &[EventTypeId],
-    ) -> Option<Option<Expr>> {
+    ) -> Joined {
         let mut exprs = Exprs { checker: self, scope: Scope::past(of.to_vec(), domain.to_vec()) };
-        let mut joined: Option<Expr> = None;
-        let mut sound = true;
+        let mut joined = Joined { expr: None, sound: true };
         for part in &conditions.parts {
             let Some(part) = exprs.flag(part) else {
-                sound = false;
+                joined.sound = false;
                 continue;
             };
             missing::present_if_true(&part, &mut exprs.scope.facts);
-            joined = Some(match joined {
+            joined.expr = Some(match joined.expr {
                 Some(before) => and(before, part),
                 None => part,
             });
         }
-        sound.then_some(joined)
+        joined
     }
 
     fn result(
@@ -402,40 +275,64 @@ impl Checker<'_> {
         None
     }
 
-    /// What would make the window inexact, or include what it must not.
-    fn exactness(&mut self, it: &Aggregate, call: &ast::Call, span: Span) -> Option<()> {
-        let name = &call.name.text;
-        if it.function == AggregateFunction::Ratio && it.numerator.is_none() {
-            self.reports.error_with_help(
-                Code::RatioCondition,
-                call.span,
-                "a ratio does not say what it counts above the line",
-                "write `ratio(payment where …) by …`",
-            );
-            return None;
+    /// Reports what would make the window inexact, or include what it must not: by what conditions read of what becomes
+    /// known later, and of the current event.
+    fn exactness(
+        &mut self,
+        function: AggregateFunction,
+        clauses: &Clauses<'_>,
+        (reads_mutable, reads_this): (bool, bool),
+        call: &ast::Call,
+        span: Span,
+    ) -> bool {
+        if !clauses.whole {
+            return true;
         }
-        let needs_window: Option<&str> = match it.over {
+        if self.reports.goes_on(span) {
+            return false;
+        }
+        let why_window = match clauses.over {
             Some(_) => None,
-            None if it.reads_mutable => Some("its condition reads what becomes known later"),
-            None if it.reads_this => Some("its condition reads the current event"),
-            None if it.delay.is_some() => Some("it is delayed"),
+            // That it has none has been said.
+            None if !clauses::may_lack_window(function) => None,
+            None if reads_mutable => Some("its condition reads what becomes known later"),
+            None if reads_this => Some("its condition reads the current event"),
+            None if clauses.delay.is_some() => Some("it is delayed"),
             None => None,
         };
-        if let Some(why) = needs_window {
-            let message = format!("`{name}` needs a window, because {why}");
+        if let Some(why) = why_window {
+            let message = format!("`{}` needs a window, because {why}", call.name.text);
             self.reports.error_with_help(Code::WindowMissing, span, message, "add `over 30d`, say");
-            return None;
         }
-        if it.reads_mutable && !it.before && it.delay.is_none() {
+        let before = clauses.before || never_includes_current(function);
+        let includes = reads_mutable && !before && clauses.delay.is_none();
+        if includes {
             self.reports.error_with_help(
                 Code::CurrentExcluded,
                 span,
                 "the condition reads what becomes known later, which the current event cannot have",
                 "add `before`, so that the current event is seen to be left out, or a `delay`",
             );
-            return None;
         }
-        Some(())
+        why_window.is_none() && !includes
+    }
+
+    fn has_numerator(
+        &mut self,
+        function: AggregateFunction,
+        arg: Option<&ast::Arg>,
+        call: &ast::Call,
+    ) -> bool {
+        let lacks = function == AggregateFunction::Ratio && arg.is_some_and(|it| it.where_.is_none());
+        if lacks && !self.reports.did_not_parse(call.span) {
+            self.reports.error_with_help(
+                Code::RatioCondition,
+                call.span,
+                "a ratio does not say what it counts above the line",
+                "write `ratio(payment where …) by …`",
+            );
+        }
+        !lacks
     }
 
     fn aggregate_absence(&self, it: &Aggregate) -> Absence {
@@ -458,14 +355,14 @@ impl Checker<'_> {
 
 /// The conditions that all must hold, and those that a ratio counts above the line.
 fn split_conditions<'e>(
-    function: AggregateFunction,
-    arg: &'e ast::Arg,
+    function: Option<AggregateFunction>,
+    arg: Option<&'e ast::Arg>,
     clauses: &Clauses<'e>,
 ) -> (Conditions<'e>, Option<Conditions<'e>>) {
     let mut conditions = Conditions::default();
     let mut numerator = None;
-    if let Some(inner) = &arg.where_ {
-        if function == AggregateFunction::Ratio {
+    if let Some(inner) = arg.and_then(|it| it.where_.as_ref()) {
+        if function == Some(AggregateFunction::Ratio) {
             numerator.insert(Conditions::default()).add(inner);
         } else {
             conditions.add(inner);
@@ -477,33 +374,10 @@ fn split_conditions<'e>(
     (conditions, numerator)
 }
 
-/// `past == this.current`, either way round: the two names.
-fn equated(expr: &ast::Expr) -> Option<(&ast::Name, &ast::Name)> {
-    let ast::ExprKind::Binary { op: ast::BinaryOp::Compare(Comparison::Equal), left, right, .. } = &expr.kind
-    else {
-        return None;
-    };
-    bare_name(left).zip(this_name(right)).or_else(|| bare_name(right).zip(this_name(left)))
-}
-
-/// `this.x`
-fn this_name(expr: &ast::Expr) -> Option<&ast::Name> {
-    match &expr.kind {
-        ast::ExprKind::Path(ast::Path { this: Some(_), names }) => names.first().filter(|_| names.len() == 1),
-        _ => None,
-    }
-}
-
 /// These speak of what was before, whatever is written.
 fn never_includes_current(function: AggregateFunction) -> bool {
     use AggregateFunction as F;
     matches!(function, F::First | F::Last | F::FirstSeen | F::TimeSince | F::Speed)
-}
-
-/// These keep no rows, so they may look back as far as is kept.
-fn may_lack_window(function: AggregateFunction) -> bool {
-    use AggregateFunction as F;
-    matches!(function, F::Last | F::FirstSeen | F::TimeSince | F::Speed)
 }
 
 fn reads_mutable(expr: &Expr) -> bool {
@@ -516,17 +390,6 @@ fn reads_this(expr: &Expr) -> bool {
     let mut found = false;
     expr.visit(&mut |it| found |= matches!(it.kind, ExprKind::This(_)));
     found
-}
-
-fn clause_name(clause: &ast::ClauseKind) -> &'static str {
-    match clause {
-        ast::ClauseKind::Within(_) => "within",
-        ast::ClauseKind::Step(_) => "step",
-        ast::ClauseKind::GroupBy { .. } => "group by",
-        ast::ClauseKind::Over(ast::Window::Last { .. }) => "over last",
-        ast::ClauseKind::Over(ast::Window::Today) => "over today",
-        _ => "over this",
-    }
 }
 
 /// A width and a delay together, for those who ask what must be kept.

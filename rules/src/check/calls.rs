@@ -4,6 +4,7 @@
 use jiff::tz::TimeZone;
 
 use super::constant;
+use super::domain::for_each_path;
 use super::quantity::{self, Dimension, dimension};
 use super::scope::Exprs;
 use super::words;
@@ -91,6 +92,10 @@ impl Exprs<'_, '_> {
         let aggregates = aggregate_function(name).is_some();
         let alone = matches!(name, "min" | "max") && 1 < call.args.len();
         if aggregates && !alone {
+            self.checker.judge_alone(call);
+            if self.checker.reports.goes_on(call.span) {
+                return None;
+            }
             self.checker.reports.error_with_help(
                 Code::ByMissing,
                 call.span,
@@ -102,21 +107,43 @@ impl Exprs<'_, '_> {
         if !FUNCTIONS.contains(&name) {
             let candidates = FUNCTIONS.iter().chain(AGGREGATES).copied();
             self.checker.reports.unknown(Code::UnknownFunction, call.name.span, "function", name, candidates);
+            self.arguments_of_unknown(call);
             return None;
         }
-        if let Some(arg) =
-            call.args.iter().find(|it| it.not.is_some() || it.where_.is_some() || it.within.is_some())
-        {
-            let message = format!("an argument of `{name}` is a plain value");
-            self.checker.reports.error(Code::ClauseUnfit, arg.span, message);
-            return None;
+        let mut plain = true;
+        for arg in &call.args {
+            if arg.not.is_some() || arg.where_.is_some() || arg.within.is_some() {
+                let message = format!("an argument of `{name}` is a plain value");
+                self.checker.reports.error(Code::ClauseUnfit, arg.span, message);
+                plain = false;
+            }
         }
-        match name {
+        let checked = self.plain_call(call);
+        checked.filter(|_| plain)
+    }
+
+    fn plain_call(&mut self, call: &ast::Call) -> Option<Expr> {
+        match call.name.text.as_str() {
             "place" => constant::place(call, &mut self.checker.reports),
             "hour" | "weekday" | "weekend" | "night" => self.calendar(call),
             "distance" => self.distance(call),
             "abs" => self.abs(call),
             _ => self.extreme(call),
+        }
+    }
+
+    /// What a call reads whose function is not known, unless it names events and may be meant as an aggregate.
+    fn arguments_of_unknown(&mut self, call: &ast::Call) {
+        for arg in &call.args {
+            let mut of_past = false;
+            for_each_path(&arg.expr, &mut |path| {
+                let names_events = |it: &ast::Name| self.checker.schema.event_type(&it.text).is_some();
+                of_past |=
+                    1 < path.names.len() || path.names.iter().any(|it| it.text == "any" || names_events(it));
+            });
+            if !of_past {
+                self.beside(&arg.expr, None);
+            }
         }
     }
 
@@ -132,10 +159,9 @@ impl Exprs<'_, '_> {
             let message =
                 format!("`{}` takes {wanted}, and here {} {count}", call.name.text, words::are(count));
             self.checker.reports.error(Code::ArgumentCount, call.span, message);
-            return None;
         }
         let checked: Vec<Option<Expr>> = call.args.iter().map(|it| self.check(&it.expr)).collect();
-        checked.into_iter().collect()
+        checked.into_iter().collect::<Option<_>>().filter(|_| (min..=max).contains(&count))
     }
 
     fn wrong_argument(&mut self, call: &ast::Call, at: usize, found: Type, expected: &str) {
@@ -147,32 +173,31 @@ impl Exprs<'_, '_> {
 
     /// `hour(time)`, `weekday(time, "Europe/Paris")`
     fn calendar(&mut self, call: &ast::Call) -> Option<Expr> {
-        let mut arguments = self.arguments(call, 1, 2)?;
-        let zone = match call.args.get(1).map(|it| (&it.expr.kind, it.span)) {
-            None => self.checker.schema.zone.clone(),
-            Some((ast::ExprKind::Text(text), span)) => {
-                words::zone(&ast::Text { text: text.clone(), span }, &mut self.checker.reports)?
-            }
-            Some((_, span)) => {
-                let message = "the zone is a text written out";
-                self.checker.reports.error_with_help(
-                    Code::NotConstant,
-                    span,
-                    message,
-                    "such as \"Europe/Paris\"",
-                );
-                return None;
-            }
-        };
-        arguments.truncate(1);
-        let time = arguments.pop()?;
+        let arguments = self.arguments(call, 1, 2);
+        let zone = call.args.get(1).map_or(Some(self.checker.schema.zone.clone()), |it| self.zone(it));
+        let time = arguments?.into_iter().next()?;
         if time.ty != Type::Time {
             self.wrong_argument(call, 0, time.ty, "a time");
             return None;
         }
-        let (function, ty) = self.calendar_function(&call.name.text, zone);
+        let (function, ty) = self.calendar_function(&call.name.text, zone?);
         let optional = time.optional;
         Some(Expr { kind: ExprKind::Call(function, vec![time]), ty, optional })
+    }
+
+    fn zone(&mut self, arg: &ast::Arg) -> Option<TimeZone> {
+        if let ast::ExprKind::Text(text) = &arg.expr.kind {
+            let text = ast::Text { text: text.clone(), span: arg.span };
+            return words::zone(&text, &mut self.checker.reports);
+        }
+        let message = "the zone is a text written out";
+        self.checker.reports.error_with_help(
+            Code::NotConstant,
+            arg.span,
+            message,
+            "such as \"Europe/Paris\"",
+        );
+        None
     }
 
     fn calendar_function(&self, name: &str, zone: TimeZone) -> (Function, Type) {
@@ -217,9 +242,12 @@ impl Exprs<'_, '_> {
         let types: Vec<Type> = arguments.iter().map(|it| it.ty).collect();
         let Some(arguments) = quantity::comparable(arguments) else {
             let of = |ty| dimension(ty).map(|(dimension, _): (Dimension, _)| dimension);
-            let at = types.iter().position(|it| of(*it) != of(first) || dimension(*it).is_none())?;
-            let arg = call.args.get(at)?;
-            self.not_alike(first, call.args.first()?.span, *types.get(at)?, &arg.expr);
+            let first_span = call.args.first()?.span;
+            for (ty, arg) in types.into_iter().zip(&call.args) {
+                if of(ty) != of(first) || dimension(ty).is_none() {
+                    self.not_alike(first, first_span, ty, &arg.expr);
+                }
+            }
             return None;
         };
         let ty = quantity::widest(&arguments)?;

@@ -22,9 +22,6 @@ pub(super) enum Place {
 impl Checker<'_> {
     /// Checks effects in the scope of a condition that holds; those that failed are left out.
     pub(super) fn effects(&mut self, items: &[ast::Effect], scope: &Scope, place: Place) -> Vec<Effect> {
-        if scope.types.is_empty() {
-            return Vec::new();
-        }
         items.iter().filter_map(|it| self.effect(it, scope, place)).collect()
     }
 
@@ -122,7 +119,7 @@ impl Checker<'_> {
             self.reports.error_with_help(Code::TypeMismatch, value.span, message, help);
             return None;
         };
-        if !self.require_value(&checked, value.span, "a score") {
+        if !scope.facts_failed && !self.require_value(&checked, value.span, "a score") {
             return None;
         }
         let signed = if negative { quantity::negate(checked)? } else { checked };

@@ -39,58 +39,51 @@ impl Given {
 }
 
 impl Checker<'_> {
-    /// Checks an event's type and fields.
+    /// Checks an event's fields; none: its type is not known, and wrong is only what no type has.
     pub(super) fn given_event(
         &mut self,
         event_type: &ast::Name,
+        of: Option<EventTypeId>,
         fields: &[(ast::Name, ast::Expr)],
     ) -> Option<Given> {
-        let id = self.event_type(event_type)?;
-        let mut given = Given { event_type: id, fields: Vec::new(), left_out: Vec::new() };
-        let mut sound = true;
+        let mut given = Vec::new();
+        let mut named: Vec<&str> = Vec::new();
+        let mut known = true;
         for (name, value) in fields {
-            match self.given_field(id, name, value) {
-                Some((field, _)) if given.fields.iter().any(|(it, _)| *it == field) => {
-                    let message = format!("`{}` is given twice", name.text);
-                    self.reports.error_with_help(
-                        Code::TestField,
-                        name.span,
-                        message,
-                        "leave one of them out",
-                    );
-                    sound = false;
-                }
-                Some(found) => given.fields.push(found),
-                None => sound = false,
+            if named.contains(&name.text.as_str()) {
+                let message = format!("`{}` is given twice", name.text);
+                self.reports.error_with_help(Code::TestField, name.span, message, "leave one of them out");
             }
+            named.push(&name.text);
+            let Some(field) = self.field_given(of, name) else {
+                known = false;
+                continue;
+            };
+            let ty = self.schema.field(field)?.ty;
+            given.extend(self.given_value(value, ty).map(|it| (field, it)));
         }
-        if !sound {
-            return None;
-        }
-        self.stand_in(event_type, &mut given)?;
-        Some(given)
+        let sound = given.len() == fields.len();
+        let mut given = Given { event_type: of?, fields: given, left_out: Vec::new() };
+        // A field that is not there may be the one whose name is unknown.
+        (known && self.stand_in(event_type, &named, &mut given) && sound).then_some(given)
     }
 
-    fn given_field(
-        &mut self,
-        event: EventTypeId,
-        name: &ast::Name,
-        value: &ast::Expr,
-    ) -> Option<(FieldId, TestValue)> {
+    /// The field of a name that a test may give, or a report.
+    fn field_given(&mut self, of: Option<EventTypeId>, name: &ast::Name) -> Option<FieldId> {
         let schema = self.schema;
-        let Some(field) = schema.field_of(event, &name.text) else {
-            let of = schema.events.get(event.index())?;
-            let fields = of.fields.iter().filter_map(|it| schema.field(it.field)).map(|it| it.name.as_str());
+        let types: Vec<EventTypeId> = of.map_or_else(|| self.all_types().collect(), |it| vec![it]);
+        let found: Vec<EventField> = types.iter().filter_map(|it| schema.field_of(*it, &name.text)).collect();
+        let Some(first) = found.first() else {
+            let of = types.iter().filter_map(|it| schema.events.get(it.index())).flat_map(|it| &it.fields);
+            let fields = of.filter_map(|it| schema.field(it.field)).map(|it| it.name.as_str());
             self.reports.unknown(Code::TestField, name.span, "field", &name.text, fields);
             return None;
         };
-        if field.derived.is_some() {
+        if found.iter().all(|it| it.derived.is_some()) {
             let message = format!("`{}` is computed from another field", name.text);
             self.reports.error_with_help(Code::TestField, name.span, message, "give that one");
-            return None;
         }
-        let ty = schema.field(field.field)?.ty;
-        Some((field.field, self.given_value(value, ty)?))
+        found.iter().all(|it| it.field == first.field).then_some(first.field)
     }
 
     fn given_value(&mut self, value: &ast::Expr, ty: FieldType) -> Option<TestValue> {
@@ -187,16 +180,17 @@ impl Checker<'_> {
     }
 
     /// Completes an event: an enum has its first value, a role left out is somebody new, a derived field is computed;
-    /// what else must be there must be given.
-    fn stand_in(&mut self, event_type: &ast::Name, given: &mut Given) -> Option<()> {
+    /// what else must be there must be named. True if it is.
+    fn stand_in(&mut self, event_type: &ast::Name, named: &[&str], given: &mut Given) -> bool {
         let schema = self.schema;
         let mut wanted = Vec::new();
-        for field in &schema.events.get(given.event_type.index())?.fields {
-            let of = schema.field(field.field)?;
+        let of_type = schema.events.get(given.event_type.index());
+        for field in of_type.iter().flat_map(|it| &it.fields) {
+            let Some(of) = schema.field(field.field) else { continue };
             if let Some(value) = derived(field, given) {
                 given.fields.push((field.field, value));
             }
-            if field.optional || given.fields.iter().any(|(it, _)| *it == field.field) {
+            if field.optional || named.contains(&of.name.as_str()) {
                 continue;
             }
             match of.ty {
@@ -205,7 +199,8 @@ impl Checker<'_> {
                 _ => wanted.push(of.name.as_str()),
             }
         }
-        if !wanted.is_empty() {
+        let complete = wanted.is_empty();
+        if !complete {
             let message = format!("a `{}` has {}", event_type.text, words::listing(wanted));
             self.reports.error_with_help(
                 Code::TestField,
@@ -213,9 +208,8 @@ impl Checker<'_> {
                 message,
                 "give it: `amount 5.00 EUR`, say",
             );
-            return None;
         }
-        Some(())
+        complete
     }
 }
 

@@ -31,15 +31,15 @@ pub(super) fn check(checker: &mut Checker<'_>) -> Vec<Test> {
 pub(super) struct Story {
     /// Time of the last thing that happened.
     cursor: Micros,
-    /// Events so far, by id.
-    pub(super) events: Vec<(String, EventTypeId)>,
+    /// Ids of the events so far.
+    events: Vec<String>,
     /// How many ids have been made up.
     pub(super) made_up: u32,
     steps: Vec<TestStep>,
     /// The type of the event that is looked at.
     subject: Option<EventTypeId>,
-    /// Whether something could not be read, so that no more can be said about what is missing.
-    failed: bool,
+    /// Whether a step could not be read, so that nothing can be said of what is missing.
+    broken: bool,
 }
 
 fn test(checker: &mut Checker<'_>, item: &ast::Test) -> Test {
@@ -50,14 +50,13 @@ fn test(checker: &mut Checker<'_>, item: &ast::Test) -> Test {
         made_up: 0,
         steps: Vec::new(),
         subject: None,
-        failed: false,
+        broken: checker.reports.did_not_parse(item.span),
     };
     for step in &item.steps {
-        if self::step(checker, step, &mut story).is_none() {
-            story.failed = true;
-        }
+        self::step(checker, step, &mut story);
     }
-    if story.subject.is_none() && !story.failed {
+    let looks = item.steps.iter().any(|it| it.role == ast::StepRole::When);
+    if !looks && !story.broken {
         checker.reports.error_with_help(
             Code::TestIncomplete,
             item.name.span,
@@ -89,52 +88,38 @@ pub(super) fn written_time(checker: &mut Checker<'_>, text: &str, span: Span) ->
     found
 }
 
-/// None where something failed.
-fn step(checker: &mut Checker<'_>, step: &ast::Step, story: &mut Story) -> Option<()> {
+/// Takes in what happens, as far as nothing of it failed.
+fn step(checker: &mut Checker<'_>, step: &ast::Step, story: &mut Story) {
     match &step.at {
         None => {}
-        Some(ast::Moment::After(span)) => move_cursor(checker, story, span.micros, span.span)?,
-        Some(ast::Moment::At(text)) => story.cursor = written_time(checker, &text.text, text.span)?,
+        Some(ast::Moment::After(span)) => {
+            move_cursor(checker, story, span.micros, span.span);
+        }
+        Some(ast::Moment::At(text)) => {
+            story.cursor = written_time(checker, &text.text, text.span).unwrap_or(story.cursor);
+        }
     }
     match (&step.kind, step.role) {
-        (ast::StepKind::Error, _) => None,
+        (ast::StepKind::Error, _) => {}
         (ast::StepKind::Event { event_type, id, fields }, role) => {
-            let given = checker.given_event(event_type, fields);
-            let event_type = given.as_ref().map(|it| it.event_type);
+            let of = checker.event_type(event_type);
             if role == ast::StepRole::When {
-                story.subject = event_type;
+                story.subject = of;
             }
-            events(checker, step, story, id.as_ref(), &given?)
+            let given = checker.given_event(event_type, of, fields);
+            events(checker, step, story, id.as_ref(), given.as_ref());
         }
         (_, ast::StepRole::When) => {
             let message = "what a test looks at is an event";
             checker.reports.error_with_help(Code::TestIncomplete, step.span, message, "say `given` here");
-            None
         }
         (ast::StepKind::Amendment { column, value, event }, _) => {
-            no_repeat(checker, step)?;
-            let number = amended_value(checker, *column, value)?;
-            if !story.events.iter().any(|(id, _)| *id == event.text) {
-                // After a step that failed, it may be that step's event.
-                if !story.failed {
-                    let ids: Vec<&str> = story.events.iter().map(|(id, _)| id.as_str()).collect();
-                    checker.reports.unknown(Code::UnknownEvent, event.span, "event", &event.text, ids);
-                }
-                return None;
-            }
-            story.steps.push(TestStep::Amend {
-                time: story.cursor,
-                event: event.text.clone(),
-                column: *column,
-                value: number,
-            });
-            Some(())
+            no_repeat(checker, step);
+            amendment(checker, story, *column, value, event);
         }
         (ast::StepKind::Listed { item, list, value }, _) => {
-            no_repeat(checker, step)?;
-            let step = listed(checker, item, list, value.as_ref(), story.cursor)?;
-            story.steps.push(step);
-            Some(())
+            no_repeat(checker, step);
+            story.steps.extend(listed(checker, item, list, value.as_ref(), story.cursor));
         }
     }
 }
@@ -148,49 +133,63 @@ fn move_cursor(checker: &mut Checker<'_>, story: &mut Story, by: Micros, span: S
     Some(())
 }
 
-fn no_repeat(checker: &mut Checker<'_>, step: &ast::Step) -> Option<()> {
-    let Some(repeat) = &step.repeat else { return Some(()) };
-    checker.reports.error(Code::TestTime, repeat.span, "only events are repeated");
-    None
+fn no_repeat(checker: &mut Checker<'_>, step: &ast::Step) {
+    if let Some(repeat) = &step.repeat {
+        checker.reports.error(Code::TestTime, repeat.span, "only events are repeated");
+    }
 }
 
-/// One event, or several in a row.
+fn amendment(
+    checker: &mut Checker<'_>,
+    story: &mut Story,
+    column: MutableColumn,
+    value: &ast::Name,
+    event: &ast::Name,
+) {
+    let number = amended_value(checker, column, value);
+    // It may be the event of a step that could not be read.
+    if !story.events.contains(&event.text) && !story.broken {
+        let ids = story.events.iter().map(String::as_str);
+        checker.reports.unknown(Code::UnknownEvent, event.span, "event", &event.text, ids);
+    }
+    let (time, event) = (story.cursor, event.text.clone());
+    story.steps.extend(number.map(|value| TestStep::Amend { time, event, column, value }));
+}
+
+/// One event, or several in a row; none given: it failed, and only its id and how often it happens are looked at.
 fn events(
     checker: &mut Checker<'_>,
     step: &ast::Step,
     story: &mut Story,
     id: Option<&ast::Name>,
-    given: &Given,
+    given: Option<&Given>,
 ) -> Option<()> {
     let (times, every) = match &step.repeat {
         None => (1, None),
         Some(repeat) => (repeat.count.value, Some(&repeat.every)),
     };
-    if let Some(repeat) = &step.repeat
-        && !(1..=TIMES_MAX).contains(&times)
-    {
+    let countable = (1..=TIMES_MAX).contains(&times);
+    if let Some(repeat) = step.repeat.as_ref().filter(|_| !countable) {
         let message = format!("an event is repeated at most {TIMES_MAX} times, and at least once");
         checker.reports.error(Code::TestTime, repeat.count.span, message);
-        return None;
     }
     if let Some(id) = id {
-        let taken = story.events.iter().any(|(it, _)| *it == id.text);
-        let message = match (taken, times) {
+        let message = match (story.events.contains(&id.text), times) {
             (true, _) => format!("there is an event `{}` already", id.text),
-            (false, 1) => String::new(),
+            (false, 0 | 1) => String::new(),
             (false, _) => format!("`{}` names one event, and this is {times}", id.text),
         };
         if !message.is_empty() {
             checker.reports.error_with_help(Code::TestField, id.span, message, "choose another id");
-            return None;
         }
+        story.events.push(id.text.clone());
     }
-    for nth in 0..times {
+    for nth in 0..if countable { times } else { 0 } {
         if let (Some(every), true) = (every, 0 < nth) {
             move_cursor(checker, story, every.micros, every.span)?;
         }
+        let Some(given) = given else { continue };
         let id = id.map_or_else(|| story.make_up(), |it| it.text.clone());
-        story.events.push((id.clone(), given.event_type));
         let event = given.event(id, story.cursor, story);
         story.steps.push(TestStep::Event(event));
     }
@@ -256,7 +255,8 @@ fn expectation(
     match &item.kind {
         ast::ExpectationKind::Error => None,
         ast::ExpectationKind::Outcome { outcome, because } => {
-            let rules: Option<Vec<RuleId>> = because.iter().map(|it| rule(checker, it)).collect();
+            let rules: Vec<Option<RuleId>> = because.iter().map(|it| rule(checker, it)).collect();
+            let rules: Option<Vec<RuleId>> = rules.into_iter().collect();
             Some(Expectation::Outcome(*outcome, rules?, item.span))
         }
         ast::ExpectationKind::Hit { negated, rule: name } => {
@@ -264,7 +264,7 @@ fn expectation(
             Some(Expectation::Hit { rule, hits: !negated, span: item.span })
         }
         ast::ExpectationKind::Holds(condition) => {
-            let scope = Scope { score: true, ..Scope::current(vec![subject?]) };
+            let scope = Scope { score: true, ..Scope::current(subject.into_iter().collect()) };
             let condition = Exprs { checker, scope }.flag(condition)?;
             Some(Expectation::Holds(condition, item.span))
         }

@@ -64,6 +64,9 @@ impl Exprs<'_, '_> {
         if checked.ty == Type::Flag {
             return Some(checked);
         }
+        if self.checker.reports.goes_on(expr.span) {
+            return None;
+        }
         let found = words::type_name(self.checker.schema, checked.ty);
         self.checker.reports.error_with_help(
             Code::TypeMismatch,
@@ -95,6 +98,8 @@ impl Exprs<'_, '_> {
                 "an aggregate cannot stand here",
                 "make it a feature of its own and use its name",
             );
+            // What it says is looked at all the same.
+            self.checker.aggregate_feature(aggregate, String::new(), aggregate.span);
             return None;
         };
         let number = self.checker.nameless.entry(owner.clone()).or_insert(0_usize);
@@ -125,10 +130,11 @@ impl Exprs<'_, '_> {
                 let candidates: Vec<String> = self.checker.lists.iter().map(|it| it.name.clone()).collect();
                 let candidates = candidates.iter().map(String::as_str);
                 self.checker.reports.unknown(Code::UnknownName, table.span, "table", &table.text, candidates);
-                return None;
+                None
             }
         };
-        let of = self.checker.lists.get(list.index())?.of;
+        let key_expr = self.check(key);
+        let of = self.checker.lists.get(list?.index())?.of;
         let ListKind::Table(kind, ty) = of else {
             self.checker.reports.error_with_help(
                 Code::ListMisplaced,
@@ -138,7 +144,7 @@ impl Exprs<'_, '_> {
             );
             return None;
         };
-        let key_expr = self.check(key)?;
+        let (list, key_expr) = (list?, key_expr?);
         if key_expr.ty != Type::Entity(kind) {
             self.wrong_contents(key.span, key_expr.ty, Type::Entity(kind), &table.text);
             return None;
@@ -194,13 +200,14 @@ impl Exprs<'_, '_> {
                     let list = self.checker.list_named(name)?;
                     self.in_list(operand_expr?, operand.span, list, name)
                 }
-                _ => self.no_set(set.span),
+                _ => self.no_set(operand, set.span),
             },
-            _ => self.no_set(set.span),
+            _ => self.no_set(operand, set.span),
         }
     }
 
-    fn no_set(&mut self, span: Span) -> Option<Expr> {
+    fn no_set(&mut self, operand: &ast::Expr, span: Span) -> Option<Expr> {
+        self.check(operand);
         self.checker.reports.error_with_help(
             Code::TypeMismatch,
             span,
@@ -212,26 +219,26 @@ impl Exprs<'_, '_> {
 
     fn in_set(&mut self, operand: &ast::Expr, items: &[ast::Expr]) -> Option<Expr> {
         let operand_expr = self.check(operand);
-        let hint = operand_expr.as_ref().map(|it| it.ty);
-        let mut all = vec![operand_expr?];
+        let checked: Vec<Option<Expr>> =
+            items.iter().map(|it| self.beside(it, operand_expr.as_ref())).collect();
+        let operand_expr = operand_expr?;
+        let ty = operand_expr.ty;
         let mut sound = true;
-        for item in items {
-            let checked = self.hinted(item, hint);
-            let ty = checked.as_ref().map(|it| it.ty);
-            let unified = checked.and_then(|it| quantity::unify(all.first()?.clone(), it));
-            match (unified, ty) {
+        let mut all = vec![operand_expr.clone()];
+        for (item, checked) in items.iter().zip(checked) {
+            let found = checked.as_ref().map(|it| it.ty);
+            let unified = checked.and_then(|it| quantity::unify(operand_expr.clone(), it));
+            sound &= unified.is_some();
+            match (unified, found) {
                 (Some((_, item)), _) => all.push(item),
-                (None, Some(ty)) => {
-                    self.not_alike(hint?, operand.span, ty, item);
-                    sound = false;
-                }
-                (None, None) => sound = false,
+                (None, Some(found)) => self.not_alike(ty, operand.span, found, item),
+                (None, None) => {}
             }
         }
         if !sound {
             return None;
         }
-        if hint.is_some_and(|it| dimension(it).is_some()) {
+        if dimension(ty).is_some() {
             all = quantity::align_all(all);
         }
         let operand = all.remove(0);
@@ -297,9 +304,8 @@ impl Exprs<'_, '_> {
     /// `a in low .. high`
     fn between(&mut self, operand: &ast::Expr, low: &ast::Expr, high: &ast::Expr) -> Option<Expr> {
         let operand_expr = self.check(operand);
-        let hint = operand_expr.as_ref().map(|it| it.ty);
-        let low_expr = self.hinted(low, hint);
-        let high_expr = self.hinted(high, hint);
+        let low_expr = self.beside(low, operand_expr.as_ref());
+        let high_expr = self.beside(high, operand_expr.as_ref());
         let (operand_expr, low_expr, high_expr) = (operand_expr?, low_expr?, high_expr?);
         let ty = operand_expr.ty;
         let is_weekday = matches!(operand_expr.kind, ExprKind::Call(Function::Weekday(_), _));
@@ -309,11 +315,15 @@ impl Exprs<'_, '_> {
             self.checker.reports.error(Code::TypeMismatch, operand.span, message);
             return None;
         }
+        let mut sound = true;
         for (end, ast) in [(&low_expr, low), (&high_expr, high)] {
             if quantity::unify(operand_expr.clone(), end.clone()).is_none() {
                 self.not_alike(ty, operand.span, end.ty, ast);
-                return None;
+                sound = false;
             }
+        }
+        if !sound {
+            return None;
         }
         let [operand_expr, low_expr, high_expr] = if dimension(ty).is_some() {
             quantity::align([operand_expr, low_expr, high_expr])

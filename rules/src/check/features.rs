@@ -20,6 +20,10 @@ pub(super) fn check(checker: &mut Checker<'_>) -> Vec<FeatureId> {
             checker.globals.insert(&placed.item.name.text, Global::Feature(id));
         }
     }
+    for placed in checker.taken_features.clone() {
+        checker.reports.enter(placed.file);
+        feature(checker, placed.item);
+    }
     let id_of = |it: &Placed<'_, ast::Feature>| match checker.globals.get(it.item.name.text.as_str()) {
         Some(Global::Feature(id)) => *id,
         _ => None,
@@ -65,9 +69,11 @@ fn feature(checker: &mut Checker<'_>, item: &ast::Feature) -> Option<FeatureId> 
             "no event type has all that this reads",
             "a feature reads fields of one event; of others it reads through aggregates",
         );
-        return None;
     }
     let value = Exprs { checker, scope: Scope::of(domain.clone(), &name) }.check(&item.value)?;
+    if domain.is_empty() {
+        return None;
+    }
     let absence = missing::absence(&value, &checker.absences);
     checker.add_feature(name, span, value.ty, domain, absence, Definition::Expr(value))
 }
@@ -84,8 +90,8 @@ enum Mark {
 /// A feature stands on others at most so deep, so that computing it on demand needs little stack.
 const DEPTH_MAX: usize = 100;
 
-/// Indices of the items, dependencies first, else in file order; those on a cycle are reported and left out. A walk
-/// with a stack of its own, for a chain of features may be as long as a file.
+/// Indices of the items, dependencies first, else in file order; a cycle is reported, and each on it reads one that is
+/// not known yet. A walk with a stack of its own, for a chain of features may be as long as a file.
 fn in_order(checker: &mut Checker<'_>, items: &[Placed<'_, ast::Feature>]) -> Vec<usize> {
     let by_name: BTreeMap<&str, usize> =
         items.iter().enumerate().map(|(index, it)| (it.item.name.text.as_str(), index)).collect();
@@ -113,7 +119,6 @@ fn in_order(checker: &mut Checker<'_>, items: &[Placed<'_, ast::Feature>]) -> Ve
             }
         }
     }
-    order.retain(|it| on_cycle.get(*it) == Some(&false));
     not_too_deep(checker, items, &reads, order)
 }
 

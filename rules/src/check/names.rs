@@ -10,7 +10,7 @@ use super::schema::{NAMES_MAX, index_of_next};
 use super::words::{self, Resolved};
 use super::{constant, quantity};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::schema::{EventTypeId, FieldId, FieldType, Schema};
+use crate::schema::{EventTypeId, FieldId, FieldType, KindId, Schema};
 use crate::span::Span;
 use crate::syntax::ast;
 use crate::typed::{Expr, Feature, FeatureId, List, ListId, ListKind, RuleId};
@@ -26,7 +26,7 @@ pub(super) struct Placed<'a, T> {
 #[derive(Clone, Debug)]
 pub(super) enum Global {
     /// A list or table.
-    List(ListId),
+    List(Option<ListId>),
     /// A constant's value.
     Const(Option<Expr>),
     /// A feature; none too while it has not been checked yet.
@@ -58,6 +58,8 @@ pub(super) struct Checker<'a> {
     pub(super) nameless: BTreeMap<String, usize>,
     pub(super) rule_names: BTreeMap<&'a str, RuleId>,
     pub(super) feature_items: Vec<Placed<'a, ast::Feature>>,
+    /// Features whose names are taken: nobody can read them, but what they say is looked at.
+    pub(super) taken_features: Vec<Placed<'a, ast::Feature>>,
     pub(super) record_items: Vec<Placed<'a, Vec<ast::Name>>>,
     pub(super) rule_items: Vec<Placed<'a, ast::Rule>>,
     pub(super) policy_items: Vec<Placed<'a, ast::Policy>>,
@@ -78,6 +80,7 @@ impl<'a> Checker<'a> {
             nameless: BTreeMap::new(),
             rule_names: BTreeMap::new(),
             feature_items: Vec::new(),
+            taken_features: Vec::new(),
             record_items: Vec::new(),
             rule_items: Vec::new(),
             policy_items: Vec::new(),
@@ -132,12 +135,15 @@ impl<'a> Checker<'a> {
             ast::Item::Table(it) => self.table(it),
             ast::Item::Const(it) => {
                 let value = constant::check(self.schema, &mut self.reports, &it.value);
+                let value = value.filter(|_| !self.reports.breaks_off(it.value.span));
                 self.claim(&it.name, Global::Const(value));
             }
             ast::Item::Feature(item) => {
                 let room = self.has_room(self.feature_items.len(), item.name.span);
                 if room && self.claim(&item.name, Global::Feature(None)) {
                     self.feature_items.push(Placed { file, item });
+                } else {
+                    self.taken_features.push(Placed { file, item });
                 }
             }
             ast::Item::Record(item) => self.record_items.push(Placed { file, item }),
@@ -192,37 +198,47 @@ impl<'a> Checker<'a> {
     }
 
     fn list(&mut self, item: &'a ast::List) {
-        let Some(ty) = item.of.as_ref().and_then(|it| self.field_type(it)) else { return };
-        let of = match ty {
+        let ty = item.of.as_ref().and_then(|it| self.field_type(it));
+        let of = ty.map(|ty| match ty {
             FieldType::Entity(kind) => ListKind::Entities(kind),
             other => ListKind::Values(quantity::field_type(other, self.schema.currency)),
-        };
+        });
         self.add_list(&item.name, of, item.file.as_ref());
     }
 
     fn table(&mut self, item: &'a ast::Table) {
-        let key = item.key.as_ref().and_then(|it| self.field_type(it));
+        let key = item.key.as_ref().and_then(|it| self.table_key(it));
         let value = item.value.as_ref().and_then(|it| self.field_type(it));
-        let (Some(key), Some(value), Some(key_ref)) = (key, value, &item.key) else { return };
-        let FieldType::Entity(kind) = key else {
-            self.reports.error_with_help(
-                Code::ListContents,
-                key_ref.span,
-                "a table is looked up by an entity",
-                format!("one of {}", words::listing(self.schema.kinds.iter().map(|it| it.name.as_str()))),
-            );
-            return;
-        };
-        let of = ListKind::Table(kind, quantity::field_type(value, self.schema.currency));
+        let of = key
+            .zip(value)
+            .map(|(kind, value)| ListKind::Table(kind, quantity::field_type(value, self.schema.currency)));
         self.add_list(&item.name, of, item.file.as_ref());
     }
 
-    fn add_list(&mut self, name: &'a ast::Name, of: ListKind, file: Option<&ast::Text>) {
+    fn table_key(&mut self, ty: &ast::TypeRef) -> Option<KindId> {
+        if let FieldType::Entity(kind) = self.field_type(ty)? {
+            return Some(kind);
+        }
+        self.reports.error_with_help(
+            Code::ListContents,
+            ty.span,
+            "a table is looked up by an entity",
+            format!("one of {}", words::listing(self.schema.kinds.iter().map(|it| it.name.as_str()))),
+        );
+        None
+    }
+
+    /// One that failed has its name all the same.
+    fn add_list(&mut self, name: &'a ast::Name, of: Option<ListKind>, file: Option<&ast::Text>) {
+        let Some(of) = of else {
+            self.claim(name, Global::List(None));
+            return;
+        };
         if !self.has_room(self.lists.len(), name.span) {
             return;
         }
         let Some(id) = index_of_next(self.lists.len()).map(ListId) else { return };
-        if self.claim(name, Global::List(id)) {
+        if self.claim(name, Global::List(Some(id))) {
             let file = file.map(|it| it.text.clone());
             self.lists.push(List { name: name.text.clone(), of, file, span: name.span });
         }
@@ -241,7 +257,7 @@ impl<'a> Checker<'a> {
                     let candidates = declared.chain(enums).chain(words::TYPES.iter().copied());
                     self.reports.unknown(Code::UnknownType, ty.name.span, "type", &ty.name.text, candidates);
                 }
-                found
+                found.filter(|_| words::fits(ty, &mut self.reports))
             }
         }
     }
@@ -256,19 +272,22 @@ impl<'a> Checker<'a> {
         found
     }
 
-    /// The event types behind `on`, in order and each once; `any` is all of them.
-    pub(super) fn event_types(&mut self, names: &[ast::Name]) -> Vec<EventTypeId> {
+    /// The event types behind `on`, in order and each once; `any` is all of them. False where one is unknown.
+    pub(super) fn event_types(&mut self, names: &[ast::Name]) -> (Vec<EventTypeId>, bool) {
         let mut types = Vec::new();
+        let mut sound = true;
         for name in names {
             if name.text == "any" {
                 types.extend(self.all_types());
-            } else if let Some(it) = self.event_type(name) {
-                types.push(it);
+            } else {
+                let found = self.event_type(name);
+                sound &= found.is_some();
+                types.extend(found);
             }
         }
         types.sort_unstable();
         types.dedup();
-        types
+        (types, sound)
     }
 
     /// Every event type.
@@ -286,7 +305,7 @@ impl<'a> Checker<'a> {
     /// A list or table by name, or a report.
     pub(super) fn list_named(&mut self, name: &ast::Name) -> Option<ListId> {
         match self.globals.get(name.text.as_str()) {
-            Some(Global::List(id)) => Some(*id),
+            Some(Global::List(id)) => *id,
             _ => {
                 let lists: Vec<String> = self.lists.iter().map(|it| it.name.clone()).collect();
                 let candidates = lists.iter().map(String::as_str);
@@ -296,7 +315,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The entity field that every one of these types has under a name, or a report.
+    /// The entity field that every one of these types has under a name, or a report; see [`Checker::field_on`].
     pub(super) fn role(&mut self, name: &ast::Name, types: &[EventTypeId]) -> Option<FieldId> {
         let mut named = self.schema.fields.iter().filter(|it| it.name == name.text).peekable();
         let never = named.peek().is_some() && named.all(|it| !matches!(it.ty, FieldType::Entity(_)));
@@ -313,9 +332,12 @@ impl<'a> Checker<'a> {
         role
     }
 
-    /// The one field that every one of these types has under a name, or a report.
+    /// The one field that every one of these types has under a name, or a report. No types: they are not known.
     pub(super) fn field_on(&mut self, name: &ast::Name, types: &[EventTypeId]) -> Option<FieldId> {
         let text = name.text.as_str();
+        if types.is_empty() {
+            return self.field_anywhere(name);
+        }
         let on = |it: &EventTypeId| self.schema.field_of(*it, text).map(|it| it.field);
         let (having, lacking): (Vec<EventTypeId>, Vec<EventTypeId>) =
             types.iter().partition(|it| on(it).is_some());
@@ -350,6 +372,20 @@ impl<'a> Checker<'a> {
         Some(field)
     }
 
+    /// The field of a name where it is not known which types are meant: only what none has is reported, and what they
+    /// have in different ways is none in silence.
+    fn field_anywhere(&mut self, name: &ast::Name) -> Option<FieldId> {
+        let mut named = (0..).zip(&self.schema.fields).filter(|(_, it)| it.name == name.text);
+        match (named.next(), named.next()) {
+            (Some((field, _)), None) => Some(FieldId(field)),
+            (Some(_), Some(_)) => None,
+            (None, _) => {
+                self.unknown_name(name, &self.all_types().collect::<Vec<_>>());
+                None
+            }
+        }
+    }
+
     /// Reports a name that is neither a field of these types nor anything else.
     pub(super) fn unknown_name(&mut self, name: &ast::Name, types: &[EventTypeId]) {
         let text = name.text.as_str();
@@ -372,6 +408,18 @@ impl<'a> Checker<'a> {
         self.reports.unknown(Code::UnknownName, name.span, "name", text, fields.chain(globals));
     }
 
+    /// Whether a name is none of the schema's, of the rule files' or of the language's.
+    pub(super) fn means_nothing(&self, text: &str) -> bool {
+        let of_schema = self.schema.fields.iter().any(|it| it.name == text) || self.is_value(text);
+        !of_schema && !self.globals.contains_key(text) && !words::RESERVED_FIELDS.contains(&text)
+    }
+
+    /// Whether it is an event type, or a value of some enum.
+    pub(super) fn is_value(&self, text: &str) -> bool {
+        let of_enum = self.schema.enums.iter().any(|it| it.values.iter().any(|it| it == text));
+        of_enum || self.schema.event_type(text).is_some()
+    }
+
     fn those_that_lack(&self, field: &str, types: &[EventTypeId]) -> String {
         let have = if types.len() == 1 { "has" } else { "have" };
         format!("{} {have} no field `{field}`", self.type_names(types))
@@ -382,8 +430,12 @@ impl<'a> Checker<'a> {
         format!("{} {have} one", self.type_names(types))
     }
 
-    /// Whether an event of one of these types may lack a field.
+    /// Whether an event of one of these types may lack a field; where they are not known, whether any may that has it.
     pub(super) fn is_optional(&self, field: FieldId, types: &[EventTypeId]) -> bool {
+        if types.is_empty() {
+            let mut having = self.all_types().filter_map(|it| self.schema.event_field(it, field));
+            return having.all(|it| it.optional);
+        }
         types.iter().any(|it| self.schema.event_field(*it, field).is_none_or(|it| it.optional))
     }
 

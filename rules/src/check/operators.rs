@@ -1,6 +1,7 @@
 //! Operators between two expressions, and what is said where their units do not go together.
 
 use super::missing;
+use super::past_of::bare_name;
 use super::quantity::{self, Dimension, asks_order, dimension, is_ordered, to_real, unify};
 use super::scope::Exprs;
 use super::words;
@@ -67,30 +68,34 @@ impl Exprs<'_, '_> {
 
     /// Both sides, where a bare name on one may be an enum's value beside the other.
     fn pair(&mut self, left: &ast::Expr, right: &ast::Expr) -> (Option<Expr>, Option<Expr>) {
-        if self.needs_hint(left) && !self.needs_hint(right) {
+        if self.needs_hint(left) && (!self.needs_hint(right) || self.is_value_somewhere(left)) {
             let right = self.check(right);
-            let hint = right.as_ref().map(|it| it.ty);
-            // A name that has a meaning only beside the other side stays silent where that has failed.
-            let left = if right.is_some() { self.hinted(left, hint) } else { None };
+            let left = self.beside(left, right.as_ref());
             return (left, right);
         }
         let left = self.check(left);
-        let right = match &left {
-            None if self.needs_hint(right) => None,
-            _ => self.hinted(right, left.as_ref().map(|it| it.ty)),
-        };
+        let right = self.beside(right, left.as_ref());
         (left, right)
+    }
+
+    /// An expression beside another, whose enum's values it may name. Where that one has failed, such a name stays
+    /// silent.
+    pub(super) fn beside(&mut self, expr: &ast::Expr, other: Option<&Expr>) -> Option<Expr> {
+        match other {
+            Some(other) => self.hinted(expr, Some(other.ty)),
+            None if self.needs_hint(expr) && self.is_value_somewhere(expr) => None,
+            None => self.check(expr),
+        }
+    }
+
+    /// Whether it is a bare name that could be a value.
+    fn is_value_somewhere(&self, expr: &ast::Expr) -> bool {
+        bare_name(expr).is_some_and(|it| self.checker.is_value(&it.text))
     }
 
     /// Whether it is a bare name that means nothing by itself.
     fn needs_hint(&self, expr: &ast::Expr) -> bool {
-        match &expr.kind {
-            ast::ExprKind::Path(ast::Path { this: None, names }) => match names.as_slice() {
-                [name] => !self.means_something(name),
-                _ => false,
-            },
-            _ => false,
-        }
+        bare_name(expr).is_some_and(|it| !self.means_something(it))
     }
 
     fn coalesce(
@@ -122,9 +127,8 @@ impl Exprs<'_, '_> {
         let (left_expr, right_expr) = match &right.kind {
             ast::ExprKind::Binary { op: BinaryOp::Coalesce, left: inner, right: stand_in, .. } => {
                 let left_expr = self.check(left);
-                let hint = left_expr.as_ref().map(|it| it.ty);
-                let inner_expr = self.hinted(inner, hint);
-                let stand_in_expr = self.hinted(stand_in, hint);
+                let inner_expr = self.beside(inner, left_expr.as_ref());
+                let stand_in_expr = self.beside(stand_in, left_expr.as_ref());
                 let (inner_expr, stand_in_expr) = (inner_expr?, stand_in_expr?);
                 if stand_in_expr.ty == Type::Flag && inner_expr.ty != Type::Flag {
                     self.coalesce_binds(span, stand_in);
@@ -212,6 +216,9 @@ impl Exprs<'_, '_> {
         };
         let span = other_ast.span;
         if let Some((plain_span, unit)) = suggestion {
+            if self.checker.reports.goes_on(plain_span) {
+                return;
+            }
             let written = self.checker.reports.snippet(plain_span).to_owned();
             let help = match written.parse::<rust_decimal::Decimal>() {
                 Ok(number) => format!("write `{}`", with_unit_of(unit, number)),

@@ -3,7 +3,7 @@
 use super::domain::{for_each_path, is_plain};
 use super::names::Checker;
 use crate::diagnostic::Code;
-use crate::schema::{EventTypeId, KindId};
+use crate::schema::{EventTypeId, FieldType, KindId};
 use crate::span::Span;
 use crate::syntax::ast;
 use crate::typed::{AggregateFunction, Comparison};
@@ -72,10 +72,12 @@ pub(super) enum Named<'e> {
     Type(EventTypeId),
     /// Every type that has these fields.
     Having(Vec<&'e ast::Name>),
+    /// A name among them is unknown.
+    Unknown,
 }
 
 impl Checker<'_> {
-    /// The past events that an argument names, or a report.
+    /// The past events that an argument names. None, and a report, where it has a form in which it names none.
     pub(super) fn named_events<'e>(
         &mut self,
         function: AggregateFunction,
@@ -89,7 +91,7 @@ impl Checker<'_> {
         if matches!(function, F::Count | F::Ratio | F::TimeSince) {
             return match bare_name(argument) {
                 Some(name) if name.text == "any" => Some(Named::Having(Vec::new())),
-                Some(name) => self.event_type(name).map(Named::Type),
+                Some(name) => Some(self.event_type(name).map_or(Named::Unknown, Named::Type)),
                 None => {
                     let message = format!("`{}` counts events, not values", call.name.text);
                     let help = "name an event type, such as `payment`, or `any`";
@@ -121,8 +123,7 @@ impl Checker<'_> {
             self.reports.error_with_help(Code::AggregateArgument, argument.span, message, help);
             return None;
         }
-        fields.retain(|it| self.schema.fields.iter().any(|field| field.name == it.text));
-        Some(Named::Having(fields))
+        Some(self.having(fields))
     }
 
     /// `sum(payment.amount)`: one type throughout.
@@ -147,41 +148,51 @@ impl Checker<'_> {
             return None;
         };
         if of.text != "any" {
-            return self.event_type(of).map(Named::Type);
+            return Some(self.event_type(of).map_or(Named::Unknown, Named::Type));
         }
-        fields.retain(|it| self.schema.fields.iter().any(|field| field.name == it.text));
-        Some(Named::Having(fields))
+        Some(self.having(fields))
     }
 
-    /// The types of past events: those named, that have the roles and are not narrowed away by `type in …`.
+    /// A name that means nothing is reported where it is looked up.
+    fn having<'e>(&self, mut fields: Vec<&'e ast::Name>) -> Named<'e> {
+        if fields.iter().any(|it| self.means_nothing(&it.text)) {
+            return Named::Unknown;
+        }
+        fields.retain(|it| self.schema.fields.iter().any(|field| field.name == it.text));
+        Named::Having(fields)
+    }
+
+    /// The types of past events: those named, that have the roles and are not narrowed away by `type in …`. None where
+    /// that cannot be told: because a name or a role has failed, or because there are none, which is reported.
     pub(super) fn past_types(
         &mut self,
-        named: &Named<'_>,
-        roles: &[(&ast::Name, KindId)],
+        named: Option<&Named<'_>>,
+        roles: Option<Vec<(&ast::Name, KindId)>>,
         conditions: &mut Conditions<'_>,
         span: Span,
-    ) -> Option<Vec<EventTypeId>> {
+    ) -> Vec<EventTypeId> {
         let fields = match named {
-            Named::Type(id) => return Some(vec![*id]),
-            Named::Having(fields) => fields,
+            Some(Named::Type(id)) => return vec![*id],
+            Some(Named::Having(fields)) => fields,
+            Some(Named::Unknown) | None => return Vec::new(),
         };
+        let narrowed = self.narrowed(conditions);
         let schema = self.schema;
+        let is_role = |name: &str| {
+            schema.fields.iter().any(|it| it.name == name && matches!(it.ty, FieldType::Entity(_)))
+        };
+        let roles = roles.filter(|it| it.iter().all(|(name, _)| is_role(&name.text)));
+        let (Some(roles), Some(narrowed)) = (roles, narrowed) else { return Vec::new() };
         let has_role = |it: EventTypeId, (role, kind): &(&ast::Name, KindId)| {
             schema.field_of(it, &role.text).is_some_and(|field| schema.role_kind(field.field) == Some(*kind))
         };
         let has = |it: EventTypeId, name: &str| schema.field_of(it, name).is_some();
-        let mut types: Vec<EventTypeId> = self
+        let types: Vec<EventTypeId> = self
             .all_types()
             .filter(|it| roles.iter().all(|role| has_role(*it, role)))
             .filter(|it| fields.iter().all(|name| has(*it, &name.text)))
+            .filter(|it| narrowed.iter().all(|types| types.contains(it)))
             .collect();
-        for said in conditions.take_types() {
-            let mut narrowed = Vec::new();
-            for name in said {
-                narrowed.push(self.event_type(name)?);
-            }
-            types.retain(|it| narrowed.contains(it));
-        }
         if types.is_empty() {
             self.reports.error_with_help(
                 Code::EmptyDomain,
@@ -189,8 +200,19 @@ impl Checker<'_> {
                 "no event type has all that this looks at",
                 "past events are matched on the role after `by`, or on another after `via`",
             );
-            return None;
         }
-        Some(types)
+        types
+    }
+
+    /// The sets of types that conditions narrow to; none where one of those types is unknown.
+    fn narrowed(&mut self, conditions: &mut Conditions<'_>) -> Option<Vec<Vec<EventTypeId>>> {
+        let mut sound = true;
+        let mut sets = Vec::new();
+        for said in conditions.take_types() {
+            let found: Vec<EventTypeId> = said.iter().filter_map(|it| self.event_type(it)).collect();
+            sound &= found.len() == said.len();
+            sets.push(found);
+        }
+        sound.then_some(sets)
     }
 }

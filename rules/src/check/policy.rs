@@ -25,8 +25,9 @@ pub(super) fn check(checker: &mut Checker<'_>, rules: &[Option<Rule>]) -> Vec<Po
     for placed in items {
         checker.reports.enter(placed.file);
         let item = placed.item;
-        if item.on.is_empty() {
-            let here = word(item);
+        let here = word(item);
+        // One whose types could not be read has none either.
+        if item.on.is_empty() && !checker.reports.goes_on(here) {
             if let Some(first) = plain.replace(checker.reports.spot(here)) {
                 let message = "there is a plain policy already";
                 let help = "put the lines together, or say `policy on` which event types";
@@ -37,8 +38,8 @@ pub(super) fn check(checker: &mut Checker<'_>, rules: &[Option<Rule>]) -> Vec<Po
             policies.push(policy(checker, item, &types, Vec::new(), rules));
             continue;
         }
-        let on = checker.event_types(&item.on);
-        let here = item.on.first().map_or(item.span, |it| it.span);
+        let (on, _) = checker.event_types(&item.on);
+        let here = item.on.first().map_or(here, |it| it.span);
         if let Some((twice, first)) = on.iter().find_map(|it| Some((*it, *taken.get(it)?))) {
             let message = format!("{} has a policy already", checker.type_names(&[twice]));
             let help = "one policy for one event type: put the lines together";
@@ -46,9 +47,7 @@ pub(super) fn check(checker: &mut Checker<'_>, rules: &[Option<Rule>]) -> Vec<Po
         }
         let spot = checker.reports.spot(here);
         taken.extend(on.iter().map(|it| (*it, spot)));
-        if !on.is_empty() {
-            policies.push(policy(checker, item, &on.clone(), on, rules));
-        }
+        policies.push(policy(checker, item, &on.clone(), on, rules));
     }
     policies
 }
@@ -104,8 +103,8 @@ fn score_out_of_reach(
     types: &[EventTypeId],
     rules: &[Option<Rule>],
 ) {
-    // What did not parse may have been a rule that adds more.
-    if !checker.reports.all_parsed() {
+    // What did not parse may have been a rule that adds more; a type that is not known may be one that it is on.
+    if !checker.reports.all_parsed() || types.is_empty() {
         return;
     }
     let (Some(asked), Some(reached)) = (score_asked_e6(when), score_reached_e6(rules, types)) else { return };

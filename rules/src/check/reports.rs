@@ -42,6 +42,21 @@ impl<'t> Reports<'t> {
         !self.parsed(self.file, span)
     }
 
+    /// Whether what stands right behind a place of the file being looked at did not parse, so that this may be but the
+    /// beginning of what was meant.
+    pub(super) fn goes_on(&self, span: Span) -> bool {
+        let behind = |it: &Diagnostic| {
+            let between = Span { start: span.end, end: it.span.start };
+            span.end <= it.span.start && self.snippet(between).trim().is_empty()
+        };
+        self.all.iter().any(|it| it.file == self.file && it.code < Code::SettingMissing && behind(it))
+    }
+
+    /// Whether something at a place of the file being looked at did not parse, or right behind it.
+    pub(super) fn breaks_off(&self, span: Span) -> bool {
+        self.did_not_parse(span) || self.goes_on(span)
+    }
+
     /// Whether all at a place of a file could be read.
     pub(super) fn parsed(&self, file: u32, span: Span) -> bool {
         let at = |it: &Diagnostic| it.file == file && it.span.start <= span.end && span.start <= it.span.end;
@@ -128,9 +143,11 @@ impl<'t> Reports<'t> {
         self.add(Diagnostic::new(code, span, message).suggest(nearest(name, candidates)));
     }
 
-    /// All diagnostics by file and place.
+    /// All diagnostics by file and place. What is looked at twice is told once: an argument that is read of the current
+    /// event and of past ones, say.
     pub(super) fn sorted(mut self) -> Vec<Diagnostic> {
         diagnostic::sort(&mut self.all);
+        self.all.dedup();
         self.all
     }
 }

@@ -23,13 +23,15 @@ pub(super) fn check(checker: &mut Checker<'_>) -> Vec<Option<Rule>> {
 
 /// The rule, if nothing of it failed.
 fn rule(checker: &mut Checker<'_>, item: &ast::Rule) -> Option<Rule> {
-    let on = checker.event_types(&item.on);
+    let (on, on_sound) = checker.event_types(&item.on);
     let scope = Scope::of(on.clone(), &item.name.text);
-    let when = if on.is_empty() { None } else { checker.condition_at(&item.when, &scope) };
+    let when = checker.condition_at(&item.when, &scope);
     let rollout = item.rollout.as_ref().and_then(|it| rollout(checker, it, &on));
     let (from, until) = dates(checker, item);
-    let effects = checker.effects(&item.effects, &scope.where_holds(when.as_ref()), Place::Rule);
+    let known = when.as_ref().filter(|_| !checker.reports.breaks_off(item.when.span));
+    let effects = checker.effects(&item.effects, &scope.where_holds(known), Place::Rule);
     let whole = !checker.reports.did_not_parse(item.span)
+        && on_sound
         && rollout.is_some() == item.rollout.is_some()
         && (from.is_some(), until.is_some()) == (item.from.is_some(), item.until.is_some())
         && effects.len() == item.effects.len();
@@ -69,7 +71,7 @@ fn rollout(checker: &mut Checker<'_>, item: &ast::Rollout, on: &[EventTypeId]) -
             "write `10%`: more than 0 and at most 100, with at most 4 digits after the point",
         );
     }
-    let role = if on.is_empty() { None } else { checker.role(&item.role, on) };
+    let role = checker.role(&item.role, on);
     Some((role?, share?))
 }
 

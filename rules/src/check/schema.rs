@@ -352,7 +352,7 @@ impl<'r, 't> Builder<'r, 't> {
                     let candidates = declared.chain(words::TYPES.iter().copied());
                     self.reports.unknown(Code::UnknownType, ty.name.span, "type", &ty.name.text, candidates);
                 }
-                found
+                found.filter(|_| words::fits(ty, self.reports))
             }
         }
     }

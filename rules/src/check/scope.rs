@@ -14,12 +14,15 @@ use crate::value::Value;
 /// Where an expression stands.
 #[derive(Clone, Debug)]
 pub(super) struct Scope {
-    /// The types that the event in scope may have.
+    /// The types that the event in scope may have. None: what would tell them has failed, and wrong is only what is
+    /// so on every type.
     pub(super) types: Vec<EventTypeId>,
     /// Inside an aggregate, where the event in scope is a past one: the types of the event being decided.
     pub(super) current: Option<Vec<EventTypeId>>,
     /// What is known not to be missing here.
     pub(super) facts: Vec<ExprKind>,
+    /// Whether more may be present than is known, because the condition that would tell has failed.
+    pub(super) facts_failed: bool,
     /// Whether the score may be read.
     pub(super) score: bool,
     /// What nameless aggregates are called after; none: they cannot stand here.
@@ -29,7 +32,8 @@ pub(super) struct Scope {
 impl Scope {
     /// Of the event being decided.
     pub(super) fn current(types: Vec<EventTypeId>) -> Self {
-        Self { types, current: None, facts: Vec::new(), score: false, nameless: None }
+        let facts = Vec::new();
+        Self { types, current: None, facts, facts_failed: false, score: false, nameless: None }
     }
 
     /// With room for nameless aggregates, called after where they stand.
@@ -37,11 +41,12 @@ impl Scope {
         Self { nameless: Some(owner.to_owned()), ..Self::current(types) }
     }
 
-    /// The same where a condition holds: what it makes sure of is present.
+    /// The same where a condition holds: what it makes sure of is present. None: it failed.
     pub(super) fn where_holds(&self, condition: Option<&Expr>) -> Self {
         let mut scope = self.clone();
-        if let Some(condition) = condition {
-            missing::present_if_true(condition, &mut scope.facts);
+        match condition {
+            Some(condition) => missing::present_if_true(condition, &mut scope.facts),
+            None => scope.facts_failed = true,
         }
         scope
     }
@@ -103,20 +108,24 @@ impl Exprs<'_, '_> {
             );
             return None;
         }
-        if of.text != "any" {
-            let id = self.checker.event_type(of)?;
-            if self.scope.types != [id] {
-                let types = self.checker.type_names(&self.scope.types);
-                self.checker.reports.error_with_help(
-                    Code::WrongScope,
-                    span,
-                    format!("the aggregate looks at {types}, not at `{}` alone", of.text),
-                    format!("leave `{}.` out", of.text),
-                );
-                return None;
-            }
+        if of.text == "any" {
+            return self.name(name, None);
         }
-        self.name(name, None)
+        let id = self.checker.event_type(of);
+        if id.is_some_and(|id| !self.scope.types.is_empty() && self.scope.types != [id]) {
+            let types = self.checker.type_names(&self.scope.types);
+            self.checker.reports.error_with_help(
+                Code::WrongScope,
+                span,
+                format!("the aggregate looks at {types}, not at `{}` alone", of.text),
+                format!("leave `{}.` out", of.text),
+            );
+            return None;
+        }
+        let around = std::mem::replace(&mut self.scope.types, id.into_iter().collect());
+        let found = self.name(name, None);
+        self.scope.types = around;
+        found.filter(|_| id.is_some())
     }
 
     /// A bare name.
@@ -148,6 +157,8 @@ impl Exprs<'_, '_> {
     fn enum_value(&mut self, name: &ast::Name, id: EnumId) -> Option<Option<Expr>> {
         let of = self.checker.schema.enum_type(id)?;
         let means_more = self.means_something(name);
+        // Where the types are not known, a field of that name may be another type's.
+        let means_both = means_more && (!self.scope.types.is_empty() || self.means_something_on(name, &[]));
         let Some(place) = of.values.iter().position(|it| *it == name.text) else {
             if means_more {
                 return None;
@@ -165,7 +176,7 @@ impl Exprs<'_, '_> {
             self.checker.reports.add(diagnostic);
             return Some(None);
         };
-        if means_more {
+        if means_both {
             self.checker.reports.error_with_help(
                 Code::AmbiguousName,
                 name.span,
@@ -180,13 +191,20 @@ impl Exprs<'_, '_> {
 
     /// Whether a bare name means something in this scope by itself.
     pub(super) fn means_something(&self, name: &ast::Name) -> bool {
+        if self.scope.types.is_empty() {
+            return self.means_something_on(name, &self.checker.all_types().collect::<Vec<_>>());
+        }
+        self.means_something_on(name, &self.scope.types)
+    }
+
+    fn means_something_on(&self, name: &ast::Name, types: &[EventTypeId]) -> bool {
         let text = name.text.as_str();
         let on_type = |it: &EventTypeId| self.checker.schema.field_of(*it, text).is_some();
         matches!(text, "time" | "type")
             || (text == "score" && self.scope.score)
             || (self.scope.current.is_some() && mutable_column(text).is_some())
             || self.checker.globals.contains_key(text)
-            || self.scope.types.iter().any(on_type)
+            || types.iter().any(on_type)
     }
 
     fn known_name(&mut self, name: &ast::Name) -> Option<Expr> {

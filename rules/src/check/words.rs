@@ -31,22 +31,10 @@ pub(super) enum Resolved {
 /// A type as written, as far as the language knows it.
 pub(super) fn field_type(ty: &ast::TypeRef, reports: &mut Reports<'_>) -> Resolved {
     let name = ty.name.text.as_str();
-    if let Some(size) = ty.size
-        && !matches!(name, "text" | "decimal")
-    {
-        reports.error_with_help(
-            Code::TypeSize,
-            size.span,
-            format!("`{name}` takes no size"),
-            "only `text(BYTES)` and `decimal(DIGITS)` do",
-        );
-        return Resolved::Failed;
+    if !TYPES.contains(&name) {
+        return Resolved::Declared;
     }
-    if let Some(currency) = &ty.currency
-        && name != "money"
-    {
-        let message = format!("`{name}` takes no currency");
-        reports.error_with_help(Code::TypeSize, currency.span, message, "only `money` does");
+    if !fits(ty, reports) {
         return Resolved::Failed;
     }
     let built_in = match name {
@@ -76,6 +64,23 @@ pub(super) fn field_type(ty: &ast::TypeRef, reports: &mut Reports<'_>) -> Resolv
         _ => return Resolved::Declared,
     };
     Resolved::BuiltIn(built_in)
+}
+
+/// Whether a type that there is has no size or currency that it does not take, or a report.
+pub(super) fn fits(ty: &ast::TypeRef, reports: &mut Reports<'_>) -> bool {
+    let name = ty.name.text.as_str();
+    let size = ty.size.filter(|_| !matches!(name, "text" | "decimal"));
+    if let Some(size) = size {
+        let message = format!("`{name}` takes no size");
+        let help = "only `text(BYTES)` and `decimal(DIGITS)` do";
+        reports.error_with_help(Code::TypeSize, size.span, message, help);
+    }
+    let currency = ty.currency.as_ref().filter(|_| name != "money");
+    if let Some(currency) = currency {
+        let message = format!("`{name}` takes no currency");
+        reports.error_with_help(Code::TypeSize, currency.span, message, "only `money` does");
+    }
+    size.is_none() && currency.is_none()
 }
 
 fn sized(ty: &ast::TypeRef, min: u32, max: u32, what: &str, reports: &mut Reports<'_>) -> Option<u16> {

@@ -6,3 +6,5 @@
 mod golden;
 #[cfg(test)]
 mod labels;
+#[cfg(test)]
+mod slips;
