@@ -48,6 +48,7 @@ codes! {
     E016 SaidTwice "said twice";
     E018 UnknownWord "a word that is not one of the possible ones";
     E019 FileTooLarge "a file beyond the size limit";
+    E020 AggregateBare "an aggregate without its parentheses";
 
     // E1xx: schema
     E101 SettingMissing "something every schema says is missing";

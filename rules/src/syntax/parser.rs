@@ -14,6 +14,17 @@ use crate::span::Span;
 /// Expressions nest at most so deep, operators in a row included, so that whoever walks a tree may recurse.
 pub(super) const DEPTH_MAX: u32 = 128;
 
+/// Whose a clause is that stands behind a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum ClauseOwner {
+    /// The call's: an aggregate may stand here.
+    Call,
+    /// An aggregate's, in whose `where` the call stands.
+    Around,
+    /// Nobody's: an aggregate would need parentheses here.
+    Nobody,
+}
+
 /// Where the grammar stands in a text.
 pub(super) struct Parser<'t> {
     text: &'t str,
@@ -33,6 +44,10 @@ pub(super) struct Parser<'t> {
     pub(super) depth: u32,
     /// How deep the deepest expression lies in the one that is being parsed.
     pub(super) deepest: u32,
+    /// Whose a clause is that stands here.
+    pub(super) clauses: ClauseOwner,
+    /// The place of the last expression, if that is an aggregate without parentheses.
+    pub(super) bare: Option<Span>,
 }
 
 /// A node that is being built.
@@ -63,6 +78,8 @@ impl<'t> Parser<'t> {
             reported_at: None,
             depth: 0,
             deepest: 0,
+            clauses: ClauseOwner::Nobody,
+            bare: None,
         }
     }
 
@@ -142,13 +159,22 @@ impl<'t> Parser<'t> {
         self.tokens.get(*self.seen.get(at)?)
     }
 
-    fn slice(&self, span: Span) -> &'t str {
+    /// The text at a place.
+    pub(super) fn slice(&self, span: Span) -> &'t str {
         let at = |offset: u32| usize::try_from(offset).unwrap_or(usize::MAX);
         self.text.get(at(span.start)..at(span.end)).unwrap_or_default()
     }
 
     fn end_of_last(&self) -> u32 {
         self.at.checked_sub(1).and_then(|at| self.token(at)).map_or(0, |token| token.span.end)
+    }
+
+    /// Goes on in a place where clauses are another's.
+    pub(super) fn with_clauses<T>(&mut self, of: ClauseOwner, parse: impl FnOnce(&mut Self) -> T) -> T {
+        let around = std::mem::replace(&mut self.clauses, of);
+        let parsed = parse(self);
+        self.clauses = around;
+        parsed
     }
 
     // Building.

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod help;
+#[cfg(test)]
 mod labels;
 #[cfg(test)]
 mod slips;

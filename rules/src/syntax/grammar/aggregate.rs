@@ -1,37 +1,74 @@
-//! Aggregates: a call and the clauses behind it.
+//! Aggregates: a call and the clauses behind it. As a feature or in parentheses it stands as it is; where it stands
+//! beside something else or in a condition, it is read all the same, and told to need parentheses.
 
 use super::{expression, literal, type_name};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::span::Span;
 use crate::syntax::ast::{Aggregate, CalendarUnit, Clause, ClauseKind, Expr, ExprKind, Name, Window};
 use crate::syntax::kind::SyntaxKind as K;
-use crate::syntax::parser::Parser;
+use crate::syntax::parser::{ClauseOwner, Mark, Parser};
 
-/// expr {clause}; where clauses follow, expr is a bare call.
+/// expr | aggregate
 pub(super) fn opt_aggregate(p: &mut Parser<'_>) -> Expr {
     let mark = p.mark();
-    let value = expression::expr(p);
+    let value = p.with_clauses(ClauseOwner::Call, expression::expr_or_aggregate);
     if !at_clause(p) {
         return value;
     }
     let place = p.span();
     let open = p.open_at(mark, K::Aggregate);
+    clauses(p);
+    let span = p.close(open);
+    if value.kind != ExprKind::Error {
+        p.report_behind(clauses_on_expression(&value, place));
+        p.recover(|_| true);
+    }
+    Expr { kind: ExprKind::Error, span }
+}
+
+/// aggregate = call {clause}; without clauses, or where they are another's, it is a call.
+pub(super) fn call_or_aggregate(p: &mut Parser<'_>) -> Expr {
+    let mark = p.mark();
+    let call = expression::call(p);
+    let begins = match p.clauses {
+        ClauseOwner::Call => at_clause(p),
+        ClauseOwner::Around => false,
+        // The other words may begin what comes next: an effect, say.
+        ClauseOwner::Nobody => p.at(K::ByKw) || p.at(K::OverKw),
+    };
+    if !begins {
+        return Expr { span: call.span, kind: ExprKind::Call(call) };
+    }
+    let open = p.open_at(mark, K::Aggregate);
+    let clauses = clauses(p);
+    let span = p.close(open);
+    p.bare = Some(span);
+    Expr { kind: ExprKind::Aggregate(Box::new(Aggregate { call, clauses, span })), span }
+}
+
+fn clauses(p: &mut Parser<'_>) -> Vec<Clause> {
     let mut clauses = Vec::new();
     while at_clause(p) {
         clauses.push(clause(p));
     }
-    let span = p.close(open);
-    let kind = match value.kind {
-        ExprKind::Call(call) => ExprKind::Aggregate(Box::new(Aggregate { call, clauses, span })),
-        _ => {
-            if value.kind != ExprKind::Error {
-                p.report_behind(clauses_on_expression(&value, place));
-                p.recover(|_| true);
-            }
-            ExprKind::Error
-        }
+    clauses
+}
+
+/// Reports an aggregate without parentheses in an expression that began at a mark, and shows that with them.
+pub(super) fn report_bare(p: &mut Parser<'_>, mark: Mark) {
+    let Some(bare) = p.bare.take() else { return };
+    let whole = p.since(mark);
+    let before = p.slice(Span { end: bare.start, ..whole });
+    let behind = p.slice(Span { start: bare.end, ..whole });
+    let written = format!("{before}({}){behind}", p.slice(bare));
+    let on_one_line = written.split_whitespace().collect::<Vec<_>>().join(" ");
+    let help = if written.contains("//") {
+        "put the call and its clauses in parentheses".to_owned()
+    } else {
+        format!("write `{on_one_line}`")
     };
-    Expr { kind, span }
+    let message = "an aggregate in an expression stands in parentheses";
+    p.report_behind(Diagnostic::new(Code::AggregateBare, bare, message).help(help));
 }
 
 fn clauses_on_expression(value: &Expr, place: Span) -> Diagnostic {
@@ -56,7 +93,7 @@ fn clause(p: &mut Parser<'_>) -> Clause {
         K::OverKw => over(p),
         K::WhereKw => {
             p.bump();
-            Some(ClauseKind::Where(expression::expr(p)))
+            Some(ClauseKind::Where(p.with_clauses(ClauseOwner::Around, expression::expr)))
         }
         _ => timed(p),
     };
@@ -154,6 +191,6 @@ fn group_by(p: &mut Parser<'_>) -> Option<ClauseKind> {
         return None;
     };
     expression::bump_comparison(p);
-    let value = expression::sum(p);
+    let value = p.with_clauses(ClauseOwner::Around, expression::sum);
     Some(ClauseKind::GroupBy { role, having, op, value })
 }

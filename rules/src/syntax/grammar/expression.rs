@@ -9,7 +9,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::span::Span;
 use crate::syntax::ast::{Arg, BinaryOp, Call, Expr, ExprKind, Path, Range};
 use crate::syntax::kind::SyntaxKind as K;
-use crate::syntax::parser::{DEPTH_MAX, Mark, Parser};
+use crate::syntax::parser::{ClauseOwner, DEPTH_MAX, Mark, Parser};
 use crate::typed::Comparison;
 
 /// How tightly an operator binds; the greater, the tighter.
@@ -27,22 +27,36 @@ enum Power {
 
 /// expr = or
 pub(super) fn expr(p: &mut Parser<'_>) -> Expr {
-    operators(p, Power::Or)
+    whole(p, Power::Or)
 }
 
 /// prod, of which a score's number is made
 pub(super) fn product(p: &mut Parser<'_>) -> Expr {
-    operators(p, Power::Product)
+    whole(p, Power::Product)
 }
 
 /// unary, which a test's values are
 pub(super) fn value(p: &mut Parser<'_>) -> Expr {
-    operators(p, Power::Sign)
+    whole(p, Power::Sign)
 }
 
 /// sum, which a group's bound is
 pub(super) fn sum(p: &mut Parser<'_>) -> Expr {
-    operators(p, Power::Sum)
+    whole(p, Power::Sum)
+}
+
+/// expr | aggregate, whose clauses need no parentheses
+pub(super) fn expr_or_aggregate(p: &mut Parser<'_>) -> Expr {
+    let parsed = operators(p, Power::Or);
+    p.bare = None;
+    parsed
+}
+
+fn whole(p: &mut Parser<'_>, least: Power) -> Expr {
+    let mark = p.mark();
+    let parsed = operators(p, least);
+    aggregate::report_bare(p, mark);
+    parsed
 }
 
 /// or    = and {"or" and} ; and = not {"and" not} ; not = ["not"] cmp
@@ -69,7 +83,12 @@ fn operators(p: &mut Parser<'_>, least: Power) -> Expr {
             p.report(diagnostic.help("compare twice: `a < b and b < c`"));
         }
         compared |= power == Power::Compare;
+        let bare = p.bare.take();
         left = infix(p, mark, left, power);
+        for bare in [p.bare, bare] {
+            p.bare = bare;
+            aggregate::report_bare(p, mark);
+        }
     }
     p.depth -= 1;
     p.deepest = p.deepest.max(around);
@@ -137,9 +156,11 @@ fn prefix(p: &mut Parser<'_>, least: Power) -> Expr {
         K::Minus => (K::Negate, Power::Sign),
         _ => return atom(p),
     };
+    let mark = p.mark();
     let open = p.open(node);
     p.bump();
     let operand = Box::new(operators(p, power));
+    aggregate::report_bare(p, mark);
     let span = p.close(open);
     let kind = if node == K::Not { ExprKind::Not(operand) } else { ExprKind::Negate(operand) };
     Expr { kind, span }
@@ -210,10 +231,7 @@ fn atom(p: &mut Parser<'_>) -> Expr {
             p.bump();
             Some(ExprKind::Flag(flag))
         }),
-        K::Word if p.nth(1) == K::OpenParen => {
-            let call = call(p);
-            Expr { span: call.span, kind: ExprKind::Call(call) }
-        }
+        K::Word if p.nth(1) == K::OpenParen => aggregate::call_or_aggregate(p),
         K::Word if p.nth(1) == K::OpenBracket => lookup(p),
         K::Word | K::AnyKw | K::ThisKw => path(p),
         K::OpenBracket => set(p),
@@ -277,7 +295,7 @@ fn lookup(p: &mut Parser<'_>) -> Expr {
     let open = p.open(K::Lookup);
     let table = p.bump_name();
     p.bump();
-    let key = Box::new(expr(p));
+    let key = Box::new(p.with_clauses(ClauseOwner::Nobody, expr));
     close(p, K::CloseBracket, "`]`");
     Expr { kind: ExprKind::Lookup { table, key }, span: p.close(open) }
 }
@@ -287,7 +305,7 @@ pub(super) fn call(p: &mut Parser<'_>) -> Call {
     let open = p.open(K::Call);
     let name = p.bump_name();
     p.bump();
-    let args = list(p, K::CloseParen, arg);
+    let args = p.with_clauses(ClauseOwner::Nobody, |p| list(p, K::CloseParen, arg));
     close(p, K::CloseParen, "`,` or `)`");
     Call { name, args, span: p.close(open) }
 }
@@ -312,7 +330,7 @@ fn arg(p: &mut Parser<'_>) -> Arg {
 fn set(p: &mut Parser<'_>) -> Expr {
     let open = p.open(K::Set);
     p.bump();
-    let items = list(p, K::CloseBracket, expr);
+    let items = p.with_clauses(ClauseOwner::Nobody, |p| list(p, K::CloseBracket, expr));
     close(p, K::CloseBracket, "`,` or `]`");
     Expr { kind: ExprKind::Set(items), span: p.close(open) }
 }
