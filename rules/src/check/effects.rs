@@ -2,10 +2,10 @@
 
 use super::names::Checker;
 use super::operators::to_score;
-use super::quantity;
+use super::quantity::{self, dimension};
 use super::scope::{Exprs, Scope};
 use super::words;
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::{EventTypeId, FieldId};
 use crate::syntax::ast;
 use crate::typed::{Effect, Expr, ListId, ListKind, Type};
@@ -115,8 +115,12 @@ impl Checker<'_> {
         let Type::Number(_) = checked.ty else {
             let found = words::type_name(self.schema, checked.ty);
             let message = format!("a score is a number, and this is {found}");
-            let help = "divide it by something of its kind: `amount / 100.00 EUR`, say";
-            self.reports.error_with_help(Code::TypeMismatch, value.span, message, help);
+            let mut diagnostic = Diagnostic::new(Code::TypeMismatch, value.span, message);
+            if dimension(checked.ty).is_some() {
+                let (written, one) = (self.reports.snippet(value.span), words::example(checked.ty));
+                diagnostic = diagnostic.help(format!("divide it by its like: `{written} / {one}`, say"));
+            }
+            self.reports.add(diagnostic);
             return None;
         };
         if !scope.facts_failed && !self.require_value(&checked, value.span, "a score") {

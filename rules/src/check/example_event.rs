@@ -196,18 +196,19 @@ impl Checker<'_> {
             match of.ty {
                 FieldType::Entity(_) => given.left_out.push(field.field),
                 FieldType::Enum(_) => given.fields.push((field.field, TestValue::Slot(0))),
-                _ => wanted.push(of.name.as_str()),
+                _ => wanted.push(of),
             }
         }
         let complete = wanted.is_empty();
         if !complete {
-            let message = format!("a `{}` has {}", event_type.text, words::listing(wanted));
-            self.reports.error_with_help(
-                Code::TestField,
-                event_type.span,
-                message,
-                "give it: `amount 5.00 EUR`, say",
-            );
+            let names = words::listing(wanted.iter().map(|it| it.name.as_str()));
+            let message = format!("a `{}` has {names}", event_type.text);
+            let values = wanted.iter().map(|it| {
+                let ty = quantity::field_type(it.ty, schema.currency);
+                format!("{} {}", it.name, words::example(ty))
+            });
+            let help = format!("give it: `{}`, say", values.collect::<Vec<_>>().join(" "));
+            self.reports.error_with_help(Code::TestField, event_type.span, message, help);
         }
         complete
     }

@@ -4,8 +4,9 @@ use jiff::civil::{DateTime, date};
 
 use super::example_event::Given;
 use super::names::Checker;
+use super::past_of::bare_name;
 use super::scope::{Exprs, Scope};
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, nearest};
 use crate::past::{Challenge, Label, OperationResult, Outcome};
 use crate::schema::EventTypeId;
 use crate::span::Span;
@@ -13,6 +14,8 @@ use crate::syntax::ast;
 use crate::time::{Micros, TIME_MAX, TIME_MIN};
 use crate::typed::{Expectation, ListKind, MutableColumn, RuleId, Test, TestStep};
 
+/// What a test may expect of a decision.
+const OUTCOMES: [&str; 3] = ["allow", "challenge", "block"];
 /// More would be a load test.
 const TIMES_MAX: u32 = 10_000;
 
@@ -263,12 +266,21 @@ fn expectation(
             let rule = rule(checker, name)?;
             Some(Expectation::Hit { rule, hits: !negated, span: item.span })
         }
+        ast::ExpectationKind::Holds(condition) if meant_outcome(checker, condition) => None,
         ast::ExpectationKind::Holds(condition) => {
             let scope = Scope { score: true, ..Scope::current(subject.into_iter().collect()) };
             let condition = Exprs { checker, scope }.flag(condition)?;
             Some(Expectation::Holds(condition, item.span))
         }
     }
+}
+
+/// Whether it is a name that means nothing and is written almost like an outcome, which is reported.
+fn meant_outcome(checker: &mut Checker<'_>, condition: &ast::Expr) -> bool {
+    let name = bare_name(condition).filter(|it| checker.means_nothing(&it.text));
+    let Some(name) = name.filter(|it| nearest(&it.text, OUTCOMES).is_some()) else { return false };
+    checker.reports.unknown(Code::UnknownName, name.span, "outcome", &name.text, OUTCOMES);
+    true
 }
 
 fn rule(checker: &mut Checker<'_>, name: &ast::Name) -> Option<RuleId> {

@@ -319,7 +319,7 @@ impl<'a> Checker<'a> {
     pub(super) fn role(&mut self, name: &ast::Name, types: &[EventTypeId]) -> Option<FieldId> {
         let mut named = self.schema.fields.iter().filter(|it| it.name == name.text).peekable();
         let never = named.peek().is_some() && named.all(|it| !matches!(it.ty, FieldType::Entity(_)));
-        let field = if never { None } else { Some(self.field_on(name, types)?) };
+        let field = if never { None } else { Some(self.field_on(name, types, &[])?) };
         let role = field.filter(|it| self.schema.role_kind(*it).is_some());
         if role.is_none() {
             self.reports.error_with_help(
@@ -332,17 +332,23 @@ impl<'a> Checker<'a> {
         role
     }
 
-    /// The one field that every one of these types has under a name, or a report. No types: they are not known.
-    pub(super) fn field_on(&mut self, name: &ast::Name, types: &[EventTypeId]) -> Option<FieldId> {
+    /// The one field that every one of these types has under a name, or a report, which may suggest one of these words
+    /// too. No types: they are not known.
+    pub(super) fn field_on(
+        &mut self,
+        name: &ast::Name,
+        types: &[EventTypeId],
+        words: &[&str],
+    ) -> Option<FieldId> {
         let text = name.text.as_str();
         if types.is_empty() {
-            return self.field_anywhere(name);
+            return self.field_anywhere(name, words);
         }
         let on = |it: &EventTypeId| self.schema.field_of(*it, text).map(|it| it.field);
         let (having, lacking): (Vec<EventTypeId>, Vec<EventTypeId>) =
             types.iter().partition(|it| on(it).is_some());
         let Some(field) = having.first().and_then(on) else {
-            self.unknown_name(name, types);
+            self.unknown_name(name, types, words);
             return None;
         };
         if !lacking.is_empty() {
@@ -374,20 +380,20 @@ impl<'a> Checker<'a> {
 
     /// The field of a name where it is not known which types are meant: only what none has is reported, and what they
     /// have in different ways is none in silence.
-    fn field_anywhere(&mut self, name: &ast::Name) -> Option<FieldId> {
+    fn field_anywhere(&mut self, name: &ast::Name, words: &[&str]) -> Option<FieldId> {
         let mut named = (0..).zip(&self.schema.fields).filter(|(_, it)| it.name == name.text);
         match (named.next(), named.next()) {
             (Some((field, _)), None) => Some(FieldId(field)),
             (Some(_), Some(_)) => None,
             (None, _) => {
-                self.unknown_name(name, &self.all_types().collect::<Vec<_>>());
+                self.unknown_name(name, &self.all_types().collect::<Vec<_>>(), words);
                 None
             }
         }
     }
 
     /// Reports a name that is neither a field of these types nor anything else.
-    pub(super) fn unknown_name(&mut self, name: &ast::Name, types: &[EventTypeId]) {
+    fn unknown_name(&mut self, name: &ast::Name, types: &[EventTypeId], words: &[&str]) {
         let text = name.text.as_str();
         let elsewhere: Vec<EventTypeId> =
             self.all_types().filter(|it| self.schema.field_of(*it, text).is_some()).collect();
@@ -405,7 +411,8 @@ impl<'a> Checker<'a> {
             .filter_map(|it| schema.field(it.field))
             .map(|it| it.name.as_str());
         let globals: Vec<&str> = self.globals.keys().copied().collect();
-        self.reports.unknown(Code::UnknownName, name.span, "name", text, fields.chain(globals));
+        let candidates = fields.chain(globals).chain(words.iter().copied());
+        self.reports.unknown(Code::UnknownName, name.span, "name", text, candidates);
     }
 
     /// Whether a name is none of the schema's, of the rule files' or of the language's.

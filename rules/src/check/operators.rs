@@ -3,9 +3,10 @@
 use super::missing;
 use super::past_of::bare_name;
 use super::quantity::{self, Dimension, asks_order, dimension, is_ordered, to_real, unify};
-use super::scope::Exprs;
+use super::scope::{Exprs, suggest_value};
 use super::words;
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::schema::EnumId;
 use crate::span::Span;
 use crate::syntax::ast::{self, BinaryOp};
 use crate::typed::{Comparison, Expr, ExprKind, Numeric, Operator, Type};
@@ -201,6 +202,21 @@ impl Exprs<'_, '_> {
         self.checker.reports.error(code, span, message);
     }
 
+    /// Reports a text where a value of an enum should stand, which has no quotes.
+    fn value_in_quotes(&mut self, id: EnumId, span: Span, message: String) {
+        let diagnostic = Diagnostic::new(Code::TypeMismatch, span, message);
+        let written = self.checker.reports.snippet(span);
+        let inner = written.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+        let diagnostic = match inner.zip(self.checker.schema.enum_type(id)) {
+            Some((inner, of)) if of.values.iter().any(|it| it == inner) => {
+                diagnostic.help(format!("write `{inner}`"))
+            }
+            Some((inner, of)) => suggest_value(diagnostic, inner, of),
+            None => diagnostic,
+        };
+        self.checker.reports.add(diagnostic);
+    }
+
     /// Reports two operands that are not of one type.
     pub(super) fn not_alike(&mut self, one: Type, one_span: Span, other: Type, other_ast: &ast::Expr) {
         let plain = |ty| matches!(dimension(ty), Some((Dimension::Number, _)));
@@ -230,6 +246,8 @@ impl Exprs<'_, '_> {
         }
         let message = format!("{one_name} and {other_name} do not go together");
         match (one, other) {
+            (Type::Enum(id), Type::Text) => self.value_in_quotes(id, span, message),
+            (Type::Text, Type::Enum(id)) => self.value_in_quotes(id, one_span, message),
             (Type::Money(..), Type::Money(..)) => self.checker.reports.error_with_help(
                 Code::UnitsDiffer,
                 span,

@@ -5,7 +5,7 @@ use super::names::{Absence, Checker, Global};
 use super::quantity::{self, SLOT_DIGITS_MAX, present};
 use super::words;
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::schema::{BuiltInEnum, EnumId, EventTypeId, FieldId};
+use crate::schema::{BuiltInEnum, EnumId, EnumType, EventTypeId, FieldId};
 use crate::span::Span;
 use crate::syntax::ast;
 use crate::typed::{Captured, Expr, ExprKind, FeatureId, MutableColumn, Numeric, Type};
@@ -49,6 +49,16 @@ impl Scope {
             None => scope.facts_failed = true,
         }
         scope
+    }
+
+    /// The words of the language that are names here.
+    fn words(&self) -> Vec<&'static str> {
+        let mut words = vec!["time", "type"];
+        words.extend(self.score.then_some("score"));
+        if self.current.is_some() {
+            words.extend(MUTABLE.map(|(name, _)| name));
+        }
+        words
     }
 
     /// Of a past event.
@@ -163,17 +173,9 @@ impl Exprs<'_, '_> {
             if means_more {
                 return None;
             }
-            let values = of.values.iter().map(String::as_str);
-            let mut diagnostic = Diagnostic::new(
-                Code::UnknownName,
-                name.span,
-                format!("`{}` is not a value of `{}`", name.text, of.name),
-            );
-            diagnostic = match nearest(&name.text, values.clone()) {
-                Some(it) => diagnostic.suggest(Some(it)),
-                None => diagnostic.help(format!("its values are {}", words::listing(values))),
-            };
-            self.checker.reports.add(diagnostic);
+            let message = format!("`{}` is not a value of `{}`", name.text, of.name);
+            let diagnostic = Diagnostic::new(Code::UnknownName, name.span, message);
+            self.checker.reports.add(suggest_value(diagnostic, &name.text, of));
             return Some(None);
         };
         if means_both {
@@ -248,7 +250,8 @@ impl Exprs<'_, '_> {
                 None
             }
             None => {
-                let field = self.checker.field_on(name, &self.scope.types)?;
+                let words = self.scope.words();
+                let field = self.checker.field_on(name, &self.scope.types, &words)?;
                 let ty = self.checker.schema.field(field)?.ty;
                 let ty = quantity::field_type(ty, self.checker.schema.currency);
                 let optional = self.checker.is_optional(field, &self.scope.types);
@@ -318,14 +321,25 @@ impl Exprs<'_, '_> {
     }
 }
 
+/// Asks for the value that was meant, or tells which there are.
+pub(super) fn suggest_value(diagnostic: Diagnostic, written: &str, of: &EnumType) -> Diagnostic {
+    let values = of.values.iter().map(String::as_str);
+    match nearest(written, values.clone()) {
+        Some(it) => diagnostic.suggest(Some(it)),
+        None => diagnostic.help(format!("its values are {}", words::listing(values))),
+    }
+}
+
+/// What becomes known of past events.
+const MUTABLE: [(&str, MutableColumn); 5] = [
+    ("outcome", MutableColumn::Outcome),
+    ("challenge", MutableColumn::Challenge),
+    ("result", MutableColumn::Result),
+    ("label", MutableColumn::Label),
+    ("accepted", MutableColumn::Accepted),
+];
+
 /// A mutable column by its name.
 pub(super) fn mutable_column(name: &str) -> Option<MutableColumn> {
-    Some(match name {
-        "outcome" => MutableColumn::Outcome,
-        "challenge" => MutableColumn::Challenge,
-        "result" => MutableColumn::Result,
-        "label" => MutableColumn::Label,
-        "accepted" => MutableColumn::Accepted,
-        _ => return None,
-    })
+    MUTABLE.iter().find(|(it, _)| *it == name).map(|(_, column)| *column)
 }

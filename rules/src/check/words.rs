@@ -2,6 +2,7 @@
 //! messages.
 
 use jiff::tz::TimeZone;
+use rust_decimal::Decimal;
 
 use super::reports::Reports;
 use crate::diagnostic::Code;
@@ -152,6 +153,25 @@ pub(super) fn type_name(schema: &Schema, ty: Type) -> String {
         }
         Type::Enum(id) => format!("a value of enum `{}`", schema.enum_type(id).map_or("?", |it| &it.name)),
         Type::EventType => "an event type".to_owned(),
+    }
+}
+
+/// A value of a type as it could be written, for suggestions.
+pub(super) fn example(ty: Type) -> String {
+    match ty {
+        Type::Flag => "true".to_owned(),
+        Type::Number(_) => "5".to_owned(),
+        Type::Money(currency, _) => {
+            let mut amount = Decimal::from(5);
+            amount.rescale(u32::from(currency.exponent()));
+            format!("{amount} {}", currency.code())
+        }
+        Type::Duration(_) => "5m".to_owned(),
+        Type::Time => "\"2026-01-06 02:30\"".to_owned(),
+        Type::Place => "place(29.56, 106.55)".to_owned(),
+        Type::Distance => "5 km".to_owned(),
+        Type::Speed => "5 km/h".to_owned(),
+        Type::Text | Type::Entity(_) | Type::Enum(_) | Type::EventType => "\"…\"".to_owned(),
     }
 }
 

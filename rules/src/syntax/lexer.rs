@@ -61,7 +61,8 @@ fn repair(kind: SyntaxKind, source: &str, span: Span) -> (SyntaxKind, Option<Dia
 }
 
 fn unknown(source: &str, span: Span) -> Diagnostic {
-    let message = format!("`{}` has no meaning here", source.escape_debug());
+    let shown = source.escape_debug().to_string().replace("\\'", "'");
+    let message = format!("`{shown}` has no meaning here");
     let diagnostic = Diagnostic::new(Code::UnknownCharacter, span, message);
     match source {
         "“" | "”" | "„" | "«" | "»" | "'" | "‘" | "’" => {

@@ -64,3 +64,56 @@ fn parentheses_are_shown_around_an_aggregate() {
         check_help(SCHEMA, rules, expected);
     }
 }
+
+#[test]
+fn what_was_meant_is_asked() {
+    let rows = [
+        ("policy\n  block when scor > 5", "did you mean `score`?"),
+        ("rule r \"x\" on pay when hour(tme) > 5 then block", "did you mean `time`?"),
+        ("rule r \"x\" on pay when tpe == pay then block", "did you mean `type`?"),
+        ("record f\nfeature f = count(pay) by user over 1h before where acepted", "did you mean `accepted`?"),
+        ("test \"t\" when pay amount 5.00 EUR n 1 then alow", "did you mean `allow`?"),
+        (
+            "test \"t\" when pay amount 5.00 EUR n 1 then alow because x",
+            "did you mean `allow`?; it is one of `allow`, `challenge` or `block`",
+        ),
+        ("test \"t\" when pay amount 5.00 EUR n 1 then scor > 5", "did you mean `score`?"),
+        ("rule r \"x\" on pay when channel == \"app\" then block", "write `app`"),
+        ("rule r \"x\" on pay when \"app\" == channel then block", "write `app`"),
+        ("rule r \"x\" on pay when channel in [web, \"app\"] then block", "write `app`"),
+        ("rule r \"x\" on pay when channel == \"ap\" then block", "did you mean `app`?"),
+        ("rule r \"x\" on pay when channel == \"branch\" then block", "its values are `app` and `web`"),
+        ("rule r \"x\" on pay when channel == code then block", ""),
+    ];
+    for (rules, expected) in rows {
+        check_help(SCHEMA, rules, expected);
+    }
+}
+
+#[test]
+fn examples_are_in_the_schema_s_currency() {
+    for (currency, amount) in
+        [("EUR", "5.00 EUR"), ("CNY", "5.00 CNY"), ("JPY", "5 JPY"), ("KWD", "5.000 KWD")]
+    {
+        let schema = SCHEMA.replace("currency EUR", &format!("currency {currency}"));
+        check_help(
+            &schema,
+            "test \"t\" when pay then allow",
+            &format!("give it: `amount {amount} n 5`, say"),
+        );
+        check_help(
+            &schema,
+            "rule r \"x\" on pay when n > 1 then score + amount",
+            &format!("divide it by its like: `amount / {amount}`, say"),
+        );
+    }
+}
+
+#[test]
+fn a_list_of_no_type_is_one_error() {
+    check_help(
+        SCHEMA,
+        "list odd : usr\nrule r \"x\" on pay when user in odd then add user to odd",
+        "did you mean `user`?",
+    );
+}

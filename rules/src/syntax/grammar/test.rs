@@ -178,6 +178,9 @@ fn expectation(p: &mut Parser<'_>) -> Expectation {
         p.name("a rule").map(|rule| ExpectationKind::Hit { negated, rule })
     } else if let Some(outcome) = rule::opt_outcome(p) {
         because(p).map(|because| ExpectationKind::Outcome { outcome, because })
+    } else if p.nth_word(1) == Some("because") {
+        rule::outcome(p);
+        None
     } else {
         Some(ExpectationKind::Holds(expression::expr(p)))
     };
