@@ -7,7 +7,8 @@
 //!
 //! **Errors do not cascade.** What failed has been reported and is `None` from then on: whoever needs it fails in
 //! silence. **Nor does one hide another.** What does not need it is looked at all the same: where it is not known which
-//! event types are meant (an empty list of them), wrong is what would be so on every type.
+//! event types are meant (an empty list of them), wrong is what would be so on every type. [`unread`] knows the names
+//! that stand in what could not be read.
 
 mod aggregate;
 mod bounds;
@@ -34,6 +35,7 @@ mod scope;
 mod shadowed;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod warnings;
 mod words;
 
@@ -56,6 +58,7 @@ pub struct Checked {
 pub fn check(sources: &[Source<'_>]) -> Checked {
     let mut reports = Reports::new(sources.iter().map(|it| it.text).collect());
     let files = parse(sources, &mut reports);
+    unread::items(&files, &mut reports);
     let (rule_set, diagnostics) = match schema::check(&files, &mut reports) {
         Some(schema) => check_rules(schema, &files, reports),
         None => (None, reports.sorted()),
@@ -67,6 +70,7 @@ pub fn check(sources: &[Source<'_>]) -> Checked {
 pub fn check_schema(source: Source<'_>) -> (Option<Schema>, Vec<Diagnostic>) {
     let mut reports = Reports::new(vec![source.text]);
     let files = parse(&[source], &mut reports);
+    unread::items(&files, &mut reports);
     let schema = schema::check(&files, &mut reports);
     let diagnostics = reports.sorted();
     (schema.filter(|_| !diagnostic::has_errors(&diagnostics)), diagnostics)
@@ -88,8 +92,9 @@ fn parse(sources: &[Source<'_>], reports: &mut Reports<'_>) -> Vec<ast::File> {
 fn check_rules(
     schema: Schema,
     files: &[ast::File],
-    reports: Reports<'_>,
+    mut reports: Reports<'_>,
 ) -> (Option<RuleSet>, Vec<Diagnostic>) {
+    unread::fields(&schema, files, &mut reports);
     let mut checker = names::Checker::new(&schema, files, reports);
     let feature_order = features::check(&mut checker);
     let record = features::check_record(&mut checker);

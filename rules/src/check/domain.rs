@@ -71,6 +71,9 @@ impl Domain<'_, '_> {
     }
 
     fn reads(&mut self, name: &ast::Name) {
+        if self.checker.reports.is_unread(&name.text) {
+            return;
+        }
         let schema = self.checker.schema;
         let is_field = schema.fields.iter().any(|it| it.name == name.text);
         if is_field {
@@ -86,7 +89,8 @@ impl Domain<'_, '_> {
         let schema = self.checker.schema;
         let is_entity = |ty: &FieldType| matches!(ty, FieldType::Entity(_));
         // A name that is nowhere an entity is reported where it is resolved.
-        if schema.fields.iter().any(|it| it.name == name.text && is_entity(&it.ty)) {
+        let unread = self.checker.reports.is_unread(&name.text);
+        if !unread && schema.fields.iter().any(|it| it.name == name.text && is_entity(&it.ty)) {
             self.types.retain(|it| {
                 let field = schema.field_of(*it, &name.text).and_then(|it| schema.field(it.field));
                 field.is_some_and(|it| is_entity(&it.ty))

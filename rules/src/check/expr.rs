@@ -292,6 +292,9 @@ impl Exprs<'_, '_> {
     }
 
     fn wrong_contents(&mut self, span: Span, found: Type, expected: Type, list: &str) {
+        if self.checker.reports.other_money(found, expected) {
+            return;
+        }
         let schema = self.checker.schema;
         let message = format!(
             "`{list}` is about {}, and this is {}",

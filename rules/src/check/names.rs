@@ -118,7 +118,8 @@ impl<'a> Checker<'a> {
                 );
             }
         }
-        if let (false, Some(first)) = (used, file.items.first()) {
+        let first = file.items.first().filter(|it| !matches!(it, ast::Item::Error(_)));
+        if let (false, Some(first)) = (used, first) {
             let start = first.span().start;
             self.reports.error_with_help(
                 Code::WrongSchema,
@@ -347,6 +348,9 @@ impl<'a> Checker<'a> {
         let on = |it: &EventTypeId| self.schema.field_of(*it, text).map(|it| it.field);
         let (having, lacking): (Vec<EventTypeId>, Vec<EventTypeId>) =
             types.iter().partition(|it| on(it).is_some());
+        if !lacking.is_empty() && self.reports.is_unread(text) {
+            return None;
+        }
         let Some(field) = having.first().and_then(on) else {
             self.unknown_name(name, types, words);
             return None;
@@ -415,10 +419,11 @@ impl<'a> Checker<'a> {
         self.reports.unknown(Code::UnknownName, name.span, "name", text, candidates);
     }
 
-    /// Whether a name is none of the schema's, of the rule files' or of the language's.
+    /// Whether a name is none of the schema's, of the rule files' or of the language's, as far as they could be read.
     pub(super) fn means_nothing(&self, text: &str) -> bool {
         let of_schema = self.schema.fields.iter().any(|it| it.name == text) || self.is_value(text);
-        !of_schema && !self.globals.contains_key(text) && !words::RESERVED_FIELDS.contains(&text)
+        let unread = self.reports.is_unread(text);
+        unread || !of_schema && !self.globals.contains_key(text) && !words::RESERVED_FIELDS.contains(&text)
     }
 
     /// Whether it is an event type, or a value of some enum.

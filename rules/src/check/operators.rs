@@ -219,6 +219,9 @@ impl Exprs<'_, '_> {
 
     /// Reports two operands that are not of one type.
     pub(super) fn not_alike(&mut self, one: Type, one_span: Span, other: Type, other_ast: &ast::Expr) {
+        if self.checker.reports.other_money(one, other) {
+            return;
+        }
         let plain = |ty| matches!(dimension(ty), Some((Dimension::Number, _)));
         let with_unit = |ty| dimension(ty).is_some() && !plain(ty);
         let schema = self.checker.schema;

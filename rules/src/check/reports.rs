@@ -1,7 +1,10 @@
 //! Where errors and warnings gather, each with the file that is being looked at.
 
+use std::collections::BTreeSet;
+
 use crate::diagnostic::{self, Code, Diagnostic, nearest};
 use crate::span::Span;
+use crate::typed::Type;
 
 /// A place in one of the files.
 #[derive(Clone, Copy, Debug)]
@@ -16,12 +19,16 @@ pub(super) struct Reports<'t> {
     texts: Vec<&'t str>,
     file: u32,
     all: Vec<Diagnostic>,
+    /// Names that are declared in what could not be read.
+    unread: BTreeSet<&'t str>,
+    /// Whether the schema's currency is unknown.
+    currency_failed: bool,
 }
 
 impl<'t> Reports<'t> {
     /// Nothing yet, about files that say this.
     pub(super) fn new(texts: Vec<&'t str>) -> Self {
-        Self { texts, file: 0, all: Vec::new() }
+        Self { texts, file: 0, all: Vec::new(), unread: BTreeSet::new(), currency_failed: false }
     }
 
     /// What stands at a place of the file being looked at.
@@ -130,7 +137,27 @@ impl<'t> Reports<'t> {
         self.add(Diagnostic::new(code, span, message).help(help));
     }
 
-    /// Reports a name that means nothing, with the nearest that does.
+    /// From now on these names are not unknown, whatever they mean.
+    pub(super) fn note_unread(&mut self, names: impl Iterator<Item = &'t str>) {
+        self.unread.extend(names);
+    }
+
+    /// From now on it is known that the schema's currency is not.
+    pub(super) fn note_currency_failed(&mut self) {
+        self.currency_failed = true;
+    }
+
+    /// Whether two types differ only in that they are money in what may be one currency.
+    pub(super) fn other_money(&self, one: Type, other: Type) -> bool {
+        self.currency_failed && matches!((one, other), (Type::Money(..), Type::Money(..)))
+    }
+
+    /// Whether a name may be declared in what could not be read.
+    pub(super) fn is_unread(&self, name: &str) -> bool {
+        self.unread.contains(name)
+    }
+
+    /// Reports a name that means nothing, with the nearest that does; one that could not be read may mean something.
     pub(super) fn unknown<'n>(
         &mut self,
         code: Code,
@@ -139,6 +166,9 @@ impl<'t> Reports<'t> {
         name: &str,
         candidates: impl IntoIterator<Item = &'n str>,
     ) {
+        if self.is_unread(name) {
+            return;
+        }
         let message = format!("unknown {what} `{name}`");
         self.add(Diagnostic::new(code, span, message).suggest(nearest(name, candidates)));
     }

@@ -52,6 +52,7 @@ fn no_schema(files: &[ast::File], reports: &mut Reports<'_>) {
             .find_map(|it| if let ast::Item::Use(name) = it { Some((index, name)) } else { None })
     });
     let (span, message, help) = match used {
+        Some((_, name)) if reports.is_unread(&name.text) => return,
         Some((index, name)) => {
             reports.enter(index);
             let message = format!("no file says what the schema `{}` is", name.text);
@@ -111,6 +112,8 @@ struct Builder<'r, 't> {
     fields: Vec<Field>,
     /// Each with the place of its name.
     types: BTreeMap<String, (FieldType, Span)>,
+    /// Whether an item could not be read.
+    broken: bool,
 }
 
 impl<'r, 't> Builder<'r, 't> {
@@ -128,6 +131,7 @@ impl<'r, 't> Builder<'r, 't> {
             events: Vec::new(),
             fields: Vec::new(),
             types: BTreeMap::new(),
+            broken: false,
         }
     }
 
@@ -190,6 +194,7 @@ impl<'r, 't> Builder<'r, 't> {
     }
 
     fn kinds_and_enums(&mut self, file: &ast::File) {
+        self.broken = file.items.iter().any(|it| matches!(it, ast::Item::Error(_)));
         for item in &file.items {
             match item {
                 ast::Item::Entity(it) => self.kind(it),
@@ -232,6 +237,9 @@ impl<'r, 't> Builder<'r, 't> {
         let Some(id) = index_of_next(self.kinds.len()) else { return self.too_many(item.name.span) };
         let first = self.kinds.is_empty();
         let ownership = match (first, item.ownership) {
+            // An item that could not be read may be the first.
+            (true, Some((ownership, _))) if self.broken => ownership,
+            (false, None) if self.reports.goes_on(item.name.span) => Ownership::Shared,
             (true, None) => Ownership::Partition,
             (false, Some((ownership, _))) => ownership,
             (true, Some((_, span))) => {
@@ -313,11 +321,23 @@ impl<'r, 't> Builder<'r, 't> {
                 continue;
             }
             let Some(ty) = item.ty.as_ref().and_then(|it| self.field_type(it)) else { continue };
-            let Some(field) = self.field(name, ty) else { return Vec::new() };
+            let Some(field) = self.field(name, ty) else {
+                self.too_many(item.name.span);
+                return Vec::new();
+            };
             fields.push((name, EventField { field, optional: item.optional, derived: None }));
         }
         for item in items {
             let Some(expr) = &item.derived else { continue };
+            // What it is computed from may have failed.
+            let of_failed = prefix_of(expr).is_some_and(|(of, _)| {
+                let declared = items.iter().any(|it| it.name.text == of.text);
+                declared && !fields.iter().any(|(it, _)| *it == of.text)
+            });
+            if of_failed {
+                self.is_optional(item);
+                continue;
+            }
             let derived = self.derivation(item, expr, &fields);
             if let Some((_, field)) = fields.iter_mut().find(|(it, _)| *it == item.name.text) {
                 field.derived = derived;
@@ -384,6 +404,12 @@ impl<'r, 't> Builder<'r, 't> {
             }
             return None;
         };
+        self.is_optional(item);
+        Some(derivation)
+    }
+
+    /// Reports a computed field that does not say that it may be missing.
+    fn is_optional(&mut self, item: &ast::Field) {
         if !item.optional {
             self.reports.error_with_help(
                 Code::Derivation,
@@ -392,7 +418,6 @@ impl<'r, 't> Builder<'r, 't> {
                 format!("write `{}?`", item.ty.as_ref().map_or("text(6)", |it| it.name.text.as_str())),
             );
         }
-        Some(derivation)
     }
 
     fn too_many(&mut self, span: Span) {
@@ -434,6 +459,9 @@ impl<'r, 't> Builder<'r, 't> {
         for (_, what, help) in missing.into_iter().filter(|(said, ..)| parsed && !said) {
             let message = format!("the schema says {what}");
             self.reports.error_with_help(Code::SettingMissing, header.name.span, message, help);
+        }
+        if self.currency.is_none() {
+            self.reports.note_currency_failed();
         }
         let (name, version) = self.header.unwrap_or_else(|| (header.name.text.clone(), 1));
         let (zone_name, zone) = self.zone.unwrap_or_else(|| ("UTC".to_owned(), TimeZone::UTC));
