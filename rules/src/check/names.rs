@@ -10,7 +10,7 @@ use super::schema::{NAMES_MAX, index_of_next};
 use super::words::{self, Resolved};
 use super::{constant, quantity};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::schema::{EventTypeId, FieldId, FieldType, KindId, Schema};
+use crate::schema::{EventTypeId, Field, FieldId, FieldType, KindId, Schema};
 use crate::span::Span;
 use crate::syntax::ast;
 use crate::typed::{Expr, Feature, FeatureId, List, ListId, ListKind, RuleId};
@@ -160,7 +160,8 @@ impl<'a> Checker<'a> {
             Some(index) => RuleId(index),
             None => return self.reports.error(Code::TooMany, item.name.span, too_many()),
         };
-        if let Some(first) = self.rule_names.insert(&item.name.text, index) {
+        let first = *self.rule_names.entry(&item.name.text).or_insert(index);
+        if first != index {
             let first = self.rule_items.get(first.index());
             let first = first.map(|it| Spot { file: it.file, span: it.item.name.span });
             let message = format!("there is a rule `{}` already", item.name.text);
@@ -318,8 +319,14 @@ impl<'a> Checker<'a> {
 
     /// The entity field that every one of these types has under a name, or a report; see [`Checker::field_on`].
     pub(super) fn role(&mut self, name: &ast::Name, types: &[EventTypeId]) -> Option<FieldId> {
+        let is_entity = |it: &&Field| matches!(it.ty, FieldType::Entity(_));
         let mut named = self.schema.fields.iter().filter(|it| it.name == name.text).peekable();
-        let never = named.peek().is_some() && named.all(|it| !matches!(it.ty, FieldType::Entity(_)));
+        if named.peek().is_none() {
+            let roles = self.schema.fields.iter().filter(is_entity).map(|it| it.name.as_str());
+            self.reports.unknown(Code::UnknownName, name.span, "role", &name.text, roles);
+            return None;
+        }
+        let never = !named.any(|it| is_entity(&it));
         let field = if never { None } else { Some(self.field_on(name, types, &[])?) };
         let role = field.filter(|it| self.schema.role_kind(*it).is_some());
         if role.is_none() {

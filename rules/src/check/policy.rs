@@ -28,12 +28,13 @@ pub(super) fn check(checker: &mut Checker<'_>, rules: &[Option<Rule>]) -> Vec<Po
         let here = word(item);
         // One whose types could not be read has none either.
         if item.on.is_empty() && !checker.reports.goes_on(here) {
-            if let Some(first) = plain.replace(checker.reports.spot(here)) {
+            if let Some(first) = plain {
                 let message = "there is a plain policy already";
                 let help = "put the lines together, or say `policy on` which event types";
                 repeated(checker, here, message.to_owned(), help, first);
                 continue;
             }
+            plain = Some(checker.reports.spot(here));
             let types = types_of_the_plain(checker, &owned);
             policies.push(policy(checker, item, &types, Vec::new(), rules));
             continue;
@@ -46,7 +47,9 @@ pub(super) fn check(checker: &mut Checker<'_>, rules: &[Option<Rule>]) -> Vec<Po
             repeated(checker, here, message, help, first);
         }
         let spot = checker.reports.spot(here);
-        taken.extend(on.iter().map(|it| (*it, spot)));
+        for it in &on {
+            taken.entry(*it).or_insert(spot);
+        }
         policies.push(policy(checker, item, &on.clone(), on, rules));
     }
     policies

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::words;
 use crate::diagnostic::{self, Code, Diagnostic, nearest};
 use crate::span::Span;
 use crate::typed::Type;
+
+/// So many names are listed where none is near.
+const LISTED_MAX: usize = 8;
 
 /// A place in one of the files.
 #[derive(Clone, Copy, Debug)]
@@ -157,7 +161,8 @@ impl<'t> Reports<'t> {
         self.unread.contains(name)
     }
 
-    /// Reports a name that means nothing, with the nearest that does; one that could not be read may mean something.
+    /// Reports a name that means nothing, with the nearest that does, or with all if they are few; one that could not be
+    /// read may mean something.
     pub(super) fn unknown<'n>(
         &mut self,
         code: Code,
@@ -169,8 +174,13 @@ impl<'t> Reports<'t> {
         if self.is_unread(name) {
             return;
         }
-        let message = format!("unknown {what} `{name}`");
-        self.add(Diagnostic::new(code, span, message).suggest(nearest(name, candidates)));
+        let candidates: Vec<&str> = candidates.into_iter().collect();
+        let near = nearest(name, candidates.iter().copied());
+        let diagnostic = Diagnostic::new(code, span, format!("unknown {what} `{name}`")).suggest(near);
+        self.add(match few(&candidates).filter(|_| near.is_none()) {
+            Some(few) => diagnostic.help(format!("known {} {}", words::are(few.len()), words::listing(few))),
+            None => diagnostic,
+        });
     }
 
     /// All diagnostics by file and place. What is looked at twice is told once: an argument that is read of the current
@@ -180,4 +190,18 @@ impl<'t> Reports<'t> {
         self.all.dedup();
         self.all
     }
+}
+
+/// The names, each once, if they are few.
+fn few<'n>(names: &[&'n str]) -> Option<Vec<&'n str>> {
+    let mut few = Vec::new();
+    for name in names {
+        if !few.contains(name) {
+            few.push(*name);
+        }
+        if LISTED_MAX < few.len() {
+            return None;
+        }
+    }
+    Some(few).filter(|it| !it.is_empty())
 }

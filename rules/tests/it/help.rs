@@ -69,6 +69,14 @@ fn parentheses_are_shown_around_an_aggregate() {
 fn what_was_meant_is_asked() {
     let rows = [
         ("policy\n  block when scor > 5", "did you mean `score`?"),
+        ("rule r \"x\" on pay when n > 1 then freeze usr for 1h", "did you mean `user`?"),
+        (
+            "rule r \"x\" on pay when n > 1 then freeze whoever for 1h",
+            "known are `user`, `shop`, `card`, `bin` and `payee`",
+        ),
+        ("rule r \"x\" on buying when n > 1 then block", "known are `pay`, `send` and `login`"),
+        ("list watched : user\nrule r \"x\" on pay when user in others then block", "known is `watched`"),
+        ("rule r \"x\" on pay when user in others then block", ""),
         ("rule r \"x\" on pay when hour(tme) > 5 then block", "did you mean `time`?"),
         ("rule r \"x\" on pay when tpe == pay then block", "did you mean `type`?"),
         ("record f\nfeature f = count(pay) by user over 1h before where acepted", "did you mean `accepted`?"),

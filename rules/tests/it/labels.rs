@@ -24,7 +24,12 @@ fn check_labels(a: &str, b: &str, schema: &str, expected: &[&str]) {
 
 #[test]
 fn a_label_stands_in_its_own_file() {
-    let rows: [(&str, &str, &[&str]); 8] = [
+    let rows: [(&str, &str, &[&str]); 9] = [
+        (
+            "policy\n  block when score > 1",
+            "policy\n  block when score > 2\npolicy\n  block when score > 3",
+            &["E603 a 2:1: the first", "E603 a 2:1: the first"],
+        ),
         ("policy\n  block when score > 1", "policy\n  block when score > 2", &["E603 a 2:1: the first"]),
         (
             "policy on pay\n  block when score > 1",
