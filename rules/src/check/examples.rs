@@ -187,7 +187,8 @@ fn events(
         }
         story.events.push(id.text.clone());
     }
-    for nth in 0..if countable { times } else { 0 } {
+    let times = if countable { times } else { 0 };
+    for nth in 0..times {
         if let (Some(every), true) = (every, 0 < nth) {
             move_cursor(checker, story, every.micros, every.span)?;
         }

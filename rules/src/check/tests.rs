@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::check;
 use crate::diagnostic::{Code, Source, has_errors};
+use crate::syntax::{ast::Item, parse};
 use crate::typed::{Captured, Definition, Expr, ExprKind, Feature, Numeric, RuleSet, TestStep, Type};
 use crate::value::Value;
 
@@ -271,6 +272,13 @@ proptest! {
         let text = words.concat();
         let checked = check(&[Source { name: "schema", text: SCHEMA }, Source { name: "rules", text: &text }]);
         prop_assert_eq!(checked.rule_set.is_none(), has_errors(&checked.diagnostics));
+        // What failed in silence would be missing.
+        if let Some(rules) = checked.rule_set {
+            let items = parse(&text).ast.items;
+            let count = |is: fn(&Item) -> bool| items.iter().filter(|it| is(it)).count();
+            prop_assert_eq!(rules.rules.len(), count(|it| matches!(it, Item::Rule(_))));
+            prop_assert_eq!(rules.feature_order.len(), count(|it| matches!(it, Item::Feature(_))));
+        }
     }
 }
 
