@@ -56,14 +56,13 @@ impl Csv {
             if matches!(result, ReadRecordResult::Record | ReadRecordResult::End) {
                 row.wrote(text_bytes, cells);
                 let fits = !too_long && self.width.is_none_or(|width| width == row.len());
-                if !fits || at_end {
+                let doubtful = !fits || at_end;
+                if doubtful {
                     self.before.extend_from_slice(part);
-                    self.blocks.consume(read);
-                    if self.again(!fits) {
-                        return Ok(RowRead::OpenQuote);
-                    }
-                } else {
-                    self.blocks.consume(read);
+                }
+                self.blocks.consume(read);
+                if doubtful && self.again(!fits) {
+                    return Ok(RowRead::OpenQuote);
                 }
                 return Ok(match result {
                     ReadRecordResult::End => RowRead::End,
