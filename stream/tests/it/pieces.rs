@@ -33,11 +33,9 @@ fn what_happens_between_the_pieces_is_in_the_tail() {
     let mut lagged = 0;
     for _ in 0..10 {
         let written = AtomicBool::new(false);
+        let goes_on = |_: &usize| !written.load(Ordering::Acquire);
         thread::scope(|scope| {
-            let written = &written;
-            let goes_on = move |_: &usize| !written.load(Ordering::Acquire);
-            let shop = &mut shop;
-            scope.spawn(move || (0..CHANGES).take_while(goes_on).for_each(|_| shop.changes()));
+            scope.spawn(|| (0..CHANGES).take_while(goes_on).for_each(|_| shop.changes()));
             snapshot::write(&dir, &gate, &Extra::new()).unwrap();
             written.store(true, Ordering::Release);
         });
