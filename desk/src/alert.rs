@@ -108,9 +108,10 @@ pub fn alerts_of(
     numbered
         .map(|(ordinal, alert)| {
             let hit = decision.hits.iter().find(|it| Some(it.rule) == alert.rule);
+            let seq = first.saturating_add(i64::from(ordinal));
             Alert {
-                seq: first.saturating_add(i64::from(ordinal)),
-                id: alert_id(&decision.id, ordinal),
+                seq,
+                id: alert_id(&decision.id, seq),
                 decision_id: decision.id.clone(),
                 event_id: decision.event_id.to_owned(),
                 event_type: event_type.to_owned(),
@@ -133,9 +134,10 @@ fn first_seq(offset: u64) -> i64 {
     i64::try_from(offset << ORDINAL_BITS).unwrap_or(i64::MAX)
 }
 
-fn alert_id(decision_id: &str, ordinal: u16) -> String {
+/// By the record too: an event's id may be used again when it is old, and a decision's with it.
+fn alert_id(decision_id: &str, seq: i64) -> String {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(decision_id.as_bytes()).update(&ordinal.to_le_bytes());
+    hasher.update(decision_id.as_bytes()).update(&seq.to_le_bytes());
     let hex = hasher.finalize().to_hex();
     format!("alt_{}", hex.get(..32).unwrap_or_default())
 }

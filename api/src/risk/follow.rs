@@ -76,15 +76,13 @@ pub(crate) async fn follow(
     desk: Desk,
     told: &Told,
     metrics: &Metrics,
-    stopping: watch::Receiver<bool>,
+    mut stopping: watch::Receiver<bool>,
 ) {
-    loop {
-        match follow_once(&door, &desk, told, metrics, stopping.clone()).await {
-            Ok(()) => return,
-            Err(error) => {
-                tracing::error!(%error, "alerts are not told; trying again");
-                tokio::time::sleep(AGAIN).await;
-            }
+    while let Err(error) = follow_once(&door, &desk, told, metrics, stopping.clone()).await {
+        tracing::error!(%error, "alerts are not told; trying again");
+        // What a server that stops has not told, it tells at its next start.
+        if tokio::time::timeout(AGAIN, stopping.wait_for(|it| *it)).await.is_ok() {
+            return;
         }
     }
 }
@@ -112,6 +110,10 @@ async fn follow_once(
     let mut written = start.next;
     let mut reader = Reader::new(Arc::clone(door), start.next)?;
     let mut progress = door.gate().journal().watch();
+    let show_lag = |durable: u64, told: u64| {
+        metrics.projection_lag.set(i64::try_from(durable.saturating_sub(told)).unwrap_or(i64::MAX));
+    };
+    show_lag(progress.borrow().durable, written);
     loop {
         let durable = progress.borrow_and_update().durable;
         let (back, batch) = tokio::task::spawn_blocking(move || {
@@ -121,7 +123,6 @@ async fn follow_once(
         .await?;
         reader = back;
         let batch = batch?;
-        metrics.projection_lag.set(i64::try_from(durable.saturating_sub(batch.next)).unwrap_or(i64::MAX));
         if !batch.alerts.is_empty() || QUIET_RECORDS_MAX <= batch.next - written {
             desk.tell_alerts(&batch.alerts, batch.next).await?;
             written = batch.next;
@@ -129,6 +130,7 @@ async fn follow_once(
         if let Some(newest) = batch.alerts.last() {
             told.seq.send_replace(newest.seq);
         }
+        show_lag(durable, batch.next);
         if batch.more {
             continue;
         }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use api::app::now;
 use reqwest::Method;
+use rules::time::HOUR;
 use serde_json::{Value, json};
 
-use crate::support::Weir;
+use crate::support::{Weir, payment};
 
 /// Raises an alert for each of so many users.
 async fn raise(weir: &Weir, from: usize, to: usize) {
@@ -52,6 +54,24 @@ async fn page_by_page_and_filtered() {
     // By the decision's id too, since it raised an alert.
     let explained = weir.get(&format!("/v1/decisions/{}", alert["decision_id"].as_str().unwrap())).await;
     assert_eq!(explained.body["event"]["id"], "p0");
+}
+
+#[tokio::test]
+async fn an_id_that_is_used_again_raises_an_alert_of_its_own() {
+    let weir = Weir::start().await;
+    let mut earlier = payment("p0", "u0", 200_000);
+    earlier["time"] = json!(jiff::Timestamp::from_microsecond(now() - 25 * HOUR).unwrap().to_string());
+    weir.post("/v1/decisions", &earlier).await;
+    weir.pay("p1", "u1", 200_000).await;
+    // Older than a day, an id is a new event's.
+    assert_eq!(weir.pay("p0", "u0", 200_000).await["flags"], json!([]));
+    weir.pay("p2", "u2", 200_000).await;
+    raised(&weir, 4).await;
+    let page = alerts(&weir, "").await;
+    assert_eq!(events(&page), ["p2", "p0", "p1", "p0"]);
+    let of = |at: usize, of: &str| page["alerts"][at][of].clone();
+    assert_eq!(of(1, "decision_id"), of(3, "decision_id"));
+    assert_ne!(of(1, "id"), of(3, "id"));
 }
 
 #[tokio::test]
