@@ -17,12 +17,13 @@ use crate::typed::{
 pub struct TooManyFeatures;
 
 impl RuleSet {
-    /// Takes up the features of another rule set that this one does not have. They come behind its own and are not
-    /// among the named ones.
+    /// Takes up the features of another rule set that this one does not have, and before what they speak of
+    /// ([`RuleSet::widen`]). They come behind its own and are not among the named ones.
     ///
     /// # Errors
     /// If there are more features then than can be numbered.
     pub fn keep_up(&mut self, other: &Self) -> Result<(), TooManyFeatures> {
+        self.widen(other);
         let mut numbers = Numbers::new(other, self);
         for theirs in &other.features {
             let known = self.features.iter_mut().position(|it| it.hash == theirs.hash);
@@ -42,7 +43,7 @@ impl RuleSet {
 }
 
 /// What another rule set's numbers are here.
-struct Numbers {
+pub(crate) struct Numbers {
     kinds: Vec<KindId>,
     enums: Vec<EnumId>,
     events: Vec<EventTypeId>,
@@ -53,7 +54,7 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn new(theirs: &RuleSet, ours: &RuleSet) -> Self {
+    pub(crate) fn new(theirs: &RuleSet, ours: &RuleSet) -> Self {
         let (from, to) = (&theirs.schema, &ours.schema);
         let kinds = found(&from.kinds, &to.kinds, |a, b| a.name == b.name, KindId);
         let enums = found(&from.enums, &to.enums, |a, b| a.name == b.name, EnumId);
@@ -65,27 +66,30 @@ impl Numbers {
     }
 
     fn fields_of(&self, from: &Schema, to: &Schema) -> Vec<FieldId> {
-        let ty = |ty| match ty {
-            FieldType::Enum(id) => FieldType::Enum(self.enum_type(id)),
-            FieldType::Entity(kind) => FieldType::Entity(self.kind(kind)),
-            // How long a text may be is no part of what it means.
-            FieldType::Text { .. } => FieldType::Text { max_bytes: 0 },
-            other => other,
-        };
-        let ours = |it| if let FieldType::Text { .. } = it { FieldType::Text { max_bytes: 0 } } else { it };
-        found(&from.fields, &to.fields, |a, b| a.name == b.name && ty(a.ty) == ours(b.ty), FieldId)
+        // How long a text may be is no part of what it means.
+        let meant = |it| if let FieldType::Text { .. } = it { FieldType::Text { max_bytes: 0 } } else { it };
+        let same = |a: FieldType, b| meant(self.field_type(a)) == meant(b);
+        found(&from.fields, &to.fields, |a, b| a.name == b.name && same(a.ty, b.ty), FieldId)
     }
 
-    fn kind(&self, id: KindId) -> KindId {
+    pub(crate) fn field_type(&self, ty: FieldType) -> FieldType {
+        match ty {
+            FieldType::Enum(id) => FieldType::Enum(self.enum_type(id)),
+            FieldType::Entity(kind) => FieldType::Entity(self.kind(kind)),
+            other => other,
+        }
+    }
+
+    pub(crate) fn kind(&self, id: KindId) -> KindId {
         at(&self.kinds, id.index(), KindId)
     }
-    fn enum_type(&self, id: EnumId) -> EnumId {
+    pub(crate) fn enum_type(&self, id: EnumId) -> EnumId {
         at(&self.enums, id.index(), EnumId)
     }
     fn event(&self, id: EventTypeId) -> EventTypeId {
         at(&self.events, id.index(), EventTypeId)
     }
-    fn field(&self, id: FieldId) -> FieldId {
+    pub(crate) fn field(&self, id: FieldId) -> FieldId {
         at(&self.fields, id.index(), FieldId)
     }
     fn list(&self, id: ListId) -> ListId {
@@ -139,7 +143,7 @@ impl Numbers {
         it.for_each_child(&mut |child| self.renumber(child));
     }
 
-    fn ty(&self, ty: Type) -> Type {
+    pub(crate) fn ty(&self, ty: Type) -> Type {
         match ty {
             Type::Entity(kind) => Type::Entity(self.kind(kind)),
             Type::Enum(id) => Type::Enum(self.enum_type(id)),

@@ -21,5 +21,6 @@ pub mod time;
 pub mod typed;
 pub mod value;
 mod walk;
+mod widen;
 
 pub use keep::TooManyFeatures;

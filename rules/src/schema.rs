@@ -11,7 +11,8 @@ use crate::time::Micros;
 /// Index of an entity kind in [`Schema::kinds`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct KindId(pub u16);
-/// Index of an enum in [`Schema::enums`]: first the schema's own, in file order, then the built-in ones.
+/// Index of an enum in [`Schema::enums`]: first the built-in ones, then the schema's own, in file order, so that more of
+/// these change no number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct EnumId(pub u16);
 /// Index of an event type in [`Schema::events`].
@@ -105,7 +106,7 @@ pub struct EnumType {
     pub values: Vec<String>,
 }
 
-/// The enums that every schema has, after its own, in this order.
+/// The enums that every schema has, before its own, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BuiltInEnum {
     /// [`Outcome`].
@@ -121,7 +122,7 @@ pub enum BuiltInEnum {
 }
 
 impl BuiltInEnum {
-    /// All of them, in the order in which [`Schema::enums`] ends.
+    /// All of them, in the order in which [`Schema::enums`] begins.
     pub const ALL: [Self; 5] = [Self::Outcome, Self::Challenge, Self::Result, Self::Label, Self::Weekday];
 
     /// The enum's name.
@@ -266,9 +267,12 @@ impl Schema {
 
     /// A built-in enum.
     pub fn built_in(&self, which: BuiltInEnum) -> EnumId {
-        let own = self.enums.len().saturating_sub(BuiltInEnum::ALL.len());
-        let place = BuiltInEnum::ALL.iter().position(|it| *it == which).unwrap_or_default();
-        EnumId(u16::try_from(own + place).unwrap_or(u16::MAX))
+        EnumId(position(&BuiltInEnum::ALL, |it| *it == which).unwrap_or(u16::MAX))
+    }
+
+    /// The schema's own enums, in file order.
+    pub fn own_enums(&self) -> &[EnumType] {
+        self.enums.get(BuiltInEnum::ALL.len()..).unwrap_or_default()
     }
 
     /// An enum by its index.

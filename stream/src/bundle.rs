@@ -16,7 +16,7 @@ use engine::rule_set::RuleSet;
 use prost::Message;
 use rules::diagnostic::{Colour, Diagnostic, Source, render};
 use rules::schema::Schema;
-use rules::typed::{ListId, ListKind};
+use rules::typed::{List, ListId, ListKind};
 
 pub use contents::{Item, ListItem, Problems, item, read_list};
 
@@ -100,13 +100,22 @@ impl Bundle {
     /// # Errors
     /// If any has an error; then all errors of the sources, or of lists and rates, are told.
     pub fn check(&self) -> Result<Checked, BundleError> {
+        self.check_growing(|_| Ok(()))
+    }
+
+    /// The same; the rule set is made to `grow` before its lists are read.
+    pub(crate) fn check_growing(
+        &self,
+        grow: impl FnOnce(&mut rules::typed::RuleSet) -> Result<(), rules::TooManyFeatures>,
+    ) -> Result<Checked, BundleError> {
         let sources: Vec<Source<'_>> =
             self.sources.iter().map(|it| Source { name: &it.name, text: &it.text }).collect();
         let checked = rules::check::check(&sources);
-        let Some(rules) = checked.rule_set else {
+        let Some(mut rules) = checked.rule_set else {
             let said = render(&checked.diagnostics, &sources, Colour::Never);
             return Err(BundleError::Rules { diagnostics: checked.diagnostics, said });
         };
+        grow(&mut rules)?;
         let (items, rates) = self.contents(&rules).map_err(BundleError::Contents)?;
         Ok(Checked { rules, items, rates, warnings: checked.diagnostics })
     }
@@ -135,6 +144,19 @@ impl Bundle {
         let Some(file) = &self.rates else { return Some(Rates::new(schema.currency)) };
         let told = |it: RatesError| format!("rate table `{}`: line {}: {}", file.name, it.line, it.message);
         Rates::parse(&file.text, schema.currency).map_err(|it| problems.add(&told(it))).ok()
+    }
+
+    /// The same with what another one has beside its sources and this one says nothing of: the rate table, and what lists
+    /// of plain values hold. Both change while a rule set is in force, and the next does not undo that by its silence.
+    pub(crate) fn with_contents_of(&self, other: &Self, lists: &[List]) -> Self {
+        let mut whole = self.clone();
+        whole.rates = whole.rates.or_else(|| other.rates.clone());
+        let named = |it: &&ListFile| self.lists.iter().any(|own| own.list == it.list);
+        let of_values = |it: &&ListFile| {
+            lists.iter().any(|list| list.name == it.list && matches!(list.of, ListKind::Values(_)))
+        };
+        whole.lists.extend(other.lists.iter().filter(|it| !named(it) && of_values(it)).cloned());
+        whole
     }
 
     /// The same with another rate table.

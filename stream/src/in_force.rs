@@ -9,6 +9,7 @@ use engine::entity::HashKey;
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use parking_lot::{Mutex, MutexGuard};
+use rules::TooManyFeatures;
 use rules::time::Micros;
 use rules::typed::Definition;
 
@@ -36,10 +37,13 @@ pub struct InForce {
 /// Rule sets whose features are kept up beside those in force: they were in force, or are about to be.
 ///
 /// All that is in force one after the other keeps up the same features, its own among them, and so lays the state out
-/// in the same way: only [`crate::gate::Gate::build`] changes that.
+/// in the same way: only [`crate::gate::Gate::build`] changes that. And it knows the same schema, which only grows: the
+/// journal holds events of all that was ever known.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Kept {
     all: Vec<Arc<(Bundle, rules::typed::RuleSet)>>,
+    /// Those whose features are not kept up, because no state of them is there, and whose schema may be that of events.
+    known: Vec<Arc<(Bundle, rules::typed::RuleSet)>>,
     /// What of these features is not complete yet.
     warming: Arc<Warming>,
 }
@@ -50,9 +54,23 @@ impl Kept {
     /// # Errors
     /// If the texts of one have errors.
     pub(crate) fn of(bundles: impl IntoIterator<Item = Bundle>) -> Result<Self, BundleError> {
-        let checked = |bundle: Bundle| bundle.check().map(|it| Arc::new((bundle, it.rules)));
         let all = bundles.into_iter().map(checked).collect::<Result<_, _>>()?;
-        Ok(Self { all, warming: Arc::default() })
+        Ok(Self { all, ..Self::default() })
+    }
+
+    /// The same, knowing the schemas of these too.
+    ///
+    /// # Errors
+    /// If the texts of one have errors.
+    pub(crate) fn knowing(&self, bundles: impl IntoIterator<Item = Bundle>) -> Result<Self, BundleError> {
+        let mut kept = self.clone();
+        for bundle in bundles {
+            let mut here = kept.all.iter().chain(&kept.known);
+            if !here.any(|it| it.0.sources == bundle.sources) {
+                kept.known.push(checked(bundle)?);
+            }
+        }
+        Ok(kept)
     }
 
     /// The same and one more, if it is not among them.
@@ -72,12 +90,31 @@ impl Kept {
         self.all.iter().map(|it| &it.0)
     }
 
+    /// The texts of those of which only the schema is known.
+    pub(crate) fn known_bundles(&self) -> impl Iterator<Item = &Bundle> {
+        self.known.iter().map(|it| &it.0)
+    }
+
+    /// Adds to a rule set what is kept up and known.
+    fn grow(&self, rules: &mut rules::typed::RuleSet) -> Result<(), TooManyFeatures> {
+        for it in &self.known {
+            rules.widen(&it.1);
+        }
+        self.all.iter().try_for_each(|it| rules.keep_up(&it.1))
+    }
+
     /// The same, of which these features are not complete yet beside those that are known not to be.
     #[must_use]
     pub(crate) fn lacking(&self, features: &[Lacking]) -> Self {
         let warming = Arc::new(self.warming.and(Warming::of(features)));
         Self { warming, ..self.clone() }
     }
+}
+
+/// A bundle with what it says.
+fn checked(bundle: Bundle) -> Result<Arc<(Bundle, rules::typed::RuleSet)>, BundleError> {
+    let rules = bundle.check()?.rules;
+    Ok(Arc::new((bundle, rules)))
 }
 
 impl InForce {
@@ -101,29 +138,41 @@ impl InForce {
         key: HashKey,
         kept: &Kept,
     ) -> Result<Self, BundleError> {
-        let mut checked = bundle.check()?;
-        for other in &kept.all {
-            checked.rules.keep_up(&other.1)?;
-        }
+        let checked = bundle.check_growing(|rules| kept.grow(rules))?;
         let warming_until = kept.warming.by_event(&checked.rules);
         let rules = Arc::new(checked.compile(key)?.warming_until(warming_until));
         let rates = Arc::new(checked.rates);
         Ok(Self { number, rules, rates, bundle: Some(bundle), kept: kept.clone() })
     }
 
-    /// What a bundle is in its place: it keeps up all that this one has and keeps up.
+    /// What a bundle is in its place: it keeps up all that this one has and keeps up, and knows all that this one knows.
     pub(crate) fn followed_by(&self, number: u32, bundle: Arc<Bundle>) -> Result<Self, BundleError> {
         let (key, old) = (self.rules.key, &self.rules.typed);
         let new = Self::keeping(number, Arc::clone(&bundle), key, &self.kept)?;
         let has = |hash| new.rules.typed.features.iter().any(|it| it.hash == hash);
         let mut with_state =
             old.features.iter().filter(|it| matches!(it.definition, Definition::Aggregate(_)));
+        let has_all = with_state.all(|it| has(it.hash));
+        let knows_all = !rules::typed::RuleSet::clone(&new.rules.typed).widen(old);
         match &self.bundle {
-            Some(own) if !with_state.all(|it| has(it.hash)) => {
-                Self::keeping(number, bundle, key, &self.kept.and(own)?)
-            }
+            Some(own) if !has_all || !knows_all => Self::keeping(number, bundle, key, &self.kept.and(own)?),
             _ => Ok(new),
         }
+    }
+
+    /// The same under another number, knowing the schema of a bundle.
+    pub(crate) fn knowing(&self, number: u32, bundle: &Bundle) -> Result<Self, BundleError> {
+        let kept = self.kept.knowing([bundle.clone()])?;
+        match &self.bundle {
+            Some(own) => Self::keeping(number, Arc::clone(own), self.rules.key, &kept),
+            None => Ok(Self { number, ..self.clone() }),
+        }
+    }
+
+    /// A bundle that is to follow, with the rates and list contents that it leaves as they are.
+    pub(crate) fn completing(&self, bundle: &Arc<Bundle>) -> Arc<Bundle> {
+        let whole = self.bundle.as_ref().map(|own| bundle.with_contents_of(own, &self.rules.typed.lists));
+        whole.map_or_else(|| Arc::clone(bundle), Arc::new)
     }
 
     /// From when on each feature is complete, by number; none: always.

@@ -94,6 +94,9 @@ struct Header {
     /// Whether no journal has the records below `start`: a replay saved its state.
     #[prost(bool, tag = "11")]
     alone: bool,
+    /// Whose schemas are known beside, though none of their features is kept up.
+    #[prost(message, repeated, tag = "12")]
+    known: Vec<Bundle>,
 }
 
 /// What was in force under a number, as texts.
@@ -209,6 +212,10 @@ fn write_to(file: File, gate: &Gate, extra: &Extra, shown: Shown) -> io::Result<
             .map(|it| it.bundles().cloned().collect())
             .unwrap_or_default(),
         alone: shown == Shown::All && gate.stands_alone(),
+        known: kept
+            .filter(|_| shown == Shown::All)
+            .map(|it| it.known_bundles().cloned().collect())
+            .unwrap_or_default(),
     };
     // Where no journal is kept a replay saves its state and decides nothing meanwhile.
     let pace = (!gate.stands_alone()).then(Pace::begin);
@@ -362,12 +369,17 @@ fn read_keeping(
     let rules = |cause: String| SnapshotError::Rules { file: path.to_owned(), cause };
     let compiled = match others {
         Some(kept) => compile_all(&header, key, kept),
-        None => Kept::of(header.kept.iter().cloned()).and_then(|kept| compile_all(&header, key, &kept)),
+        None => kept_of(&header).and_then(|kept| compile_all(&header, key, &kept)),
     };
     let in_force = compiled.map_err(|it| rules(it.to_string()))?;
     let newest = in_force.last().ok_or_else(|| rules("it holds none".to_owned()))?;
     let held = load::rest(reader, &header, &newest.rules, others.is_some())?;
     Ok(Running { key, in_force, held, file: path.to_owned(), is_base: false })
+}
+
+/// What a snapshot says is kept up and known.
+fn kept_of(header: &Header) -> Result<Kept, BundleError> {
+    Kept::of(header.kept.iter().cloned())?.knowing(header.known.iter().cloned())
 }
 
 /// All that a snapshot says was in force, oldest first, keeping up the features of others.

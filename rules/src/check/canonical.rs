@@ -98,7 +98,8 @@ impl<'r> Form<'r> {
         for kind in &schema.kinds {
             self.put(format_args!("(kind {} {:?}) ", kind.name, kind.ownership));
         }
-        for it in &schema.enums {
+        let (built_in, own) = schema.enums.split_at(schema.enums.len() - schema.own_enums().len());
+        for it in own.iter().chain(built_in) {
             self.list(&it.name, &it.values, |form, value| form.word(value));
         }
         for event in &schema.events {

@@ -195,16 +195,16 @@ impl<'r, 't> Builder<'r, 't> {
 
     fn kinds_and_enums(&mut self, file: &ast::File) {
         self.broken = file.items.iter().any(|it| matches!(it, ast::Item::Error(_)));
+        for built_in in BuiltInEnum::ALL {
+            let values = built_in.values().iter().map(|it| (*it).to_owned()).collect();
+            self.enums.push(EnumType { name: built_in.name().to_owned(), values });
+        }
         for item in &file.items {
             match item {
                 ast::Item::Entity(it) => self.kind(it),
                 ast::Item::Enum(it) => self.enum_type(it),
                 _ => {}
             }
-        }
-        for built_in in BuiltInEnum::ALL {
-            let values = built_in.values().iter().map(|it| (*it).to_owned()).collect();
-            self.enums.push(EnumType { name: built_in.name().to_owned(), values });
         }
     }
 

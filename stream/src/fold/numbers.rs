@@ -110,10 +110,12 @@ impl Numbers {
         })
     }
 
-    /// The same under another number, with features that are not complete yet.
+    /// The same under another number, with features that are not complete yet, and knowing the schema of those that were
+    /// built: events may be of it from here on.
     pub(super) fn warm(&mut self, number: u32, message: &WarmRecord) -> Result<(), Failed> {
         self.follow(number, |old| {
-            InForce { number, ..old.clone() }.lacking(&message.lacking).map_err(Failed::Bundle)
+            let knowing = old.knowing(number, &message.bundle).map_err(Failed::Bundle)?;
+            knowing.lacking(&message.lacking).map_err(Failed::Bundle)
         })
     }
 

@@ -20,7 +20,7 @@ use super::{Failed, FoldError, Folder};
 use crate::in_force::Kept;
 use crate::journal::{Cursor, JournalError, RecordKind, Walks};
 use crate::record::write::{self, Ending};
-use crate::record::{Decided, RuleSetRecord, Stamp};
+use crate::record::{Decided, RuleSetRecord, Stamp, WarmRecord};
 use crate::snapshot::{Base, SnapshotError};
 
 /// Differences that a report names; the rest is counted.
@@ -81,18 +81,20 @@ impl Folder {
     }
 }
 
-/// All rule sets that a journal speaks of, beside those that are known.
+/// All rule sets that a journal speaks of, beside those that are known. Of those that were built and never came into
+/// force only the schema matters.
 fn rule_sets(records: &mut dyn Cursor, known: Kept) -> Result<Kept, VerifyError> {
     let mut all = known;
     while let Some(record) = records.next()? {
-        if record.kind != RecordKind::RuleSet {
-            continue;
-        }
         let offset = record.offset;
         let failed = |what| FoldError { offset, what };
-        let (_, message) = Stamp::split(record.body).ok_or_else(|| failed(Failed::Stamp))?;
-        let message: RuleSetRecord = super::read(message).map_err(failed)?;
-        all = all.and(&message.bundle).map_err(|it| failed(Failed::Bundle(it)))?;
+        let message = || Stamp::split(record.body).map(|(_, it)| it).ok_or_else(|| failed(Failed::Stamp));
+        let more = match record.kind {
+            RecordKind::RuleSet => all.and(&super::read::<RuleSetRecord>(message()?).map_err(failed)?.bundle),
+            RecordKind::Warm => all.knowing([super::read::<WarmRecord>(message()?).map_err(failed)?.bundle]),
+            _ => continue,
+        };
+        all = more.map_err(|it| failed(Failed::Bundle(it)))?;
     }
     Ok(all)
 }

@@ -37,14 +37,15 @@ pub enum NotAtOnce {
 impl Gate {
     /// Puts another rule set in force, at once, by one record, if all state that it needs is there: other thresholds,
     /// texts, policies, rules over existing features; going back. Whatever is remembered stays. Of lists of entities
-    /// nothing changes; lists of plain values and rates are from here on as the bundle has them.
+    /// nothing changes; lists of plain values and rates are from here on as the bundle has them, and as they were where it
+    /// says nothing of them.
     ///
     /// # Errors
     /// If its texts have errors, or it needs state that is not there; then nothing has changed.
     pub fn activate(&self, bundle: Arc<Bundle>) -> Result<Arc<InForce>, NotAtOnce> {
         let mut room = self.admit_one()?;
         let activated = self.current.change(self.now(), |old, number| {
-            let new = old.followed_by(number, bundle)?;
+            let new = old.followed_by(number, old.completing(&bundle))?;
             match same_state(&old.rules, &new.rules) {
                 Ok(()) => {}
                 Err(Misfit::Lacking(features)) => return Err(NotAtOnce::NeedsBuild { features }),

@@ -6,8 +6,8 @@
 //!   → snapshot on the disk → the rule set comes into force by one record, as one that needs no new state
 //! ```
 //!
-//! The state is built for the rule set in force, with the features of the other kept up beside its own: so nothing but
-//! the layout of states changes when it takes over, and what comes after is an ordinary activation.
+//! The state is built for the rule set in force, with the features of the other kept up beside its own and its schema
+//! known: so nothing but the layout of states changes when it takes over, and what comes after is an ordinary activation.
 
 use std::sync::Arc;
 use std::thread;
@@ -22,7 +22,7 @@ use crate::in_force::InForce;
 use crate::journal::{Cursor, JournalError, RecordKind};
 use crate::pace::Pace;
 use crate::record::{Stamp, WarmRecord};
-use crate::snapshot::layout::{Misfit, same_shape, same_state};
+use crate::snapshot::layout::{Misfit, same_state};
 use crate::snapshot::{self, Base, DataDir, Extra, SnapshotError};
 use crate::warming::Warming;
 
@@ -45,12 +45,6 @@ pub enum BuildError {
     /// Its texts have errors.
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    /// Its new features read a schema that is not in force yet.
-    #[error(
-        "its schema is not the one in force, and its features need state that must be built: put the new schema in force \
-         with the rules as they are, then the new rules"
-    )]
-    Schema,
     /// Another is on its way.
     #[error("another rule set is being built: wait until it is in force")]
     Busy,
@@ -124,9 +118,6 @@ impl Gate {
         let _one = self.building.try_lock().ok_or(BuildError::Busy)?;
         let wide = widened(&self.current.get(), bundle)?;
         let then = wide.followed_by(wide.number + 1, Arc::new(bundle.clone()))?;
-        if !same_shape(&wide.rules, &then.rules) {
-            return Err(BuildError::Schema);
-        }
         same_state(&wide.rules, &then.rules).map_err(not_even_then)?;
         let base = Base::beneath(dir, self.journal.oldest())?;
         let folder = Folder::building_on(base.as_ref(), self.key, &wide.kept, u64::MAX)?;

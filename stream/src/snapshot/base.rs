@@ -15,8 +15,8 @@ use rules::time::Micros;
 
 use super::block::BlockReader;
 use super::{
-    DataDir, Extra, Header, Held, Running, SnapshotError, Texts, compile, compile_all, load, read_header,
-    read_keeping, write_draft,
+    DataDir, Extra, Header, Held, Running, SnapshotError, Texts, compile, compile_all, kept_of, load,
+    read_header, read_keeping, write_draft,
 };
 use crate::gate::Gate;
 use crate::in_force::{InForce, Kept};
@@ -80,7 +80,7 @@ impl Base {
 
     /// The rule sets whose features have state in it.
     pub(crate) fn kept(&self) -> Result<Kept, SnapshotError> {
-        Kept::of(self.header.kept.iter().cloned()).map_err(|it| self.failed(it.to_string()))
+        kept_of(&self.header).map_err(|it| self.failed(it.to_string()))
     }
 
     /// Its state with room for the features of all these, and with what was in force, which keeps them up.

@@ -344,10 +344,6 @@ pub(crate) fn same_state(old: &RuleSet, new: &RuleSet) -> Result<(), Misfit> {
     if let Some(what) = after.difference(&before) {
         return Err(Misfit::Schema(what));
     }
-    let lacking = after.missing_in(&before);
-    if !lacking.is_empty() {
-        return Err(Misfit::Lacking(lacking));
-    }
     if !after.lists.starts_with(&before.lists) {
         return Err(Misfit::Lists);
     }
@@ -355,6 +351,11 @@ pub(crate) fn same_state(old: &RuleSet, new: &RuleSet) -> Result<(), Misfit> {
     let filled = |it: &&List| !matches!(it.of, ListKind::Values(_)) && it.file.is_some();
     if let Some(list) = added.into_iter().find(filled) {
         return Err(Misfit::Filled(list.name.clone()));
+    }
+    // What could be built is said last.
+    let lacking = after.missing_in(&before);
+    if !lacking.is_empty() {
+        return Err(Misfit::Lacking(lacking));
     }
     let plans = old.plan.kinds.iter().zip(&new.plan.kinds);
     let layouts = before.kinds.iter().zip(&after.kinds);
@@ -370,11 +371,6 @@ pub(crate) fn same_state(old: &RuleSet, new: &RuleSet) -> Result<(), Misfit> {
         }
     }
     Ok(())
-}
-
-/// Whether two schemas have the same kinds, event types, fields and enums under the same numbers.
-pub(crate) fn same_shape(old: &RuleSet, new: &RuleSet) -> bool {
-    Namer(old).shape() == Namer(new).shape()
 }
 
 /// Whether a rule set can read the events of another one's records, and what they say of lists. It may have more event

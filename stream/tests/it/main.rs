@@ -3,6 +3,7 @@
 
 mod build;
 mod deadlines;
+mod following;
 mod locks;
 mod pieces;
 mod prune;
