@@ -148,7 +148,7 @@ mod tests {
             (Value::Real(900.0),               Type::Speed,                     "900 km/h"),
             (Value::Exact(0),                  Type::Time,                      "1970-01-01 08:00:00"),
             (Value::Exact(i128::from(place)),  Type::Place,                     "place(29.56, -106.55)"),
-            (Value::Exact(1),                  Type::Enum(rules::schema::EnumId(0)), "web"),
+            (Value::Exact(1),                  Type::Enum(rules::schema::EnumId(5)), "web"),
             (Value::Exact(0),                  Type::EventType,                 "payment"),
             (Value::Exact(99),                 Type::Entity(rules::schema::KindId(0)), "some user"),
         ];

@@ -8,13 +8,15 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
+use engine::decision::Decision;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use stream::gate::{Deadline, Ticket};
 use stream::intake;
+use stream::record::Cause;
 use utoipa::ToSchema;
 
-use super::door::{Answer, Recorded, Seat};
+use super::door::{Aftermath, Answer, Recorded, Seat};
 use super::incoming::{self, refused, unreadable};
 use super::value::{Json as Cell, Ordered, Time, of_event};
 use super::wire::DecisionBody;
@@ -210,6 +212,10 @@ pub(crate) struct ExplanationBody<'a> {
     clock: Time,
     /// What became known later, oldest first.
     amendments: Vec<AmendmentOf>,
+    /// Decisions of the same event later, oldest first; the newest outcome is the event's.
+    rechecks: Vec<RecheckOf>,
+    /// Whether these are all amendments and rechecks; otherwise they are those among the newest records about its entities.
+    complete: bool,
 }
 
 /// A place in the journal.
@@ -226,8 +232,10 @@ pub(crate) struct PositionBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AmendmentOf)]
 pub(crate) struct AmendmentOf {
-    /// Its own id; empty where the server itself set the outcome, because a deadline had passed.
+    /// Its own id; empty where the server itself set the outcome.
     id: String,
+    /// The event that it named: this one, or a recheck of it.
+    event_id: String,
     /// What it sets: `label`, `challenge`, `result` or `outcome`.
     sets: &'static str,
     /// To what.
@@ -236,6 +244,24 @@ pub(crate) struct AmendmentOf {
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<String>,
     /// When it became known.
+    #[schema(value_type = String, format = DateTime)]
+    time: Time,
+    /// Why the server itself set it: `deadline` where that had passed before the decision was durable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
+}
+
+/// A later decision of the same event.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RecheckOf)]
+pub(crate) struct RecheckOf {
+    /// Its id.
+    id: String,
+    /// The id of its event.
+    event_id: String,
+    /// What was answered.
+    outcome: &'static str,
+    /// When.
     #[schema(value_type = String, format = DateTime)]
     time: Time,
 }
@@ -262,22 +288,29 @@ pub(crate) async fn explain(
         )
     };
     let found = found.ok_or_else(unknown)?;
-    let amendments = app.door.amendments_of(&found).map_err(|it| unreadable(&it))?;
-    Ok(Json(explanation(&found, amendments)).into_response())
+    let aftermath = app.door.aftermath(&found).map_err(|it| unreadable(&it))?;
+    Ok(Json(explanation(&found, aftermath)).into_response())
 }
 
-fn explanation(found: &Recorded, amendments: Vec<engine::event::Amendment>) -> ExplanationBody<'_> {
+fn explanation(found: &Recorded, aftermath: Aftermath) -> ExplanationBody<'_> {
     ExplanationBody {
         decision: DecisionBody::of(found.decision(), &found.rules),
         event: of_event(&found.event, &found.rules.typed.schema),
         decided: found.decided,
         position: PositionBody { partition: 0, offset: found.offset },
         clock: Time(found.clock),
-        amendments: amendments.into_iter().map(amendment).collect(),
+        amendments: aftermath.amendments.into_iter().map(amendment).collect(),
+        rechecks: aftermath.rechecks.iter().map(recheck).collect(),
+        complete: aftermath.complete,
     }
 }
 
-fn amendment(it: engine::event::Amendment) -> AmendmentOf {
+fn recheck(it: &Recorded) -> RecheckOf {
+    let Decision { id, outcome, .. } = it.decision();
+    RecheckOf { id, event_id: it.event.id.clone(), outcome: outcome.name(), time: Time(it.event.time) }
+}
+
+fn amendment((it, cause): (engine::event::Amendment, Cause)) -> AmendmentOf {
     use engine::event::Change;
     let (sets, to, kind) = match it.change {
         Change::Label(label, kind) => ("label", label.name(), kind),
@@ -285,5 +318,6 @@ fn amendment(it: engine::event::Amendment) -> AmendmentOf {
         Change::Result(result) => ("result", result.name(), None),
         Change::Outcome(outcome) => ("outcome", outcome.name(), None),
     };
-    AmendmentOf { id: it.id, sets, to, kind, time: Time(it.time) }
+    let cause = (cause == Cause::Deadline).then_some("deadline");
+    AmendmentOf { id: it.id, event_id: it.event_id, sets, to, kind, time: Time(it.time), cause }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use engine::decision::{Decision, number_of_decision};
+use engine::decision::{Decision, Fallback, number_of_decision};
 use engine::entity::EntityKey;
 use engine::event::{Amendment, Event, FieldValue};
 use engine::rule_set::RuleSet;
@@ -15,14 +15,15 @@ use rules::time::Micros;
 use stream::gate::{Amended, Deadline, Gate, Poisoned, Refused, Settled, Ticket, Worker};
 use stream::in_force::InForce;
 use stream::journal::{JournalError, RecordKind};
-use stream::record::{Amend, Decided, Stamp};
+use stream::record::{Amend, Cause, Decided, Stamp};
 
 use crate::app::now;
 
 /// Seats that are kept for the next request: more than there are threads, so that none is made anew.
 const SEATS_MAX: usize = 256;
-/// Newest records about an entity among which what became known of an event is looked for.
-const RECORDS_LOOKED_AT: usize = 512;
+/// Among how many newest records about an entity of an event it is looked for what became of that, trying one number after
+/// the other.
+const RECORDS_LOOKED_AT: [usize; 3] = [512, 4_096, 32_768];
 
 /// The gate, with what its callers use again and again.
 #[derive(Debug)]
@@ -71,6 +72,8 @@ pub struct Recorded {
     pub event: Event,
     /// Whether it was decided, or recorded only.
     pub decided: bool,
+    /// Of a recheck: the offset of its original's record.
+    original: Option<u64>,
     /// What was decided.
     ruling: Ruling,
     /// By what.
@@ -82,6 +85,17 @@ impl Recorded {
     pub fn decision(&self) -> Decision<'_> {
         self.ruling.say(&self.rules, &self.event, self.event.time, true)
     }
+}
+
+/// What became of an event.
+#[derive(Debug, Default)]
+pub struct Aftermath {
+    /// What became known of it, oldest first, each with why.
+    pub amendments: Vec<(Amendment, Cause)>,
+    /// Its rechecks, oldest first.
+    pub rechecks: Vec<Recorded>,
+    /// Whether this is all; otherwise only what is among the newest records about its entities.
+    pub complete: bool,
 }
 
 /// Why a record cannot be shown.
@@ -236,52 +250,85 @@ impl Door {
         offsets.into_iter().filter_map(|offset| self.read(offset).transpose()).collect()
     }
 
-    /// What became known of a decision since, as far as its newest records tell; oldest first.
+    /// What became of an event.
     ///
     /// # Errors
     /// If the journal cannot be read.
-    pub fn amendments_of(&self, of: &Recorded) -> Result<Vec<Amendment>, Unreadable> {
-        let schema = &of.rules.typed.schema;
-        let Some((kind, id)) = first_entity(&of.event, schema) else { return Ok(Vec::new()) };
-        let key = EntityKey::new(kind, self.gate.key().hash128(id));
-        let (mut offsets, mut body, mut found) = (Vec::new(), Vec::new(), Vec::new());
-        let journal = self.gate.journal();
-        journal.about(key, u64::MAX, RECORDS_LOOKED_AT, &mut offsets)?;
-        for offset in offsets.into_iter().rev().filter(|it| of.offset < *it) {
-            if journal.read(offset, &mut body)? != Some(RecordKind::Amend) {
-                continue;
-            }
-            let read = Stamp::split(&body).and_then(|(_, message)| Amend::decode(message).ok());
-            let amend = read.ok_or(Unreadable::Record(offset))?;
-            // A passed deadline names no event: the place says which.
-            if amend.event_id == of.event.id || (amend.event_id.is_empty() && amend.position == of.offset) {
-                found.extend(amend.amendment());
+    pub fn aftermath(&self, of: &Recorded) -> Result<Aftermath, Unreadable> {
+        let (offsets, complete) = self.records_behind(of)?;
+        let (mut body, mut found) = (Vec::new(), Aftermath { complete, ..Aftermath::default() });
+        for offset in offsets {
+            match self.gate.journal().read(offset, &mut body)? {
+                Some(RecordKind::Amend) => {
+                    let read = Stamp::split(&body).and_then(|(_, message)| Amend::decode(message).ok());
+                    let amend = read.ok_or(Unreadable::Record(offset))?;
+                    // What is said of a recheck is said of its original, in whose place it stands.
+                    let about_it = match of.event.recheck_of {
+                        None => amend.position == of.offset,
+                        Some(_) => amend.event_id == of.event.id,
+                    };
+                    found
+                        .amendments
+                        .extend(amend.amendment().filter(|_| about_it).map(|it| (it, amend.cause())));
+                }
+                Some(kind @ RecordKind::Decided) => {
+                    let read = recorded(offset, kind, &body, |number| self.rules_at(number));
+                    let read = read.ok_or(Unreadable::Record(offset))?;
+                    found.rechecks.extend(Some(read).filter(|it| it.original == Some(of.offset)));
+                }
+                _ => {}
             }
         }
         Ok(found)
     }
 
-    /// The event or decision at an offset; none if what stands there is something else.
+    /// The records behind that of an event which name an entity that it names too, oldest first: of the entity that has
+    /// the fewest, for what is about the event is about all of its entities. And whether these are all.
+    fn records_behind(&self, of: &Recorded) -> Result<(Vec<u64>, bool), Unreadable> {
+        let mut offsets = Vec::new();
+        for most in RECORDS_LOOKED_AT {
+            for (kind, id) in entities(&of.event, &of.rules.typed.schema) {
+                offsets.clear();
+                let key = EntityKey::new(kind, self.gate.key().hash128(id));
+                self.gate.journal().about(key, u64::MAX, most, &mut offsets)?;
+                if offsets.len() < most || offsets.last().is_some_and(|oldest| *oldest <= of.offset) {
+                    offsets.retain(|it| of.offset < *it);
+                    offsets.reverse();
+                    return Ok((offsets, true));
+                }
+            }
+        }
+        offsets.reverse();
+        // An event without entities is spoken of nowhere.
+        let complete = offsets.is_empty();
+        Ok((offsets, complete))
+    }
+
+    /// The event or decision at an offset, as its caller was answered; none if what stands there is something else.
     fn read(&self, offset: u64) -> Result<Option<Recorded>, Unreadable> {
         let mut body = Vec::new();
-        match self.gate.journal().read(offset, &mut body)? {
-            Some(kind @ (RecordKind::Decided | RecordKind::Event)) => {
-                let read = recorded(offset, kind, &body, |number| self.rules_at(number));
-                read.map(Some).ok_or(Unreadable::Record(offset))
-            }
-            _ => Ok(None),
+        let Some(kind @ (RecordKind::Decided | RecordKind::Event)) =
+            self.gate.journal().read(offset, &mut body)?
+        else {
+            return Ok(None);
+        };
+        let read = recorded(offset, kind, &body, |number| self.rules_at(number));
+        let mut read = read.ok_or(Unreadable::Record(offset))?;
+        if let Some(outcome) = self.gate.fallback_given(&read.event.id, offset)? {
+            read.ruling.verdict.outcome = outcome;
+            read.ruling.fallback = Some(Fallback::Deadline);
         }
+        Ok(Some(read))
     }
 }
 
-/// Any entity that an event names, by which its records are found.
-fn first_entity<'a>(event: &'a Event, schema: &Schema) -> Option<(KindId, &'a str)> {
-    let declared = schema.events.get(event.event_type?.index())?;
-    declared.fields.iter().enumerate().find_map(|(at, it)| {
-        match (schema.role_kind(it.field), event.value(at)) {
-            (Some(kind), FieldValue::Text(id)) => Some((kind, id)),
-            _ => None,
-        }
+/// The entities that an event names, by which its records are found.
+fn entities<'a>(event: &'a Event, schema: &'a Schema) -> impl Iterator<Item = (KindId, &'a str)> {
+    let declared = event.event_type.and_then(|it| schema.events.get(it.index()));
+    let fields = declared.into_iter().flat_map(|it| it.fields.iter().enumerate());
+    fields.filter_map(|(at, it)| match (schema.role_kind(it.field), event.value(at)) {
+        (Some(kind), FieldValue::Text(id)) => Some((kind, id)),
+        _ => None,
     })
 }
 
@@ -293,12 +340,14 @@ pub(crate) fn recorded(
     rules_at: impl FnOnce(u32) -> Arc<RuleSet>,
 ) -> Option<Recorded> {
     let (stamp, message) = Stamp::split(body)?;
-    let mut decided = Decided::default();
-    decided.read(message).ok()?;
+    let mut said = Decided::default();
+    said.read(message).ok()?;
     let mut event = Event::default();
-    decided.event(&mut event)?;
+    said.event(&mut event)?;
     let mut ruling = Ruling::default();
-    decided.ruling(&mut ruling);
+    said.ruling(&mut ruling);
     let rules = rules_at(stamp.rule_set);
-    Some(Recorded { offset, clock: stamp.clock, event, decided: kind == RecordKind::Decided, ruling, rules })
+    let (clock, decided) = (stamp.clock, kind == RecordKind::Decided);
+    let original = said.original.map(|it| it.position);
+    Some(Recorded { offset, clock, event, decided, original, ruling, rules })
 }

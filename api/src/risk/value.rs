@@ -255,7 +255,7 @@ mod tests {
             (Value::Exact(1_000_001),         Type::Duration(exact(0)),       "\"1.000001s\""),
             (Value::Exact(0),                 Type::Time,                     "\"1970-01-01T00:00:00Z\""),
             (Value::Exact(i128::from(place)), Type::Place,                    r#"{"lat":29.56,"lon":-106.55}"#),
-            (Value::Exact(1),                 Type::Enum(rules::schema::EnumId(0)), "\"web\""),
+            (Value::Exact(1),                 Type::Enum(rules::schema::EnumId(5)), "\"web\""),
             (Value::Exact(0),                 Type::EventType,                "\"payment\""),
             (Value::Exact(99),                Type::Text,                     r#"{"present":true}"#),
         ];

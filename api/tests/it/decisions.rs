@@ -230,5 +230,38 @@ async fn whoever_does_not_wait_gets_the_fallback_and_it_is_recorded() {
         "a repeat gets what the caller got"
     );
     let explained = weir.get("/v1/decisions/p1").await.body;
-    assert_eq!(explained["amendments"][0]["to"], "challenge");
+    let amendment = &explained["amendments"][0];
+    assert_eq!((&amendment["to"], &amendment["cause"]), (&json!("challenge"), &json!("deadline")));
+    let user = weir.get("/v1/entities/user/u1").await.body;
+    let told = (&explained["decision"]["outcome"], &explained["decision"]["fallback"]);
+    assert_eq!(told, (&json!("challenge"), &json!("deadline")), "as it was answered");
+    assert_eq!(user["recent"][0]["outcome"], "challenge");
+}
+
+/// Each event of a user is followed by many others, and by a recheck of which something becomes known.
+#[tokio::test]
+async fn what_became_of_an_event_is_found_among_much_else() {
+    let weir = Weir::start().await;
+    weir.pay("p1", "u1", 90_000).await;
+    let mut recheck = payment("p1-again", "u1", 90_000);
+    recheck["recheck_of"] = json!("p1");
+    weir.post("/v1/decisions", &recheck).await;
+    weir.post("/v1/amendments", &json!({ "id": "a1", "event_id": "p1", "label": "fraud" })).await;
+    weir.post("/v1/amendments", &json!({ "id": "a2", "event_id": "p1-again", "result": "failed" })).await;
+    let logins = (0..600).map(|n| json!({ "id": format!("l{n}"), "type": "login", "user": "u1" }));
+    let logins = weir.post("/v1/decisions/batch", &json!({ "events": logins.collect::<Vec<_>>() })).await;
+    assert_eq!(logins.status, 200);
+    let explained = weir.get("/v1/decisions/p1").await.body;
+    let told = |list: &str, name: &str| {
+        let all = explained[list].as_array().unwrap().iter();
+        all.map(|it| it[name].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(told("amendments", "id"), ["a1", "a2"]);
+    assert_eq!(told("amendments", "event_id"), ["p1", "p1-again"]);
+    assert_eq!(told("rechecks", "event_id"), ["p1-again"]);
+    assert_eq!(explained["complete"], true);
+    let of_recheck = weir.get("/v1/decisions/p1-again").await.body;
+    assert_eq!(of_recheck["amendments"][0]["id"], "a2");
+    assert_eq!(of_recheck["amendments"].as_array().unwrap().len(), 1);
+    assert_eq!(weir.get("/v1/decisions/l0").await.body["amendments"], json!([]));
 }

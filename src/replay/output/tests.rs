@@ -43,7 +43,7 @@ fn a_value_is_a_cell_of_its_types_kind() {
         (Value::Real(12.5),          Type::Distance,                    Kind::Real,      "12.5"),
         (Value::Exact(0),            Type::Time,                        Kind::Time,      "1970-01-01T00:00:00Z"),
         (Value::Exact(place.into()), Type::Place,                       Kind::Text,      "29.56 -106.55"),
-        (Value::Exact(1),            Type::Enum(EnumId(0)),             Kind::Text,      "web"),
+        (Value::Exact(1),            Type::Enum(EnumId(5)),             Kind::Text,      "web"),
         (Value::Exact(0),            Type::EventType,                   Kind::Text,      "pay"),
         (hash("none"),               Type::Text,                        Kind::Text,      "none"),
         (hash("unheard of"),         Type::Text,                        Kind::Text,      ""),

@@ -130,6 +130,28 @@ impl Gate {
         Ok(None)
     }
 
+    /// The fallback that the caller of the event at an offset has got because the deadline passed before that was durable;
+    /// none if it got what was decided.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn fallback_given(&self, event_id: &str, offset: u64) -> Result<Option<Outcome>, JournalError> {
+        let (id, mut below, mut given) = (self.key.hash128(event_id), u64::MAX, None);
+        let mut record = Vec::new();
+        while let Some((at, kind)) = self.journal.find(id, offset.saturating_add(1)..below)? {
+            below = at;
+            if is_event(kind) {
+                // The id was used again: what stands behind that is not this event's.
+                given = None;
+            } else if self.journal.read(at, &mut record)? == Some(RecordKind::Amend) {
+                let amend = Stamp::split(&record).and_then(|(_, bytes)| Amend::decode(bytes).ok());
+                let of_deadline = amend.filter(|it| it.cause() == Cause::Deadline);
+                given = of_deadline.and_then(|it| it.outcome()).or(given);
+            }
+        }
+        Ok(given)
+    }
+
     /// Finds the event of an id and its place: of a recheck, where its original stands. The event is left in
     /// `worker.original`, its message in `worker.message`.
     pub(super) fn find(&self, event_id: &str, worker: &mut Worker) -> Result<Place, Refused> {
