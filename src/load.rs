@@ -14,7 +14,7 @@ use engine::rates::Rates;
 use rules::diagnostic::{self, Colour, Diagnostic, Source};
 use rules::syntax::{self, ast};
 use rules::typed::RuleSet;
-use stream::bundle::{self, Bundle, ListFile, Problems};
+use stream::bundle::{self, Bundle, ListFile, Problems, Written};
 pub(crate) use stream::bundle::{File as SourceFile, Item, ListItem, item};
 use stream::in_force::InForce;
 
@@ -80,7 +80,7 @@ pub(crate) fn rule_set(path: &Path) -> Result<Loaded, LoadError> {
     let report = Report { sources, diagnostics: checked.diagnostics };
     let Some(rules) = checked.rule_set else { return Err(LoadError::Rules(report)) };
     let (bundle, unread) = beside(&rules, &folder, report.sources.clone());
-    match (unread, bundle.contents(&rules)) {
+    match (unread, bundle.contents(&rules, Written::New)) {
         (None, Ok((items, rates))) => Ok(Loaded { rules, items, rates, bundle, report }),
         // What cannot be read, and what is wrong in all that can.
         (Some(unread), Err(wrong)) => Err(LoadError::Contents(format!("{unread}\n{wrong}"))),

@@ -18,7 +18,7 @@ use rules::diagnostic::{Colour, Diagnostic, Source, render};
 use rules::schema::Schema;
 use rules::typed::{ListId, ListKind};
 
-pub use contents::{Item, ListItem, Problems, item, read_list};
+pub use contents::{Item, ListItem, Problems, Written, item, read_list};
 
 /// A rule set as texts.
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -95,11 +95,23 @@ pub enum BundleError {
 }
 
 impl Bundle {
-    /// Checks all texts.
+    /// Checks all texts, as a record holds them.
     ///
     /// # Errors
     /// If any has an error; then all errors of the sources, or of lists and rates, are told.
     pub fn check(&self) -> Result<Checked, BundleError> {
+        self.checked(Written::Before)
+    }
+
+    /// The same of what people send.
+    ///
+    /// # Errors
+    /// As [`Bundle::check`].
+    pub fn check_new(&self) -> Result<Checked, BundleError> {
+        self.checked(Written::New)
+    }
+
+    fn checked(&self, written: Written) -> Result<Checked, BundleError> {
         let sources: Vec<Source<'_>> =
             self.sources.iter().map(|it| Source { name: &it.name, text: &it.text }).collect();
         let checked = rules::check::check(&sources);
@@ -107,7 +119,7 @@ impl Bundle {
             let said = render(&checked.diagnostics, &sources, Colour::Never);
             return Err(BundleError::Rules { diagnostics: checked.diagnostics, said });
         };
-        let (items, rates) = self.contents(&rules).map_err(BundleError::Contents)?;
+        let (items, rates) = self.contents(&rules, written).map_err(BundleError::Contents)?;
         Ok(Checked { rules, items, rates, warnings: checked.diagnostics })
     }
 
@@ -116,13 +128,17 @@ impl Bundle {
     ///
     /// # Errors
     /// If a line of a list or of the rate table is not one.
-    pub fn contents(&self, rules: &rules::typed::RuleSet) -> Result<(Vec<ListItem>, Rates), String> {
+    pub fn contents(
+        &self,
+        rules: &rules::typed::RuleSet,
+        written: Written,
+    ) -> Result<(Vec<ListItem>, Rates), String> {
         let mut problems = Problems::default();
         let rates = self.rates(&rules.schema, &mut problems);
         let mut items = Vec::new();
         for (id, list) in (0u16..).map(ListId).zip(&rules.lists) {
             for file in self.lists.iter().filter(|it| it.list == list.name) {
-                read_list(id, list, file, &rules.schema, &mut items, &mut problems);
+                read_list((id, list), file, &rules.schema, written, &mut items, &mut problems);
             }
         }
         match (rates, problems.finish()) {
