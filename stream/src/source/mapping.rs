@@ -15,6 +15,7 @@ use serde::de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 use toml::Spanned;
 
 use crate::intake::nearest;
+use crate::text;
 
 /// A mapping file.
 #[derive(Clone, Debug)]
@@ -186,7 +187,7 @@ impl Mapping {
     /// If it cannot be read, or is no mapping: with the line.
     pub fn read(path: &Path) -> Result<Self, MappingError> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|it| MappingError {
+        let text = text::read(path).map_err(|it| MappingError {
             file: name.clone(),
             line: None,
             message: it.to_string(),
@@ -219,7 +220,7 @@ impl Mapping {
     /// If it is another one.
     pub fn check_schema(&self, used: &Schema) -> Result<Option<String>, MappingError> {
         let (file, at) = (self.schema_file(), self.root.schema.span());
-        let text = match std::fs::read_to_string(&file) {
+        let text = match text::read(&file) {
             Ok(text) => text,
             Err(cause) => {
                 let message = format!("the schema `{}` cannot be read: {cause}", file.display());
