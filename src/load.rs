@@ -58,7 +58,7 @@ fn borrowed(sources: &[SourceFile]) -> Vec<Source<'_>> {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
     /// A file or folder cannot be read.
-    #[error("cannot read `{}`: {cause}", path.display())]
+    #[error("cannot read `{}`: {cause}", shown(path))]
     Read { path: PathBuf, cause: io::Error },
     /// A folder without rules.
     #[error("no `.weir` file in the folder `{}`: name a folder of rule files, or one rule file", .0.display())]

@@ -150,7 +150,8 @@ impl Bundle {
     fn rates(&self, schema: &Schema, problems: &mut Problems) -> Option<Rates> {
         let Some(file) = &self.rates else { return Some(Rates::new(schema.currency)) };
         let told = |it: RatesError| format!("rate table `{}`: line {}: {}", file.name, it.line, it.message);
-        Rates::parse(&file.text, schema.currency).map_err(|it| problems.add(&told(it))).ok()
+        let read = Rates::parse(&file.text, schema.currency);
+        read.map_err(|errors| errors.0.into_iter().for_each(|it| problems.add(&told(it)))).ok()
     }
 
     /// The same with another rate table.

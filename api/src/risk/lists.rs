@@ -275,13 +275,16 @@ pub(crate) async fn put_rates(
             Ok(_) => {
                 wrong.push((format!("/{}", crate::request::escaped(currency)), "is not one rate".to_owned()))
             }
-            Err(error) => wrong.push((format!("/{}", crate::request::escaped(currency)), error.message)),
+            Err(error) => {
+                let told = error.0.into_iter().map(|it| it.message).collect::<Vec<_>>().join("; ");
+                wrong.push((format!("/{}", crate::request::escaped(currency)), told));
+            }
         }
     }
     if !wrong.is_empty() {
         return Err(Problem::fields("", wrong));
     }
-    let rates = Rates::parse(&table, base).map_err(|it| Problem::field("", it.message))?;
+    let rates = Rates::parse(&table, base).map_err(|it| Problem::field("", it.to_string()))?;
     app.door.gate().put_rates(&rates).map_err(|it| no_change(it, &app))?;
     app.door.durable(last_record(&app)).await.map_err(|it| refused("", it.into(), &app.metrics))?;
     let rates = rates.iter().map(|(currency, rate)| (currency.code().to_owned(), rate.to_string()));
