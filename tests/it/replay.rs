@@ -285,6 +285,40 @@ fn labels_that_find_no_event_are_not_passed_over_in_the_figures() {
     assert!(with.contains("detection") && !with.contains(lost), "{with}");
 }
 
+/// A folder with the wallet's rules, of whose schema something is another.
+fn rules_with(folder: &Path, name: &str, changes: &[(&str, &str)]) -> String {
+    let mut schema = fs::read_to_string("fixtures/wallet/wallet.schema.weir").unwrap();
+    for (from, to) in changes {
+        assert!(schema.contains(from), "{from}");
+        schema = schema.replacen(from, to, 1);
+    }
+    let rules = folder.join(name);
+    fs::create_dir(&rules).unwrap();
+    fs::write(rules.join("wallet.schema.weir"), schema).unwrap();
+    fs::copy("fixtures/wallet/wallet.weir", rules.join("wallet.weir")).unwrap();
+    rules.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_state_goes_on_under_a_changed_schema_only_if_its_version_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = simulated(folder.path(), 50, 1);
+    let state = folder.path().join("state");
+    replay(folder.path(), &lines, Some(&state));
+    let file = folder.path().join("part.jsonl");
+    let [file, state] = [&file, &state].map(|it| it.to_str().unwrap());
+    let (zone, later) = (("Asia/Shanghai", "UTC"), ("lateness 10m", "lateness 5m"));
+    let version = ("schema wallet 1", "schema wallet 2");
+    for (name, changes, says) in [
+        ("zone", &[zone][..], "other zone under version 1: a changed schema has a version above 1"),
+        ("same", &[later], "other lateness under version 1"),
+        ("late", &[later, version], ", for `lateness` was 10m and is 5m: go back"),
+    ] {
+        let rules = rules_with(folder.path(), name, changes);
+        refused(&["replay", file, "--rules", &rules, "--state", state], &[says]);
+    }
+}
+
 /// Without a journal the state before a damaged one lacks what the last run did.
 #[test]
 fn a_damaged_state_is_no_place_to_go_on_from_in_silence() {
