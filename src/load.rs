@@ -14,9 +14,10 @@ use engine::rates::Rates;
 use rules::diagnostic::{self, Colour, Diagnostic, Source};
 use rules::syntax::{self, ast};
 use rules::typed::RuleSet;
-use stream::bundle::{self, Bundle, ListFile, Problems};
+use stream::bundle::{self, Bundle, ListFile, Problems, Written};
 pub(crate) use stream::bundle::{File as SourceFile, Item, ListItem, item};
 use stream::in_force::InForce;
+use stream::text;
 
 /// A checked rule set with all that its files hold.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ fn borrowed(sources: &[SourceFile]) -> Vec<Source<'_>> {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
     /// A file or folder cannot be read.
-    #[error("cannot read `{}`: {cause}", path.display())]
+    #[error("cannot read `{}`: {cause}", shown(path))]
     Read { path: PathBuf, cause: io::Error },
     /// A folder without rules.
     #[error("no `.weir` file in the folder `{}`: name a folder of rule files, or one rule file", .0.display())]
@@ -80,7 +81,7 @@ pub(crate) fn rule_set(path: &Path) -> Result<Loaded, LoadError> {
     let report = Report { sources, diagnostics: checked.diagnostics };
     let Some(rules) = checked.rule_set else { return Err(LoadError::Rules(report)) };
     let (bundle, unread) = beside(&rules, &folder, report.sources.clone());
-    match (unread, bundle.contents(&rules)) {
+    match (unread, bundle.contents(&rules, Written::New)) {
         (None, Ok((items, rates))) => Ok(Loaded { rules, items, rates, bundle, report }),
         // What cannot be read, and what is wrong in all that can.
         (Some(unread), Err(wrong)) => Err(LoadError::Contents(format!("{unread}\n{wrong}"))),
@@ -118,7 +119,7 @@ impl Loaded {
 fn beside(rules: &RuleSet, folder: &Path, sources: Vec<SourceFile>) -> (Bundle, Option<String>) {
     let mut problems = Problems::default();
     let mut text = |path: &Path, told: &dyn Fn(String) -> String| {
-        let read = std::fs::read_to_string(path);
+        let read = text::read(path);
         read.map_err(|cause| problems.add(&told(cause.to_string()))).ok()
     };
     let mut bundle = Bundle { sources, ..Bundle::default() };
@@ -153,7 +154,7 @@ fn sources(path: &Path) -> Result<(PathBuf, Vec<SourceFile>), LoadError> {
     let mut sources = Vec::new();
     if let Some(schema) = used_schema(&rules.text) {
         let path = folder.join(format!("{schema}.schema.weir"));
-        match std::fs::read_to_string(&path) {
+        match text::read(&path) {
             Ok(text) => sources.push(SourceFile { name: shown(&path), text }),
             Err(cause) => return Err(LoadError::Schema { file: rules.name, schema, path, cause }),
         }
@@ -177,7 +178,7 @@ pub(crate) fn weir_files(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
 }
 
 fn read(path: &Path) -> Result<SourceFile, LoadError> {
-    let text = std::fs::read_to_string(path);
+    let text = text::read(path);
     let text = text.map_err(|cause| LoadError::Read { path: path.to_owned(), cause })?;
     Ok(SourceFile { name: shown(path), text })
 }

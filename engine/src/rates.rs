@@ -35,6 +35,11 @@ pub struct RatesError {
     pub message: String,
 }
 
+/// All that is wrong with a rate table, in the order of its lines.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct RatesErrors(pub Vec<RatesError>);
+
 /// Why an amount is not converted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NotConverted {
@@ -54,32 +59,44 @@ impl Rates {
     /// 7.1043 of the base currency.
     ///
     /// # Errors
-    /// At the first line that is not a known currency with a positive rate of at most 18 digits, or that names a
-    /// currency again.
-    pub fn parse(text: &str, base: Currency) -> Result<Self, RatesError> {
+    /// If a line is not a known currency with a positive rate of at most 18 digits, or names a currency again: all such
+    /// lines; without the header, nothing more is said.
+    pub fn parse(text: &str, base: Currency) -> Result<Self, RatesErrors> {
         let mut table = Self::new(base);
+        let (mut lines, mut wrong) = (BTreeMap::new(), Vec::new());
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        for (at, line) in text.lines().enumerate() {
-            let wrong = |message: String| RatesError { line: at + 1, message };
-            match (at, line.trim()) {
-                (0, "currency,rate") => {}
-                (0, other) => {
-                    return Err(wrong(format!("`{other}`, but the header must be `currency,rate`")));
+        for (line, written) in (1..).zip(text.lines()) {
+            let told = |message: String| RatesError { line, message };
+            match (line, written.trim()) {
+                (1, "currency,rate") => {}
+                (1, other) => {
+                    let message = format!("`{other}`, but the header must be `currency,rate`");
+                    return Err(RatesErrors(vec![told(message)]));
                 }
                 (_, "") => {}
-                (_, row) => table.insert_row(row).map_err(wrong)?,
+                (_, row) => wrong.extend(table.insert_row(line, row, &mut lines).map_err(told).err()),
             }
         }
-        Ok(table)
+        if wrong.is_empty() { Ok(table) } else { Err(RatesErrors(wrong)) }
     }
 
-    fn insert_row(&mut self, row: &str) -> Result<(), String> {
+    /// Inserts a row; `lines` says where each currency stands.
+    fn insert_row(
+        &mut self,
+        line: usize,
+        row: &str,
+        lines: &mut BTreeMap<Currency, usize>,
+    ) -> Result<(), String> {
         let Some((code, rate)) = row.split_once(',') else {
             return Err(format!("`{row}` is not a currency, a comma and a rate, such as `USD,7.1043`"));
         };
         let (code, rate) = (code.trim(), rate.trim());
         let currency = Currency::from_code(code)
             .ok_or_else(|| format!("`{code}` is not an ISO 4217 currency with a minor unit"))?;
+        if let Some(first) = lines.get(&currency) {
+            return Err(format!("`{code}` has a rate in line {first} already: leave one"));
+        }
+        lines.insert(currency, line);
         let value = Decimal::from_str_exact(rate)
             .ok()
             .filter(|it| it.is_sign_positive() && !it.is_zero())
@@ -91,9 +108,7 @@ impl Rates {
         if currency == self.base && value != Decimal::ONE {
             return Err(format!("`{code}` is the base currency, whose rate is 1, not `{rate}`"));
         }
-        if self.rates.insert(currency, value.normalize()).is_some() {
-            return Err(format!("`{code}` has a rate already: leave one line"));
-        }
+        self.rates.insert(currency, value.normalize());
         Ok(())
     }
 
@@ -204,13 +219,26 @@ mod tests {
             ("currency,rate\nUSD,-1",              2, "`-1` is not a positive number of at most 18 digits"),
             ("currency,rate\nUSD,1e3",             2, "`1e3` is not a positive number of at most 18 digits"),
             ("currency,rate\nUSD,1.0000000000000000001", 2, "`1.0000000000000000001` is not a positive number of at most 18 digits"),
-            ("currency,rate\nUSD,7\n\nUSD,7",      4, "`USD` has a rate already: leave one line"),
+            ("currency,rate\nUSD,7\n\nUSD,7",      4, "`USD` has a rate in line 2 already: leave one"),
             ("currency,rate\nCNY,2",               2, "`CNY` is the base currency, whose rate is 1, not `2`"),
         ];
         for (text, line, message) in rows {
             let error = Rates::parse(text, currency("CNY")).err();
-            let expected = (line > 0).then(|| RatesError { line, message: message.to_owned() });
+            let expected =
+                (line > 0).then(|| RatesErrors(vec![RatesError { line, message: message.to_owned() }]));
             assert_eq!(error, expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn all_bad_lines_are_told() {
+        let text = "currency,rate\nUSX,1\nEUR,7.9\nJPY,0\nJPY,0.05\nGBP\nEUR,8\n";
+        let errors = Rates::parse(text, currency("CNY")).unwrap_err();
+        let expected = "rate table, line 2: `USX` is not an ISO 4217 currency with a minor unit\n\
+                        rate table, line 4: `0` is not a positive number of at most 18 digits\n\
+                        rate table, line 5: `JPY` has a rate in line 4 already: leave one\n\
+                        rate table, line 6: `GBP` is not a currency, a comma and a rate, such as `USD,7.1043`\n\
+                        rate table, line 7: `EUR` has a rate in line 3 already: leave one";
+        assert_eq!(errors.to_string(), expected);
     }
 }

@@ -418,6 +418,8 @@ pub struct List {
     pub name: String,
     /// What it holds.
     pub of: ListKind,
+    /// How many bytes a text in it may have; none where it holds no texts. No decision reads it.
+    pub text_bytes_max: Option<u16>,
     /// The file that it is first filled from, as written, relative to the rule file.
     pub file: Option<String>,
     /// Where it is declared.

@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow, ensure};
 use clap::Args;
 use engine::event::Event;
 use engine::words::Ruling;
@@ -18,7 +18,7 @@ use super::Data;
 use super::known::Known;
 use super::line::{self, Lines};
 use crate::directory::{self, Untouched};
-use crate::replay::Decisions;
+use crate::replay::{Decisions, is_device, is_standard_output, table_name};
 use crate::stdout::Stdout;
 
 #[derive(Debug, Args)]
@@ -28,9 +28,9 @@ pub(crate) struct Options {
     /// Write decisions only: the same bytes as `weir replay --out` writes under that name
     #[arg(long)]
     decisions: bool,
-    /// Where to write; standard output if none is named
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    /// Where to write, a .jsonl file or `-` for standard output
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    out: PathBuf,
 }
 
 /// Writes the journal out.
@@ -40,19 +40,11 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let (known, from) = begin(&disk, &directory)?;
     let mut records = Reader::open(disk, from)?.ok_or_else(|| directory::empty(data))?;
     if options.decisions {
-        let decisions = match &options.out {
-            Some(path) => Decisions::create(path)?,
-            None => Decisions::to_stdout()?,
-        };
-        return write_decisions(&mut records, known, decisions);
+        let name = table_name(options.out.clone())
+            .map_err(|expected| anyhow!("`{}`: {expected}", options.out.display()))?;
+        return write_decisions(&mut records, known, Decisions::create(&name)?);
     }
-    let out: Box<dyn Write> = match &options.out {
-        Some(path) => {
-            let failed = || format!("`{}` cannot be written", path.display());
-            Box::new(File::create(path).with_context(failed)?)
-        }
-        None => Box::new(Stdout),
-    };
+    let out = lines_to(&options.out)?;
     write_lines(&mut records, known, Lines::new(BufWriter::with_capacity(1 << 20, out)))
 }
 
@@ -63,6 +55,21 @@ fn begin(disk: &Arc<dyn Disk>, directory: &DataDir) -> anyhow::Result<(Known, u6
     let (base, key) = (Base::beneath(directory, oldest)?, journal::key(disk)?);
     let Some((base, key)) = base.zip(key) else { return Ok((Known::default(), 0)) };
     Ok((Known::of_base(&base.in_force(key)?), base.start()))
+}
+
+/// Where lines go.
+fn lines_to(path: &Path) -> anyhow::Result<Box<dyn Write>> {
+    if is_standard_output(path) {
+        return Ok(Box::new(Stdout));
+    }
+    let is_lines = path.extension().is_some_and(|it| it == "jsonl") || is_device(path);
+    ensure!(
+        is_lines,
+        "`{}`: expected a name that ends in `.jsonl`, or `-` for standard output",
+        path.display()
+    );
+    let failed = || format!("`{}` cannot be written", path.display());
+    Ok(Box::new(File::create(path).with_context(failed)?))
 }
 
 fn write_lines(

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 
+use super::output::{is_device, is_standard_output};
+use super::run::is_standard_input;
+
 /// Refuses to write a file that is read, or one in two ways. Written ones stand behind the option that names them.
 pub(crate) fn check<'a>(
     read: impl IntoIterator<Item = &'a Path>,
@@ -11,10 +14,16 @@ pub(crate) fn check<'a>(
 ) -> anyhow::Result<()> {
     let mut taken: Vec<(PathBuf, String)> = read
         .into_iter()
+        .map(|path| if is_standard_input(path) { Path::new("/dev/stdin") } else { path })
+        // A pipe or a terminal is not written over.
+        .filter(|path| !is_device(path))
         .map(|path| (place(path), format!("what is read from `{}`", path.display())))
         .collect();
     for (option, path) in written {
-        let place = place(path);
+        let place = place(if is_standard_output(path) { Path::new("/dev/stdout") } else { path });
+        if place == Path::new("/dev/null") {
+            continue;
+        }
         let other = taken.iter().find(|(taken, _)| *taken == place);
         ensure!(
             other.is_none(),

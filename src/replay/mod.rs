@@ -27,7 +27,7 @@ mod writer;
 pub(crate) use apart::check as check_apart;
 pub(crate) use begin::first_gate;
 pub(crate) use options::{Options, jump_max};
-pub(crate) use output::Decisions;
+pub(crate) use output::{Decisions, csv_name, is_device, is_standard_output, table_name};
 pub(crate) use reader::{Batch, Reader};
 pub(crate) use rejects::Rejects;
 pub(crate) use run::{Ran, open, patiently, replay, run};

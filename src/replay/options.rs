@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use rules::time::{DAY, Micros};
+
+use super::{csv_name, table_name};
 
 /// Replay files of transactions, or a journal, through a rule set and see what it would have decided.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// CSV, JSON lines or Parquet; plain, gzip or zstd, told by content. Or one data directory, whose journal is read: its
+    /// CSV, JSON lines or Parquet; plain, gzip or zstd, told by content; `-` is standard input. Or one data directory, whose journal is read: its
     /// events, what became known of them, and lists and rates as they were then.
     #[arg(required = true, value_name = "FILE|DIR")]
     pub(crate) files: Vec<PathBuf>,
@@ -20,11 +23,11 @@ pub(crate) struct Options {
     /// Of a journal: whose outcomes and effects later events find in the past.
     #[arg(long, value_enum, value_name = "WHOSE")]
     pub(crate) history: Option<Whose>,
-    /// Write one row per event: what was decided; CSV, also .csv.gz and .csv.zst, or Parquet.
-    #[arg(long, value_name = "FILE")]
+    /// Write one row per event: what was decided; .csv, .csv.gz, .csv.zst or .parquet, `-` is CSV to standard output.
+    #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(table_name))]
     pub(crate) out: Option<PathBuf>,
-    /// Write one row per event: all features; CSV, also .csv.gz and .csv.zst, or Parquet.
-    #[arg(long, value_name = "FILE")]
+    /// Write one row per event: all features; as `--out`.
+    #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(table_name))]
     pub(crate) features: Option<PathBuf>,
     /// Go on from the state in this folder, and save it there at the end. `weir serve --data` can begin upon it.
     #[arg(long, value_name = "DIR")]
@@ -42,7 +45,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DAYS", default_value = "366d", value_parser = jump_max)]
     pub(crate) jump_max: Micros,
     /// Where bad rows go, with their number and the reason; written only if there are any.
-    #[arg(long, value_name = "FILE", default_value = "rejects.csv")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "rejects.csv",
+        value_parser = PathBufValueParser::new().try_map(csv_name)
+    )]
     pub(crate) rejects: PathBuf,
 }
 

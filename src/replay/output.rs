@@ -2,6 +2,7 @@
 
 mod cell;
 mod csv;
+mod form;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod table;
@@ -22,6 +23,7 @@ use rules::value::Value;
 use super::texts::Texts;
 use cell::{Cell, Column, Kind};
 pub(crate) use csv::CsvFile;
+pub(crate) use form::{csv_name, is_device, is_standard_output, table_name};
 use table::Table;
 
 /// Hexadecimal digits of the rule set's hash in a row.
@@ -64,16 +66,8 @@ pub(crate) struct Features {
 impl Decisions {
     /// Creates the file.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self::over(Table::create(path, decision_columns())?))
-    }
-
-    /// Writes CSV to standard output.
-    pub(crate) fn to_stdout() -> io::Result<Self> {
-        Ok(Self::over(Table::to_stdout(&decision_columns())?))
-    }
-
-    fn over(table: Table) -> Self {
-        Self { table, rule_set: Default::default(), text: String::new() }
+        let table = Table::create(path, decision_columns())?;
+        Ok(Self { table, rule_set: Default::default(), text: String::new() })
     }
 
     /// Writes the row of an event that was decided by a rule set.

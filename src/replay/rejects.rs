@@ -77,6 +77,10 @@ impl<'a> Rejects<'a> {
 
 /// Whether a file is there that a run wrote its bad rows to.
 fn is_of_rejects(path: &Path) -> bool {
+    // A pipe would have to be waited for.
+    if !path.is_file() {
+        return false;
+    }
     let mut line = String::new();
     let read = File::open(path).and_then(|file| BufReader::new(file).take(64).read_line(&mut line));
     read.is_ok() && line.trim_end() == HEADER.join(",")

@@ -1,6 +1,9 @@
 //! The run itself: items in order through the gate.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -99,7 +102,9 @@ pub(crate) fn open(
     state: SourceState,
     read: &Arc<AtomicU64>,
 ) -> anyhow::Result<Source> {
-    let open = |path| Input::tracked(path, read);
+    let open = |path: &PathBuf| {
+        if is_standard_input(path) { standard_input(read) } else { Input::tracked(path, read) }
+    };
     let inputs =
         files.iter().map(|path| open(path).with_context(|| format!("`{}` cannot be opened", path.display())));
     let mapping = map.map(Mapping::read).transpose()?;
@@ -107,6 +112,17 @@ pub(crate) fn open(
         mapping.check_schema(schema)?.iter().for_each(|note| stderr::note(note));
     }
     Ok(Source::open(inputs.collect::<Result<_, _>>()?, mapping, Arc::new(schema.clone()), how, state)?)
+}
+
+/// Whether a name stands for standard input.
+pub(super) fn is_standard_input(path: &Path) -> bool {
+    path == "-" || path == "/dev/stdin"
+}
+
+/// Standard input, unbuffered: nobody else reads it.
+fn standard_input(read: &Arc<AtomicU64>) -> io::Result<Input> {
+    let own = io::stdin().as_fd().try_clone_to_owned()?;
+    Ok(Input::of_file("-", File::from(own), read))
 }
 
 /// Everything that a run writes to.

@@ -1,9 +1,9 @@
 //! `weir rules fmt`: one layout for all rule files.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use rules::diagnostic::{self, Colour, Source};
+use stream::text;
 
 use super::{Error, print};
 use crate::load;
@@ -58,9 +58,8 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
 }
 
 fn standard_input(check: bool) -> Result<bool, Error> {
-    let mut text = String::new();
-    let read = std::io::stdin().lock().read_to_string(&mut text);
-    read.map_err(|cause| Error::File { what: "read", path: "-".to_owned(), cause })?;
+    let read = text::read_from(std::io::stdin().lock());
+    let text = read.map_err(|cause| Error::File { what: "read", path: "-".to_owned(), cause })?;
     match (formatted("-", &text), check) {
         (Formatted::Unreadable, _) => return Ok(false),
         (Formatted::Same, true) => {}
@@ -80,7 +79,7 @@ fn file(path: &Path, check: bool) -> Result<bool, Error> {
         let path = name.clone();
         move |cause| Error::File { what, path, cause }
     };
-    let text = std::fs::read_to_string(path).map_err(failed("read"))?;
+    let text = text::read(path).map_err(failed("read"))?;
     match (formatted(&name, &text), check) {
         (Formatted::Unreadable, _) => return Ok(false),
         (Formatted::Same, _) => {}

@@ -239,7 +239,7 @@ impl<'a> Story<'a> {
                     .map_err(|it| StoryError::List { list: list.name.clone(), problem: it.to_string() })
             }
             ListKind::Values(ty) => {
-                let item = load::item(ty, &self.loaded.rules.schema, item);
+                let item = load::item(ty, list.text_bytes_max, &self.loaded.rules.schema, item);
                 let item: Item =
                     item.map_err(|problem| StoryError::List { list: list.name.clone(), problem })?;
                 self.values.entry(id).or_default().push(item.slot(key));

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use rules::schema::Schema;
 use rules::time::Micros;
 use stream::intake::time::duration;
@@ -47,7 +48,7 @@ const NAP_MAX: Duration = Duration::from_millis(100);
 /// again; but what lies further behind the newest event than the server's `past_max` is refused, even if it was sent.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// CSV, JSON lines or Parquet; plain, gzip or zstd, told by content
+    /// CSV, JSON lines or Parquet; plain, gzip or zstd, told by content; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// How columns become events; JSON lines in Weir's own shape need none
@@ -75,7 +76,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DAYS", default_value = "366d", value_parser = replay::jump_max)]
     jump_max: Micros,
     /// Where bad rows go, with their number and the reason; written only if there are any
-    #[arg(long, value_name = "FILE", default_value = "rejects.csv")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "rejects.csv",
+        value_parser = PathBufValueParser::new().try_map(replay::csv_name)
+    )]
     rejects: PathBuf,
 }
 

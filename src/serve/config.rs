@@ -119,7 +119,7 @@ impl Config {
 }
 
 fn read(path: &Path) -> anyhow::Result<File> {
-    let text = std::fs::read_to_string(path)
+    let text = stream::text::read(path)
         .with_context(|| format!("cannot read the configuration `{}`", path.display()))?;
     // Not with the line itself, as the error would be shown: a password may stand in it.
     toml::from_str(&text).map_err(|it| {

@@ -18,7 +18,7 @@ use rules::diagnostic::{Colour, Diagnostic, Source, render};
 use rules::schema::Schema;
 use rules::typed::{List, ListId, ListKind};
 
-pub use contents::{Item, ListItem, Problems, item, read_list};
+pub use contents::{Item, ListItem, Problems, Written, item, read_list};
 
 /// A rule set as texts.
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -95,7 +95,7 @@ pub enum BundleError {
 }
 
 impl Bundle {
-    /// Checks all texts.
+    /// Checks all texts, as a record holds them.
     ///
     /// # Errors
     /// If any has an error; then all errors of the sources, or of lists and rates, are told.
@@ -108,6 +108,22 @@ impl Bundle {
         &self,
         grow: impl FnOnce(&mut rules::typed::RuleSet) -> Result<(), rules::TooManyFeatures>,
     ) -> Result<Checked, BundleError> {
+        self.checked(Written::Before, grow)
+    }
+
+    /// The same of what people send.
+    ///
+    /// # Errors
+    /// As [`Bundle::check`].
+    pub fn check_new(&self) -> Result<Checked, BundleError> {
+        self.checked(Written::New, |_| Ok(()))
+    }
+
+    fn checked(
+        &self,
+        written: Written,
+        grow: impl FnOnce(&mut rules::typed::RuleSet) -> Result<(), rules::TooManyFeatures>,
+    ) -> Result<Checked, BundleError> {
         let sources: Vec<Source<'_>> =
             self.sources.iter().map(|it| Source { name: &it.name, text: &it.text }).collect();
         let checked = rules::check::check(&sources);
@@ -116,7 +132,7 @@ impl Bundle {
             return Err(BundleError::Rules { diagnostics: checked.diagnostics, said });
         };
         grow(&mut rules)?;
-        let (items, rates) = self.contents(&rules).map_err(BundleError::Contents)?;
+        let (items, rates) = self.contents(&rules, written).map_err(BundleError::Contents)?;
         Ok(Checked { rules, items, rates, warnings: checked.diagnostics })
     }
 
@@ -125,13 +141,17 @@ impl Bundle {
     ///
     /// # Errors
     /// If a line of a list or of the rate table is not one.
-    pub fn contents(&self, rules: &rules::typed::RuleSet) -> Result<(Vec<ListItem>, Rates), String> {
+    pub fn contents(
+        &self,
+        rules: &rules::typed::RuleSet,
+        written: Written,
+    ) -> Result<(Vec<ListItem>, Rates), String> {
         let mut problems = Problems::default();
         let rates = self.rates(&rules.schema, &mut problems);
         let mut items = Vec::new();
         for (id, list) in (0u16..).map(ListId).zip(&rules.lists) {
             for file in self.lists.iter().filter(|it| it.list == list.name) {
-                read_list(id, list, file, &rules.schema, &mut items, &mut problems);
+                read_list((id, list), file, &rules.schema, written, &mut items, &mut problems);
             }
         }
         match (rates, problems.finish()) {
@@ -143,7 +163,8 @@ impl Bundle {
     fn rates(&self, schema: &Schema, problems: &mut Problems) -> Option<Rates> {
         let Some(file) = &self.rates else { return Some(Rates::new(schema.currency)) };
         let told = |it: RatesError| format!("rate table `{}`: line {}: {}", file.name, it.line, it.message);
-        Rates::parse(&file.text, schema.currency).map_err(|it| problems.add(&told(it))).ok()
+        let read = Rates::parse(&file.text, schema.currency);
+        read.map_err(|errors| errors.0.into_iter().for_each(|it| problems.add(&told(it)))).ok()
     }
 
     /// The same with what another one has beside its sources and this one says nothing of: the rate table, and what lists

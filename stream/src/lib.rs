@@ -14,6 +14,7 @@ pub mod record;
 pub mod recover;
 pub mod snapshot;
 pub mod source;
+pub mod text;
 mod warming;
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod error;
 pub(crate) mod layout;
 mod load;
 mod recent;
+mod schema;
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -158,6 +158,12 @@ pub enum SourceError {
         /// Its name.
         file: Arc<str>,
     },
+    /// A Parquet file through a pipe.
+    #[error("`{file}` is Parquet, which is read from its end, and a pipe has none yet: name a file")]
+    ParquetStream {
+        /// Its name.
+        file: Arc<str>,
+    },
     /// `order = "check"`, and a row is earlier than one before it.
     #[error("`{file}`, row {row}: earlier than the row before it, and the mapping says `order = \"check\"`")]
     OutOfOrder {

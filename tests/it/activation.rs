@@ -280,5 +280,8 @@ fn what_does_not_go_with_a_journal_is_named() {
     }
     server.stop();
     let said = refuses(&["replay", data, "--rules", "fixtures/handbook/rules.weir"]);
-    assert!(said.contains("the rules do not fit the journal: the list of kinds is not as it was"), "{said}");
+    assert!(
+        said.contains("the rules do not fit the journal: the list of kinds is not as it was: `user` is gone"),
+        "{said}"
+    );
 }

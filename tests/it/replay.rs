@@ -1,7 +1,10 @@
 //! `weir replay` from outside: the same bytes again, in pieces or at once; bad input said and survived.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
 
 use crate::program::{output, run};
 
@@ -178,6 +181,64 @@ fn no_file_is_written_over_that_is_read_or_written() {
     }
 }
 
+/// Runs `weir` in a folder with bytes on standard input: what it writes, and what it says at the end.
+fn piped(folder: &Path, arguments: &[&str], input: Vec<u8>) -> (bool, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.args(arguments).current_dir(folder);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = command.spawn().unwrap();
+    let mut stdin = running.stdin.take().unwrap();
+    // A run that refuses its arguments reads nothing.
+    let sender = thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = running.wait_with_output().unwrap();
+    sender.join().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn standard_input_and_output_are_files_like_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = simulated(folder.path(), 60, 1).join("\n");
+    let rules = format!("{}/fixtures/wallet", env!("CARGO_MANIFEST_DIR"));
+    let file = folder.path().join("traffic.jsonl");
+    let arguments = |read, out| ["replay", read, "--rules", &rules, "--out", out];
+    let (done, _, said) = piped(folder.path(), &arguments(file.to_str().unwrap(), "out.csv"), Vec::new());
+    assert!(done, "{said}");
+    let expected = fs::read_to_string(folder.path().join("out.csv")).unwrap();
+    let packed = zstd::encode_all(lines.as_bytes(), 1).unwrap();
+    for (read, out, input) in [
+        ("-", "-", lines.clone().into_bytes()),
+        ("-", "/dev/stdout", packed.clone()),
+        ("/dev/stdin", "-", packed),
+    ] {
+        let (done, written, said) = piped(folder.path(), &arguments(read, out), input);
+        assert!(done && written == expected, "{read} {out}: {said}");
+    }
+    let (done, written, said) = piped(folder.path(), &arguments("-", "-"), b"PAR1".to_vec());
+    assert!(!done && written.is_empty() && said.contains("Parquet"), "{said}");
+    let twice = [&arguments("-", "-")[..], &["--features", "/dev/stdout"]].concat();
+    let (done, _, said) = piped(folder.path(), &twice, Vec::new());
+    assert!(!done && said.contains("would write over what `--out` writes"), "{said}");
+}
+
+#[test]
+fn a_name_that_says_no_form_is_refused_before_anything_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let [txt, parquet, gz] = ["o.txt", "o.parquet", "o.gz"].map(|it| folder.path().join(it));
+    let [txt, parquet, gz] = [&txt, &parquet, &gz].map(|it| it.to_str().unwrap());
+    let csv = "`.csv`, `.csv.gz` or `.csv.zst`";
+    for (arguments, says) in [
+        (["--out", txt], ".csv.zst` or `.parquet`, or `-`"),
+        (["--features", gz], ".csv.zst` or `.parquet`, or `-`"),
+        (["--rejects", parquet], csv),
+    ] {
+        refused(&[&["replay", "nowhere.csv"], &MAP[..], &arguments[..]].concat(), &[says]);
+    }
+    refused(&["send", "nowhere.csv", "--rejects", txt], &[csv]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
 #[test]
 fn a_strict_run_ends_at_the_first_bad_row_with_what_was_good_before() {
     let folder = tempfile::tempdir().unwrap();
@@ -222,6 +283,40 @@ fn labels_that_find_no_event_are_not_passed_over_in_the_figures() {
     let data = folder.path().join("data");
     let with = said(&["--data", data.to_str().unwrap()]);
     assert!(with.contains("detection") && !with.contains(lost), "{with}");
+}
+
+/// A folder with the wallet's rules, of whose schema something is another.
+fn rules_with(folder: &Path, name: &str, changes: &[(&str, &str)]) -> String {
+    let mut schema = fs::read_to_string("fixtures/wallet/wallet.schema.weir").unwrap();
+    for (from, to) in changes {
+        assert!(schema.contains(from), "{from}");
+        schema = schema.replacen(from, to, 1);
+    }
+    let rules = folder.join(name);
+    fs::create_dir(&rules).unwrap();
+    fs::write(rules.join("wallet.schema.weir"), schema).unwrap();
+    fs::copy("fixtures/wallet/wallet.weir", rules.join("wallet.weir")).unwrap();
+    rules.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_state_goes_on_under_a_changed_schema_only_if_its_version_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = simulated(folder.path(), 50, 1);
+    let state = folder.path().join("state");
+    replay(folder.path(), &lines, Some(&state));
+    let file = folder.path().join("part.jsonl");
+    let [file, state] = [&file, &state].map(|it| it.to_str().unwrap());
+    let (zone, later) = (("Asia/Shanghai", "UTC"), ("lateness 10m", "lateness 5m"));
+    let version = ("schema wallet 1", "schema wallet 2");
+    for (name, changes, says) in [
+        ("zone", &[zone][..], "other zone under version 1: a changed schema has a version above 1"),
+        ("same", &[later], "other lateness under version 1"),
+        ("late", &[later, version], ", for `lateness` was 10m and is 5m: go back"),
+    ] {
+        let rules = rules_with(folder.path(), name, changes);
+        refused(&["replay", file, "--rules", &rules, "--state", state], &[says]);
+    }
 }
 
 /// Without a journal the state before a damaged one lacks what the last run did.

@@ -256,6 +256,28 @@ fn files_beside_the_rules_are_checked_line_by_line() {
 }
 
 #[test]
+fn a_file_that_is_no_utf8_is_told_with_its_place() {
+    let rules = b"use schema shop\nlist a : device from \"a.txt\"\n";
+    let said = |name: &str, bytes: &[u8]| {
+        let folder =
+            Folder::with(&[("shop.schema.weir", SCHEMA), ("rates.csv", "currency,rate\n"), ("a.txt", "")]);
+        std::fs::write(folder.path().join("shop.weir"), rules).unwrap();
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+        folder.weir(&["rules", "check"])
+    };
+    let broken = &b"// as a note\n// f\xfcr"[..];
+    let all = [said("a.txt", b"d1\n  d\xe9"), said("rates.csv", broken), said("shop.weir", broken)].concat();
+    expect![[r#"
+        stderr: error: list `a`: cannot read `a.txt`: line 2, column 4: the byte 0xe9 is not UTF-8: save the file as UTF-8
+        exit 1
+        stderr: error: rate table `rates.csv`: line 2, column 5: the byte 0xfc is not UTF-8: save the file as UTF-8
+        exit 1
+        stderr: error: cannot read `shop.weir`: line 2, column 5: the byte 0xfc is not UTF-8: save the file as UTF-8
+        exit 1
+    "#]].assert_eq(&all);
+}
+
+#[test]
 fn a_path_that_leads_to_no_rules_is_said() {
     let folder = Folder::with(&[("alone.weir", "use schema nobody\n")]);
     std::fs::create_dir(folder.path().join("empty")).unwrap();

@@ -73,13 +73,15 @@ fn find<'a>(in_force: &'a InForce, name: &str) -> Result<Found<'a>, Problem> {
     found.map(|(id, list)| Found { id, list }).ok_or_else(unknown)
 }
 
-/// An id or a value as the list takes it.
-fn item(of: &Found<'_>, in_force: &InForce, text: &str) -> Result<Item, Problem> {
+/// An id or a value as the list takes it; if it is new, with no more bytes than it may have.
+fn item(of: &Found<'_>, in_force: &InForce, text: &str, new: bool) -> Result<Item, Problem> {
     let ty = match of.list.of {
         ListKind::Entities(kind) | ListKind::Table(kind, _) => Type::Entity(kind),
         ListKind::Values(ty) => ty,
     };
-    bundle::item(ty, &in_force.rules.typed.schema, text).map_err(|problem| Problem::parameter("id", problem))
+    let bytes_max = of.list.text_bytes_max.filter(|_| new);
+    let item = bundle::item(ty, bytes_max, &in_force.rules.typed.schema, text);
+    item.map_err(|problem| Problem::parameter("id", problem))
 }
 
 /// Look into a list
@@ -102,7 +104,7 @@ pub(crate) async fn show(
 fn entry(app: &App, list: String, id: String) -> Result<EntryBody, Problem> {
     let in_force = app.door.in_force();
     let found = find(&in_force, &list)?;
-    let item = item(&found, &in_force, &id)?;
+    let item = item(&found, &in_force, &id, false)?;
     let key = app.door.gate().key();
     let mut body = EntryBody { member: false, until: None, value: Cell::Missing(()), list, id };
     let Some(kind) = found.list.of.kind() else {
@@ -169,7 +171,7 @@ pub(crate) async fn delete(
 async fn change(app: &App, list: &str, id: &str, new: Option<NewEntry>) -> Result<(), Problem> {
     let in_force = app.door.in_force();
     let found = find(&in_force, list)?;
-    item(&found, &in_force, id)?;
+    item(&found, &in_force, id, new.is_some())?;
     let gate = app.door.gate();
     let changed = match (found.list.of.kind(), new) {
         (None, new) => {
@@ -214,7 +216,7 @@ fn membership(
     });
     let value = match (of.list.of, new.value.as_deref()) {
         (ListKind::Table(_, ty), Some(text)) => {
-            let item = bundle::item(ty, &in_force.rules.typed.schema, text);
+            let item = bundle::item(ty, of.list.text_bytes_max, &in_force.rules.typed.schema, text);
             Some(item.map_err(|problem| Problem::field("/value", problem))?.slot(key))
         }
         (ListKind::Table(..), None) => {
@@ -273,13 +275,16 @@ pub(crate) async fn put_rates(
             Ok(_) => {
                 wrong.push((format!("/{}", crate::request::escaped(currency)), "is not one rate".to_owned()))
             }
-            Err(error) => wrong.push((format!("/{}", crate::request::escaped(currency)), error.message)),
+            Err(error) => {
+                let told = error.0.into_iter().map(|it| it.message).collect::<Vec<_>>().join("; ");
+                wrong.push((format!("/{}", crate::request::escaped(currency)), told));
+            }
         }
     }
     if !wrong.is_empty() {
         return Err(Problem::fields("", wrong));
     }
-    let rates = Rates::parse(&table, base).map_err(|it| Problem::field("", it.message))?;
+    let rates = Rates::parse(&table, base).map_err(|it| Problem::field("", it.to_string()))?;
     app.door.gate().put_rates(&rates).map_err(|it| no_change(it, &app))?;
     app.door.durable(last_record(&app)).await.map_err(|it| refused("", it.into(), &app.metrics))?;
     let rates = rates.iter().map(|(currency, rate)| (currency.code().to_owned(), rate.to_string()));

@@ -369,7 +369,7 @@ struct Examined {
 
 fn examine(new: &NewRules, trial: &dyn Trial) -> Result<Examined, Problem> {
     let bundle = bundle_of(&new.files)?;
-    let checked = bundle.check().map_err(|it| bad_bundle(&it, &bundle))?;
+    let checked = bundle.check_new().map_err(|it| bad_bundle(&it, &bundle))?;
     let Verdict { passed, failures } =
         trial.run(&bundle, &checked).map_err(|it| refused_rules(&it, Vec::new()))?;
     if !failures.is_empty() {

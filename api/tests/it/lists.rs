@@ -50,6 +50,7 @@ async fn what_a_list_cannot_hold_is_refused() {
         ("limits", "u1", json!({}), 422, "invalid_fields", json!({ "pointer": "#/value" })),
         ("limits", "u1", json!({ "value": "much" }), 422, "invalid_fields", json!({ "pointer": "#/value" })),
         ("risky", "5732", json!({ "value": "1" }), 422, "invalid_fields", json!({ "pointer": "#" })),
+        ("risky", "57321", json!({}), 400, "invalid_parameter", json!({ "parameter": "id" })),
         ("limits", "", json!({ "value": "1" }), 404, "no_such_route", json!({})),
     ];
     for (list, id, body, status, code, place) in rows {

@@ -202,8 +202,11 @@ impl<'a> Checker<'a> {
     fn list(&mut self, item: &'a ast::List) {
         let ty = item.of.as_ref().and_then(|it| self.field_type(it));
         let of = ty.map(|ty| match ty {
-            FieldType::Entity(kind) => ListKind::Entities(kind),
-            other => ListKind::Values(quantity::field_type(other, self.schema.currency)),
+            FieldType::Entity(kind) => (ListKind::Entities(kind), None),
+            other => {
+                let value = quantity::field_type(other, self.schema.currency);
+                (ListKind::Values(value), text_bytes_max(other))
+            }
         });
         self.add_list(&item.name, of, item.file.as_ref());
     }
@@ -211,9 +214,10 @@ impl<'a> Checker<'a> {
     fn table(&mut self, item: &'a ast::Table) {
         let key = item.key.as_ref().and_then(|it| self.table_key(it));
         let value = item.value.as_ref().and_then(|it| self.field_type(it));
-        let of = key
-            .zip(value)
-            .map(|(kind, value)| ListKind::Table(kind, quantity::field_type(value, self.schema.currency)));
+        let of = key.zip(value).map(|(kind, ty)| {
+            let value = quantity::field_type(ty, self.schema.currency);
+            (ListKind::Table(kind, value), text_bytes_max(ty))
+        });
         self.add_list(&item.name, of, item.file.as_ref());
     }
 
@@ -231,8 +235,13 @@ impl<'a> Checker<'a> {
     }
 
     /// One that failed has its name all the same.
-    fn add_list(&mut self, name: &'a ast::Name, of: Option<ListKind>, file: Option<&ast::Text>) {
-        let Some(of) = of else {
+    fn add_list(
+        &mut self,
+        name: &'a ast::Name,
+        of: Option<(ListKind, Option<u16>)>,
+        file: Option<&ast::Text>,
+    ) {
+        let Some((of, text_bytes_max)) = of else {
             self.claim(name, Global::List(None));
             return;
         };
@@ -242,7 +251,7 @@ impl<'a> Checker<'a> {
         let Some(id) = index_of_next(self.lists.len()).map(ListId) else { return };
         if self.claim(name, Global::List(Some(id))) {
             let file = file.map(|it| it.text.clone());
-            self.lists.push(List { name: name.text.clone(), of, file, span: name.span });
+            self.lists.push(List { name: name.text.clone(), of, text_bytes_max, file, span: name.span });
         }
     }
 
@@ -474,6 +483,13 @@ impl<'a> Checker<'a> {
             self.reports.error(Code::SpanNeeded, duration.span, message);
         }
         duration.micros
+    }
+}
+
+fn text_bytes_max(ty: FieldType) -> Option<u16> {
+    match ty {
+        FieldType::Text { max_bytes } => Some(max_bytes),
+        _ => None,
     }
 }
 

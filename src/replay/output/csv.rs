@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::cell::Cell;
+use super::form::Form;
 use super::named_error;
-use super::table::is_parquet;
 use crate::packed::{Packed, Packing};
 use crate::stdout;
 
@@ -23,22 +23,14 @@ pub(crate) struct CsvFile {
 impl CsvFile {
     /// Creates the file, packed as its name says.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        if is_parquet(path) {
-            let message = format!("`{}`: only CSV is written here; name a .csv file", path.display());
-            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
-        }
-        let (_, packing) = Packing::of(path.to_str().unwrap_or_default());
-        let packed = Packed::create(path, packing).map_err(|error| named_error(path, &error))?;
-        Ok(Self::over(path.to_owned(), packed))
-    }
-
-    pub(super) fn to_stdout() -> io::Result<Self> {
-        Ok(Self::over("standard output".into(), Packed::standard_output(Packing::Plain)?))
-    }
-
-    fn over(path: PathBuf, packed: Packed) -> Self {
+        let packed = match Form::of(path) {
+            Some(Form::StandardOutput) => Packed::standard_output(Packing::Plain),
+            Some(Form::Csv(packing)) => Packed::create(path, packing),
+            Some(Form::Parquet) | None => Err(io::Error::other("its name is not one of CSV")),
+        };
+        let packed = packed.map_err(|error| named_error(path, &error))?;
         let rows = csv::WriterBuilder::new().buffer_capacity(BUFFER_BYTES).from_writer(packed);
-        Self { rows, path, text: String::new() }
+        Ok(Self { rows, path: path.to_owned(), text: String::new() })
     }
 
     /// Writes a whole row.

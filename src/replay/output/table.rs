@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::cell::{Cell, Column};
 use super::csv::CsvFile;
+use super::form::Form;
 #[cfg(feature = "parquet")]
 use super::parquet::ParquetFile;
 
@@ -19,18 +20,10 @@ pub(super) enum Table {
 impl Table {
     /// Creates the file; of CSV, with its header.
     pub(super) fn create(path: &Path, columns: Vec<Column>) -> io::Result<Self> {
-        if is_parquet(path) {
+        if Form::of(path) == Some(Form::Parquet) {
             return Self::parquet(path, columns);
         }
-        Self::headed(CsvFile::create(path)?, &columns)
-    }
-
-    /// CSV to standard output.
-    pub(super) fn to_stdout(columns: &[Column]) -> io::Result<Self> {
-        Self::headed(CsvFile::to_stdout()?, columns)
-    }
-
-    fn headed(mut file: CsvFile, columns: &[Column]) -> io::Result<Self> {
+        let mut file = CsvFile::create(path)?;
         file.row(columns.iter().map(|it| it.name.as_str()))?;
         Ok(Self::Csv(Box::new(file)))
     }
@@ -75,9 +68,4 @@ impl Table {
             Self::Parquet(file) => file.finish(),
         }
     }
-}
-
-/// Whether a name says Parquet.
-pub(super) fn is_parquet(path: &Path) -> bool {
-    path.extension().is_some_and(|it| it == "parquet")
 }

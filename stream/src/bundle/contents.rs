@@ -1,5 +1,6 @@
 //! Lists from text.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use engine::entity::HashKey;
@@ -24,7 +25,7 @@ pub struct ListItem {
 }
 
 /// What a list holds, before there is a key to hash it with.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Item {
     /// As it stands in a slot.
     Slot(i64),
@@ -42,23 +43,43 @@ impl Item {
     }
 }
 
+/// Where a text comes from, and so how much is asked of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Written {
+    /// From people, who can mend it.
+    New,
+    /// From a record, which stands as it is: earlier versions took longer texts and the same item twice.
+    Before,
+}
+
 /// Reads what a list holds; what is wrong goes to `problems`.
 pub fn read_list(
-    id: ListId,
-    list: &List,
+    (id, list): (ListId, &List),
     file: &ListFile,
     schema: &Schema,
+    written: Written,
     items: &mut Vec<ListItem>,
     problems: &mut Problems,
 ) {
+    let mut lines = HashMap::new();
+    let mut read = |line: usize, text: &str| {
+        let entry = entry(list, text)?;
+        let (item, value) = entry.read(list, schema, written)?;
+        if written == Written::New
+            && let Some(first) = lines.insert(item.clone(), line)
+        {
+            return Err(format!("{} stands in line {first} already: leave one", intake::shown(entry.item)));
+        }
+        Ok(ListItem { list: id, item, value })
+    };
     let text = file.text.strip_prefix('\u{feff}').unwrap_or(&file.text);
-    for (line, written) in (1_usize..).zip(text.lines()) {
-        let written = without_comment(written);
-        if written.is_empty() {
+    for (line, text) in (1_usize..).zip(text.lines()) {
+        let text = without_comment(text);
+        if text.is_empty() {
             continue;
         }
-        match list_item(list, written, schema) {
-            Ok((item, value)) => items.push(ListItem { list: id, item, value }),
+        match read(line, text) {
+            Ok(item) => items.push(item),
             Err(problem) => {
                 problems.add(&format!("list `{}`: `{}`, line {line}: {problem}", list.name, file.name));
             }
@@ -74,33 +95,49 @@ pub(super) fn without_comment(line: &str) -> &str {
 }
 
 /// One line of a list.
-fn list_item(list: &List, written: &str, schema: &Schema) -> Result<(Item, Option<Item>), String> {
-    match list.of {
-        ListKind::Entities(kind) => Ok((item(Type::Entity(kind), schema, written)?, None)),
-        ListKind::Values(ty) => Ok((item(ty, schema, written)?, None)),
-        ListKind::Table(kind, ty) => {
-            // An id may hold a comma, a value of a table may not, except a place's.
-            let (id, value) = match ty {
-                Type::Place => written.split_once(','),
-                _ => written.rsplit_once(','),
-            }
-            .ok_or_else(|| format!("{} is not an id, a comma and a value", intake::shown(written)))?;
-            let value = item(ty, schema, value.trim())?;
-            Ok((item(Type::Entity(kind), schema, id.trim())?, Some(value)))
-        }
+struct Entry<'a> {
+    item: &'a str,
+    /// Of a table.
+    value: Option<&'a str>,
+}
+
+fn entry<'a>(list: &List, line: &'a str) -> Result<Entry<'a>, String> {
+    let ListKind::Table(_, ty) = list.of else { return Ok(Entry { item: line, value: None }) };
+    // An id may hold a comma, a value of a table may not, except a place's.
+    let both = match ty {
+        Type::Place => line.split_once(','),
+        _ => line.rsplit_once(','),
+    };
+    let told = || format!("{} is not an id, a comma and a value", intake::shown(line));
+    let (id, value) = both.ok_or_else(told)?;
+    Ok(Entry { item: id.trim(), value: Some(value.trim()) })
+}
+
+impl Entry<'_> {
+    fn read(&self, list: &List, schema: &Schema, written: Written) -> Result<(Item, Option<Item>), String> {
+        let bytes_max = list.text_bytes_max.filter(|_| written == Written::New);
+        let (ty, of_value) = match list.of {
+            ListKind::Entities(kind) => (Type::Entity(kind), None),
+            ListKind::Values(ty) => (ty, None),
+            ListKind::Table(kind, ty) => (Type::Entity(kind), Some(ty)),
+        };
+        let value = of_value.zip(self.value).map(|(ty, value)| item(ty, bytes_max, schema, value));
+        let value = value.transpose()?;
+        Ok((item(ty, bytes_max, schema, self.item)?, value))
     }
 }
 
-/// An item of a list from its text: an amount in major units, in the currency of the list's type.
+/// An item of a list from its text: an amount in major units, in the currency of the list's type; a text of at most so
+/// many bytes, if it is said how many.
 ///
 /// # Errors
 /// What is wrong with it, and what would be right.
-pub fn item(ty: Type, schema: &Schema, text: &str) -> Result<Item, String> {
+pub fn item(ty: Type, bytes_max: Option<u16>, schema: &Schema, text: &str) -> Result<Item, String> {
     let currency = match ty {
         Type::Money(currency, _) => currency,
         _ => schema.currency,
     };
-    let parsed = intake::parse(field_type(ty), schema, currency, text);
+    let parsed = intake::parse(field_type(ty, bytes_max), schema, currency, text);
     match parsed.map_err(|problem| format!("{} {problem}", intake::shown(text)))? {
         Parsed::Number(slot) | Parsed::Money { minor: slot, .. } => Ok(Item::Slot(slot)),
         Parsed::Text(text) => Ok(Item::Text(text)),
@@ -108,7 +145,7 @@ pub fn item(ty: Type, schema: &Schema, text: &str) -> Result<Item, String> {
 }
 
 /// The field type whose values a list of this type takes.
-fn field_type(ty: Type) -> FieldType {
+fn field_type(ty: Type, bytes_max: Option<u16>) -> FieldType {
     match ty {
         Type::Flag => FieldType::Flag,
         Type::Number(Numeric::Exact { scale, .. }) => FieldType::Decimal { scale },
@@ -118,9 +155,9 @@ fn field_type(ty: Type) -> FieldType {
         Type::Place => FieldType::Place,
         Type::Entity(kind) => FieldType::Entity(kind),
         Type::Enum(id) => FieldType::Enum(id),
-        // INVARIANT (list types): a list holds what a field can hold, and no field is any of these.
+        // INVARIANT (list types): a list holds what a field can hold, and no field is any of these but a text.
         Type::Text | Type::EventType | Type::Distance | Type::Speed | Type::Number(Numeric::Real) => {
-            FieldType::Text { max_bytes: u16::MAX }
+            FieldType::Text { max_bytes: bytes_max.unwrap_or(u16::MAX) }
         }
     }
 }

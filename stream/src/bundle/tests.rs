@@ -5,7 +5,10 @@ use super::*;
 const SCHEMA: &str = "schema s 1\nzone \"UTC\"\ncurrency EUR\nrates \"rates.csv\"\n\
                       entity user\nevent payment\n  user: user\n  mcc: text(4)?\n";
 const RULES: &str = "use schema s\nlist watched : user from \"watched.txt\"\n\
-                     list risky : text(4) from \"risky.txt\"\n";
+                     list risky : text(4) from \"risky.txt\"\n\
+                     list rates_of : decimal(2) from \"rates_of.txt\"\n\
+                     table limits : user -> money from \"limits.txt\"\n\
+                     table codes : user -> text(4) from \"codes.txt\"\n";
 
 fn file(name: &str, text: &str) -> File {
     File { name: name.to_owned(), text: text.to_owned() }
@@ -62,4 +65,29 @@ fn what_is_wrong_is_told_with_file_and_line() {
     let expected = "rate table `rates.csv`: line 2: `no` is not a positive number of at most 18 digits\n\
                     list `watched`: `watched.txt`, line 2: ";
     assert!(told.starts_with(expected), "{told}");
+}
+
+#[test]
+fn what_people_send_holds_each_item_once_and_no_text_too_long() {
+    #[rustfmt::skip]
+    let rows = [
+        ("watched",  "u1\nu2\n",            ""),
+        ("watched",  "u1\n# u1\nu1 # he\n", "line 3: `u1` stands in line 1 already: leave one"),
+        ("risky",    "5732\n\n5732",         "line 3: `5732` stands in line 1 already: leave one"),
+        ("risky",    "5732\n57321\n",        "line 2: `57321` is too long: 5 bytes, at most 4"),
+        ("rates_of", "0.10\n0.1",           "line 2: `0.1` stands in line 1 already: leave one"),
+        ("limits",   "u1, 1.00\nu1,2.00\n",  "line 2: `u1` stands in line 1 already: leave one"),
+        ("codes",    "u1,5732\nu2,57321\n",  "line 2: `57321` is too long: 5 bytes, at most 4"),
+        ("codes",    "u1,5732\nu2,5732\n",   ""),
+    ];
+    for (name, text, problem) in rows {
+        let given = Bundle { lists: vec![list(name, text)], ..bundle() };
+        let told = given.check_new().map(drop).map_err(|it| it.to_string());
+        let expected = match problem {
+            "" => Ok(()),
+            problem => Err(format!("list `{name}`: `{name}.txt`, {problem}")),
+        };
+        assert_eq!(told, expected, "{text:?}");
+        assert!(given.check().is_ok(), "what is recorded stays readable: {text:?}");
+    }
 }

@@ -7,7 +7,7 @@ use engine::rule_set::RuleSet;
 use super::Gate;
 use crate::bundle::{Bundle, BundleError};
 use crate::in_force::InForce;
-use crate::snapshot::layout::{Misfit, same_state};
+use crate::snapshot::layout::{Misfit, same_state, versioned};
 
 /// Why a rule set cannot take over what is remembered.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -46,7 +46,11 @@ impl Gate {
         let mut room = self.admit_one()?;
         let activated = self.current.change(self.now(), |old, number| {
             let new = old.followed_by(number, old.completing(&bundle))?;
-            match same_state(&old.rules, &new.rules) {
+            let fits = same_state(&old.rules, &new.rules);
+            if matches!(fits, Ok(()) | Err(Misfit::Lacking(_))) {
+                versioned(&old.rules, &new.rules).map_err(OtherState)?;
+            }
+            match fits {
                 Ok(()) => {}
                 Err(Misfit::Lacking(features)) => return Err(NotAtOnce::NeedsBuild { features }),
                 Err(misfit) => return Err(OtherState(misfit).into()),

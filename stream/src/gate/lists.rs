@@ -8,7 +8,7 @@ use rules::typed::{ListId, ListKind};
 
 use super::directory::Locks;
 use super::{Gate, Refused, new_state};
-use crate::bundle::{BundleError, ListFile, Problems, read_list};
+use crate::bundle::{BundleError, ListFile, Problems, Written, read_list};
 use crate::in_force::InForce;
 use crate::journal::RecordKind;
 use crate::record::{ListRecord, RatesRecord};
@@ -145,7 +145,7 @@ pub(crate) fn with_value(
     let (ListKind::Values(_), Some(bundle)) = (declared.of, &old.bundle) else { return Err(unknown()) };
     let line = ListFile { list: list.to_owned(), name: list.to_owned(), text: format!("{value}\n") };
     let (mut items, mut problems) = (Vec::new(), Problems::default());
-    read_list(ListId(0), declared, &line, &typed.schema, &mut items, &mut problems);
+    read_list((ListId(0), declared), &line, &typed.schema, Written::Before, &mut items, &mut problems);
     if let Some(problem) = problems.finish() {
         return Err(NoChange::Value(problem));
     }

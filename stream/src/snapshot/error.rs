@@ -78,6 +78,24 @@ pub enum SnapshotError {
         /// The first difference.
         what: String,
     },
+    /// Its schema is another one under no higher version.
+    #[error(
+        "snapshot `{}` was made under schema `{name}` {theirs}, and this one has other {what} under version {ours}: a \
+         changed schema has a version above {theirs}",
+        file.display()
+    )]
+    SameVersion {
+        /// Which file.
+        file: PathBuf,
+        /// The schema's name.
+        name: String,
+        /// The version of the snapshot's.
+        theirs: u32,
+        /// The version of the one in force.
+        ours: u32,
+        /// The first difference.
+        what: &'static str,
+    },
     /// Records were dropped, and what they left behind is not known.
     #[error(
         "the journal begins at record {oldest}, and no snapshot holds what the records before it left behind: bring back \
@@ -89,16 +107,19 @@ pub enum SnapshotError {
     },
     /// The rule set needs state that the snapshot does not hold.
     #[error(
-        "snapshot `{}` holds no state for {}: go back to the rules that it was made under, or build the state again \
+        "snapshot `{}` holds no state for {}{}: go back to the rules that it was made under, or build the state again \
          from the first file on, in another directory",
         file.display(),
-        listed(features)
+        listed(features),
+        times.as_ref().map_or(String::new(), |it| format!(", for {it}"))
     )]
     Lacking {
         /// Which file.
         file: PathBuf,
         /// The features without state, in file order.
         features: Vec<String>,
+        /// How the schema's times have changed, on which their state hangs; none if they have not.
+        times: Option<String>,
     },
 }
 

@@ -14,6 +14,8 @@ use prost::Message;
 use rules::schema::{FieldId, FieldType, KindId};
 use rules::typed::{FeatureId, List, ListKind};
 
+use super::schema;
+
 /// The state that a rule set keeps.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Layout {
@@ -87,12 +89,10 @@ impl Layout {
     /// The first thing by which `other`'s numbers would not mean the same here. What was added behind the rest is no
     /// such thing.
     pub(super) fn difference(&self, other: &Self) -> Option<String> {
-        let differs = |theirs: &&Names| {
+        other.shape.iter().find_map(|theirs| {
             let ours = self.shape.iter().find(|it| it.names.first() == theirs.names.first());
-            ours.is_none_or(|ours| !ours.names.starts_with(&theirs.names))
-        };
-        let theirs = other.shape.iter().find(differs)?;
-        theirs.names.first().map(|name| format!("{name} is not as it was"))
+            schema::moved(theirs, ours)
+        })
     }
 
     /// The features with a state here that `other` does not have.
@@ -314,6 +314,18 @@ pub(crate) enum Misfit {
     /// Its schema is another one.
     #[error("{0}")]
     Schema(String),
+    /// Its schema is another one under no higher version.
+    #[error(
+        "its schema has other {what} than the one in force, and version {ours}: a changed schema has a version above {theirs}"
+    )]
+    Version {
+        /// The first difference.
+        what: &'static str,
+        /// The version of its own.
+        ours: u32,
+        /// The version in force.
+        theirs: u32,
+    },
     /// It needs state that is not kept.
     #[error("{} is not remembered", crate::intake::listed(.0.iter().map(String::as_str)))]
     Lacking(Vec<String>),
@@ -373,6 +385,15 @@ pub(crate) fn same_state(old: &RuleSet, new: &RuleSet) -> Result<(), Misfit> {
     Ok(())
 }
 
+/// Whether a schema that changes has a higher version, in a rule set that knows all that the one in force knows.
+pub(crate) fn versioned(old: &RuleSet, new: &RuleSet) -> Result<(), Misfit> {
+    let (theirs, ours) = (&old.typed.schema, &new.typed.schema);
+    match schema::unversioned(theirs, ours) {
+        None => Ok(()),
+        Some(what) => Err(Misfit::Version { what, ours: ours.version, theirs: theirs.version }),
+    }
+}
+
 /// Whether a rule set can read the events of another one's records, and what they say of lists. It may have more event
 /// types, more values of enums and, behind the others, more fields.
 pub(crate) fn same_history(recorded: &RuleSet, tested: &RuleSet) -> Result<(), Misfit> {
@@ -390,7 +411,7 @@ pub(crate) fn same_history(recorded: &RuleSet, tested: &RuleSet) -> Result<(), M
     }
     // What was too late stands at the edge of the allowed lateness, where amendments name it.
     if theirs.lateness != ours.lateness {
-        return Err(Misfit::Schema("its lateness is not as it was".to_owned()));
+        return Err(Misfit::Schema(format!("its {}", schema::other_times(theirs, ours))));
     }
     let kind = |of: &RuleSet, list: &List| Namer(of).list_kind(list.of);
     let other = tested.typed.lists.iter().find(|ours| {

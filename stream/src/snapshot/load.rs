@@ -15,12 +15,13 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use engine::entity::EntityKey;
 use engine::rule_set::RuleSet;
 use prost::Message as _;
+use rules::schema::Schema;
 use rules::time::Micros;
 
 use super::block::{Block, BlockKind, BlockReader, Cut, Place};
 use super::entity::{self, EntityReader};
 use super::layout::{KindFit, Layout};
-use super::{BYTES, End, Extra, Header, Held, NAME, SnapshotError, hash_key, recent};
+use super::{BYTES, End, Extra, Header, Held, NAME, SnapshotError, hash_key, recent, schema};
 use crate::gate::State;
 
 /// Threads that build entities at most: one unpacks as fast as so many build.
@@ -179,6 +180,12 @@ fn read_extra(block: &mut Cut, into: &mut Extra) -> Option<()> {
     Some(())
 }
 
+/// The schema that was in force, if its text is there.
+fn schema_of(header: &Header) -> Option<Schema> {
+    let checked = header.in_force.last()?.bundle.check().ok()?;
+    Some(checked.rules.schema)
+}
+
 /// Where the state that the rule set needs stands in a snapshot, kind by kind.
 fn fit(
     header: &Header,
@@ -191,16 +198,28 @@ fn fit(
     if hash_key(header, reader)? != rules.key {
         return Err(SnapshotError::OtherKey { file: file() });
     }
-    let schema = &rules.typed.schema;
-    let renamed = (header.schema != schema.name).then(|| "another name".to_owned());
+    let now = &rules.typed.schema;
+    let renamed = (header.schema != now.name).then(|| "another name".to_owned());
     if let Some(what) = renamed.or_else(|| ours.difference(&header.layout)) {
         let theirs = format!("`{}` {}", header.schema, header.schema_version);
-        let ours = format!("`{}` {}", schema.name, schema.version);
+        let ours = format!("`{}` {}", now.name, now.version);
         return Err(SnapshotError::OtherSchema { file: file(), theirs, ours, what });
+    }
+    // Of the rule set that it was made under itself there is nothing to ask.
+    let before = (header.rule_set != rules.typed.hash).then(|| schema_of(header)).flatten();
+    let changed = match &before {
+        Some(before) => schema::unversioned(before, now),
+        None => (ours.shape != header.layout.shape && now.version <= header.schema_version)
+            .then_some("entity kinds, event types or enums"),
+    };
+    if let Some(what) = changed {
+        let (name, theirs, ours) = (now.name.clone(), header.schema_version, now.version);
+        return Err(SnapshotError::SameVersion { file: file(), name, theirs, ours, what });
     }
     let features = ours.missing_in(&header.layout);
     if !partly && !features.is_empty() {
-        return Err(SnapshotError::Lacking { file: file(), features });
+        let times = before.map(|it| schema::other_times(&it, now)).filter(|it| !it.is_empty());
+        return Err(SnapshotError::Lacking { file: file(), features, times });
     }
     let kinds = ours.kinds.iter().zip(&rules.plan.kinds).enumerate();
     kinds

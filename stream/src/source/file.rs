@@ -187,6 +187,9 @@ impl Format {
         let name = input.name;
         let Some(mapping) = &setup.mapping else { return Err(SourceError::NoMapping { file: name }) };
         let damaged = |message| SourceError::DamagedRow { file: Arc::clone(&name), row: 0, message };
+        if input.bytes.is_stream() {
+            return Err(SourceError::ParquetStream { file: name });
+        }
         let opened = super::parquet::Opened::new(input.bytes).map_err(damaged)?;
         let mut columns = Columns::Asked { known: Some(opened.columns()), asked: Vec::new() };
         let plan = compile(mapping, &setup.schema, (&name, &mut columns), &setup.joins)?;

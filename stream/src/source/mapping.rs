@@ -2,19 +2,24 @@
 //!
 //! Here it is only read; [`super::plan`] holds it against a schema and a file's columns.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod read;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::{self, Display};
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rules::check::check_schema;
 use rules::diagnostic::Source;
 use rules::schema::Schema;
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
 use crate::intake::nearest;
+use crate::text;
 
 /// A mapping file.
 #[derive(Clone, Debug)]
@@ -45,8 +50,10 @@ pub struct MappingErrors(pub Vec<MappingError>);
 impl MappingErrors {
     /// In order, each once; none if nothing is wrong.
     pub(super) fn of(mut errors: Vec<MappingError>) -> Option<Self> {
+        let mut told = HashSet::new();
+        // What is wrong with a field is wrong for each event type that has it.
+        errors.retain(|it| told.insert((it.line, it.message.clone())));
         errors.sort_by_key(|it| it.line);
-        errors.dedup();
         (!errors.is_empty()).then_some(Self(errors))
     }
 }
@@ -70,20 +77,36 @@ pub enum Order {
     Sort,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub(super) struct Root {
     schema: Spanned<String>,
     pub(super) event: Spanned<TextOr<EventType>>,
     pub(super) id: Spanned<TextOr<Id>>,
     pub(super) time: Spanned<TextOr<Time>>,
-    #[serde(default)]
     order: Order,
-    #[serde(default)]
     pub(super) join: BTreeMap<String, Spanned<Join>>,
-    #[serde(default)]
-    pub(super) fields: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
+    pub(super) fields: BTreeMap<Spanned<String>, Spanned<Written>>,
     pub(super) label: Option<Spanned<Label>>,
+}
+
+/// Where an entry is: its key, such as `amount` or `transfer.user`, and its place in the text.
+#[derive(Clone, Debug)]
+pub(super) struct At {
+    pub(super) key: String,
+    pub(super) span: Range<usize>,
+}
+
+impl At {
+    pub(super) fn new(key: &str, span: Range<usize>) -> Self {
+        Self { key: key.to_owned(), span }
+    }
+}
+
+/// What stands behind a key of `[fields]`.
+#[derive(Clone, Debug)]
+pub(super) enum Written {
+    Table(BTreeMap<Spanned<String>, Spanned<toml::Value>>),
+    Plain(toml::Value),
 }
 
 /// A text by itself, or a table that says more.
@@ -171,12 +194,9 @@ pub(super) struct Field {
     pub(super) values: Option<BTreeMap<String, String>>,
     pub(super) value: Option<toml::Value>,
     pub(super) missing: Option<Vec<String>>,
-}
-
-/// A key of `[fields]`: a field, or the overrides of an event type.
-pub(super) enum Entry {
-    Field(Box<Field>),
-    Overrides(BTreeMap<String, Field>),
+    /// Whether something else was written and told to be wrong.
+    #[serde(skip)]
+    pub(super) is_part: bool,
 }
 
 impl Mapping {
@@ -184,9 +204,9 @@ impl Mapping {
     ///
     /// # Errors
     /// If it cannot be read, or is no mapping: with the line.
-    pub fn read(path: &Path) -> Result<Self, MappingError> {
+    pub fn read(path: &Path) -> Result<Self, MappingErrors> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|it| MappingError {
+        let text = text::read(path).map_err(|it| MappingError {
             file: name.clone(),
             line: None,
             message: it.to_string(),
@@ -197,13 +217,9 @@ impl Mapping {
     /// The mapping that a text says; `folder` is what its file names are relative to.
     ///
     /// # Errors
-    /// If it is no mapping: with the line.
-    pub fn parse(name: &str, text: &str, folder: &Path) -> Result<Self, MappingError> {
-        let root = toml::from_str(text).map_err(|it: toml::de::Error| MappingError {
-            file: name.to_owned(),
-            line: it.span().map(|it| line_of(text, it.start)),
-            message: with_suggestion(it.message()),
-        })?;
+    /// If it is no mapping: all that is wrong with its keys, each with its line.
+    pub fn parse(name: &str, text: &str, folder: &Path) -> Result<Self, MappingErrors> {
+        let root = read::root(name, text)?;
         Ok(Self { name: name.to_owned(), text: text.to_owned(), folder: folder.to_owned(), root })
     }
 
@@ -219,7 +235,7 @@ impl Mapping {
     /// If it is another one.
     pub fn check_schema(&self, used: &Schema) -> Result<Option<String>, MappingError> {
         let (file, at) = (self.schema_file(), self.root.schema.span());
-        let text = match std::fs::read_to_string(&file) {
+        let text = match text::read(&file) {
             Ok(text) => text,
             Err(cause) => {
                 let message = format!("the schema `{}` cannot be read: {cause}", file.display());
@@ -250,7 +266,7 @@ impl Mapping {
     }
 
     /// An error at a place of the text.
-    pub(super) fn error(&self, at: std::ops::Range<usize>, message: impl Into<String>) -> MappingError {
+    pub(super) fn error(&self, at: Range<usize>, message: impl Into<String>) -> MappingError {
         MappingError {
             file: self.name.clone(),
             line: Some(line_of(&self.text, at.start)),
@@ -258,15 +274,33 @@ impl Mapping {
         }
     }
 
-    /// What a key of `[fields]` says, where `overrides` tells that it names an event type.
-    pub(super) fn entry(&self, value: &Spanned<toml::Value>, overrides: bool) -> Result<Entry, MappingError> {
-        let read = if overrides {
-            let table = BTreeMap::<String, TextOr<Field>>::deserialize(value.get_ref().clone());
-            table.map(|it| Entry::Overrides(it.into_iter().map(|(name, it)| (name, it.into())).collect()))
-        } else {
-            TextOr::<Field>::deserialize(value.get_ref().clone()).map(|it| Entry::Field(Box::new(it.into())))
+    /// An error in an entry.
+    pub(super) fn error_at(&self, at: &At, message: impl Display) -> MappingError {
+        self.error(at.span.clone(), format!("`{}`: {message}", at.key))
+    }
+
+    /// The field that an entry says; what is wrong in it goes to `wrong`, and the rest of it stands.
+    pub(super) fn field(&self, value: &Written, at: &At, wrong: &mut Vec<MappingError>) -> Option<Field> {
+        let parts = match value {
+            Written::Plain(value) => {
+                let field = TextOr::<Field>::deserialize(value.clone()).map(Field::from);
+                return field.map_err(|it| wrong.push(self.error_at(at, it.message()))).ok();
+            }
+            Written::Table(parts) => parts,
         };
-        read.map_err(|it| self.error(value.span(), with_suggestion(it.message())))
+        let mut good = toml::Table::new();
+        for (name, value) in parts {
+            let part = toml::Table::from_iter([(name.get_ref().clone(), value.get_ref().clone())]);
+            match Field::deserialize(part.clone()) {
+                Ok(_) => good.extend(part),
+                Err(error) => {
+                    let at = At::new(&at.key, name.span());
+                    wrong.push(self.error_at(&at, with_suggestion(error.message())));
+                }
+            }
+        }
+        let is_part = good.len() < parts.len();
+        Field::deserialize(good).ok().map(|it| Field { is_part, ..it })
     }
 }
 
@@ -312,5 +346,59 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for TextOr<T> {
             }
         }
         deserializer.deserialize_any(Either(PhantomData))
+    }
+}
+
+impl Written {
+    /// Of a value that has no places of its own.
+    pub(super) fn of(value: &toml::Value, span: &Range<usize>) -> Self {
+        let spanned = |name: &String| Spanned::new(span.clone(), name.clone());
+        match value {
+            toml::Value::Table(parts) => {
+                let parts =
+                    parts.iter().map(|(name, it)| (spanned(name), Spanned::new(span.clone(), it.clone())));
+                Self::Table(parts.collect())
+            }
+            plain => Self::Plain(plain.clone()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Written;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a table")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Written, E> {
+                Ok(Written::Plain(text.into()))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Written, E> {
+                Ok(Written::Plain(number.into()))
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Written, E> {
+                Ok(Written::Plain(number.into()))
+            }
+
+            fn visit_bool<E>(self, flag: bool) -> Result<Written, E> {
+                Ok(Written::Plain(flag.into()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Written, A::Error> {
+                Vec::<toml::Value>::deserialize(SeqAccessDeserializer::new(list))
+                    .map(|it| Written::Plain(it.into()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Written, A::Error> {
+                BTreeMap::deserialize(MapAccessDeserializer::new(table)).map(Written::Table)
+            }
+        }
+        deserializer.deserialize_any(Any)
     }
 }

@@ -4,7 +4,7 @@
 //! A damaged end is an error that names the byte, and comes after everything before it has been given out.
 
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,8 +44,13 @@ impl Input {
     /// # Errors
     /// If it cannot be opened.
     pub fn tracked(path: &Path, read: &Arc<AtomicU64>) -> io::Result<Self> {
-        let tracked = Tracked { file: File::open(path)?, read: Arc::clone(read) };
-        Ok(Self { name: path.display().to_string().into(), bytes: Bytes::File(tracked) })
+        Ok(Self::of_file(&path.display().to_string(), File::open(path)?, read))
+    }
+
+    /// An open file, or a pipe: it is read from where it stands.
+    pub fn of_file(name: &str, file: File, read: &Arc<AtomicU64>) -> Self {
+        let tracked = Tracked { file, read: Arc::clone(read), ahead: Vec::new() };
+        Self { name: name.into(), bytes: Bytes::File(tracked) }
     }
 
     /// A file whose bytes are in memory.
@@ -67,13 +72,39 @@ impl Input {
 pub(super) struct Tracked {
     pub(super) file: File,
     read: Arc<AtomicU64>,
+    /// Bytes that were read to see what the file is: a pipe gives each of its bytes once.
+    ahead: Vec<u8>,
+}
+
+impl Tracked {
+    fn first(&mut self, bytes: usize) -> io::Result<&[u8]> {
+        let missing = bytes.saturating_sub(self.ahead.len());
+        let mut more = Vec::new();
+        (&mut self.file).take(missing as u64).read_to_end(&mut more)?;
+        self.read.fetch_add(more.len() as u64, Ordering::Relaxed);
+        self.ahead.extend(more);
+        Ok(&self.ahead)
+    }
 }
 
 impl Read for Tracked {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.ahead.is_empty() {
+            let bytes = self.ahead.as_slice().read(buffer)?;
+            self.ahead.drain(..bytes);
+            return Ok(bytes);
+        }
         let bytes = self.file.read(buffer)?;
         self.read.fetch_add(bytes as u64, Ordering::Relaxed);
         Ok(bytes)
+    }
+}
+
+impl Bytes {
+    /// Whether it gives its bytes once, from the first to the last, such as a pipe.
+    #[cfg(feature = "parquet")]
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self, Self::File(it) if it.file.metadata().is_ok_and(|it| !it.is_file()))
     }
 }
 
@@ -82,15 +113,6 @@ impl Read for Bytes {
         match self {
             Self::File(file) => file.read(buffer),
             Self::Memory(memory) => memory.read(buffer),
-        }
-    }
-}
-
-impl Seek for Bytes {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        match self {
-            Self::File(tracked) => tracked.file.seek(to),
-            Self::Memory(memory) => memory.seek(to),
         }
     }
 }
@@ -124,12 +146,15 @@ impl Packing {
     }
 }
 
-/// Reads the first bytes of a file and goes back to its start.
+/// Bytes that say what a file is.
+const FIRST_BYTES: usize = 4;
+
+/// The first bytes of a file, of which nothing is read yet; they are read again.
 pub(super) fn first_bytes(bytes: &mut Bytes) -> io::Result<Vec<u8>> {
-    let mut first = Vec::new();
-    bytes.by_ref().take(4).read_to_end(&mut first)?;
-    bytes.seek(SeekFrom::Start(0))?;
-    Ok(first)
+    match bytes {
+        Bytes::File(tracked) => tracked.first(FIRST_BYTES).map(<[u8]>::to_vec),
+        Bytes::Memory(memory) => Ok(memory.get_ref().iter().take(FIRST_BYTES).copied().collect()),
+    }
 }
 
 /// The unpacked bytes of a file, block by block.
@@ -337,6 +362,25 @@ mod tests {
             garbage.extend_from_slice(b"not a frame");
             let (unpacked, end) = unpack(&garbage);
             assert!(unpacked == text && end.is_err());
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_read_like_a_file() {
+        let text = text();
+        for packed in [text.clone(), gzip(&text), zstd(&text)] {
+            let (reader, mut writer) = io::pipe().unwrap();
+            let sent = packed.clone();
+            let sender = thread::spawn(move || writer.write_all(&sent).unwrap());
+            let read = Arc::default();
+            let file = File::from(std::os::fd::OwnedFd::from(reader));
+            let mut input = Input::of_file("pipe", file, &read);
+            assert_eq!(first_bytes(&mut input.bytes).unwrap(), packed[..4]);
+            let mut unpacked = Vec::new();
+            input.unpack().unwrap().read_to_end(&mut unpacked).unwrap();
+            sender.join().unwrap();
+            assert!(unpacked == text, "{:?}", Packing::of(&packed));
+            assert_eq!(read.load(Ordering::Relaxed), packed.len() as u64);
         }
     }
 

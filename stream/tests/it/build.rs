@@ -226,6 +226,8 @@ fn what_cannot_take_over_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new(folder.path(), OLD);
     world.pay(100);
+    let same = SCHEMA.replace("amount: money", "amount: money\n  shop: text(8)?");
+    let wide = same.replace("schema pay 1", "schema pay 2");
     let refused = |bundle: Arc<Bundle>, part: &str| {
         let error = world.activate(&bundle).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
@@ -236,6 +238,11 @@ fn what_cannot_take_over_changes_nothing() {
         "its lists do not begin with those in force",
     );
     refused(bundle(SCHEMA, "use schema pay\nrule"), "the rules have errors");
+    refused(bundle(&same, OLD), "a changed schema has a version above 1");
+    let later = SCHEMA.replace("currency EUR", "currency EUR\nlateness 5m");
+    refused(bundle(&later, OLD), "its schema has other lateness than the one in force, and version 1");
+    let between = wide.replace("  amount: money\n  shop: text(8)?", "  shop: text(8)?\n  amount: money");
+    refused(bundle(&between, OLD), "event type `payment` is not as it was: `amount` has moved");
     let at_once = world.gate.activate(bundle(SCHEMA, NEW)).unwrap_err();
     assert!(matches!(at_once, NotAtOnce::NeedsBuild { ref features } if features.len() == 4), "{at_once}");
     world.activate(&bundle(SCHEMA, NEW)).unwrap();

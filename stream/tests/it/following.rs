@@ -97,14 +97,15 @@ fn check_grown(schema: &str, rules: &str, of_new: (&str, &str)) {
 #[test]
 fn a_schema_that_has_grown_is_gone_back_from() {
     let new = OLD.replace("n > 3", "n > 4");
-    let field = SCHEMA.replace("amount: money", "amount: money\n  shop: text(8)?");
+    let next = SCHEMA.replace("schema pay 1", "schema pay 2");
+    let field = next.replace("amount: money", "amount: money\n  shop: text(8)?");
     check_grown(&field, &new, ("payment", "user=u1 device=d1 amount=5 shop=s1"));
     // A field that a new feature reads.
     let shops =
         new.replace("record n", "feature shops = distinct(payment.shop) by user over 1d\nrecord n, shops");
     check_grown(&field, &shops, ("payment", "user=u1 device=d1 amount=5 shop=s1"));
     // A new event type, which `any` means too from then on.
-    let bind = format!("{SCHEMA}event bind\n  user: user\n  device: device\n");
+    let bind = format!("{next}event bind\n  user: user\n  device: device\n");
     check_grown(&bind, &new, ("bind", "user=u1 device=d1"));
     // A new kind, with a list of its own.
     let bank =
@@ -125,13 +126,15 @@ fn a_schema_that_has_grown_is_gone_back_from() {
 fn what_a_schema_has_once_had_keeps_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let world = World::new(folder.path(), OLD);
-    let with =
-        |field: &str| bundle(&SCHEMA.replace("amount: money", &format!("amount: money\n  {field}")), OLD);
-    world.activate(&with("shop: text(8)?")).unwrap();
+    let with = |version: u32, fields: &str| {
+        let schema = SCHEMA.replace("schema pay 1", &format!("schema pay {version}"));
+        bundle(&schema.replace("amount: money", &format!("amount: money\n  {fields}")), OLD)
+    };
+    world.activate(&with(2, "shop: text(8)?")).unwrap();
     world.activate(&bundle(SCHEMA, OLD)).unwrap();
-    let refused = world.activate(&with("note: text(8)?")).unwrap_err().to_string();
+    let refused = world.activate(&with(3, "note: text(8)?")).unwrap_err().to_string();
     assert!(refused.contains("event type `payment`"), "{refused}");
-    world.activate(&with("shop: text(8)?\n  note: text(8)?")).unwrap();
+    world.activate(&with(3, "shop: text(8)?\n  note: text(8)?")).unwrap();
     let rules = world.gate.rules();
     let paid = event(&rules.typed.schema, "payment", "p1", 0, "user=u1 device=d1 amount=5 note=hello");
     assert_eq!(paid.value(4), FieldValue::Text("hello"));

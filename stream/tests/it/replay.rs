@@ -222,9 +222,16 @@ fn a_rule_set_that_cannot_read_the_journal_is_refused() {
     let required = "field `more` of event type `payment` is new: make it optional";
     check(&more("more: int"), &rules, Some(required));
     let other = SCHEMA.replace("amount: money", "amount: money EUR");
-    check(&other, &rules, Some("event type `payment` is not as it was"));
+    check(
+        &other,
+        &rules,
+        Some(
+            "event type `payment` is not as it was: `amount: money as EUR` has become `amount: money EUR`; nothing there \
+             may change, and what is new goes behind the rest",
+        ),
+    );
     let other = SCHEMA.replace("currency EUR\n", "currency EUR\nlateness 5m\n");
-    check(&other, &rules, Some("its lateness is not as it was"));
+    check(&other, &rules, Some("its `lateness` was 10m and is 5m"));
     let other =
         rules.replace("list other : user", "list other : device").replace("user in other", "device in other");
     check(SCHEMA, &other, Some("list `other` does not hold what it held"));

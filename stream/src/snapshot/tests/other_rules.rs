@@ -21,6 +21,7 @@ fn fewer() -> Arc<RuleSet> {
 /// before, so no bit was kept for it; now one is.
 fn grown() -> Arc<RuleSet> {
     let schema = SCHEMA.replace("  place: place?\n", "  place: place?\n  way: way?\n");
+    let schema = schema.replace("schema pay 1", "schema pay 2");
     let schema = schema.replace("event payment", "enum way = app, web\nevent payment");
     let schema = format!("{schema}event visit\n  user: user\n  merchant: merchant\n");
     compile(&schema, &format!("{FEATURES}{DECISIONS}"))
@@ -101,20 +102,38 @@ fn a_rule_set_that_needs_more_is_told_which_features_have_no_state() {
 #[test]
 fn a_schema_whose_numbers_mean_something_else_is_refused() {
     let rules = format!("{FEATURES}{DECISIONS}");
-    let told = |what: &str| {
+    let told = |(theirs, ours): (u32, u32), what: &str| {
         format!(
-            "snapshot `FILE` was made under schema `pay` 1, which `pay` 2 does not contain ({what}): go back to that \
-             schema, or start from nothing in another directory"
+            "snapshot `FILE` was made under schema `pay` {theirs}, which `pay` {ours} does not contain ({what}; nothing \
+             there may change, and what is new goes behind the rest): go back to that schema, or start from nothing in \
+             another directory"
         )
     };
     let next = SCHEMA.replace("schema pay 1", "schema pay 2");
     let kinds =
         next.replace("entity device shared\nentity merchant", "entity merchant shared\nentity device");
-    check_refused(&rule_set(), &compile(&kinds, &rules), &told("the list of kinds is not as it was"));
+    let what = "the list of kinds is not as it was: `device` has moved";
+    check_refused(&rule_set(), &compile(&kinds, &rules), &told((1, 2), what));
     let fields = next.replace("  amount: money\n  place", "  note: text(9)?\n  amount: money\n  place");
-    check_refused(&rule_set(), &compile(&fields, &rules), &told("event type `payment` is not as it was"));
-    let shrunk = compile(&next, &rules);
-    check_refused(&grown(), &shrunk, &told("the list of event types is not as it was"));
+    let what = "event type `payment` is not as it was: `amount` has moved";
+    check_refused(&rule_set(), &compile(&fields, &rules), &told((1, 2), what));
+    let required = next.replace("  place: place?\n", "  place: place\n");
+    let what = "event type `payment` is not as it was: `place: place?` has become `place: place`";
+    check_refused(&rule_set(), &compile(&required, &rules), &told((1, 2), what));
+    let shrunk = SCHEMA.replace("schema pay 1", "schema pay 3");
+    let what = "the list of event types is not as it was: `visit` is gone";
+    check_refused(&grown(), &compile(&shrunk, &rules), &told((2, 3), what));
+}
+
+#[test]
+fn a_schema_that_grew_under_the_same_version_is_refused() {
+    let more = format!("{SCHEMA}event visit\n  user: user\n");
+    check_refused(
+        &rule_set(),
+        &compile(&more, &format!("{FEATURES}{DECISIONS}")),
+        "snapshot `FILE` was made under schema `pay` 1, and this one has other entity kinds, event types or enums under \
+         version 1: a changed schema has a version above 1",
+    );
 }
 
 #[test]

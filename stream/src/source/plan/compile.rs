@@ -2,7 +2,7 @@
 //! what is wrong in each of its entries.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -17,9 +17,7 @@ use super::{
 use crate::intake::time::{TimeFormat, duration, unit};
 use crate::intake::{Parsed, nearest, parse, parse_currency, suggestion};
 use crate::source::join::JoinTable;
-use crate::source::mapping::{self, Entry, Mapping, MappingError, MappingErrors, Other, TextOr};
-
-type Result<T> = std::result::Result<T, MappingError>;
+use crate::source::mapping::{self, At, Mapping, MappingError, MappingErrors, Other, TextOr, Written};
 
 impl Columns {
     /// Where the rows hold a column; none if there is none of this name.
@@ -61,7 +59,7 @@ pub(in crate::source) fn compile(
     schema: &Schema,
     (file, columns): (&str, &mut Columns),
     joins: &[Arc<JoinTable>],
-) -> std::result::Result<Plan, MappingErrors> {
+) -> Result<Plan, MappingErrors> {
     let mut compiler = Compiler { mapping, schema, file, columns, joins, wrong: Vec::new() };
     let plan = compiler.plan();
     match (plan, MappingErrors::of(compiler.wrong)) {
@@ -84,27 +82,22 @@ struct Compiler<'a> {
 }
 
 /// Entries of `[fields]`: by field name, and none where they failed.
-type Fields = BTreeMap<String, Option<(mapping::Field, Range<usize>)>>;
+type Fields = BTreeMap<String, Option<(mapping::Field, At)>>;
 
 impl Compiler<'_> {
     fn plan(&mut self) -> Option<Plan> {
         let root = &self.mapping.root;
         let event = self.event(&root.event);
-        let event = self.kept(event);
         // Without a type it cannot be said which fields there are.
         let types = event.as_ref().map(|(_, made)| self.types(made));
         let joins = self.joins.iter().map(|table| {
             let span = root.join.get(&table.name).map_or(0..0, Spanned::span);
-            let key = self.column(&table.key, &span);
-            Some((self.kept(key)?, Arc::clone(table)))
+            let key = self.column(&table.key, &At::new(&format!("join.{}", table.name), span));
+            Some((key?, Arc::clone(table)))
         });
         let joins: Vec<_> = joins.collect();
         let (id, time) = (self.id(&root.id), self.top_time(&root.time));
-        let (id, time) = (self.kept(id), self.kept(time));
-        let label = root.label.as_ref().map(|it| {
-            let label = self.label(it);
-            self.kept(label)
-        });
+        let label = root.label.as_ref().map(|it| self.label(it));
         let width = match &self.columns {
             Columns::Header(names) => Some(names.len()),
             Columns::Asked { .. } => None,
@@ -130,17 +123,19 @@ impl Compiler<'_> {
         types
     }
 
-    /// What did not fail; otherwise that it did is written down.
-    fn kept<T>(&mut self, result: Result<T>) -> Option<T> {
-        result.map_err(|it| self.wrong.push(it)).ok()
+    /// Writes down what is wrong with an entry.
+    fn error<T>(&mut self, at: &At, message: impl Display) -> Option<T> {
+        self.wrong.push(self.mapping.error_at(at, message));
+        None
     }
 
-    fn error<T>(&self, at: &Range<usize>, message: impl Into<String>) -> Result<T> {
-        Err(self.mapping.error(at.clone(), message))
+    /// What did not fail; otherwise that it did is written down.
+    fn kept<T>(&mut self, result: Result<T, impl Display>, at: &At) -> Option<T> {
+        result.map_err(|it| self.wrong.push(self.mapping.error_at(at, it))).ok()
     }
 
     /// A column by its name, or `join.column`.
-    fn column(&mut self, name: &str, at: &Range<usize>) -> Result<Column> {
+    fn column(&mut self, name: &str, at: &At) -> Option<Column> {
         // A joined name is tried first where the columns are not known: there any name would be found.
         let joined = self.joined(name);
         let own = if joined.is_some() && !self.columns.names().iter().any(|it| it == name) {
@@ -150,7 +145,7 @@ impl Compiler<'_> {
         };
         if let Some(cell) = own.or(joined) {
             return match self.columns.names().iter().filter(|it| *it == name).count() {
-                0 | 1 => Ok(Column { cell, name: name.into() }),
+                0 | 1 => Some(Column { cell, name: name.into() }),
                 _ => self.error(at, format!("`{}` has the column `{name}` twice", self.file)),
             };
         }
@@ -170,12 +165,12 @@ impl Compiler<'_> {
     }
 
     /// How a row's type is told, and the types that rows become.
-    fn event(&mut self, event: &Spanned<TextOr<mapping::EventType>>) -> Result<(TypeFrom, Vec<EventTypeId>)> {
-        let at = event.span();
+    fn event(&mut self, event: &Spanned<TextOr<mapping::EventType>>) -> Option<(TypeFrom, Vec<EventTypeId>)> {
+        let at = At::new("event", event.span());
         let event = match event.get_ref() {
             TextOr::Text(name) => {
                 let event_type = self.event_type(name, &at)?;
-                return Ok((TypeFrom::Constant(event_type), vec![event_type]));
+                return Some((TypeFrom::Constant(event_type), vec![event_type]));
             }
             TextOr::Table(event) => event,
         };
@@ -183,39 +178,35 @@ impl Compiler<'_> {
             Some(values) => values.iter().map(|(text, name)| (text.clone(), name.clone())).collect(),
             None => self.schema.events.iter().map(|it| (it.name.clone(), it.name.clone())).collect(),
         };
-        let mut types = Vec::new();
-        for (text, name) in names {
-            types.push((text, self.event_type(&name, &at)?));
-        }
+        let types = names.into_iter().map(|(text, name)| Some((text, self.event_type(&name, &at)?)));
+        let types: Vec<_> = types.collect();
+        let column = self.column(&event.column, &at);
+        let types = types.into_iter().collect::<Option<Vec<_>>>()?;
         let made = types.iter().map(|(_, it)| *it).collect();
-        let column = self.column(&event.column, &at)?;
         let skip_others = event.other == Other::Skip;
-        Ok((TypeFrom::Column { column, types: Table::new(types), skip_others }, made))
+        Some((TypeFrom::Column { column: column?, types: Table::new(types), skip_others }, made))
     }
 
-    fn event_type(&self, name: &str, at: &Range<usize>) -> Result<EventTypeId> {
+    fn event_type(&mut self, name: &str, at: &At) -> Option<EventTypeId> {
         let found = self.schema.event_type(name);
-        found.map_or_else(
-            || {
-                let suggestion = suggestion(name, self.schema.events.iter().map(|it| it.name.as_str()));
-                self.error(at, format!("the schema has no event type `{name}`{suggestion}"))
-            },
-            Ok,
-        )
+        found.or_else(|| {
+            let suggestion = suggestion(name, self.schema.events.iter().map(|it| it.name.as_str()));
+            self.error(at, format!("the schema has no event type `{name}`{suggestion}"))
+        })
     }
 
-    fn id(&mut self, id: &Spanned<TextOr<mapping::Id>>) -> Result<IdFrom> {
-        let at = id.span();
+    fn id(&mut self, id: &Spanned<TextOr<mapping::Id>>) -> Option<IdFrom> {
+        let at = At::new("id", id.span());
         let (column, sequence) = match id.get_ref() {
             TextOr::Text(column) => (Some(column), None),
             TextOr::Table(id) => (id.column.as_ref(), id.sequence.as_ref()),
         };
         match (column, sequence) {
-            (Some(column), None) => Ok(IdFrom::Column(self.column(column, &at)?)),
+            (Some(column), None) => self.column(column, &at).map(IdFrom::Column),
             (None, Some(sequence)) => match sequence.split_once("{n}") {
                 // Room for the number's twenty digits.
                 Some((before, behind)) if before.len() + behind.len() <= 100 => {
-                    Ok(IdFrom::Sequence(before.to_owned(), behind.to_owned()))
+                    Some(IdFrom::Sequence(before.to_owned(), behind.to_owned()))
                 }
                 Some(_) => self.error(&at, "a sequence has at most 100 bytes beside `{n}`"),
                 None => self.error(&at, "a sequence holds `{n}` where the number goes, such as `tx-{n}`"),
@@ -224,31 +215,33 @@ impl Compiler<'_> {
         }
     }
 
-    fn top_time(&mut self, time: &Spanned<TextOr<mapping::Time>>) -> Result<TimeFrom> {
-        self.time(time.get_ref(), &time.span())
+    fn top_time(&mut self, time: &Spanned<TextOr<mapping::Time>>) -> Option<TimeFrom> {
+        self.time(time.get_ref(), &At::new("time", time.span()))
     }
 
-    fn time(&mut self, time: &TextOr<mapping::Time>, at: &Range<usize>) -> Result<TimeFrom> {
+    fn time(&mut self, time: &TextOr<mapping::Time>, at: &At) -> Option<TimeFrom> {
         let (column, format, zone) = match time {
             TextOr::Text(column) => (column, None, None),
             TextOr::Table(time) => (&time.column, time.format.as_ref(), time.zone.as_deref()),
         };
-        let format = self.time_format(format, zone, at)?;
-        Ok(TimeFrom { column: self.column(column, at)?, format })
+        let (format, column) = (self.time_format(format, zone, at), self.column(column, at));
+        Some(TimeFrom { column: column?, format: format? })
     }
 
     fn time_format(
-        &self,
+        &mut self,
         format: Option<&TextOr<mapping::Steps>>,
         zone: Option<&str>,
-        at: &Range<usize>,
-    ) -> Result<TimeFormat> {
-        let known = |name: &str| TimeZone::get(name).map_err(|_| name.to_owned());
+        at: &At,
+    ) -> Option<TimeFormat> {
         let zone_given = zone.is_some();
-        let zone = match zone.map_or_else(|| Ok(self.schema.zone.clone()), known) {
-            Ok(zone) => zone,
-            Err(name) => {
-                return self.error(at, format!("there is no time zone `{name}`; such as `Europe/Berlin`"));
+        let zone = match zone.map(|name| (name, TimeZone::get(name))) {
+            None => self.schema.zone.clone(),
+            Some((_, Ok(zone))) => zone,
+            Some((name, Err(_))) => {
+                self.error::<()>(at, format!("there is no time zone `{name}`; such as `Europe/Berlin`"));
+                // What else is wrong is told as well; the plan has failed.
+                self.schema.zone.clone()
             }
         };
         let format = match format {
@@ -270,19 +263,18 @@ impl Compiler<'_> {
                 }
             },
             Some(TextOr::Table(steps)) => {
-                let start = TimeFormat::Iso(zone.clone()).parse(steps.start.as_bytes());
-                let start = start
-                    .or_else(|it| self.error(at, format!("`start`: {} {it}", shown_text(&steps.start))))?;
+                let start = TimeFormat::Iso(zone).parse(steps.start.as_bytes());
+                let start = start.map_err(|it| format!("`start`: {} {it}", shown_text(&steps.start)));
                 let step = duration(steps.step.as_bytes(), None);
-                let step =
-                    step.or_else(|it| self.error(at, format!("`step`: {} {it}", shown_text(&steps.step))))?;
-                return Ok(TimeFormat::Steps { start, step });
+                let step = step.map_err(|it| format!("`step`: {} {it}", shown_text(&steps.step)));
+                let (start, step) = (self.kept(start, at), self.kept(step, at));
+                return Some(TimeFormat::Steps { start: start?, step: step? });
             }
         };
         if zone_given && matches!(format, TimeFormat::UnixSeconds | TimeFormat::UnixMillis) {
             return self.error(at, "seconds since 1970 are UTC: leave `zone` out");
         }
-        Ok(format)
+        Some(format)
     }
 
     /// The entries of `[fields]`, each held against the types that rows become.
@@ -291,20 +283,14 @@ impl Compiler<'_> {
         let made: Vec<&EventType> = made.iter().filter_map(|it| self.schema.events.get(it.index())).collect();
         let mapping = self.mapping;
         for (name, value) in &mapping.root.fields {
-            let at = name.span();
+            let at = At::new(name.get_ref(), name.span());
             let name = name.get_ref();
-            let names_type = self.schema.event_type(name).is_some() && value.get_ref().is_table();
-            let entry = mapping.entry(value, names_type);
-            match self.kept(entry) {
-                Some(Entry::Field(field)) => {
-                    let found = self.check_name(name, &made, &at);
-                    common.insert(name.clone(), self.kept(found).map(|()| (*field, at)));
-                }
-                Some(Entry::Overrides(fields)) => {
+            match value.get_ref() {
+                Written::Table(fields) if self.schema.event_type(name).is_some() => {
                     let of_type = self.overrides(name, fields, &made, &at);
                     overrides.insert(name.clone(), of_type);
                 }
-                None => drop(common.insert(name.clone(), None)),
+                value => drop(common.insert(name.clone(), self.entry(name, value, &made, at))),
             }
         }
         (common, overrides)
@@ -314,34 +300,51 @@ impl Compiler<'_> {
     fn overrides(
         &mut self,
         name: &str,
-        fields: BTreeMap<String, mapping::Field>,
+        fields: &BTreeMap<Spanned<String>, Spanned<toml::Value>>,
         made: &[&EventType],
-        at: &Range<usize>,
+        at: &At,
     ) -> Fields {
         let of_type: Vec<_> = made.iter().copied().filter(|it| it.name == name).collect();
         if of_type.is_empty() {
-            let nothing = self.error(at, format!("`{name}` has fields here, but no row becomes one"));
-            self.kept::<()>(nothing);
+            self.error::<()>(at, format!("`{name}` has fields here, but no row becomes one"));
             return Fields::new();
         }
         let mut named = Fields::new();
-        for (field_name, field) in fields {
-            let found = self.check_name(&field_name, &of_type, at);
-            named.insert(field_name, self.kept(found).map(|()| (field, at.clone())));
+        for (field, value) in fields {
+            let at = At::new(&format!("{name}.{}", field.get_ref()), field.span());
+            let field = field.get_ref();
+            let value = Written::of(value.get_ref(), &at.span);
+            named.insert(field.clone(), self.entry(field, &value, &of_type, at));
         }
         named
     }
 
-    fn check_name(&self, name: &str, types: &[&EventType], at: &Range<usize>) -> Result<()> {
+    /// An entry for the field of a name, which some of the types have.
+    fn entry(
+        &mut self,
+        name: &str,
+        value: &Written,
+        types: &[&EventType],
+        at: At,
+    ) -> Option<(mapping::Field, At)> {
+        let field = self.mapping.field(value, &at, &mut self.wrong);
+        let found = self.has_field(name, types, &at);
+        field.filter(|_| found).map(|field| (field, at))
+    }
+
+    /// Whether some of the types have a field, which is told if not.
+    fn has_field(&mut self, name: &str, types: &[&EventType], at: &At) -> bool {
         let fields = || types.iter().flat_map(|it| &it.fields).filter_map(|it| self.schema.field(it.field));
         if fields().any(|it| it.name == name) {
-            return Ok(());
+            return true;
         }
         let mut names: Vec<_> = fields().map(|it| it.name.as_str()).collect();
         names.sort_unstable();
         names.dedup();
         let types = crate::intake::listed(types.iter().map(|it| it.name.as_str()));
-        self.error(at, format!("{types} has no field `{name}`{}", suggestion(name, names)))
+        let message = format!("{types} has no field `{name}`{}", suggestion(name, names));
+        self.error::<()>(at, message);
+        false
     }
 
     fn type_fields(
@@ -356,13 +359,11 @@ impl Compiler<'_> {
             let entry = overrides.and_then(|it| it.get(&named.name)).or_else(|| common.get(&named.name));
             match entry {
                 Some(None) => {}
-                Some(Some((_, span))) if field.derived.is_some() => {
-                    let message = format!("`{}` is derived at intake: leave it out", named.name);
-                    self.wrong.push(self.mapping.error(span.clone(), message));
+                Some(Some((_, at))) if field.derived.is_some() => {
+                    self.error::<()>(at, format!("`{}` is derived at intake: leave it out", named.name));
                 }
-                Some(Some((entry, span))) => {
-                    let from = self.field(at, *field, named.ty, entry, span);
-                    mapped.extend(self.kept(from));
+                Some(Some((entry, written))) => {
+                    mapped.extend(self.field(at, *field, named.ty, entry, written));
                 }
                 None if field.derived.is_some() => derived = true,
                 None if field.optional => {}
@@ -383,19 +384,19 @@ impl Compiler<'_> {
         field: EventField,
         ty: FieldType,
         entry: &mapping::Field,
-        at: &Range<usize>,
-    ) -> Result<FieldFrom> {
-        self.refuse_misfits(ty, entry, at)?;
+        at: &At,
+    ) -> Option<FieldFrom> {
+        self.refuse_misfits(ty, entry, at);
         let missing = match &entry.missing {
             None => Missing::Empty,
             Some(texts) => Missing::Listed(texts.iter().map(|it| it.as_bytes().into()).collect()),
         };
         let from = self.from(ty, entry, at)?;
-        Ok(FieldFrom { at: place, required: !field.optional, missing, from })
+        Some(FieldFrom { at: place, required: !field.optional, missing, from })
     }
 
     /// Refuses what has no meaning for a field of this type.
-    fn refuse_misfits(&self, ty: FieldType, entry: &mapping::Field, at: &Range<usize>) -> Result<()> {
+    fn refuse_misfits(&mut self, ty: FieldType, entry: &mapping::Field, at: &At) {
         let money = matches!(ty, FieldType::Money { .. });
         let place = matches!(ty, FieldType::Place);
         let misfits = [
@@ -415,17 +416,17 @@ impl Compiler<'_> {
                 "one of `currency` and `currency_column`",
             ),
         ];
-        match misfits.iter().find(|(is, _)| *is) {
-            Some((_, message)) => self.error(at, *message),
-            None => Ok(()),
+        for (_, message) in misfits.iter().filter(|(is, _)| *is) {
+            self.error::<()>(at, message);
         }
     }
 
-    fn from(&mut self, ty: FieldType, entry: &mapping::Field, at: &Range<usize>) -> Result<From> {
+    fn from(&mut self, ty: FieldType, entry: &mapping::Field, at: &At) -> Option<From> {
         let column = match (&entry.column, &entry.latitude, &entry.longitude, &entry.value) {
-            (Some(column), None, None, None) => self.column(column, at)?,
+            (Some(column), None, None, None) => self.column(column, at),
             (None, Some(latitude), Some(longitude), None) => {
-                return Ok(From::Degrees(self.column(latitude, at)?, self.column(longitude, at)?));
+                let (latitude, longitude) = (self.column(latitude, at), self.column(longitude, at));
+                return Some(From::Degrees(latitude?, longitude?));
             }
             (None, None, None, Some(value)) => {
                 let text = match value {
@@ -434,132 +435,132 @@ impl Compiler<'_> {
                     toml::Value::Boolean(flag) => flag.to_string(),
                     _ => return self.error(at, "a `value` is a text, a whole number or a flag"),
                 };
-                return Ok(From::Constant(self.constant(ty, entry, &text, at)?));
+                return self.constant(ty, entry, &text, at).map(From::Constant);
             }
+            // What is wrong with the rest has been told.
+            _ if entry.is_part || entry.latitude.is_some() != entry.longitude.is_some() => return None,
             _ => {
                 return self.error(at, "a field is a `column`, a `value`, or a `latitude` and a `longitude`");
             }
         };
         if let Some(values) = &entry.values {
-            let mut named = Vec::new();
-            for (text, value) in values {
-                named.push((text.clone(), self.constant(ty, entry, value, at)?));
-            }
-            return Ok(From::Named(column, Table::new(named)));
+            let named = values.iter().map(|(text, value)| {
+                let value = self.constant(ty, entry, value, at)?;
+                Some((text.clone(), value))
+            });
+            let named: Vec<_> = named.collect();
+            let named = named.into_iter().collect::<Option<Vec<_>>>()?;
+            return Some(From::Named(column?, Table::new(named)));
         }
-        Ok(match ty {
-            FieldType::Flag => From::Flag(column),
-            FieldType::Int => From::Scaled(column, 0),
-            FieldType::Decimal { scale } => From::Scaled(column, scale),
-            FieldType::Money { currency } => self.money(column, currency, entry, at)?,
-            FieldType::Place => From::Place(column),
+        Some(match ty {
+            FieldType::Flag => From::Flag(column?),
+            FieldType::Int => From::Scaled(column?, 0),
+            FieldType::Decimal { scale } => From::Scaled(column?, scale),
+            FieldType::Money { currency } => return self.money(column, currency, entry, at),
+            FieldType::Place => From::Place(column?),
             FieldType::Time => {
-                From::Time(column, self.time_format(entry.format.as_ref(), entry.zone.as_deref(), at)?)
+                let format = self.time_format(entry.format.as_ref(), entry.zone.as_deref(), at);
+                From::Time(column?, format?)
             }
-            FieldType::Duration => From::Duration(column, self.duration_unit(entry, at)?),
-            FieldType::Text { max_bytes } => From::Text(column, max_bytes),
-            FieldType::Entity(_) => From::Entity(column),
+            FieldType::Duration => {
+                let unit = self.duration_unit(entry, at);
+                From::Duration(column?, unit?)
+            }
+            FieldType::Text { max_bytes } => From::Text(column?, max_bytes),
+            FieldType::Entity(_) => From::Entity(column?),
             FieldType::Enum(id) => {
                 let values = self.schema.enum_type(id).map_or(&[][..], |it| &it.values);
                 let numbered = (0..).zip(values).map(|(number, name)| (name.clone(), Parsed::Number(number)));
-                From::Named(column, Table::new(numbered))
+                From::Named(column?, Table::new(numbered))
             }
         })
     }
 
     /// A value written in the mapping.
-    fn constant(
-        &self,
-        ty: FieldType,
-        entry: &mapping::Field,
-        text: &str,
-        at: &Range<usize>,
-    ) -> Result<Parsed> {
+    fn constant(&mut self, ty: FieldType, entry: &mapping::Field, text: &str, at: &At) -> Option<Parsed> {
         let only = if let FieldType::Money { currency } = ty { currency } else { None };
         let currency = self.currency(entry, only, at)?;
-        parse(ty, self.schema, currency, text)
-            .or_else(|it| self.error(at, format!("{} {it}", shown_text(text))))
+        let parsed = parse(ty, self.schema, currency, text);
+        self.kept(parsed.map_err(|it| format!("{} {it}", shown_text(text))), at)
     }
 
     fn money(
         &mut self,
-        column: Column,
+        column: Option<Column>,
         only: Option<Currency>,
         entry: &mapping::Field,
-        at: &Range<usize>,
-    ) -> Result<From> {
+        at: &At,
+    ) -> Option<From> {
         let minor = match entry.unit.as_deref() {
-            None | Some("major") => false,
-            Some("minor") => true,
+            None | Some("major") => Some(false),
+            Some("minor") => Some(true),
             Some(other) => {
-                return self.error(at, format!("`{other}` is no unit of money; there is `major`, `minor`"));
+                self.error(at, format!("`{other}` is no unit of money; there is `major`, `minor`"))
             }
         };
         let currency = match &entry.currency_column {
-            Some(name) => CurrencyFrom::Column(self.column(name, at)?, only),
-            None => CurrencyFrom::Fixed(self.currency(entry, only, at)?),
+            Some(name) => self.column(name, at).map(|it| CurrencyFrom::Column(it, only)),
+            None => self.currency(entry, only, at).map(CurrencyFrom::Fixed),
         };
-        Ok(From::Money { column, currency, minor })
+        Some(From::Money { column: column?, currency: currency?, minor: minor? })
     }
 
     /// The currency that an entry names; else the only one of the field, else the schema's.
-    fn currency(
-        &self,
-        entry: &mapping::Field,
-        only: Option<Currency>,
-        at: &Range<usize>,
-    ) -> Result<Currency> {
-        let Some(code) = &entry.currency else { return Ok(only.unwrap_or(self.schema.currency)) };
+    fn currency(&mut self, entry: &mapping::Field, only: Option<Currency>, at: &At) -> Option<Currency> {
+        let Some(code) = &entry.currency else { return Some(only.unwrap_or(self.schema.currency)) };
         let currency = parse_currency(code.as_bytes());
-        let currency = currency.or_else(|it| self.error(at, format!("{} {it}", shown_text(code))))?;
+        let currency = self.kept(currency.map_err(|it| format!("{} {it}", shown_text(code))), at)?;
         match only {
             Some(only) if only != currency => self.error(at, format!("the field takes only {}", only.code())),
-            _ => Ok(currency),
+            _ => Some(currency),
         }
     }
 
-    fn duration_unit(&self, entry: &mapping::Field, at: &Range<usize>) -> Result<Option<i64>> {
-        let Some(name) = &entry.unit else { return Ok(None) };
+    fn duration_unit(&mut self, entry: &mapping::Field, at: &At) -> Option<Option<i64>> {
+        let Some(name) = &entry.unit else { return Some(None) };
         match unit(name) {
-            Some(unit) => Ok(Some(unit)),
+            Some(unit) => Some(Some(unit)),
             None => self.error(at, format!("`{name}` is no unit; there is `ms`, `s`, `m`, `h`, `d`, `w`")),
         }
     }
 
-    fn label(&mut self, label: &Spanned<mapping::Label>) -> Result<LabelFrom> {
-        let (at, label) = (label.span(), label.get_ref());
+    fn label(&mut self, label: &Spanned<mapping::Label>) -> Option<LabelFrom> {
+        let (at, label) = (At::new("label", label.span()), label.get_ref());
         let names = ["fraud", "legitimate"];
         let values: Vec<(String, String)> = match &label.values {
             Some(values) => values.iter().map(|(text, name)| (text.clone(), name.clone())).collect(),
             None => names.map(|it| (it.to_owned(), it.to_owned())).into(),
         };
-        let mut labels = Vec::new();
-        for (text, name) in values {
-            let found = Label::from_name(&name).filter(|it| *it != Label::Unknown);
-            match found {
-                Some(label) => labels.push((text, label)),
-                None => return self.error(&at, format!("`{name}` is no label{}", suggestion(&name, names))),
-            }
-        }
-        let known = match (&label.known_after, &label.known_at) {
-            (Some(after), None) => match duration(after.as_bytes(), None) {
-                Ok(after) if 0 <= after => KnownFrom::After(after),
-                Ok(_) => return self.error(&at, "`known_after` goes back in time"),
-                Err(error) => {
-                    return self.error(&at, format!("`known_after`: {} {error}", shown_text(after)));
-                }
-            },
-            (None, Some(time)) => KnownFrom::At(self.time(time, &at)?),
-            _ => return self.error(&at, "a label says when it is known: `known_after` or `known_at`"),
-        };
-        let kind = match &label.kind {
-            Some(TextOr::Text(column) | TextOr::Table(mapping::Column { column })) => {
-                Some(self.column(column, &at)?)
-            }
+        let labels = values.into_iter().map(|(text, name)| {
+            let label = Label::from_name(&name).filter(|it| *it != Label::Unknown);
+            let told = || format!("`{name}` is no label{}", suggestion(&name, names));
+            Some((text, self.kept(label.ok_or_else(told), &at)?))
+        });
+        let labels: Vec<_> = labels.collect();
+        let known = self.known(label, &at);
+        let kind = label.kind.as_ref().map(|kind| match kind {
+            TextOr::Text(column) | TextOr::Table(mapping::Column { column }) => self.column(column, &at),
+        });
+        let column = self.column(&label.column, &at);
+        let values = Table::new(labels.into_iter().collect::<Option<Vec<_>>>()?);
+        let kind = match kind {
+            Some(kind) => Some(kind?),
             None => None,
         };
-        let column = self.column(&label.column, &at)?;
-        Ok(LabelFrom { column, values: Table::new(labels), known, kind })
+        Some(LabelFrom { column: column?, values, known: known?, kind })
+    }
+
+    /// When a label is known.
+    fn known(&mut self, label: &mapping::Label, at: &At) -> Option<KnownFrom> {
+        match (&label.known_after, &label.known_at) {
+            (Some(after), None) => match duration(after.as_bytes(), None) {
+                Ok(after) if 0 <= after => Some(KnownFrom::After(after)),
+                Ok(_) => self.error(at, "`known_after` goes back in time"),
+                Err(error) => self.error(at, format!("`known_after`: {} {error}", shown_text(after))),
+            },
+            (None, Some(time)) => self.time(time, at).map(KnownFrom::At),
+            _ => self.error(at, "a label says when it is known: `known_after` or `known_at`"),
+        }
     }
 }
 

@@ -161,23 +161,23 @@ fn a_mapping_that_names_what_is_not_there_is_refused() {
             add("yuan = { column = \"a\", currency = \"EUR\" }"),
         ],
         expect![[r#"
-            map.toml, line 6: `file1` has no column `uu`; did you mean `u`?
-            map.toml, line 3: `file1` has no column `transaction`; there is `id`, `t`, `u`, `a`, `m`, `lat`, `lon`, `c`, `n`
-            map.toml, line 6: `payment` has no field `usr`; did you mean `user`?
+            map.toml, line 6: `user`: `file1` has no column `uu`; did you mean `u`?
+            map.toml, line 3: `id`: `file1` has no column `transaction`; there is `id`, `t`, `u`, `a`, `m`, `lat`, `lon`, `c`, `n`
+            map.toml, line 6: `usr`: `payment` has no field `usr`; did you mean `user`?
             map.toml, line 2: `user` of `payment` is required, and not in [fields]
-            map.toml, line 2: the schema has no event type `pament`; did you mean `payment`?
-            map.toml, line 2: the schema has no event type `logn`; did you mean `login`?
-            map.toml, line 12: `login` has fields here, but no row becomes one
-            map.toml, line 12: `bin` is derived at intake: leave it out
-            map.toml, line 7: unknown field `curency`, expected one of `column`, `latitude`, `longitude`, `currency`, `currency_column`, `unit`, `format`, `zone`, `values`, `value`, `missing`; did you mean `currency`?
-            map.toml, line 7: `EURO` is no currency: write three capitals of ISO 4217, such as `EUR`
-            map.toml, line 7: `cents` is no unit of money; there is `major`, `minor`
-            map.toml, line 8: `currency` is for money
-            map.toml, line 8: `12345` is too long: 5 bytes, at most 4
-            map.toml, line 8: a field is a `column`, a `value`, or a `latitude` and a `longitude`
-            map.toml, line 10: `wep` is no value of the enum; did you mean `web`?
-            map.toml, line 9: `latitude` and `longitude` go together
-            map.toml, line 12: the field takes only CNY
+            map.toml, line 2: `event`: the schema has no event type `pament`; did you mean `payment`?
+            map.toml, line 2: `event`: the schema has no event type `logn`; did you mean `login`?
+            map.toml, line 12: `login`: `login` has fields here, but no row becomes one
+            map.toml, line 12: `bin`: `bin` is derived at intake: leave it out
+            map.toml, line 7: `amount`: unknown field `curency`, expected one of `column`, `latitude`, `longitude`, `currency`, `currency_column`, `unit`, `format`, `zone`, `values`, `value`, `missing`; did you mean `currency`?
+            map.toml, line 7: `amount`: `EURO` is no currency: write three capitals of ISO 4217, such as `EUR`
+            map.toml, line 7: `amount`: `cents` is no unit of money; there is `major`, `minor`
+            map.toml, line 8: `mcc`: `currency` is for money
+            map.toml, line 8: `mcc`: `12345` is too long: 5 bytes, at most 4
+            map.toml, line 8: `mcc`: a field is a `column`, a `value`, or a `latitude` and a `longitude`
+            map.toml, line 10: `channel`: `wep` is no value of the enum; did you mean `web`?
+            map.toml, line 9: `place`: `latitude` and `longitude` go together
+            map.toml, line 12: `yuan`: the field takes only CNY
         "#]],
     );
 }
@@ -210,17 +210,81 @@ fn all_that_is_wrong_is_told_at_once() {
             ]) + "[label]\ncolumn = \"x\"\nknown_after = \"7d\"\n",
         ],
         expect![[r#"
-            map.toml, line 3: an id is a `column` or a `sequence`
-            map.toml, line 4: `unixs` is no time format (those are `iso`, `unix_s`, `unix_ms`, a pattern such as `%d/%m/%Y %H:%M`, or { start, step }); did you mean `unix_s`?
-            map.toml, line 6: `payment` has no field `usr`; did you mean `user`?
-            map.toml, line 7: unknown field `curency`, expected one of `column`, `latitude`, `longitude`, `currency`, `currency_column`, `unit`, `format`, `zone`, `values`, `value`, `missing`; did you mean `currency`?
-            map.toml, line 8: `file1` has no column `mm`; did you mean `m`?
-            map.toml, line 11: `file1` has no column `nn`; did you mean `n`?
-            map.toml, line 2: the schema has no event type `pament`; did you mean `payment`?
-            map.toml, line 3: `file1` has no column `no`; did you mean `n`?
-            map.toml, line 6: `file1` has no column `uu`; did you mean `u`?
-            map.toml, line 7: `payment`, `login` has no field `amuont`; did you mean `amount`?
-            map.toml, line 12: `file1` has no column `x`; did you mean `a`?
+            map.toml, line 3: `id`: an id is a `column` or a `sequence`
+            map.toml, line 4: `time`: `unixs` is no time format (those are `iso`, `unix_s`, `unix_ms`, a pattern such as `%d/%m/%Y %H:%M`, or { start, step }); did you mean `unix_s`?
+            map.toml, line 6: `usr`: `payment` has no field `usr`; did you mean `user`?
+            map.toml, line 7: `amount`: unknown field `curency`, expected one of `column`, `latitude`, `longitude`, `currency`, `currency_column`, `unit`, `format`, `zone`, `values`, `value`, `missing`; did you mean `currency`?
+            map.toml, line 8: `mcc`: `file1` has no column `mm`; did you mean `m`?
+            map.toml, line 11: `tries`: `file1` has no column `nn`; did you mean `n`?
+            map.toml, line 2: `event`: the schema has no event type `pament`; did you mean `payment`?
+            map.toml, line 3: `id`: `file1` has no column `no`; did you mean `n`?
+            map.toml, line 6: `user`: `file1` has no column `uu`; did you mean `u`?
+            map.toml, line 7: `amuont`: `payment`, `login` has no field `amuont`; did you mean `amount`?
+            map.toml, line 12: `label`: `file1` has no column `x`; did you mean `a`?
+        "#]],
+    );
+}
+
+#[test]
+fn an_entry_tells_all_of_its_mistakes() {
+    let amount = "amount = { column = \"a\", currency = \"EUR\" }";
+    check_refused(
+        &[
+            change(amount, "amount = { colum = \"aa\", curency = \"EUR\", unit = 5 }"),
+            change(
+                amount,
+                "amount = { column = \"aa\", currency = \"EURO\", unit = \"cents\", zone = \"UTC\" }",
+            ),
+            change("A = \"app\", W = \"web\"", "A = \"ap\", W = \"wep\"")
+                .replace("column = \"c\"", "column = \"cc\", currency = \"EUR\", latitude = \"c\""),
+            change(
+                "event = \"payment\"",
+                "event = { column = \"ty\", values = { P = \"pament\", L = \"logn\" } }",
+            ),
+            change("format = \"unix_s\"", "format = { start = \"now\", step = \"1y\" }, zone = \"Mars\"")
+                .replace("column = \"t\"", "column = \"tt\""),
+            change(
+                "tries",
+                "[fields.payment]\n\ntries = \"nn\"\nmcc = { column = \"mm\", unit = \"m\" }\nuser",
+            ),
+            label("known_after = \"7x\"\nkind = \"kk\"").replace("\"fraud\" }", "\"fruad\", y = \"ok\" }"),
+            change("schema", "shema")
+                .replace("time =", "ime =")
+                .replace("id =", "ide =")
+                .replace("[fields]", "order = 5\n[fields]"),
+            format!("evnt = 1\n{}", change("event", "label")),
+        ],
+        expect![[r#"
+            map.toml, line 7: `amount`: unknown field `colum`, expected one of `column`, `latitude`, `longitude`, `currency`, `currency_column`, `unit`, `format`, `zone`, `values`, `value`, `missing`; did you mean `column`?
+            map.toml, line 7: `amount`: unknown field `curency`, expected one of `column`, `latitude`, `longitude`, `currency`, `currency_column`, `unit`, `format`, `zone`, `values`, `value`, `missing`; did you mean `currency`?
+            map.toml, line 7: `amount`: invalid type: integer `5`, expected a string
+            map.toml, line 7: `amount`: `zone` is for times
+            map.toml, line 7: `amount`: `file1` has no column `aa`; did you mean `a`?
+            map.toml, line 7: `amount`: `cents` is no unit of money; there is `major`, `minor`
+            map.toml, line 7: `amount`: `EURO` is no currency: write three capitals of ISO 4217, such as `EUR`
+            map.toml, line 10: `channel`: `currency` is for money
+            map.toml, line 10: `channel`: `latitude` is for places
+            map.toml, line 10: `channel`: `latitude` and `longitude` go together
+            map.toml, line 2: `event`: the schema has no event type `logn`; did you mean `login`?
+            map.toml, line 2: `event`: the schema has no event type `pament`; did you mean `payment`?
+            map.toml, line 2: `event`: `file1` has no column `ty`; did you mean `t`?
+            map.toml, line 4: `time`: there is no time zone `Mars`; such as `Europe/Berlin`
+            map.toml, line 4: `time`: `start`: `now` is not an ISO time such as `2026-01-05T08:00:00`
+            map.toml, line 4: `time`: `step`: `1y` is not a duration: write a whole number and `ms`, `s`, `m`, `h`, `d` or `w`, such as `15m`
+            map.toml, line 4: `time`: `file1` has no column `tt`; did you mean `t`?
+            map.toml, line 13: `payment.tries`: `file1` has no column `nn`; did you mean `n`?
+            map.toml, line 14: `payment.mcc`: `unit` is for money and durations
+            map.toml, line 14: `payment.mcc`: `file1` has no column `mm`; did you mean `m`?
+            map.toml, line 12: `label`: `fruad` is no label; did you mean `fraud`?
+            map.toml, line 12: `label`: `ok` is no label; there is `fraud`, `legitimate`
+            map.toml, line 12: `label`: `known_after`: `7x` is not a duration: write a whole number and `ms`, `s`, `m`, `h`, `d` or `w`, such as `15m`
+            map.toml, line 12: `label`: `file1` has no column `kk`; there is `id`, `t`, `u`, `a`, `m`, `lat`, `lon`, `c`, `n`
+            map.toml, line 1: there is no key `shema`; did you mean `schema`?
+            map.toml, line 3: there is no key `ide`; did you mean `id`?
+            map.toml, line 4: there is no key `ime`; did you mean `time`?
+            map.toml, line 5: `order`: wanted string or table
+            map.toml, line 1: there is no key `evnt`; did you mean `event`?
+            map.toml, line 3: `label`: invalid type: string "payment", expected struct Label
         "#]],
     );
 }
@@ -240,15 +304,15 @@ fn times_and_ids_that_cannot_be_are_refused() {
             change("format = \"unix_s\"", "format = { start = \"2026-01-01\", step = \"1y\" }"),
         ],
         expect![[r#"
-        map.toml, line 3: a sequence holds `{n}` where the number goes, such as `tx-{n}`
-        map.toml, line 3: an id is a `column` or a `sequence`
-        map.toml, line 4: `unixs` is no time format (those are `iso`, `unix_s`, `unix_ms`, a pattern such as `%d/%m/%Y %H:%M`, or { start, step }); did you mean `unix_s`?
-        map.toml, line 4: the pattern `%Y-%!`: strftime formatting failed: found unrecognized specifier directive `!`
-        map.toml, line 4: there is no time zone `Europe/Berln`; such as `Europe/Berlin`
-        map.toml, line 4: seconds since 1970 are UTC: leave `zone` out
-        map.toml, line 4: `start`: `yesterday` is not an ISO time such as `2026-01-05T08:00:00`
-        map.toml, line 4: `step`: `1y` is not a duration: write a whole number and `ms`, `s`, `m`, `h`, `d` or `w`, such as `15m`
-    "#]],
+            map.toml, line 3: `id`: a sequence holds `{n}` where the number goes, such as `tx-{n}`
+            map.toml, line 3: `id`: an id is a `column` or a `sequence`
+            map.toml, line 4: `time`: `unixs` is no time format (those are `iso`, `unix_s`, `unix_ms`, a pattern such as `%d/%m/%Y %H:%M`, or { start, step }); did you mean `unix_s`?
+            map.toml, line 4: `time`: the pattern `%Y-%!`: strftime formatting failed: found unrecognized specifier directive `!`
+            map.toml, line 4: `time`: there is no time zone `Europe/Berln`; such as `Europe/Berlin`
+            map.toml, line 4: `time`: seconds since 1970 are UTC: leave `zone` out
+            map.toml, line 4: `time`: `start`: `yesterday` is not an ISO time such as `2026-01-05T08:00:00`
+            map.toml, line 4: `time`: `step`: `1y` is not a duration: write a whole number and `ms`, `s`, `m`, `h`, `d` or `w`, such as `15m`
+        "#]],
     );
 }
 
@@ -270,17 +334,17 @@ fn labels_joins_and_files_that_are_no_mapping_are_refused() {
             add("order = \"sorted\""),
         ],
         expect![[r#"
-        map.toml, line 12: a label says when it is known: `known_after` or `known_at`
-        map.toml, line 12: `known_after`: `7x` is not a duration: write a whole number and `ms`, `s`, `m`, `h`, `d` or `w`, such as `15m`
-        map.toml, line 12: `known_after` goes back in time
-        map.toml, line 12: a label says when it is known: `known_after` or `known_at`
-        map.toml, line 12: `fruad` is no label; did you mean `fraud`?
-        map.toml, line 1: the joined file `missing.csv` cannot be read: No such file or directory (os error 2)
-        map.toml, line 1: unknown field `scheme`, expected one of `schema`, `event`, `id`, `time`, `order`, `join`, `fields`, `label`; did you mean `schema`?
-        map.toml, line 4: unknown field `time_of`, expected one of `schema`, `event`, `id`, `time`, `order`, `join`, `fields`, `label`; did you mean `time`?
-        map.toml, line 1: string values must be quoted, expected literal string
-        map.toml, line 12: `payment` has no field `order`; there is `amount`, `bin`, `channel`, `mcc`, `place`, `tries`, `user`, `yuan`
-    "#]],
+            map.toml, line 12: `label`: a label says when it is known: `known_after` or `known_at`
+            map.toml, line 12: `label`: `known_after`: `7x` is not a duration: write a whole number and `ms`, `s`, `m`, `h`, `d` or `w`, such as `15m`
+            map.toml, line 12: `label`: `known_after` goes back in time
+            map.toml, line 12: `label`: a label says when it is known: `known_after` or `known_at`
+            map.toml, line 12: `label`: `fruad` is no label; did you mean `fraud`?
+            map.toml, line 1: the joined file `missing.csv` cannot be read: No such file or directory (os error 2)
+            map.toml, line 1: there is no key `scheme`; did you mean `schema`?
+            map.toml, line 4: there is no key `time_of`; did you mean `time`?
+            map.toml, line 1: string values must be quoted, expected literal string
+            map.toml, line 12: `order`: `payment` has no field `order`; there is `amount`, `bin`, `channel`, `mcc`, `place`, `tries`, `user`, `yuan`
+        "#]],
     );
 }
 
@@ -328,8 +392,8 @@ fn other_files() {
         MAP,
         b"id,t,u,a,m,lat,lon,c,u\n",
         expect![[r#"
-            error: map.toml, line 6: `file1` has the column `u` twice
-            map.toml, line 11: `file1` has no column `n`; did you mean `a`?
+            error: map.toml, line 6: `user`: `file1` has the column `u` twice
+            map.toml, line 11: `tries`: `file1` has no column `n`; did you mean `a`?
         "#]],
     );
     let paths = MAP.replace("\"u\"", "\"who.id\"");
