@@ -81,10 +81,11 @@ impl Server {
     /// Puts the parts together.
     ///
     /// # Errors
-    /// If the keys cannot be read.
+    /// If the database fails.
     pub async fn new(parts: Parts) -> Result<Self, NoServer> {
         let Parts { gate, desk, trial, activation, past_max, patience } = parts;
         let keys = Arc::new(Keys::read(desk.clone()).await?);
+        risk::rules::note_in_force(&desk, &gate.in_force()).await?;
         let metrics = Arc::new(Metrics::new()?);
         let (router, document) = routes().split_for_parts();
         let doors = Doors::of(&document, &PAGES, Arc::clone(&keys));

@@ -69,6 +69,16 @@ impl Desk {
         Ok(found.one(&self.db).await?.map(Version::from))
     }
 
+    /// The version that was last put in force.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn rule_set_activated(&self) -> Result<Option<Version>, Error> {
+        let found = Entity::find().filter(Column::ActivatedAt.is_not_null());
+        let newest = found.order_by_desc(Column::ActivatedAt).order_by_desc(Column::Id);
+        Ok(newest.one(&self.db).await?.map(Version::from))
+    }
+
     /// The newest versions, newest first.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ use rules::typed::{Feature, ListKind, Mode};
 use serde::{Deserialize, Serialize};
 use stream::bundle::{Bundle, BundleError, Checked, File, ListFile};
 use stream::gate::{BuildError, Built, NotAtOnce};
+use stream::in_force::InForce;
 use utoipa::ToSchema;
 
 use super::value::Time;
@@ -79,7 +80,7 @@ pub struct RulesBody {
     lists: Vec<ListBody>,
     /// Its files, by name.
     files: BTreeMap<String, String>,
-    /// What was sent before, newest first.
+    /// What was sent or came into force at a start, newest first.
     versions: Vec<VersionBody>,
 }
 
@@ -314,7 +315,8 @@ impl Jobs {
 ///
 /// It is checked and its own tests are run before the answer; then a job activates it, which `Location` leads to. What
 /// needs no new state (thresholds, texts, rules over existing features, going back within a day) takes over at once; for
-/// other features state is built from the journal first, while decisions go on.
+/// other features state is built from the journal first, while decisions go on. Rates, and what lists of plain values hold,
+/// stay as they are where the new files say nothing of them; entity lists always do.
 #[utoipa::path(
     put, path = "/v1/rules", tag = "rules", security(("key" = ["admin", "analyst"])),
     request_body(content = NewRules, example = json!({ "files": { "s.schema.weir": "schema s 1\n…", "s.weir": "use schema s\n…" } })),
@@ -449,6 +451,30 @@ async fn activate(app: &Arc<App>, bundle: Bundle, version: i64, job: u64) -> Res
     let last = app.door.gate().journal().next().saturating_sub(1);
     app.door.durable(last).await.map_err(|it| super::incoming::refused("", it.into(), &app.metrics))?;
     note(&app.desk, version).await
+}
+
+/// Who put in force what nobody sent: the first rule set, that of a replay, one that a start activated.
+const SERVER: &str = "weir serve";
+
+/// Notes at a start what is in force, if it is not what was last put in force here.
+///
+/// # Errors
+/// If the database fails.
+pub(crate) async fn note_in_force(desk: &Desk, in_force: &InForce) -> Result<(), desk::Error> {
+    let hash = hex(&in_force.rules.typed.hash);
+    let Some(bundle) = &in_force.bundle else { return Ok(()) };
+    if desk.rule_set_activated().await?.is_some_and(|it| it.hash == hash) {
+        return Ok(());
+    }
+    let version = match desk.rule_set(&hash).await? {
+        Some(known) => known.id,
+        None => {
+            // Texts by name are always JSON.
+            let files = serde_json::to_string(&files_of(bundle)).unwrap_or_default();
+            desk.keep_rule_set(&hash, &files, SERVER, now()).await?
+        }
+    };
+    desk.note_activation(version, now()).await
 }
 
 async fn note(desk: &Desk, version: i64) -> Result<(), Problem> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, RULES, SCHEMA, Weir};
+use crate::support::{Answer, RULES, SCHEMA, Weir, payment};
 
 async fn send(weir: &Weir, rules: &str) -> Answer {
     weir.put("/v1/rules", &json!({ "files": { "s.schema.weir": SCHEMA, "s.weir": rules } })).await
@@ -28,6 +28,10 @@ async fn another_threshold_takes_over_at_once_and_so_does_going_back() {
         json!({ "name": "limit", "reason": "Over the spending limit", "mode": "live", "on": ["payment"] })
     );
     assert_eq!(before["files"]["s.weir"], RULES);
+    // What is in force from the start is a version too.
+    let first = &before["versions"][0];
+    assert_eq!((&first["hash"], &first["by"]), (&before["hash"], &json!("weir serve")));
+    assert!(first["activated"].is_string());
     let raised = RULES.replace("1000.00", "5000.00");
     let accepted = send(&weir, &raised).await;
     assert_eq!(
@@ -52,6 +56,24 @@ async fn another_threshold_takes_over_at_once_and_so_does_going_back() {
     let back = send(&weir, RULES).await;
     assert_eq!(job(&weir, &back).await["state"], "active");
     assert_eq!(weir.pay("p3", "u1", 60_000).await["outcome"], "block");
+}
+
+#[tokio::test]
+async fn rates_and_lists_stay_when_rules_change() {
+    let weir = Weir::start().await;
+    weir.put("/v1/rates", &json!({ "USD": "7.25" })).await;
+    weir.put("/v1/lists/risky/5732", &json!({})).await;
+    let pay = |id: &'static str| {
+        let mut paid = payment(id, "u1", 100);
+        paid["amount"]["currency"] = json!("USD");
+        paid["mcc"] = json!("5732");
+        paid
+    };
+    assert_eq!(weir.post("/v1/decisions", &pay("p1")).await.body["score"], 12.5);
+    let accepted = send(&weir, &RULES.replace("+12.5", "+25")).await;
+    assert_eq!(job(&weir, &accepted).await["state"], "active");
+    let after = weir.post("/v1/decisions", &pay("p2")).await;
+    assert_eq!((after.status.as_u16(), &after.body["score"]), (200, &json!(25)), "{}", after.body);
 }
 
 #[tokio::test]

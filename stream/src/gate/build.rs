@@ -209,3 +209,64 @@ impl Build {
         Ok(first < self.next)
     }
 }
+
+#[cfg(all(test, feature = "test-support"))]
+mod tests {
+    use engine::entity::HashKey;
+    use engine::event::{Amendment, Change, Event};
+    use rules::past::Label;
+
+    use super::*;
+    use crate::bundle::File;
+    use crate::gate::{Admission, Deadline};
+    use crate::journal::{Journal as _, Memory};
+    use crate::recover::recover;
+
+    const SCHEMA: &str = "schema s 1\nzone \"UTC\"\ncurrency EUR\nentity user\nevent payment\n  user: user\n";
+    const RULES: &str = "use schema s\nfeature n = count(any) by user over 1h\nrecord n\n";
+
+    fn bundle(schema: &str) -> Bundle {
+        let file = |name: &str, text: &str| File { name: name.to_owned(), text: text.to_owned() };
+        let sources = vec![file("s.schema.weir", schema), file("s.weir", RULES)];
+        Bundle { sources, ..Bundle::default() }
+    }
+
+    /// Between the moment at which new state takes over and that at which its rules come into force, which a crash may
+    /// keep from ever coming, events may be of the new schema; a snapshot of before knows nothing of it.
+    #[test]
+    fn events_of_a_schema_that_never_came_into_force_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dir, journal) = (DataDir::open(folder.path()).unwrap(), Memory::default());
+        let (key, extra) = (HashKey::new([3; 16]), Extra::new());
+        let first = Arc::new(bundle(SCHEMA));
+        let gate = Gate::begin(first, key, Box::new(journal.clone()), Admission::default()).unwrap();
+        snapshot::write(&dir, &gate, &extra).unwrap();
+        let grown =
+            SCHEMA.replace("schema s 1", "schema s 2") + "event bind\n  user: user\n  bank: text(4)\n";
+        gate.build(&bundle(&grown), &dir, &mut |_| ()).unwrap();
+        let mut event = Event::default();
+        event.begin(gate.rules().typed.schema.event_type("bind").unwrap(), 2);
+        event.id.push_str("b1");
+        event.set_text(0, "u1");
+        event.set_text(1, "bank");
+        gate.submit(&event, Deadline::Never, &mut gate.worker(Vec::new())).unwrap();
+        drop(gate);
+
+        let recovered = recover(&dir, key, Box::new(journal.clone()), Admission::default()).unwrap().unwrap();
+        let gate = recovered.gate;
+        let knows = |gate: &Gate| gate.rules().typed.schema.event_type("bind").is_some();
+        assert!(knows(&gate), "the record of the swap says what was built");
+        snapshot::write(&dir, &gate, &extra).unwrap();
+        drop(gate);
+        let recovered = recover(&dir, key, Box::new(journal.clone()), Admission::default()).unwrap().unwrap();
+        let change = Change::Label(Label::Fraud, None);
+        let amendment =
+            Amendment { id: "a1".into(), event_id: "b1".into(), time: 0, time_given: true, change };
+        let gate = recovered.gate;
+        assert!(knows(&gate), "and the snapshot keeps it");
+        gate.amend(&amendment, None, &mut gate.worker(Vec::new())).unwrap();
+        gate.activate(Arc::new(bundle(SCHEMA))).unwrap();
+        let report = crate::fold::verify(&|from| journal.cursor(from), key, None).unwrap();
+        assert_eq!((report.derived, report.different), (1, 0), "{report:?}");
+    }
+}

@@ -425,7 +425,8 @@ mod tests {
         assert!(source.next(&mut item).unwrap() && !source.next(&mut item).unwrap());
 
         let error = open(&map.replace("payer.number", "payer.nummer")).map(drop).unwrap_err();
-        let expected = "map.toml, line 7: `user`: `p` has no column `payer.nummer`; did you mean `payer.number`?";
+        let expected =
+            "map.toml, line 7: `user`: `p` has no column `payer.nummer`; did you mean `payer.number`?";
         assert_eq!(error.to_string(), expected);
     }
 
