@@ -297,6 +297,11 @@ pub fn newest(dir: &DataDir) -> Result<Option<Newest>, SnapshotError> {
 }
 
 impl Newest {
+    /// Whether no journal has the records below its start: a replay saved it without one.
+    pub fn is_alone(&self) -> bool {
+        self.alone.is_some()
+    }
+
     /// Lets it be the base of a journal that begins upon it, if it is a state that a replay saved without one. Gives whether
     /// it is.
     ///
@@ -308,7 +313,7 @@ impl Newest {
         {
             dir.copy_to_base(file)?;
         }
-        Ok(self.alone.is_some())
+        Ok(self.is_alone())
     }
 }
 
