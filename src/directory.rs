@@ -13,7 +13,7 @@ use stream::disk::{Disk, Folder};
 use stream::gate::{Admission, Gate};
 use stream::journal::{self, Durability, OnDisk, Options, Thorough};
 use stream::recover::{self, Recovered};
-use stream::snapshot::{self, DataDir, Newest};
+use stream::snapshot::{self, DataDir, Newest, SnapshotError};
 
 use crate::stderr;
 
@@ -49,15 +49,20 @@ pub(crate) fn untouched(data: &Path) -> anyhow::Result<Untouched> {
     Ok(Untouched { disk: Arc::new(disk), synced, directory })
 }
 
-/// What the newest snapshot says of itself.
+/// What the newest snapshot says of itself; none too where nothing can be read of any, and there is a journal to build the
+/// state from.
 ///
 /// # Errors
 /// If it goes on from a journal, and there is none. The state of a replay that kept none goes on from nothing.
 fn newest(directory: &DataDir, disk: &Folder) -> anyhow::Result<Option<Newest>> {
-    let newest = snapshot::newest(directory)?;
+    let is_begun = journal::is_begun(disk)?;
+    let newest = match snapshot::newest(directory) {
+        Err(SnapshotError::NoneWhole { .. }) if is_begun => None,
+        newest => newest?,
+    };
     let goes_on = newest.as_ref().is_some_and(|it| !it.is_alone());
     ensure!(
-        !goes_on || journal::is_begun(disk)?,
+        !goes_on || is_begun,
         "`{}` holds no journal, but the snapshots beside it go on from one: put it back, or name another data directory",
         disk.path("")
     );
