@@ -224,6 +224,32 @@ fn a_first_start_says_how_to_go_on_and_a_restart_forgets_nothing() {
     }
 }
 
+/// A mistyped name makes nothing, but where a server may still be begun there, which is said.
+#[test]
+fn keys_are_those_of_a_database_that_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let [empty, missing] = ["empty", "missing"].map(|it| folder.path().join(it));
+    std::fs::create_dir(&empty).unwrap();
+    for data in [&empty, &missing] {
+        let data = data.to_str().unwrap();
+        for command in [&["list"][..], &["revoke", "1"]] {
+            let ended = weir(&[&["keys"], command, &["--data", data]].concat());
+            let said = String::from_utf8(ended.stderr).unwrap();
+            let expected = format!("`{data}` holds no database");
+            assert!(!ended.status.success() && said.contains(&expected), "{command:?}: {said}");
+        }
+    }
+    assert!(std::fs::read_dir(&empty).unwrap().count() == 0 && !missing.exists(), "nothing is made");
+    for data in [&empty, &missing] {
+        let create = || {
+            weir(&["keys", "create", "--data", data.to_str().unwrap(), "--role", "operator", "--name", "x"])
+        };
+        let said = String::from_utf8(create().stderr).unwrap();
+        assert!(said.contains("held no database: one is begun"), "{said}");
+        assert_eq!(String::from_utf8(create().stderr).unwrap(), "", "now there is one");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn it_serves_where_nobody_reads_the_greeting() {
