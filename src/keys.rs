@@ -62,7 +62,7 @@ enum RoleName {
     Admin,
     /// A person of the fraud desk: reads everything, works on alerts, changes lists and rules
     Analyst,
-    /// A program that moves money: sends events and amendments, reads its decisions
+    /// A program that moves money: sends events and amendments, reads its decisions and the rules
     Service,
     /// Who runs the server: metrics, rate tables
     Operator,
