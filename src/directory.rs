@@ -13,7 +13,7 @@ use stream::disk::{Disk, Folder};
 use stream::gate::{Admission, Gate};
 use stream::journal::{self, Durability, OnDisk, Options, Thorough};
 use stream::recover::{self, Recovered};
-use stream::snapshot::{self, DataDir};
+use stream::snapshot::{self, DataDir, Newest, SnapshotError};
 
 use crate::stderr;
 
@@ -21,6 +21,8 @@ use crate::stderr;
 #[derive(Debug)]
 pub(crate) struct Untouched {
     pub(crate) disk: Arc<dyn Disk>,
+    /// All records below were on the disk when a snapshot was written: they must be there.
+    pub(crate) synced: u64,
     /// Nobody else has it as long as this is there.
     pub(crate) directory: DataDir,
 }
@@ -42,7 +44,29 @@ pub(crate) type Say = fn(&str);
 pub(crate) fn untouched(data: &Path) -> anyhow::Result<Untouched> {
     let folder = there(data)?;
     let directory = DataDir::open(data)?;
-    Ok(Untouched { disk: Arc::new(Folder::new(folder)), directory })
+    let disk = Folder::new(folder);
+    let synced = newest(&directory, &disk)?.map_or(0, |it| it.start);
+    Ok(Untouched { disk: Arc::new(disk), synced, directory })
+}
+
+/// What the newest snapshot says of itself; none too where nothing can be read of any, and there is a journal to build the
+/// state from.
+///
+/// # Errors
+/// If it goes on from a journal, and there is none. The state of a replay that kept none goes on from nothing.
+fn newest(directory: &DataDir, disk: &Folder) -> anyhow::Result<Option<Newest>> {
+    let is_begun = journal::is_begun(disk)?;
+    let newest = match snapshot::newest(directory) {
+        Err(SnapshotError::NoneWhole { .. }) if is_begun => None,
+        newest => newest?,
+    };
+    let goes_on = newest.as_ref().is_some_and(|it| !it.is_alone());
+    ensure!(
+        !goes_on || is_begun,
+        "`{}` holds no journal, but the snapshots beside it go on from one: put it back, or name another data directory",
+        disk.path("")
+    );
+    Ok(newest)
 }
 
 /// The error of a directory whose journal is empty.
@@ -73,14 +97,10 @@ pub(crate) fn open(data: &Path, durability: Durability, say: Say) -> anyhow::Res
     let disk =
         Folder::create(&folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
     // What the snapshot knows was on the disk, and is looked at by whoever reads it.
-    let newest = snapshot::newest(&directory)?;
+    let newest = newest(&directory, &disk)?;
     let synced = newest.as_ref().map_or(0, |it| it.start);
     let born = match &newest {
         Some(it) if it.lay(&directory)? => Options { birth_first: it.start, ..Options::new(it.key) },
-        Some(_) if !journal::is_begun(&disk)? => anyhow::bail!(
-            "`{}` holds no journal, but the snapshots beside it go on from one: put it back, or name another data directory",
-            folder.display()
-        ),
         _ => Options::new(new_key()?),
     };
     let options = Options { durability, synced, thorough: Thorough::From(synced), ..born };

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use api::app::now;
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{Table, presets};
@@ -10,6 +10,7 @@ use desk::key::{Key, Role};
 use desk::{Desk, Place, Url};
 
 use crate::serve::DATA_DEFAULT;
+use crate::stderr;
 use crate::stdout::say;
 
 /// Make, list and revoke API keys.
@@ -61,7 +62,7 @@ enum RoleName {
     Admin,
     /// A person of the fraud desk: reads everything, works on alerts, changes lists and rules
     Analyst,
-    /// A program that moves money: sends events and amendments, reads its decisions
+    /// A program that moves money: sends events and amendments, reads its decisions and the rules
     Service,
     /// Who runs the server: metrics, rate tables
     Operator,
@@ -102,16 +103,39 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
     })
 }
 
-async fn open(Data { data, database }: &Data) -> anyhow::Result<Desk> {
-    if database.is_none() {
-        std::fs::create_dir_all(data)
-            .with_context(|| format!("cannot create the data directory `{}`", data.display()))?;
+/// Opens the database, which is there.
+async fn open(options: &Data) -> anyhow::Result<Desk> {
+    let data = options.data.display();
+    ensure!(options.is_there(), "`{data}` holds no database: name the data directory of a `weir serve`");
+    options.open().await
+}
+
+/// Opens the database, or begins one: keys may be made before the server starts for the first time.
+async fn open_or_begin(options: &Data) -> anyhow::Result<Desk> {
+    let data = options.data.display();
+    if !options.is_there() {
+        std::fs::create_dir_all(&options.data)
+            .with_context(|| format!("cannot create the data directory `{data}`"))?;
+        stderr::note(&format!(
+            "`{data}` held no database: one is begun, and the key is for a server that is started on this directory"
+        ));
     }
-    Ok(Desk::open(&place(data, database.as_deref())?).await?)
+    options.open().await
+}
+
+impl Data {
+    /// Whether there is a database; a server's says so itself.
+    fn is_there(&self) -> bool {
+        self.database.is_some() || database(&self.data).is_file()
+    }
+
+    async fn open(&self) -> anyhow::Result<Desk> {
+        Ok(Desk::open(&place(&self.data, self.database.as_deref())?).await?)
+    }
 }
 
 async fn create(options: &Create) -> anyhow::Result<()> {
-    let desk = open(&options.data).await?;
+    let desk = open_or_begin(&options.data).await?;
     let secret = desk.create_key(options.role.role(), &options.name, now()).await?;
     say(secret.reveal())?;
     desk.close().await;

@@ -37,6 +37,8 @@ pub struct Metrics {
     pub sync_seconds: GaugeVec,
     /// What the process takes, in bytes.
     pub resident: IntGauge,
+    /// What it may take, in bytes; 0 where nobody says.
+    pub memory_limit: IntGauge,
     /// Requests that are being worked on.
     pub in_flight: IntGauge,
 }
@@ -104,6 +106,7 @@ impl Metrics {
                 &["quantile"],
             )?)?,
             resident: maker.gauge("process_resident_bytes", "Memory that the process takes")?,
+            memory_limit: maker.gauge("memory_limit_bytes", "Memory that the process may take")?,
             in_flight: maker.gauge("http_requests_in_flight", "Requests being worked on")?,
             registry: registry.clone(),
         };

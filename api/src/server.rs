@@ -47,7 +47,8 @@ impl Traffic {
     /// Says whether the memory limit is reached: then new work is refused, and reads go on.
     pub fn set_memory_full(&self, full: bool) {
         if self.memory_full.swap(full, Ordering::Relaxed) != full {
-            tracing::warn!(full, "the memory limit");
+            let said = if full { "is reached: new work is refused" } else { "is not reached any more" };
+            tracing::warn!("the memory limit {said}");
         }
     }
 

@@ -36,9 +36,9 @@ pub(crate) struct Options {
 /// Writes the journal out.
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let data = &options.data.data;
-    let Untouched { disk, directory } = directory::untouched(data)?;
+    let Untouched { disk, directory, synced } = directory::untouched(data)?;
     let (known, from) = begin(&disk, &directory)?;
-    let mut records = Reader::open(disk, from)?.ok_or_else(|| directory::empty(data))?;
+    let mut records = Reader::open(disk, from, synced)?.ok_or_else(|| directory::empty(data))?;
     if options.decisions {
         let name = table_name(options.out.clone())
             .map_err(|expected| anyhow!("`{}`: {expected}", options.out.display()))?;
@@ -51,7 +51,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
 /// The rule sets of records that were pruned, and the first record that is written: what a prune that broke off has left
 /// before is not.
 fn begin(disk: &Arc<dyn Disk>, directory: &DataDir) -> anyhow::Result<(Known, u64)> {
-    let oldest = journal::stat(disk)?.map_or(0, |it| it.oldest);
+    let oldest = journal::stat(disk, 0)?.map_or(0, |it| it.oldest);
     let (base, key) = (Base::beneath(directory, oldest)?, journal::key(disk)?);
     let Some((base, key)) = base.zip(key) else { return Ok((Known::default(), 0)) };
     Ok((Known::of_base(&base.in_force(key)?), base.start()))

@@ -12,8 +12,8 @@ use crate::stdout::Stdout;
 
 /// Says what the journal holds, a line each.
 pub(super) fn run(options: &Data) -> anyhow::Result<()> {
-    let Untouched { disk, directory } = directory::untouched(&options.data)?;
-    let stat = journal::stat(&disk)?.ok_or_else(|| directory::empty(&options.data))?;
+    let Untouched { disk, directory, synced } = directory::untouched(&options.data)?;
+    let stat = journal::stat(&disk, synced)?.ok_or_else(|| directory::empty(&options.data))?;
     let base = Base::beneath(&directory, stat.oldest);
     write!(Stdout, "{}", said(&stat, &base))?;
     Ok(())

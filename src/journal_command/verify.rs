@@ -26,8 +26,8 @@ pub(crate) struct Options {
 /// Reads every byte, and derives every decision again if that is asked for; says what is wrong.
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let data = &options.data.data;
-    let Untouched { disk, directory } = directory::untouched(data)?;
-    let stat = journal::verify(&disk)?.ok_or_else(|| directory::empty(data))?;
+    let Untouched { disk, directory, synced } = directory::untouched(data)?;
+    let stat = journal::verify(&disk, synced)?.ok_or_else(|| directory::empty(data))?;
     let base = Base::beneath(&directory, stat.oldest);
     write!(Stdout, "{}", stat::said(&stat, &base))?;
     say("whole      every checksum, every offset and the chain are as they were written")?;
@@ -36,7 +36,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     }
     let base = base?;
     let key = journal::key(&disk)?.context("the journal went away while it was read")?;
-    let records = |from| Ok(Box::new(Reader::open(Arc::clone(&disk), from)?) as Box<dyn Cursor>);
+    let records = |from| Ok(Box::new(Reader::open(Arc::clone(&disk), from, synced)?) as Box<dyn Cursor>);
     let report = fold::verify(&records, key, base.as_ref())?;
     for difference in &report.differences {
         say(format_args!("differs    {difference}"))?;

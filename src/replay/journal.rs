@@ -60,8 +60,8 @@ pub(super) fn data(options: &Options) -> anyhow::Result<Option<&Path>> {
 /// Replays the journal of a data directory, which is read and not touched.
 pub(super) fn replay(data: &Path, options: &Options) -> anyhow::Result<Ran> {
     let loaded = load::rule_set(&options.rules)?;
-    let Untouched { disk, directory } = directory::untouched(data)?;
-    let (stat, key) = (journal::stat(&disk)?, journal::key(&disk)?);
+    let Untouched { disk, directory, synced } = directory::untouched(data)?;
+    let (stat, key) = (journal::stat(&disk, synced)?, journal::key(&disk)?);
     let (stat, key) = stat.zip(key).ok_or_else(|| directory::empty(data))?;
     let base = Base::beneath(&directory, stat.oldest)?;
     let history = match options.history {
@@ -82,7 +82,7 @@ pub(super) fn replay(data: &Path, options: &Options) -> anyhow::Result<Ran> {
         rules: Arc::clone(&rules),
     };
     let start = Instant::now();
-    let mut records = Reader::open(disk, base.as_ref().map_or(0, Base::start))?;
+    let mut records = Reader::open(disk, base.as_ref().map_or(0, Base::start), synced)?;
     let (give_back, empty) = sync_channel(BATCHES_BACK);
     let writer = Writer::start(files, give_back);
     let tally = Tally::new(rules.typed.rules.len());

@@ -96,12 +96,33 @@ pub(super) fn make_room(limit: Limit, growth: Growth) -> Result<(), BuildError> 
     }
 }
 
+/// That there is room for anything at all; asked while nothing is in the state.
+///
+/// # Errors
+/// If the process takes as much already: all work would be refused, whatever is done.
+pub(super) fn check_room(limit: Limit) -> anyhow::Result<()> {
+    match limit.bytes().zip(resident()) {
+        Some((limit, in_use)) if limit <= in_use => anyhow::bail!(
+            "`--memory` is {}, and the process takes {} before it has done anything: give it more",
+            mebibytes(limit),
+            mebibytes(in_use)
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    let tenths = bytes.saturating_mul(10) >> 20;
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
+
 /// Watches for as long as the server runs.
 pub(super) async fn watch(limit: Limit, traffic: Arc<Traffic>, metrics: Arc<Metrics>) {
     let Some(limit) = limit.bytes() else {
         tracing::warn!("the system does not say how much memory there is: `--memory` does not count");
         return;
     };
+    metrics.memory_limit.set(i64::try_from(limit).unwrap_or(i64::MAX));
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     let mut warned = false;
     loop {
@@ -144,6 +165,13 @@ mod tests {
                 if needed == 1 << 41 && 0 < in_use);
             assert!(numbers || resident().is_none(), "{refused:?}");
         }
+    }
+
+    #[test]
+    fn a_limit_below_what_the_empty_process_takes_is_refused() {
+        assert!(check_room(Limit::Bytes(1 << 40)).is_ok());
+        assert!(check_room(Limit::Bytes(1)).is_err() || resident().is_none());
+        assert_eq!(mebibytes(20 << 20 | 300 << 10), "20.2 MiB");
     }
 
     #[test]

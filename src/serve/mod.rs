@@ -105,6 +105,7 @@ pub(crate) async fn serve(
     greet: impl FnOnce(&Greeting<'_>) + Send,
     told_to_stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
+    memory::check_room(config.memory)?;
     std::fs::create_dir_all(&config.data)
         .with_context(|| format!("cannot create the data directory `{}`", config.data.display()))?;
     let address = listener.local_addr()?;
@@ -126,6 +127,9 @@ pub(crate) async fn serve(
         patience: api::app::Patience::default(),
     };
     let server = Server::new(parts).await?;
+    if data.found == 0 {
+        memory::check_room(config.memory)?;
+    }
     // Last of all, so that it is shown if it is made.
     let key = first_key(&desk).await?;
     greet(&Greeting { address, config: &config, gate: &gate, rules: &data.rules, key: key.as_ref() });

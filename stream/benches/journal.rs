@@ -177,7 +177,7 @@ fn reading(c: &mut Criterion) {
     group.bench_function("open and read", |b| {
         b.iter(|| {
             let disk: Arc<dyn Disk> = Arc::new(Folder::new(&path));
-            let mut reader = Reader::open(disk, 0).unwrap().unwrap();
+            let mut reader = Reader::open(disk, 0, 0).unwrap().unwrap();
             let mut bytes = 0;
             while let Some(record) = reader.next().unwrap() {
                 bytes += record.body.len();

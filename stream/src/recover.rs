@@ -1,5 +1,5 @@
-//! From a data directory to a gate: the newest whole snapshot, then the journal's tail through the fold. Reading a snapshot
-//! needs no journal, so that it can be read while the journal is opened.
+//! From a data directory to a gate: the newest whole snapshot, then the journal's tail through the fold; where no snapshot
+//! is whole, all of the journal. Reading a snapshot needs no journal, so that it can be read while the journal is opened.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::fold::ahead;
 use crate::fold::{Failed, FoldError, Folder, VerifyError};
 use crate::gate::{Admission, Gate};
 use crate::journal::{Journal, JournalError};
-use crate::snapshot::{self, Base, DataDir, Extra, Running, SnapshotError};
+use crate::snapshot::{self, Base, Damaged, DataDir, Extra, Found, Running, SnapshotError};
 
 /// A gate as it was, as far as the journal is durable.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Recovered {
     pub read_in: Duration,
     /// What applying the records took.
     pub folded_in: Duration,
-    /// What a person should know: snapshots that were passed over, and where they are now.
+    /// What a person should know: snapshots that were damaged, and where they are now.
     pub notes: Vec<String>,
 }
 
@@ -74,6 +74,14 @@ pub enum RecoverError {
         /// The first that there is.
         oldest: u64,
     },
+    /// There are snapshots, none of them is whole, and the journal does not make up for them.
+    #[error("{snapshots}; nor can the state be built from the journal: {cause}")]
+    NotBuilt {
+        /// What is wrong with the snapshots.
+        snapshots: SnapshotError,
+        /// What is wrong with the journal.
+        cause: Box<RecoverError>,
+    },
     /// Records, and none of them a rule set.
     #[error("the journal holds no rule set: its first record must be one")]
     NoRules,
@@ -103,18 +111,18 @@ fn build(dir: &DataDir, key: HashKey, journal: &dyn Journal) -> Result<(Folder, 
 #[derive(Debug)]
 pub struct Read {
     running: Option<Running>,
+    damaged: Vec<Damaged>,
     took: Duration,
-    notes: Vec<String>,
 }
 
-/// Reads the newest whole snapshot of a data directory, for [`recover_on`].
+/// Reads the newest whole snapshot of a data directory, for [`recover_on`], and changes nothing.
 ///
 /// # Errors
-/// If there are snapshots, and none of them can be used.
+/// If one cannot be used though it is not damaged.
 pub fn read(dir: &DataDir) -> Result<Read, SnapshotError> {
     let start = Instant::now();
-    let (running, notes) = snapshot::read_running(dir)?.unzip();
-    Ok(Read { running, took: start.elapsed(), notes: notes.unwrap_or_default() })
+    let Found { whole, damaged } = snapshot::read_running(dir)?;
+    Ok(Read { running: whole, damaged, took: start.elapsed() })
 }
 
 /// Recovers a gate from what is durable; none if there is neither a snapshot nor a record. `key` is the journal's.
@@ -130,7 +138,8 @@ pub fn recover(
     recover_on(read(dir)?, dir, key, journal, admission)
 }
 
-/// The same on a snapshot of the directory that was read before.
+/// The same on a snapshot of the directory that was read before. Damaged ones are set aside under another name once the
+/// state is there.
 ///
 /// # Errors
 /// If what was durable cannot be had back whole.
@@ -141,8 +150,40 @@ pub fn recover_on(
     journal: Box<dyn Journal>,
     admission: Admission,
 ) -> Result<Option<Recovered>, RecoverError> {
+    let Read { running, damaged, took: read_in } = read;
+    // A start from nothing is one only where there are no snapshots at all.
+    if running.is_none() && damaged.is_empty() && journal.next() == 0 {
+        return Ok(None);
+    }
+    let instead = match &running {
+        Some(_) => "the snapshot before it was used",
+        None => "the state is built from the journal",
+    };
+    let is_needed = running.is_none() && !damaged.is_empty();
+    let recovered = match go_on(running, dir, key, journal, admission) {
+        Err(cause) if is_needed => {
+            return Err(RecoverError::NotBuilt {
+                snapshots: snapshot::none_whole(damaged),
+                cause: Box::new(cause),
+            });
+        }
+        recovered => recovered?,
+    };
+    let mut notes = snapshot::pass_over(dir, damaged, instead)?;
+    notes.extend(recovered.notes);
+    Ok(Some(Recovered { read_in, notes, ..recovered }))
+}
+
+/// Goes on from what a snapshot held, or from nothing.
+fn go_on(
+    running: Option<Running>,
+    dir: &DataDir,
+    key: HashKey,
+    journal: Box<dyn Journal>,
+    admission: Admission,
+) -> Result<Recovered, RecoverError> {
     let (start, end) = (Instant::now(), journal.next());
-    let Read { running, took: read_in, mut notes } = read;
+    let mut notes = Vec::new();
     let (folder, from, extra) = match running {
         Some(Running { key: other, file, .. }) if other != key => {
             return Err(SnapshotError::OtherKey { file }.into());
@@ -155,7 +196,6 @@ pub fn recover_on(
             let folder = Folder::on(key, in_force, held.state);
             (if is_base { folder.capturing() } else { folder }, held.start, held.extra)
         }
-        None if end == 0 => return Ok(None),
         None => (Folder::new(key), 0, Extra::new()),
     };
     let mut folder = folder.beside_journal(journal.oldest());
@@ -172,5 +212,5 @@ pub fn recover_on(
     };
     let gate = folder.into_gate(journal, Some(admission)).ok_or(RecoverError::NoRules)?;
     let folded_in = start.elapsed();
-    Ok(Some(Recovered { gate, extra, tail, read_in, folded_in, notes }))
+    Ok(Recovered { gate, extra, tail, read_in: Duration::ZERO, folded_in, notes })
 }

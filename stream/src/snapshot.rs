@@ -291,7 +291,7 @@ pub struct Newest {
 /// Reads what the newest snapshot says of itself; none if there is no snapshot.
 ///
 /// # Errors
-/// If no snapshot's header can be read, or one was written by a later version.
+/// If there are snapshots and the header of none can be read, or one was written by a later version.
 pub fn newest(dir: &DataDir) -> Result<Option<Newest>, SnapshotError> {
     let base = dir.base()?;
     let found = newest_whole(dir, |path| {
@@ -301,10 +301,15 @@ pub fn newest(dir: &DataDir) -> Result<Option<Newest>, SnapshotError> {
         let alone = alone.then(|| path.to_owned());
         Ok(Newest { key: hash_key(&header, &reader)?, start: header.start, alone })
     })?;
-    Ok(found.map(|(newest, _)| newest))
+    Ok(found.any()?.map(|(newest, _)| newest))
 }
 
 impl Newest {
+    /// Whether no journal has the records below its start: a replay saved it without one.
+    pub fn is_alone(&self) -> bool {
+        self.alone.is_some()
+    }
+
     /// Lets it be the base of a journal that begins upon it, if it is a state that a replay saved without one. Gives whether
     /// it is.
     ///
@@ -316,7 +321,7 @@ impl Newest {
         {
             dir.copy_to_base(file)?;
         }
-        Ok(self.alone.is_some())
+        Ok(self.is_alone())
     }
 }
 
@@ -342,16 +347,18 @@ pub fn read(
         let none = || SnapshotError::Rules { file: path.to_owned(), cause: "there is none".to_owned() };
         Ok((gate.ok_or_else(none)?, held.extra))
     })?;
-    let Some(((gate, extra), damaged)) = found else { return Ok(None) };
-    Ok(Some(Restored { gate, extra, notes: set_aside(dir, damaged)? }))
+    let Some(((gate, extra), damaged)) = found.any()? else { return Ok(None) };
+    let notes = pass_over(dir, damaged, "the snapshot before it was used")?;
+    Ok(Some(Restored { gate, extra, notes }))
 }
 
-/// Reads the newest whole snapshot with the rule set and the key that it holds itself; none if there is none.
-pub(crate) fn read_running(dir: &DataDir) -> Result<Option<(Running, Vec<String>)>, SnapshotError> {
-    let found = newest_whole(dir, |path| read_keeping(path, None, None))?;
-    let Some((mut running, damaged)) = found else { return Ok(None) };
-    running.is_base = dir.base()?.is_some_and(|it| it == running.file);
-    Ok(Some((running, set_aside(dir, damaged)?)))
+/// Reads the newest whole snapshot with the rule set and the key that it holds itself, and changes nothing.
+pub(crate) fn read_running(dir: &DataDir) -> Result<Found<Running>, SnapshotError> {
+    let mut found = newest_whole(dir, |path| read_keeping(path, None, None))?;
+    if let Some(running) = &mut found.whole {
+        running.is_base = dir.base()?.is_some_and(|it| it == running.file);
+    }
+    Ok(found)
 }
 
 /// Reads a snapshot with the rule sets that it holds itself, whose ids must be hashed under a key that is known; or with
@@ -429,35 +436,65 @@ pub fn unpack(file: &Path, mut see: impl FnMut(&[u8]) -> io::Result<()>) -> Resu
     Ok(())
 }
 
-/// Renames damaged snapshots that were passed over; gives what a person should know.
+/// Renames damaged snapshots that were passed over; gives what is wrong with each, and where it is now.
 fn set_aside(dir: &DataDir, damaged: Vec<Damaged>) -> Result<Vec<String>, SnapshotError> {
     let aside = |(path, error): (PathBuf, SnapshotError)| {
         let aside = dir.set_aside(&path)?;
-        Ok(format!("{error}; it is now `{}`, and the snapshot before it was used", aside.display()))
+        Ok(format!("{error}; it is now `{}`", aside.display()))
     };
     damaged.into_iter().map(aside).collect()
 }
 
 /// A snapshot that was passed over, and why.
-type Damaged = (PathBuf, SnapshotError);
+pub(crate) type Damaged = (PathBuf, SnapshotError);
 
-/// Reads the newest snapshot that is not damaged, and says which newer ones are.
+/// The newest snapshot that is not damaged, and the newer ones, which are.
+#[derive(Debug)]
+pub(crate) struct Found<T> {
+    pub(crate) whole: Option<T>,
+    pub(crate) damaged: Vec<Damaged>,
+}
+
+impl<T> Found<T> {
+    /// For whoever can do without only where there are none at all.
+    fn any(self) -> Result<Option<(T, Vec<Damaged>)>, SnapshotError> {
+        match self.whole {
+            Some(whole) => Ok(Some((whole, self.damaged))),
+            None if self.damaged.is_empty() => Ok(None),
+            None => Err(none_whole(self.damaged)),
+        }
+    }
+}
+
+/// Reads the newest snapshot that is not damaged.
 fn newest_whole<T>(
     dir: &DataDir,
     mut read: impl FnMut(&Path) -> Result<T, SnapshotError>,
-) -> Result<Option<(T, Vec<Damaged>)>, SnapshotError> {
+) -> Result<Found<T>, SnapshotError> {
     let mut damaged = Vec::new();
     for path in dir.snapshots()? {
         match read(&path) {
-            Ok(found) => return Ok(Some((found, damaged))),
+            Ok(whole) => return Ok(Found { whole: Some(whole), damaged }),
             Err(error @ SnapshotError::Damaged { .. }) => damaged.push((path, error)),
             Err(error) => return Err(error),
         }
     }
-    match damaged.into_iter().next() {
-        None => Ok(None),
-        Some((_, error)) => Err(error),
-    }
+    Ok(Found { whole: None, damaged })
+}
+
+/// Renames damaged snapshots; gives what a person should know of each, and what was done instead.
+pub(crate) fn pass_over(
+    dir: &DataDir,
+    damaged: Vec<Damaged>,
+    instead: &str,
+) -> Result<Vec<String>, SnapshotError> {
+    let aside = set_aside(dir, damaged)?.into_iter();
+    Ok(aside.map(|it| format!("{it}, and {instead}")).collect())
+}
+
+/// The error of whoever needs a whole one.
+pub(crate) fn none_whole(damaged: Vec<Damaged>) -> SnapshotError {
+    SnapshotError::NoneWhole { damaged: damaged.into_iter().map(|(_, error)| error).collect() }
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ fn fixture() -> PathBuf {
 
 /// How many records of each kind a journal holds, and how many segments.
 fn contents(journal: &Path) -> (Vec<(RecordKind, usize)>, usize) {
-    let mut records = Reader::open(Arc::new(Folder::new(journal)), 0).unwrap().unwrap();
+    let mut records = Reader::open(Arc::new(Folder::new(journal)), 0, 0).unwrap().unwrap();
     let mut kinds = BTreeMap::new();
     while let Some(record) = records.next().unwrap() {
         *kinds.entry(record.kind).or_default() += 1;
@@ -106,7 +106,7 @@ fn the_first_journal_is_read_and_derived_again() {
     let journal = folder.path().join("journal");
     copy(&fixture().join("journal"), &journal);
     let disk: Arc<dyn Disk> = Arc::new(Folder::new(&journal));
-    let stat = stream::journal::verify(&disk).unwrap().unwrap();
+    let stat = stream::journal::verify(&disk, 0).unwrap().unwrap();
     let (kinds, segments) = contents(&journal);
     let expected = [
         (RecordKind::Decided, 16),
@@ -120,7 +120,7 @@ fn the_first_journal_is_read_and_derived_again() {
     assert_eq!((&kinds[..], segments, stat.oldest), (&expected[..], 2, 0));
 
     let key = stream::journal::key(&disk).unwrap().unwrap();
-    let walk = |from| Ok(Box::new(Reader::open(Arc::clone(&disk), from)?) as Box<dyn Cursor>);
+    let walk = |from| Ok(Box::new(Reader::open(Arc::clone(&disk), from, 0)?) as Box<dyn Cursor>);
     let report = verify(&walk, key, None).unwrap();
     assert!(report.differences.is_empty(), "{:#?}", report.differences);
     assert_eq!((report.records, report.derived, report.fallbacks), (32, 18, 1));

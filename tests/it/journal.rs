@@ -71,7 +71,7 @@ pub(crate) fn copied(
     let key = journal::key(&source).unwrap().unwrap();
     let disk = Folder::create(to.join("journal")).unwrap();
     let copy = OnDisk::open(Arc::new(disk), Options { segment_bytes, ..Options::new(key) }).unwrap();
-    let mut records = Reader::open(source, 0).unwrap().unwrap();
+    let mut records = Reader::open(source, 0, 0).unwrap().unwrap();
     while let Some(record) = records.next().unwrap() {
         let mut body = record.body.to_vec();
         change(record.offset, record.kind, &mut body);

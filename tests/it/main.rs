@@ -5,6 +5,7 @@ mod activation;
 mod arrows;
 mod bench;
 mod bench_http;
+mod damage;
 mod database;
 mod demo;
 mod fixture;

@@ -79,6 +79,19 @@ fn a_day_that_is_sent_is_decided_as_in_replay() {
     check("fixtures/wallet/day.jsonl", &[], "fixtures/wallet", &expected, true);
 }
 
+/// It needs no rule set of its own to read the files by.
+#[test]
+fn the_key_of_a_service_is_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &["--rules", "fixtures/wallet", "--durability", "os"]);
+    let create = ["keys", "create", "--data", text(folder.path()), "--role", "service", "--name", "feed"];
+    let key = String::from_utf8(output(&create).stdout).unwrap();
+    let rejects = folder.path().join("rejects.csv");
+    let more = ["fixtures/wallet/day.jsonl", "--rejects", text(&rejects)];
+    let said = said(send_to(&format!("http://{}", server.address), key.trim(), &more));
+    assert!(said.contains("204 events decided") && said.contains("26 amendments sent"), "{said}");
+}
+
 /// Labels stand in a column: they become known while the file goes on, or after its end.
 #[test]
 fn labels_of_a_mapping_are_merged_and_bad_rows_rejected_as_in_replay() {

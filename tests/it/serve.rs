@@ -88,7 +88,7 @@ impl Drop for Server {
     }
 }
 
-/// Sends a request to an address; gives the status and the body.
+/// Sends a request to an address; gives the status and the body, as a text where it is no JSON.
 pub(crate) fn request(address: &str, method: &str, path: &str, key: &str, body: &str) -> (u16, Value) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -103,7 +103,7 @@ pub(crate) fn request(address: &str, method: &str, path: &str, key: &str, body: 
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    (status, serde_json::from_str(body).unwrap_or_else(|_| body.into()))
 }
 
 fn login(id: &str) -> String {
@@ -224,6 +224,32 @@ fn a_first_start_says_how_to_go_on_and_a_restart_forgets_nothing() {
     }
 }
 
+/// A mistyped name makes nothing, but where a server may still be begun there, which is said.
+#[test]
+fn keys_are_those_of_a_database_that_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let [empty, missing] = ["empty", "missing"].map(|it| folder.path().join(it));
+    std::fs::create_dir(&empty).unwrap();
+    for data in [&empty, &missing] {
+        let data = data.to_str().unwrap();
+        for command in [&["list"][..], &["revoke", "1"]] {
+            let ended = weir(&[&["keys"], command, &["--data", data]].concat());
+            let said = String::from_utf8(ended.stderr).unwrap();
+            let expected = format!("`{data}` holds no database");
+            assert!(!ended.status.success() && said.contains(&expected), "{command:?}: {said}");
+        }
+    }
+    assert!(std::fs::read_dir(&empty).unwrap().count() == 0 && !missing.exists(), "nothing is made");
+    for data in [&empty, &missing] {
+        let create = || {
+            weir(&["keys", "create", "--data", data.to_str().unwrap(), "--role", "operator", "--name", "x"])
+        };
+        let said = String::from_utf8(create().stderr).unwrap();
+        assert!(said.contains("held no database: one is begun"), "{said}");
+        assert_eq!(String::from_utf8(create().stderr).unwrap(), "", "now there is one");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn it_serves_where_nobody_reads_the_greeting() {
@@ -256,10 +282,14 @@ fn a_directory_has_one_server_and_slips_are_named() {
     let data = folder.path().join("data");
     let data_text = data.to_str().unwrap();
     let _server = Server::start(&data, &[]);
-    let rows: [(&[&str], &str); 4] = [
+    let [small, smaller] = ["small", "smaller"].map(|it| folder.path().join(it));
+    let [small, smaller] = [small.to_str().unwrap(), smaller.to_str().unwrap()];
+    let rows: [(&[&str], &str); 6] = [
         (&["--data", data_text], "process"),
         (&["--listen", "localhost"], "`localhost` is no address to listen on"),
         (&["--memory", "much"], "`much` is no size"),
+        (&["--memory", "1MiB", "--data", smaller], "before it has done anything"),
+        (&["--memory", "20MiB", "--data", small], "before it has done anything"),
         (
             &["--rules", "nowhere.weir", "--data", folder.path().to_str().unwrap()],
             "cannot read `nowhere.weir`",
@@ -297,6 +327,11 @@ fn at_the_memory_limit_the_process_lives_and_reads_go_on() {
     server.stop();
 
     let server = Server::start(&data, &["--durability", "os", "--memory", &format!("{limit}B")]);
+    let (line, start) = (format!("\nweir_memory_limit_bytes {limit}\n"), Instant::now());
+    while !server.send("GET", "/metrics", &key, "").1.as_str().unwrap().contains(&line) {
+        assert!(start.elapsed() < Duration::from_secs(20), "the limit stands among the metrics");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let send = |number| server.send("POST", "/v1/decisions/batch", &key, &batch(number));
     let answers = (0..1_000).map(|number| (number, send(number)));
     let (refused, (status, problem)) = answers.into_iter().find(|(_, (status, _))| *status != 200).unwrap();

@@ -159,7 +159,8 @@ pub struct VersionBody {
 
 /// Show the rule set
 #[utoipa::path(
-    get, path = "/v1/rules", tag = "rules", security(("key" = ["admin", "analyst", "operator"])),
+    get, path = "/v1/rules", tag = "rules",
+    security(("key" = ["admin", "analyst", "service", "operator"])),
     responses((status = 200, description = "What is in force, and what was", body = RulesBody))
 )]
 pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Json<RulesBody>, Problem> {

@@ -235,8 +235,8 @@ async fn back(weir: &Weir<Arc<OnDisk>>, bounds: &Bounds, calm: &Seen) -> Vec<See
 
 /// The journal holds what was answered and nothing else, and every decision in it follows from what stands before.
 fn check_journal(disk: &Arc<dyn Disk>, answered: &[Seen]) {
-    journal::verify(disk).unwrap().unwrap();
-    let open = |from| Ok(Box::new(Reader::open(Arc::clone(disk), from)?) as Box<dyn Cursor>);
+    journal::verify(disk, 0).unwrap().unwrap();
+    let open = |from| Ok(Box::new(Reader::open(Arc::clone(disk), from, 0)?) as Box<dyn Cursor>);
     let (mut decisions, mut amendments, mut records) = (0, 0, open(0).unwrap());
     while let Some(record) = records.next().unwrap() {
         decisions += usize::from(record.kind == RecordKind::Decided);

@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::load::Target;
-use crate::directory;
+use crate::directory::{self, Untouched};
 use crate::serve::{self, Config, Durability};
 
 /// As long as a plain decision.
@@ -130,8 +130,8 @@ fn rules_in(folder: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn decisions_in(data: &Path) -> anyhow::Result<u64> {
-    let untouched = directory::untouched(data)?;
-    let mut records = Reader::open(Arc::clone(&untouched.disk), 0)?.context("the journal is gone")?;
+    let Untouched { disk, synced, directory: _directory } = directory::untouched(data)?;
+    let mut records = Reader::open(disk, 0, synced)?.context("the journal is gone")?;
     let mut decisions = 0;
     while let Some(record) = records.next()? {
         decisions += u64::from(record.kind == RecordKind::Decided);

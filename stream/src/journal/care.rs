@@ -46,8 +46,8 @@ impl Stat {
         })
     }
 
-    fn found(disk: &dyn Disk, thorough: Thorough) -> Result<Option<Self>, JournalError> {
-        let Some(survey) = Survey::of(disk, 0, thorough, false)? else { return Ok(None) };
+    fn found(disk: &dyn Disk, synced: u64, thorough: Thorough) -> Result<Option<Self>, JournalError> {
+        let Some(survey) = Survey::of(disk, synced, thorough, false)? else { return Ok(None) };
         let torn = survey.newest.torn.as_ref();
         Ok(Some(Self {
             segments: survey.segments(),
@@ -61,22 +61,22 @@ impl Stat {
     }
 }
 
-/// What a folder's journal holds, by its newest segment and the ends of the others; none if there is none. It changes
-/// nothing.
+/// What a folder's journal holds, by its newest segment and the ends of the others; none if there is none. `synced` is a D
+/// that the caller knows, such as a snapshot's. It changes nothing.
 ///
 /// # Errors
-/// If the disk refuses, or what is read is damaged.
-pub fn stat(disk: &Arc<dyn Disk>) -> Result<Option<Stat>, JournalError> {
-    Stat::found(&**disk, Thorough::Newest)
+/// If the disk refuses, or what is read is damaged, or ends below D.
+pub fn stat(disk: &Arc<dyn Disk>, synced: u64) -> Result<Option<Stat>, JournalError> {
+    Stat::found(&**disk, synced, Thorough::Newest)
 }
 
 /// Reads every byte of a folder's journal: checksums, offsets without a gap, and the chain from the first segment on.
-/// None if there is none. It changes nothing.
+/// None if there is none. `synced` is a D that the caller knows, such as a snapshot's. It changes nothing.
 ///
 /// # Errors
 /// If the disk refuses, or anything is not as it was written; the first such place is named.
-pub fn verify(disk: &Arc<dyn Disk>) -> Result<Option<Stat>, JournalError> {
-    Stat::found(&**disk, Thorough::Chain)
+pub fn verify(disk: &Arc<dyn Disk>, synced: u64) -> Result<Option<Stat>, JournalError> {
+    Stat::found(&**disk, synced, Thorough::Chain)
 }
 
 /// Whether a folder holds segments of a journal, by their names alone.

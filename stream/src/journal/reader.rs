@@ -21,13 +21,13 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader of a journal that nobody writes, from an offset on; none where the folder holds no journal. It changes
-    /// nothing: a torn tail is not read.
+    /// A reader of a journal that nobody writes, from an offset on; none where the folder holds no journal. `synced` is a
+    /// D that the caller knows. It changes nothing: a torn tail is not read.
     ///
     /// # Errors
-    /// If the disk refuses, or the newest segment is damaged. Older ones are looked at as they are read.
-    pub fn open(disk: Arc<dyn Disk>, from: u64) -> Result<Option<Self>, JournalError> {
-        let Some(survey) = Survey::of(&*disk, 0, Thorough::Newest, false)? else { return Ok(None) };
+    /// If the disk refuses, or the newest segment is damaged, or ends below D. Older ones are looked at as they are read.
+    pub fn open(disk: Arc<dyn Disk>, from: u64, synced: u64) -> Result<Option<Self>, JournalError> {
+        let Some(survey) = Survey::of(&*disk, synced, Thorough::Newest, false)? else { return Ok(None) };
         let next = survey.next;
         Self::new(Arc::new(survey.shelf(disk, next)), from).map(Some)
     }

@@ -103,5 +103,5 @@ fn closed(batches: &[u64]) -> (Simulated, u64) {
 
 fn reader(disk: &Simulated, from: u64) -> Result<Reader, JournalError> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    Reader::open(disk, from).map(|reader| reader.unwrap())
+    Reader::open(disk, from, 0).map(|reader| reader.unwrap())
 }

@@ -36,6 +36,12 @@ pub enum SnapshotError {
         /// Why.
         cause: String,
     },
+    /// There are snapshots, and none of them is as it was written.
+    #[error("no snapshot is whole ({}): bring one of them back from a copy", each(damaged))]
+    NoneWhole {
+        /// What is wrong with each, the newest first.
+        damaged: Vec<SnapshotError>,
+    },
     /// The bytes are not those that were written.
     #[error("snapshot `{}` is damaged: block {block}, byte {offset}: {what}", file.display())]
     Damaged {
@@ -127,6 +133,11 @@ impl SnapshotError {
     pub(super) fn io<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
         move |cause| Self::Io { doing, path: path.to_owned(), cause }
     }
+}
+
+fn each(damaged: &[SnapshotError]) -> String {
+    let said: Vec<String> = damaged.iter().map(ToString::to_string).collect();
+    said.join("; ")
 }
 
 fn listed(features: &[String]) -> String {

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod build;
+mod damaged;
 mod deadlines;
 mod following;
 mod locks;

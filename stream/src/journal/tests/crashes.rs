@@ -188,7 +188,7 @@ fn run(seed: u64, syncs_do_nothing: bool, seen: &mut Seen) -> Result<(), String>
     let next = log.next();
     drop(log);
     let disk: Arc<dyn Disk> = Arc::new(run.disk.clone());
-    match verify(&disk) {
+    match verify(&disk, 0) {
         Ok(Some(stat)) if stat.next == next => {}
         other => return Err(format!("verify: {other:?}")),
     }

@@ -44,7 +44,7 @@ fn cut_at_any_byte_it_keeps_every_record_before() {
         log.mark(Role::Closed).unwrap();
         assert_eq!(check_records(reader(&disk, 0).unwrap(), 0), kept + 2, "cut at {cut}");
         let disk: Arc<dyn Disk> = Arc::new(disk);
-        assert_eq!(verify(&disk).unwrap().unwrap().next, kept + 2, "cut at {cut}");
+        assert_eq!(verify(&disk, 0).unwrap().unwrap().next, kept + 2, "cut at {cut}");
     }
     assert_eq!(ends.len() as u64, records);
 }
@@ -59,6 +59,14 @@ fn cut_below_what_a_snapshot_knows_it_is_refused() {
         let opening = Opening { synced: records, ..opening(1 << 20) };
         let opened = Log::open(Arc::new(disk.clone()), opening);
         let whole = ends.last().is_some_and(|end| *end <= cut as u64);
+        let read: Arc<dyn Disk> = Arc::new(copy(&bytes[..cut]));
+        for (who, found) in [
+            ("stat", stat(&read, records).is_ok()),
+            ("verify", verify(&read, records).is_ok()),
+            ("reader", Reader::open(Arc::clone(&read), 0, records).is_ok()),
+        ] {
+            assert_eq!(found, whole, "{who}, cut at {cut}");
+        }
         assert_eq!(opened.is_ok(), whole, "cut at {cut}: {:?}", opened.err());
         if !whole {
             assert_eq!(disk.contents(&segment::name(0)), &bytes[..cut], "cut at {cut}: nothing is changed");
@@ -197,8 +205,8 @@ fn a_record_exchanged_for_another_breaks_the_chain() {
     bytes[frame_at + length - 17] ^= 1;
     frame::seal(&mut bytes[frame_at..frame_at + length]).unwrap();
     let disk: Arc<dyn Disk> = Arc::new(copy(&bytes));
-    assert_eq!(stat(&disk).unwrap().unwrap().next, 4, "frames alone do not tell");
-    let error = verify(&disk).unwrap_err().to_string();
+    assert_eq!(stat(&disk, 0).unwrap().unwrap().next, 4, "frames alone do not tell");
+    let error = verify(&disk, 0).unwrap_err().to_string();
     assert!(error.contains("the chain is broken"), "{error}");
 }
 

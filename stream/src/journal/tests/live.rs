@@ -83,7 +83,7 @@ fn threads_append_at_once_and_all_is_there() {
         journal.about(entity, u64::MAX, usize::MAX, &mut found).unwrap();
         assert_eq!(found.len() as u64, each);
         drop(journal);
-        let stat = verify(&disk).unwrap().unwrap();
+        let stat = verify(&disk, 0).unwrap().unwrap();
         assert_eq!((stat.next, stat.synced), (threads * each, threads * each));
         assert!(5 < stat.segments, "{stat:?}");
         let journal = OnDisk::open(disk, options(durability)).unwrap();
@@ -293,10 +293,10 @@ fn idle_it_records_what_is_synced() {
     assert!(settled(&journal, offset));
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let until = Instant::now() + Duration::from_secs(10);
-    while crate::journal::stat(&shared).unwrap().unwrap().synced != 1 && Instant::now() < until {
+    while crate::journal::stat(&shared, 0).unwrap().unwrap().synced != 1 && Instant::now() < until {
         thread::sleep(Duration::from_millis(5));
     }
-    assert_eq!(crate::journal::stat(&shared).unwrap().unwrap().synced, 1);
+    assert_eq!(crate::journal::stat(&shared, 0).unwrap().unwrap().synced, 1);
     drop(journal);
 }
 

@@ -161,7 +161,7 @@ fn what_is_dropped_is_gone_and_the_rest_stands() {
     let oldest = log.shelf.oldest();
     assert_eq!(check_records(reader(&disk, 0).unwrap(), oldest), 124);
     let disk: Arc<dyn Disk> = Arc::new(disk);
-    assert_eq!(verify(&disk).unwrap().unwrap().oldest, oldest);
+    assert_eq!(verify(&disk, 0).unwrap().unwrap().oldest, oldest);
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn the_chain_goes_from_segment_to_segment() {
     let (one, other) = (disk.contents(&segments[1]), disk.contents(&segments[2]));
     assert_eq!(segment::first_of(&segments[0]), Some(0));
     let whole: Arc<dyn Disk> = Arc::new(disk.clone());
-    assert_eq!(verify(&whole).unwrap().unwrap().next, 120);
+    assert_eq!(verify(&whole, 0).unwrap().unwrap().next, 120);
     // A segment of another journal with the same records, whose batches are divided otherwise.
     let mut alike = open(&Simulated::new(1), 8 << 10).unwrap();
     while alike.next() < 120 {
@@ -232,5 +232,5 @@ fn the_chain_goes_from_segment_to_segment() {
     let mut bytes = vec![0; foreign as usize];
     alike.shelf.segments()[0].file.read_at(&mut bytes, 0).unwrap();
     disk.put(&segments[0], &bytes);
-    assert!(verify(&whole).is_err());
+    assert!(verify(&whole, 0).is_err());
 }

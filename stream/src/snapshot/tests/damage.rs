@@ -123,15 +123,22 @@ fn the_snapshot_before_a_damaged_one_is_used_and_kept() {
 
 /// Then nothing is renamed, so that nobody starts from nothing the next time.
 #[test]
-fn where_all_are_damaged_the_newest_is_named() {
-    let (_folder, dir, path) = small();
-    fs::write(&path, b"weirsnap").unwrap();
+fn where_all_are_damaged_all_are_named() {
+    let (_folder, dir, older) = small();
+    let newer = write(&dir, &gate_after(20), &Extra::new()).unwrap();
+    for path in [&older, &newer] {
+        fs::write(path, b"weirsnap").unwrap();
+    }
     for _ in 0..2 {
         let error = restore(&dir, &rule_set()).unwrap_err().to_string();
-        let expected = format!(
-            "snapshot `{}` is damaged: block 0, byte 0: the file is too short to be one",
-            path.display()
-        );
+        let damaged = |path: &Path| {
+            format!(
+                "snapshot `{}` is damaged: block 0, byte 0: the file is too short to be one",
+                path.display()
+            )
+        };
+        let (newer, older) = (damaged(&newer), damaged(&older));
+        let expected = format!("no snapshot is whole ({newer}; {older}): bring one of them back from a copy");
         assert_eq!(error, expected);
         assert_eq!(newest(&dir).unwrap_err().to_string(), expected);
     }
