@@ -11,7 +11,7 @@ use axum::http::header;
 use axum::http::request::Parts;
 use http_body_util::LengthLimitError;
 use rules::time::Micros;
-use stream::intake::{self, shown};
+use stream::intake::{self, JsonError, Object, shown};
 
 use crate::app::App;
 use crate::limits::JSON_DEPTH_MAX;
@@ -39,20 +39,45 @@ impl<const BYTES_MAX: usize> FromRequest<Arc<App>> for JsonText<BYTES_MAX> {
 }
 
 impl<const BYTES_MAX: usize> JsonText<BYTES_MAX> {
-    /// The body in the shape of a type.
+    /// What is made of the body, an object that has these members and no others.
     ///
     /// # Errors
-    /// If it is no JSON, or has another shape.
-    pub fn read<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, Problem> {
-        serde_json::from_slice(&self.0).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => Problem::field("", error.to_string()),
-            _ => malformed(&error.to_string()),
-        })
+    /// If it is no such object: all that is wrong with it.
+    pub fn read<'a, T>(
+        &'a self,
+        members: &[&str],
+        take: impl FnOnce(&mut Object<'a>) -> Option<T>,
+    ) -> Result<T, Problem> {
+        let made = Object::read(&self.0).and_then(|mut object| {
+            let made = take(&mut object);
+            object.finish(members, made)
+        });
+        made.map_err(|it| unreadable("", it))
+    }
+
+    /// What is made of the body, an object of texts under names of the caller's own.
+    ///
+    /// # Errors
+    /// If it is no such object, or nothing can be made of some of them: all that is wrong with it.
+    pub fn read_texts<'a, T>(
+        &'a self,
+        make: impl Fn(&str, Cow<'a, str>) -> Result<T, String>,
+    ) -> Result<Vec<T>, Problem> {
+        Object::read(&self.0).and_then(|it| it.texts(make)).map_err(|it| unreadable("", it))
+    }
+}
+
+/// What is wrong with JSON that stands in the body at the JSON pointer `at`.
+pub fn unreadable(at: &str, error: JsonError) -> Problem {
+    match error {
+        JsonError::Syntax(said) if at.is_empty() => malformed(&said),
+        JsonError::Syntax(said) => Problem::fields(at, [(String::new(), said)]),
+        JsonError::Fields(fields) => Problem::fields(at, fields.into_iter().map(|it| (it.place, it.message))),
     }
 }
 
 /// The body is no JSON, as the reader says.
-pub fn malformed(said: &str) -> Problem {
+fn malformed(said: &str) -> Problem {
     Problem::at(Code::MalformedJson, whole_body(), said)
 }
 

@@ -1,5 +1,6 @@
 //! Alerts: page by page, one by one, live; and what people do with them.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use axum::response::sse::{Event as Sent, KeepAlive};
 use axum::{Extension, Json};
 use desk::alert::{Act, Alert, Filter, Page, Status};
 use rules::typed::Severity;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use utoipa::ToSchema;
@@ -204,7 +205,7 @@ async fn history(app: &App, id: &str) -> Result<AlertHistory, Problem> {
 }
 
 /// What is done with an alert.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewAct)]
 pub(crate) struct NewAct {
@@ -230,7 +231,10 @@ pub(crate) async fn act(
     Names(id): Names<String>,
     body: JsonText<{ 4 * NOTE_BYTES_MAX }>,
 ) -> Result<Json<AlertHistory>, Problem> {
-    let NewAct { status, note } = body.read()?;
+    let NewAct { status, note } = body.read(&["status", "note"], |it| {
+        let mut text = |name| it.text(name).map(Cow::into_owned);
+        Some(NewAct { status: text("status"), note: text("note") })
+    })?;
     let status = match status {
         None => None,
         Some(name) => Some(Status::from_name(&name).ok_or_else(|| {

@@ -8,8 +8,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Serialize;
 use stream::gate::{Deadline, Ticket};
 use stream::intake;
 use utoipa::ToSchema;
@@ -108,14 +107,6 @@ fn deadline(headers: &HeaderMap, since: Instant) -> Result<Deadline, Problem> {
     }
 }
 
-/// Events to be decided one after another.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Batch<'a> {
-    #[serde(borrow)]
-    events: Vec<&'a RawValue>,
-}
-
 /// What became of a batch, in its order.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BatchBody<'a> {
@@ -167,7 +158,7 @@ pub(crate) async fn decide_batch(
     let start = Instant::now();
     app.traffic.check_memory()?;
     let deadline = deadline(&headers, start)?;
-    let Batch { events } = body.read()?;
+    let events = body.read(&["events"], |it| it.array("events"))?;
     if BATCH_EVENTS_MAX < events.len() {
         let detail = format!("{} events: at most {BATCH_EVENTS_MAX} at once", events.len());
         return Err(Problem::field("/events", detail));
@@ -175,7 +166,7 @@ pub(crate) async fn decide_batch(
     let mut submitted = Vec::with_capacity(events.len());
     let mut seat = app.door.seat();
     for (at, text) in events.iter().enumerate() {
-        let ticket = submit(&app, text.get().as_bytes(), &format!("/events/{at}"), deadline, &mut seat);
+        let ticket = submit(&app, text.as_bytes(), &format!("/events/{at}"), deadline, &mut seat);
         submitted.push((ticket, std::mem::take(&mut seat.event)));
     }
     app.door.leave(seat);

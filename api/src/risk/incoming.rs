@@ -5,14 +5,14 @@ use engine::event::{Amendment, Event};
 use engine::facts::Incomparable;
 use rules::time::Micros;
 use stream::gate::Refused;
-use stream::intake::{self, Body, JsonError};
+use stream::intake::{self, Body};
 
 use super::door::Unreadable;
 use crate::app::{App, micros, now};
 use crate::limits::AHEAD_MAX;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem, Where};
-use crate::request::malformed;
+use crate::request;
 
 /// Reads an event, which stands in the body at the JSON pointer `at`, and stamps it if it has no time.
 ///
@@ -55,11 +55,7 @@ pub(super) fn amendment(app: &App, text: &[u8]) -> Result<Amendment, Problem> {
 
 fn read(app: &App, text: &[u8], at: &str, event: &mut Event) -> Result<Body, Problem> {
     let rules = app.door.in_force();
-    intake::parse_json(text, &rules.rules.typed.schema, event).map_err(|error| match error {
-        JsonError::Syntax(said) if at.is_empty() => malformed(&said),
-        JsonError::Syntax(said) => Problem::fields(at, [(String::new(), said)]),
-        JsonError::Fields(fields) => Problem::fields(at, fields.into_iter().map(|it| (it.place, it.message))),
-    })
+    intake::parse_json(text, &rules.rules.typed.schema, event).map_err(|error| request::unreadable(at, error))
 }
 
 fn check_time(app: &App, time: Micros, arrival: Micros, at: &str) -> Result<(), Problem> {
@@ -104,7 +100,7 @@ pub(super) fn refused(at: &str, why: Refused, metrics: &Metrics) -> Problem {
                 Incomparable::NoRate { field, .. } => (field, "currency"),
                 Incomparable::TooLarge { field, .. } => (field, "value"),
             };
-            Problem::fields(at, [(format!("/{}/{member}", crate::request::escaped(&field)), detail)])
+            Problem::fields(at, [(format!("/{}/{member}", request::escaped(&field)), detail)])
         }
         Refused::IdReused(_) => Problem::at(Code::EventIdReused, place("/id"), detail),
         Refused::EventUnknown(id) => unknown(&id, format!("#{at}/recheck_of")),

@@ -1,6 +1,7 @@
 //! Lists, tables and rates: what the desk changes while decisions go on. Each change is a record, and the answer comes
 //! when it is durable.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Json;
@@ -8,10 +9,11 @@ use axum::extract::State;
 use engine::entity::EntityKey;
 use engine::lists::Membership;
 use engine::rates::Rates;
+use rules::schema::Currency;
 use rules::time::Micros;
 use rules::typed::{List, ListId, ListKind, Type};
 use rules::value::Value;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use stream::bundle::{self, Item};
 use stream::gate::NoChange;
 use stream::in_force::InForce;
@@ -43,7 +45,7 @@ pub(crate) struct EntryBody {
 }
 
 /// What an entry says.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewEntry)]
 pub(crate) struct NewEntry {
@@ -142,9 +144,16 @@ pub(crate) async fn put(
     Names((list, id)): Names<(String, String)>,
     body: JsonText<BODY_BYTES_MAX>,
 ) -> Result<Json<EntryBody>, Problem> {
-    let new: NewEntry = if body.0.is_empty() { NewEntry::default() } else { body.read()? };
+    let new = if body.0.is_empty() { NewEntry::default() } else { new_entry(&body)? };
     change(&app, &list, &id, Some(new)).await?;
     entry(&app, list, id).map(Json)
+}
+
+fn new_entry(body: &JsonText<BODY_BYTES_MAX>) -> Result<NewEntry, Problem> {
+    body.read(&["until", "value"], |it| {
+        let mut text = |name| it.text(name).map(Cow::into_owned);
+        Some(NewEntry { until: text("until"), value: text("value") })
+    })
 }
 
 /// Take off a list
@@ -244,6 +253,19 @@ pub(crate) struct RatesBody {
     rates: super::value::Ordered<String>,
 }
 
+/// The first line of a rate table.
+const RATES_HEAD: &str = "currency,rate\n";
+
+/// One line of a rate table, if it is one.
+fn rates_row(currency: &str, rate: &str, base: Currency) -> Result<String, String> {
+    let row = format!("{currency},{rate}\n");
+    match Rates::parse(&format!("{RATES_HEAD}{row}"), base) {
+        Ok(_) if row.trim_end().contains('\n') => Err("is not one rate".to_owned()),
+        Ok(_) => Ok(row),
+        Err(error) => Err(error.message),
+    }
+}
+
 /// Put rates in force
 ///
 /// The whole table: what one whole unit of each currency is worth in whole units of the schema's. Amounts of other
@@ -261,24 +283,10 @@ pub(crate) async fn put_rates(
     State(app): State<Arc<App>>,
     body: JsonText<LARGE_BODY_BYTES_MAX>,
 ) -> Result<Json<RatesBody>, Problem> {
-    let given: std::collections::BTreeMap<String, String> = body.read()?;
     let base = app.door.in_force().rules.typed.schema.currency;
-    let mut wrong = Vec::new();
-    let mut table = String::from("currency,rate\n");
-    for (currency, rate) in &given {
-        let row = format!("{currency},{rate}\n");
-        // Row by row, so that every wrong one is named.
-        match Rates::parse(&format!("currency,rate\n{row}"), base) {
-            Ok(_) if !row.trim_end().contains('\n') => table.push_str(&row),
-            Ok(_) => {
-                wrong.push((format!("/{}", crate::request::escaped(currency)), "is not one rate".to_owned()))
-            }
-            Err(error) => wrong.push((format!("/{}", crate::request::escaped(currency)), error.message)),
-        }
-    }
-    if !wrong.is_empty() {
-        return Err(Problem::fields("", wrong));
-    }
+    // Row by row, so that every wrong one is named.
+    let rows = body.read_texts(|currency, rate| rates_row(currency, &rate, base))?;
+    let table = format!("{RATES_HEAD}{}", rows.concat());
     let rates = Rates::parse(&table, base).map_err(|it| Problem::field("", it.message))?;
     app.door.gate().put_rates(&rates).map_err(|it| no_change(it, &app))?;
     app.door.durable(last_record(&app)).await.map_err(|it| refused("", it.into(), &app.metrics))?;

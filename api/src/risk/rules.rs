@@ -1,6 +1,7 @@
 //! The rule set in force, and putting another one in its place: checked, its own tests run, and then a job that
 //! activates it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use rules::diagnostic::{Diagnostic, Severity, line_column};
 use rules::schema::Schema;
 use rules::time::Micros;
 use rules::typed::{Feature, ListKind, Mode};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use stream::bundle::{Bundle, BundleError, Checked, File, ListFile};
 use stream::gate::{BuildError, Built, NotAtOnce};
 use utoipa::ToSchema;
@@ -235,10 +236,10 @@ fn files_of(bundle: &Bundle) -> BTreeMap<String, String> {
 }
 
 /// A rule set as texts.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[derive(Debug, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewRuleSet)]
-pub struct NewRules {
+pub(crate) struct NewRules {
     /// Schema and rules (`*.weir`), and the list files and the rate table that they name, by name.
     files: BTreeMap<String, String>,
 }
@@ -326,7 +327,11 @@ pub(crate) async fn put(
     Extension(caller): Extension<Arc<Caller>>,
     body: JsonText<LARGE_BODY_BYTES_MAX>,
 ) -> Result<Response, Problem> {
-    let new: NewRules = body.read()?;
+    let new = body.read(&["files"], |it| {
+        let file = |name: &str, text: Cow<'_, str>| Ok((name.to_owned(), text.into_owned()));
+        let files = it.object("files", |it| it.texts(file))?;
+        Some(NewRules { files: files.into_iter().collect() })
+    })?;
     let trial = Arc::clone(&app.trial);
     let examined = tokio::task::spawn_blocking(move || examine(&new, &*trial)).await;
     let Examined { bundle, hash, tests_passed, warnings } =

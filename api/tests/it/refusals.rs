@@ -50,8 +50,8 @@ fn bad_bodies() -> Vec<(String, Expected)> {
         (String::new(),                                             (400, "malformed_json", "#")),
         ("{\"id\": \"p1\",".into(),                                 (400, "malformed_json", "#")),
         ("{'id': 'p1'}".into(),                                     (400, "malformed_json", "#")),
-        ("[1, 2]".into(),                                           (400, "malformed_json", "#")),
-        ("\"p1\"".into(),                                           (400, "malformed_json", "#")),
+        ("[1, 2]".into(),                                           (422, "invalid_fields", "#")),
+        ("\"p1\"".into(),                                           (422, "invalid_fields", "#")),
         (format!("{} {{}}", with(json!({}))),                       (400, "malformed_json", "#")),
         (format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000)),    (400, "malformed_json", "#")),
         (with(json!({ "extra": { "a": nested(40) } })),             (400, "malformed_json", "#")),
@@ -161,7 +161,7 @@ async fn bad_requests_are_refused_where_they_are_bad() {
         ("a path in no UTF-8", get("/v1/entities/user/%ff"),                                     (400, "invalid_parameter", "path")),
         ("a number",          get("/v1/rules/jobs/x"),                                           (400, "invalid_parameter", "path")),
         ("too many events",   weir.request(Method::POST, "/v1/decisions/batch").json(&json!({ "events": vec![7; 1001] })), (422, "invalid_fields", "#/events")),
-        ("no events",         weir.request(Method::POST, "/v1/decisions/batch").json(&json!({})), (422, "invalid_fields", "#")),
+        ("no events",         weir.request(Method::POST, "/v1/decisions/batch").json(&json!({})), (422, "invalid_fields", "#/events")),
     ];
     for (what, request, expected) in rows {
         check(what, &answer(request).await, expected);
