@@ -52,7 +52,7 @@ impl<const BYTES_MAX: usize> JsonText<BYTES_MAX> {
             let made = take(&mut object);
             object.finish(members, made)
         });
-        made.map_err(|it| unreadable("", it))
+        made.map_err(|it| unreadable_json("", it))
     }
 
     /// What is made of the body, an object of texts under names of the caller's own.
@@ -63,12 +63,12 @@ impl<const BYTES_MAX: usize> JsonText<BYTES_MAX> {
         &'a self,
         make: impl Fn(&str, Cow<'a, str>) -> Result<T, String>,
     ) -> Result<Vec<T>, Problem> {
-        Object::read(&self.0).and_then(|it| it.texts(make)).map_err(|it| unreadable("", it))
+        Object::read(&self.0).and_then(|it| it.texts(make)).map_err(|it| unreadable_json("", it))
     }
 }
 
 /// What is wrong with JSON that stands in the body at the JSON pointer `at`.
-pub fn unreadable(at: &str, error: JsonError) -> Problem {
+pub fn unreadable_json(at: &str, error: JsonError) -> Problem {
     match error {
         JsonError::Syntax(said) if at.is_empty() => malformed(&said),
         JsonError::Syntax(said) => Problem::fields(at, [(String::new(), said)]),

@@ -17,7 +17,7 @@ mod tests;
 use std::fmt;
 
 pub use event::finish;
-pub use json::{Body, parse_json};
+pub use json::{Body, parse_amendment, parse_event, parse_json};
 pub use object::{JsonError, Object};
 pub use value::{Parsed, parse, parse_currency, parse_flag};
 

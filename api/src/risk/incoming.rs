@@ -5,27 +5,23 @@ use engine::event::{Amendment, Event};
 use engine::facts::Incomparable;
 use rules::time::Micros;
 use stream::gate::Refused;
-use stream::intake::{self, Body};
+use stream::intake::{self, JsonError, Object};
 
 use super::door::Unreadable;
 use crate::app::{App, micros, now};
 use crate::limits::AHEAD_MAX;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem, Where};
-use crate::request;
+use crate::request::{escaped, unreadable_json};
 
 /// Reads an event, which stands in the body at the JSON pointer `at`, and stamps it if it has no time.
 ///
 /// # Errors
 /// If it is none, or its time is not to be believed.
 pub(super) fn event(app: &App, text: &[u8], at: &str, event: &mut Event) -> Result<(), Problem> {
-    match read(app, text, at, event)? {
-        Body::Event => {}
-        Body::Amendment(_) => {
-            let detail = "an amendment, and these go to `POST /v1/amendments`".to_owned();
-            return Err(Problem::fields(at, [("/event_id".to_owned(), detail)]));
-        }
-    }
+    let in_force = app.door.in_force();
+    let read = intake::parse_event(text, &in_force.rules.typed.schema, event);
+    read.map_err(|error| no_event(text, at, error))?;
     let arrival = now();
     if event.time_given {
         check_time(app, event.time, arrival, at)
@@ -35,27 +31,27 @@ pub(super) fn event(app: &App, text: &[u8], at: &str, event: &mut Event) -> Resu
     }
 }
 
+/// Why a text is no event. Of an amendment only that it is one: what it lacks to be an event would lead astray.
+fn no_event(text: &[u8], at: &str, error: JsonError) -> Problem {
+    match Object::read(text) {
+        Ok(object) if object.is_amendment() => {
+            let detail = "an amendment, and these go to `POST /v1/amendments`".to_owned();
+            Problem::fields(at, [("/event_id".to_owned(), detail)])
+        }
+        _ => unreadable_json(at, error),
+    }
+}
+
 /// Reads an amendment, and stamps it if it does not say when it became known.
 ///
 /// # Errors
 /// If it is none.
-pub(super) fn amendment(app: &App, text: &[u8]) -> Result<Amendment, Problem> {
-    match read(app, text, "", &mut Event::default())? {
-        Body::Amendment(mut it) => {
-            if !it.time_given {
-                it.time = now();
-            }
-            Ok(it)
-        }
-        Body::Event => {
-            Err(Problem::field("/event_id", "missing: an amendment names the event that it is about"))
-        }
+pub(super) fn amendment(text: &[u8]) -> Result<Amendment, Problem> {
+    let mut read = intake::parse_amendment(text).map_err(|error| unreadable_json("", error))?;
+    if !read.time_given {
+        read.time = now();
     }
-}
-
-fn read(app: &App, text: &[u8], at: &str, event: &mut Event) -> Result<Body, Problem> {
-    let rules = app.door.in_force();
-    intake::parse_json(text, &rules.rules.typed.schema, event).map_err(|error| request::unreadable(at, error))
+    Ok(read)
 }
 
 fn check_time(app: &App, time: Micros, arrival: Micros, at: &str) -> Result<(), Problem> {
@@ -100,7 +96,7 @@ pub(super) fn refused(at: &str, why: Refused, metrics: &Metrics) -> Problem {
                 Incomparable::NoRate { field, .. } => (field, "currency"),
                 Incomparable::TooLarge { field, .. } => (field, "value"),
             };
-            Problem::fields(at, [(format!("/{}/{member}", request::escaped(&field)), detail)])
+            Problem::fields(at, [(format!("/{}/{member}", escaped(&field)), detail)])
         }
         Refused::IdReused(_) => Problem::at(Code::EventIdReused, place("/id"), detail),
         Refused::EventUnknown(id) => unknown(&id, format!("#{at}/recheck_of")),

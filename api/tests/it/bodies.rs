@@ -14,6 +14,15 @@ const STRING: &str = "must be a string, in quotes";
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
+    ("POST /v1/decisions",              r"[]",                          422, &[("#", OBJECT)]),
+    ("POST /v1/decisions",              r"null",                        422, &[("#", OBJECT)]),
+    ("POST /v1/decisions",              r#"{"id":"p-1","type":"login","user":"u1","event_id":"p-0"}"#, 422, &[("#/event_id", "no such field")]),
+    ("POST /v1/decisions",              r#"{"id":"a-1","event_id":"p-0","label":"fraud"}"#, 422, &[("#/event_id", "an amendment, and these go to `POST /v1/amendments`")]),
+    ("POST /v1/decisions",              r#"{"id":"p-1","type":"payment","user":"u1","amount":{"value":1,"value":2,"currency":"CNY"}}"#, 422, &[("#/amount/value", "is there twice")]),
+    ("POST /v1/events",                 r#"{"id":"a-1","event_id":"p-0","user":"u1"}"#, 422, &[("#/event_id", "an amendment")]),
+    ("POST /v1/amendments",             r#"{"id":"z-1","label":"fraud"}"#, 422, &[("#/event_id", "missing")]),
+    ("POST /v1/amendments",             r#"{"id":"z-1","event_id":null,"label":"fraud"}"#, 422, &[("#/event_id", "missing")]),
+    ("POST /v1/amendments",             r#"{"id":"p-1","type":"login"}"#, 422, &[("#/event_id", "missing"), ("#/type", "no such field")]),
     ("POST /v1/decisions/batch",        r#"[[{"id":"p-1"}]]"#,          422, &[("#", OBJECT)]),
     ("POST /v1/decisions/batch",        r"{}",                          422, &[("#/events", "missing")]),
     ("POST /v1/decisions/batch",        r#"{"events":null}"#,           422, &[("#/events", "missing")]),

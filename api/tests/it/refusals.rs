@@ -70,7 +70,7 @@ fn bad_bodies() -> Vec<(String, Expected)> {
         (with(json!({ "share": "0.123" })),                         (422, "invalid_fields", "#/share")),
         (with(json!({ "place": { "lat": 91, "lon": 0 } })),         (422, "invalid_fields", "#/place")),
         (with(json!({ "place": { "lat": 1 } })),                    (422, "invalid_fields", "#/place/lon")),
-        (with(json!({ "event_id": "p0", "label": "fraud" })),       (422, "invalid_fields", "#/amount")),
+        (with(json!({ "event_id": "p0", "label": "fraud" })),       (422, "invalid_fields", "#/event_id")),
         (json!({ "id": "a1", "event_id": "p0", "label": "fraud" }).to_string(), (422, "invalid_fields", "#/event_id")),
         ("{\"id\":\"a\",\"id\":\"b\",\"type\":\"login\",\"user\":\"u\"}".into(), (422, "invalid_fields", "#/id")),
         // Amounts.

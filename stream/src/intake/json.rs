@@ -26,21 +26,51 @@ pub enum Body {
     Amendment(Amendment),
 }
 
-/// Reads an event into the buffer, or an amendment (which has an `event_id`).
+/// Reads an event into the buffer, or an amendment, whichever it is.
 ///
 /// # Errors
 /// See [`JsonError`]; the buffer then holds nothing of use.
 pub fn parse_json(body: &[u8], schema: &Schema, event: &mut Event) -> Result<Body, JsonError> {
-    let mut object = Object::read(body)?;
-    let read = if object.has("event_id") {
-        object.amendment().map(Body::Amendment)
+    let object = Object::read(body)?;
+    if object.is_amendment() {
+        object.into_amendment().map(Body::Amendment)
     } else {
-        object.event(schema, event).map(|()| Body::Event)
-    };
-    object.end(read)
+        object.into_event(schema, event).map(|()| Body::Event)
+    }
+}
+
+/// Reads an event into the buffer.
+///
+/// # Errors
+/// See [`JsonError`]; the buffer then holds nothing of use.
+pub fn parse_event(body: &[u8], schema: &Schema, event: &mut Event) -> Result<(), JsonError> {
+    Object::read(body)?.into_event(schema, event)
+}
+
+/// Reads an amendment.
+///
+/// # Errors
+/// See [`JsonError`].
+pub fn parse_amendment(body: &[u8]) -> Result<Amendment, JsonError> {
+    Object::read(body)?.into_amendment()
 }
 
 impl Object<'_> {
+    /// Whether it is meant as an amendment: only such a one has an `event_id`, and only an event a `type`.
+    pub fn is_amendment(&self) -> bool {
+        self.has("event_id") && !self.has("type")
+    }
+
+    fn into_event(mut self, schema: &Schema, event: &mut Event) -> Result<(), JsonError> {
+        let read = self.event(schema, event);
+        self.end(read)
+    }
+
+    fn into_amendment(mut self) -> Result<Amendment, JsonError> {
+        let read = self.amendment();
+        self.end(read)
+    }
+
     fn time(&mut self) -> Option<i64> {
         let value = self.take("time")?;
         let time = string(value)

@@ -160,7 +160,7 @@ impl<'a> Object<'a> {
     }
 
     /// Whether it has a member.
-    pub fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.members.iter().any(|it| it.name == name && it.is_there())
     }
 
