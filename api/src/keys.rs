@@ -29,6 +29,8 @@ pub struct Keys {
 /// Who calls.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Caller {
+    /// The key, as it is kept.
+    pub key: KeyHash,
     /// The key's name.
     pub name: String,
     /// What its holder is.
@@ -74,10 +76,15 @@ impl Keys {
         // Rare, and too large to be carried by every request.
         Ok(Box::pin(self.desk.key_of(hash)).await?.map(caller))
     }
+
+    /// Whether a caller's key is still valid. It is as long as nobody can say otherwise.
+    pub async fn holds(&self, caller: &Caller) -> bool {
+        !matches!(self.caller(caller.key).await, Ok(None))
+    }
 }
 
 fn caller(key: Key) -> Arc<Caller> {
-    Arc::new(Caller { name: key.name, role: key.role })
+    Arc::new(Caller { key: key.hash, name: key.name, role: key.role })
 }
 
 /// The roles that operations ask for, by path and method: none if an operation is open to all.

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use super::value::{Score, Time};
 use crate::app::{App, now};
 use crate::keys::Caller;
-use crate::limits::{NOTE_BYTES_MAX, PAGE_MAX, STREAM_KEEP_ALIVE};
+use crate::limits::{KEYS_REFRESH, NOTE_BYTES_MAX, PAGE_MAX, STREAM_KEEP_ALIVE};
 use crate::page::{Asked, Cursor};
 use crate::problem::{Code, Problem, Where};
 use crate::request::{JsonText, Names, Params};
@@ -267,6 +267,7 @@ pub(crate) async fn act(
 )]
 pub(crate) async fn watch(
     State(app): State<Arc<App>>,
+    Extension(caller): Extension<Arc<Caller>>,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Sse<impl tokio_stream::Stream<Item = Result<Sent, Infallible>>>, Problem> {
@@ -285,31 +286,51 @@ pub(crate) async fn watch(
     let (send, receive) = mpsc::channel(8);
     tokio::spawn(async move {
         let _place = place;
-        // Ends when the client is gone, the server stops, or the database fails: the client comes again.
-        let _ = send_alerts(&app, after, &send).await;
+        // Ends when the client is gone, its key is revoked, the server stops, or the database fails: the client comes
+        // again.
+        let _ = send_alerts(&app, &caller, after, &send).await;
     });
     let keep_alive = KeepAlive::new().interval(STREAM_KEEP_ALIVE);
     Ok(Sse::new(ReceiverStream::new(receive)).keep_alive(keep_alive))
 }
 
 /// Sends alerts after one as they come; none: the stream is at its end.
-async fn send_alerts(app: &App, mut after: i64, to: &mpsc::Sender<Result<Sent, Infallible>>) -> Option<()> {
-    let mut told = app.told.watch();
-    let mut stopping = app.traffic.stopping();
+async fn send_alerts(
+    app: &App,
+    caller: &Caller,
+    mut after: i64,
+    to: &mpsc::Sender<Result<Sent, Infallible>>,
+) -> Option<()> {
     loop {
-        told.borrow_and_update();
         let found = app.desk.alerts(&Filter::default(), Page::After(after), PAGE_MAX).await.ok()?;
         for alert in found {
             after = alert.seq;
             let sent = Sent::default().event("alert").id(after.to_string());
             to.send(Ok(sent.json_data(AlertBody::from(alert)).ok()?)).await.ok()?;
         }
-        if *told.borrow() <= after {
-            tokio::select! {
-                changed = told.changed() => changed.ok()?,
-                _ = stopping.wait_for(|it| *it) => return None,
-                () = to.closed() => return None,
-            }
+        more(app, caller, after, to).await?;
+    }
+}
+
+/// Waits until there are alerts after one; none: the stream is at its end. The key is looked at as often as keys are read
+/// again, so that a stream ends when requests are refused.
+async fn more(
+    app: &App,
+    caller: &Caller,
+    after: i64,
+    to: &mpsc::Sender<Result<Sent, Infallible>>,
+) -> Option<()> {
+    let (mut told, mut stopping) = (app.told.watch(), app.traffic.stopping());
+    while app.keys.holds(caller).await {
+        if after < *told.borrow_and_update() {
+            return Some(());
+        }
+        tokio::select! {
+            changed = told.changed() => changed.ok()?,
+            () = tokio::time::sleep(KEYS_REFRESH) => {}
+            _ = stopping.wait_for(|it| *it) => return None,
+            () = to.closed() => return None,
         }
     }
+    None
 }
