@@ -177,7 +177,9 @@ pub(crate) async fn page() -> Response {
 
 /// A file of the page.
 pub(crate) async fn page_file(Path(file): Path<String>) -> Response {
-    let config = Arc::new(Config::from("/openapi.json").persist_authorization(true));
+    // Else the page would ask a validator on the internet about the document.
+    let config = Config::from("/openapi.json").persist_authorization(true).validator_url("none");
+    let config = Arc::new(config);
     match utoipa_swagger_ui::serve(&file, config) {
         Ok(Some(found)) => {
             // Whatever the page may come to hold: it loads nothing from elsewhere.

@@ -238,6 +238,10 @@ async fn the_page_needs_nothing_from_elsewhere() {
         assert_eq!(answer(weir.anonymous(Method::GET, &format!("/docs/{file}"))).await.status, 200, "{file}");
     }
     assert_eq!(answer(weir.anonymous(Method::GET, "/docs/other.js")).await.status, 404);
+    // Unless it is told otherwise, the page has the document judged by a server of others.
+    let start = answer(weir.anonymous(Method::GET, "/docs/swagger-initializer.js")).await.body;
+    let start = start.as_str().unwrap();
+    assert!(start.contains("\"validatorUrl\": \"none\"") && !start.contains("://"), "{start}");
     let about = answer(weir.anonymous(Method::GET, "/problems/event_id_reused")).await;
     assert!(about.body.as_str().unwrap().starts_with("event_id_reused (409 Conflict)"), "{}", about.body);
 }
