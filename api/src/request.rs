@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header;
 use axum::http::request::Parts;
@@ -26,6 +26,10 @@ impl<const BYTES_MAX: usize> FromRequest<Arc<App>> for JsonText<BYTES_MAX> {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         check_type(&request)?;
+        // What says itself that it is too long need not come first.
+        if u64::try_from(BYTES_MAX).is_ok_and(|max| max < request.body().size_hint().lower()) {
+            return Err(too_long(BYTES_MAX));
+        }
         let body = axum::body::to_bytes(request.into_body(), BYTES_MAX);
         let patience = app.patience.body;
         let Ok(read) = tokio::time::timeout(patience, body).await else {
@@ -96,11 +100,14 @@ fn check_type(request: &Request) -> Result<(), Problem> {
     Err(Problem::at(Code::UnsupportedMediaType, place, detail))
 }
 
+fn too_long(bytes_max: usize) -> Problem {
+    let detail = format!("the body is longer than {bytes_max} bytes: send less at once");
+    Problem::at(Code::BodyTooLarge, whole_body(), detail)
+}
+
 fn unread(error: &axum::Error, bytes_max: usize) -> Problem {
-    let too_long = std::error::Error::source(error).is_some_and(|it| it.is::<LengthLimitError>());
-    if too_long {
-        let detail = format!("the body is longer than {bytes_max} bytes: send less at once");
-        return Problem::at(Code::BodyTooLarge, whole_body(), detail);
+    if std::error::Error::source(error).is_some_and(|it| it.is::<LengthLimitError>()) {
+        return too_long(bytes_max);
     }
     Problem::at(Code::MalformedJson, whole_body(), format!("the body ended early: {error}"))
 }

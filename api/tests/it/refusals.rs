@@ -228,6 +228,22 @@ async fn slow_clients_are_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_body_that_says_it_is_too_long_is_not_waited_for() {
+    let weir = Weir::start().await;
+    let start = Instant::now();
+    let mut sender = TcpStream::connect(weir.address).await.unwrap();
+    let head = format!(
+        "POST /v1/decisions HTTP/1.1\r\nHost: weir\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Content-Length: 1000000000\r\n\r\n{{\"id\":",
+        weir.key(Role::Admin)
+    );
+    sender.write_all(head.as_bytes()).await.unwrap();
+    let text = read_some(&mut sender).await;
+    assert!(text.starts_with("HTTP/1.1 413 ") && text.contains("\"code\":\"body_too_large\""), "{text}");
+    assert!(start.elapsed() < Patience::default().body, "it is refused by what it says");
+}
+
+#[tokio::test]
 async fn without_the_database_decisions_go_on() {
     let weir = Weir::start().await;
     weir.pay("p1", "u1", 100).await;
