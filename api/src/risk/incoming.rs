@@ -98,9 +98,15 @@ pub(super) fn refused(at: &str, why: Refused, metrics: &Metrics) -> Problem {
             };
             Problem::fields(at, [(format!("/{}/{member}", escaped(&field)), detail)])
         }
-        Refused::IdReused(_) => Problem::at(Code::EventIdReused, place("/id"), detail),
+        Refused::IdReused(_) | Refused::AmendmentIdReused(_) => {
+            Problem::at(Code::EventIdReused, place("/id"), detail)
+        }
         Refused::EventUnknown(id) => unknown(&id, format!("#{at}/recheck_of")),
-        Refused::OfRecheck(_) | Refused::RolesChanged(_) | Refused::RecheckRecorded(_) => {
+        Refused::RolesChanged { field, .. } => {
+            Problem::fields(at, [(format!("/{}", escaped(&field)), detail)])
+        }
+        Refused::TypeChanged(_) => Problem::fields(at, [("/type".to_owned(), detail)]),
+        Refused::OfRecheck(_) | Refused::RecheckRecorded(_) => {
             Problem::fields(at, [("/recheck_of".to_owned(), detail)])
         }
         Refused::Overloaded { retry_after } => {
@@ -138,7 +144,8 @@ mod tests {
             (Refused::IdReused("p1".into()),         409, "#/events/3/id",           None),
             (Refused::EventUnknown("p0".into()),     404, "#/events/3/recheck_of",   None),
             (Refused::OfRecheck("p0".into()),        422, "#/events/3/recheck_of",   None),
-            (Refused::RolesChanged("p0".into()),     422, "#/events/3/recheck_of",   None),
+            (Refused::RolesChanged { original: "p0".into(), field: "user".into() }, 422, "#/events/3/user", None),
+            (Refused::TypeChanged("p0".into()),      422, "#/events/3/type",         None),
             (Refused::Unreadable("no disk".into()),  500, "",                        None),
         ];
         for (why, status, pointer, retry_after_s) in rows {
