@@ -7,14 +7,17 @@ use std::sync::Arc;
 
 use axum::body::{Bytes, HttpBody as _};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{Uri, header};
 use http_body_util::LengthLimitError;
 use rules::time::Micros;
 use stream::intake::{self, JsonError, Object, shown};
+use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::{OpenApi, RefOr};
 
 use crate::app::App;
 use crate::limits::JSON_DEPTH_MAX;
+use crate::operations::Operations;
 use crate::problem::{Code, Problem, Where};
 
 /// A JSON body of at most so many bytes, not yet read.
@@ -136,22 +139,58 @@ fn check_depth(body: &[u8]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The parameters of a query, taken one by one; what nobody took is refused.
-#[derive(Debug, Default)]
-pub struct Params {
-    given: BTreeMap<String, String>,
-    asked: Vec<&'static str>,
+/// The parameters that each operation has.
+#[derive(Clone, Debug)]
+pub struct Queries(Operations<Vec<String>>);
+
+impl Queries {
+    /// As a document says.
+    pub fn of(document: &OpenApi) -> Self {
+        Self(Operations::of(document, parameters))
+    }
+
+    /// Refuses a parameter that the operation does not have: it may be a slip, and would be passed over in silence.
+    ///
+    /// # Errors
+    /// If there is such a parameter.
+    pub fn check(&self, request: &Request) -> Result<(), Problem> {
+        let Some(known) = request.uri().query().and_then(|_| self.0.find(request)) else { return Ok(()) };
+        let known = known.iter().map(String::as_str);
+        match given(request.uri())?.iter().find(|(name, _)| known.clone().all(|it| it != name)) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let suggestion = intake::suggestion(name, known);
+                Err(Problem::parameter(name, format!("{} is no parameter{suggestion}", shown(name))))
+            }
+        }
+    }
 }
+
+fn parameters(operation: &Operation) -> Vec<String> {
+    let all = operation.parameters.iter().flatten().filter_map(|it| match it {
+        RefOr::T(it) => Some(it),
+        RefOr::Ref(_) => None,
+    });
+    all.filter(|it| it.parameter_in == ParameterIn::Query).map(|it| it.name.clone()).collect()
+}
+
+fn given(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
+    let read = Query::try_from_uri(uri);
+    let unread = |_| Problem::new(Code::InvalidParameter, "the query is not of the form `name=value&…`");
+    read.map(|Query(given)| given).map_err(unread)
+}
+
+/// The parameters of a query, taken one by one. That there are no others was seen to before.
+#[derive(Debug, Default)]
+pub struct Params(BTreeMap<String, String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let given = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
-        let given = given.map_err(|it| Problem::new(Code::InvalidParameter, it.body_text()))?.0;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let mut params = Self::default();
-        for (name, value) in given {
-            if params.given.insert(name.clone(), value).is_some() {
+        for (name, value) in given(&parts.uri)? {
+            if params.0.insert(name.clone(), value).is_some() {
                 return Err(Problem::parameter(&name, format!("{} is there twice", shown(&name))));
             }
         }
@@ -161,9 +200,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 
 impl Params {
     /// A text.
-    pub fn text(&mut self, name: &'static str) -> Option<String> {
-        self.asked.push(name);
-        self.given.remove(name)
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name)
     }
 
     /// A value that a text says, in words that follow it: `is not …`.
@@ -172,7 +210,7 @@ impl Params {
     /// If it does not.
     pub fn value<T>(
         &mut self,
-        name: &'static str,
+        name: &str,
         read: impl FnOnce(&str) -> Result<T, String>,
     ) -> Result<Option<T>, Problem> {
         let Some(text) = self.text(name) else { return Ok(None) };
@@ -186,7 +224,7 @@ impl Params {
     /// If it is not.
     pub fn number(
         &mut self,
-        name: &'static str,
+        name: &str,
         within: std::ops::RangeInclusive<u64>,
     ) -> Result<Option<u64>, Problem> {
         self.value(name, |text| {
@@ -199,7 +237,7 @@ impl Params {
     ///
     /// # Errors
     /// If it is not.
-    pub fn time(&mut self, name: &'static str) -> Result<Option<Micros>, Problem> {
+    pub fn time(&mut self, name: &str) -> Result<Option<Micros>, Problem> {
         self.value(name, |text| intake::time::rfc3339(text.as_bytes()))
     }
 
@@ -209,7 +247,7 @@ impl Params {
     /// If it is none of them.
     pub fn one_of<T: Copy>(
         &mut self,
-        name: &'static str,
+        name: &str,
         all: &[T],
         name_of: fn(T) -> &'static str,
     ) -> Result<Option<T>, Problem> {
@@ -218,20 +256,6 @@ impl Params {
             let found = all.iter().copied().find(|it| name_of(*it) == text);
             found.ok_or_else(|| format!("is none of {}", intake::listed(names)))
         })
-    }
-
-    /// Refuses what nobody asked for.
-    ///
-    /// # Errors
-    /// If there is such a parameter.
-    pub fn finish(self) -> Result<(), Problem> {
-        match self.given.keys().next() {
-            None => Ok(()),
-            Some(name) => {
-                let suggestion = intake::suggestion(name, self.asked.iter().copied());
-                Err(Problem::parameter(name, format!("{} is no parameter{suggestion}", shown(name))))
-            }
-        }
     }
 }
 

@@ -130,7 +130,7 @@ pub(crate) async fn list(
 }
 
 fn filter(mut params: Params) -> Result<Filter, Problem> {
-    let filter = Filter {
+    Ok(Filter {
         severity_min: params.one_of("severity", &SEVERITIES, Severity::name)?,
         status: params.one_of("status", &Status::ALL, Status::name)?,
         rule: params.text("rule"),
@@ -146,9 +146,7 @@ fn filter(mut params: Params) -> Result<Filter, Problem> {
                 return Err(Problem::parameter("id", "missing: an entity has a `kind` and an `id`"));
             }
         },
-    };
-    params.finish()?;
-    Ok(filter)
+    })
 }
 
 /// An alert, and what people did with it.
@@ -269,9 +267,7 @@ pub(crate) async fn watch(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Arc<Caller>>,
     headers: HeaderMap,
-    params: Params,
 ) -> Result<Sse<impl tokio_stream::Stream<Item = Result<Sent, Infallible>>>, Problem> {
-    params.finish()?;
     let after = match headers.get("Last-Event-ID") {
         None => app.told.seq(),
         Some(id) => id.to_str().ok().and_then(|it| it.parse().ok()).ok_or_else(|| {

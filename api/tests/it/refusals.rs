@@ -160,6 +160,11 @@ async fn bad_requests_are_refused_where_they_are_bad() {
         ("doubled parameter", get("/v1/alerts?limit=1&limit=2"),                                 (400, "invalid_parameter", "limit")),
         ("a path in no UTF-8", get("/v1/entities/user/%ff"),                                     (400, "invalid_parameter", "path")),
         ("a number",          get("/v1/rules/jobs/x"),                                           (400, "invalid_parameter", "path")),
+        ("unknown parameter", get("/v1/entities/user/u1?limit=5"),                               (400, "invalid_parameter", "limit")),
+        ("unknown parameter", get("/v1/lists/watched/u1?x=1"),                                   (400, "invalid_parameter", "x")),
+        ("unknown parameter", get("/v1/alerts/stream?since=1"),                                  (400, "invalid_parameter", "since")),
+        ("unknown parameter", get("/livez?x"),                                                   (400, "invalid_parameter", "x")),
+        ("unknown parameter", post("/v1/decisions?dry_run=true"),                                (400, "invalid_parameter", "dry_run")),
         ("too many events",   weir.request(Method::POST, "/v1/decisions/batch").json(&json!({ "events": vec![7; 1001] })), (422, "invalid_fields", "#/events")),
         ("no events",         weir.request(Method::POST, "/v1/decisions/batch").json(&json!({})), (422, "invalid_fields", "#/events")),
     ];
