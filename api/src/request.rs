@@ -3,9 +3,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use axum::body::{Bytes, HttpBody as _};
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{Uri, header};
@@ -199,6 +202,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 }
 
 impl Params {
+    /// An id of at most so many bytes.
+    ///
+    /// # Errors
+    /// If it is longer.
+    pub fn id(&mut self, name: &str, bytes_max: usize) -> Result<Option<String>, Problem> {
+        self.text(name).map(|id| not_too_long(name, id, bytes_max)).transpose()
+    }
+
     /// A text.
     pub fn text(&mut self, name: &str) -> Option<String> {
         self.0.remove(name)
@@ -222,15 +233,8 @@ impl Params {
     ///
     /// # Errors
     /// If it is not.
-    pub fn number(
-        &mut self,
-        name: &str,
-        within: std::ops::RangeInclusive<u64>,
-    ) -> Result<Option<u64>, Problem> {
-        self.value(name, |text| {
-            let number = text.parse().ok().filter(|it| within.contains(it));
-            number.ok_or_else(|| format!("is not a whole number from {} to {}", within.start(), within.end()))
-        })
+    pub fn number(&mut self, name: &str, within: RangeInclusive<u64>) -> Result<Option<u64>, Problem> {
+        self.value(name, |text| number(text, within))
     }
 
     /// A time, RFC 3339.
@@ -261,17 +265,64 @@ impl Params {
 
 /// The parts of a path that are names, decoded.
 #[derive(Debug)]
-pub struct Names<T>(pub T);
+pub struct Names(BTreeMap<String, String>);
 
-impl<S: Send + Sync, T: serde::de::DeserializeOwned + Send> FromRequestParts<S> for Names<T> {
+impl<S: Send + Sync> FromRequestParts<S> for Names {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(names) = Path::<T>::from_request_parts(parts, state).await.map_err(|it| {
-            Problem::at(Code::InvalidParameter, Where::Parameter("path".to_owned()), it.body_text())
-        })?;
-        Ok(Self(names))
+        let names = Path::<BTreeMap<String, String>>::from_request_parts(parts, state).await;
+        names.map(|Path(names)| Self(names)).map_err(unread_path)
     }
+}
+
+fn unread_path(error: PathRejection) -> Problem {
+    if let PathRejection::FailedToDeserializePathParams(it) = &error
+        && let ErrorKind::InvalidUtf8InPathParam { key } = it.kind()
+    {
+        return Problem::parameter(key, "is not UTF-8");
+    }
+    Problem::internal(&error)
+}
+
+impl Names {
+    /// A name of any length: it is looked up among few.
+    pub fn text(&mut self, name: &str) -> String {
+        self.0.remove(name).unwrap_or_default()
+    }
+
+    /// An id of at most so many bytes.
+    ///
+    /// # Errors
+    /// If it is longer.
+    pub fn id(&mut self, name: &str, bytes_max: usize) -> Result<String, Problem> {
+        not_too_long(name, self.text(name), bytes_max)
+    }
+
+    /// A whole number.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn number(&mut self, name: &str) -> Result<u64, Problem> {
+        let text = self.text(name);
+        number(&text, 0..=u64::MAX)
+            .map_err(|problem| Problem::parameter(name, format!("{} {problem}", shown(&text))))
+    }
+}
+
+/// Nothing that is longer has such an id.
+fn not_too_long(name: &str, id: String, bytes_max: usize) -> Result<String, Problem> {
+    if id.len() <= bytes_max {
+        return Ok(id);
+    }
+    let detail = format!("{} is too long: {} bytes, at most {bytes_max}", shown(&id), id.len());
+    Err(Problem::parameter(name, detail))
+}
+
+/// The whole number that a text says, if it is within a range.
+fn number(text: &str, within: RangeInclusive<u64>) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|it| within.contains(it));
+    number.ok_or_else(|| format!("is not a whole number from {} to {}", within.start(), within.end()))
 }
 
 /// A JSON pointer's member name, escaped.

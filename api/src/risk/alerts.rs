@@ -10,12 +10,15 @@ use axum::response::Sse;
 use axum::response::sse::{Event as Sent, KeepAlive};
 use axum::{Extension, Json};
 use desk::alert::{Act, Alert, Filter, Page, Status};
+use engine::event::ENTITY_ID_BYTES_MAX;
 use rules::typed::Severity;
 use serde::Serialize;
+use stream::in_force::InForce;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use utoipa::ToSchema;
 
+use super::entities::kind_of;
 use super::value::{Score, Time};
 use crate::app::{App, now};
 use crate::keys::Caller;
@@ -123,21 +126,24 @@ pub(crate) async fn list(
     mut params: Params,
 ) -> Result<Json<AlertsBody>, Problem> {
     let asked = Asked::of(&mut params)?;
-    let filter = filter(params)?;
+    let filter = filter(&app.door.in_force(), params)?;
     let found = app.desk.alerts(&filter, Page::Before(asked.before), asked.limit).await?;
     let next = asked.next(&found, |it| it.seq);
     Ok(Json(AlertsBody { alerts: found.into_iter().map(AlertBody::from).collect(), next }))
 }
 
-fn filter(mut params: Params) -> Result<Filter, Problem> {
+fn filter(in_force: &InForce, mut params: Params) -> Result<Filter, Problem> {
     Ok(Filter {
         severity_min: params.one_of("severity", &SEVERITIES, Severity::name)?,
         status: params.one_of("status", &Status::ALL, Status::name)?,
         rule: params.text("rule"),
         from: params.time("from")?,
         until: params.time("until")?,
-        entity: match (params.text("kind"), params.text("id")) {
-            (Some(kind), Some(id)) => Some((kind, id)),
+        entity: match (params.text("kind"), params.id("id", ENTITY_ID_BYTES_MAX)?) {
+            (Some(kind), Some(id)) => {
+                kind_of(in_force, &kind).map_err(|it| Problem::parameter("kind", it))?;
+                Some((kind, id))
+            }
             (None, None) => None,
             (None, Some(_)) => {
                 return Err(Problem::parameter("kind", "missing: an entity has a `kind` and an `id`"));
@@ -182,9 +188,9 @@ pub(crate) struct ActBody {
 )]
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
-    Names(id): Names<String>,
+    mut names: Names,
 ) -> Result<Json<AlertHistory>, Problem> {
-    Ok(Json(history(&app, &id).await?))
+    Ok(Json(history(&app, &names.text("id")).await?))
 }
 
 async fn history(app: &App, id: &str) -> Result<AlertHistory, Problem> {
@@ -226,7 +232,7 @@ pub(crate) struct NewAct {
 pub(crate) async fn act(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Arc<Caller>>,
-    Names(id): Names<String>,
+    mut names: Names,
     body: JsonText<{ 4 * NOTE_BYTES_MAX }>,
 ) -> Result<Json<AlertHistory>, Problem> {
     let NewAct { status, note } = body.read(&["status", "note"], |it| {
@@ -247,6 +253,7 @@ pub(crate) async fn act(
         return Err(Problem::field("/note", format!("longer than {NOTE_BYTES_MAX} bytes")));
     }
     // Only of what there is: a note on nothing is a slip.
+    let id = names.text("id");
     history(&app, &id).await?;
     let act = Act { status, note, by: caller.name.clone(), at: now() };
     app.desk.act_on_alert(&id, &act).await?;

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
+use engine::event::EVENT_ID_BYTES_MAX;
 use serde::Serialize;
 use stream::gate::{Deadline, Ticket};
 use stream::intake;
@@ -240,10 +241,9 @@ pub(crate) struct AmendmentOf {
     responses((status = 200, description = "The explanation", body = ExplanationBody)),
     extensions(("x-problems" = json!(["decision_unknown"])))
 )]
-pub(crate) async fn explain(
-    State(app): State<Arc<App>>,
-    Names(id): Names<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn explain(State(app): State<Arc<App>>, mut names: Names) -> Result<Response, Problem> {
+    // A decision's id is shorter than that of its event may be.
+    let id = names.id("id", EVENT_ID_BYTES_MAX)?;
     let found = app.door.explained(&id).map_err(|it| unreadable(&it))?;
     let unknown = || {
         Problem::at(

@@ -94,11 +94,8 @@ fn item(of: &Found<'_>, in_force: &InForce, text: &str) -> Result<Item, Problem>
     responses((status = 200, description = "Whether it is on the list", body = EntryBody)),
     extensions(("x-problems" = json!(["list_unknown"])))
 )]
-pub(crate) async fn show(
-    State(app): State<Arc<App>>,
-    Names((list, id)): Names<(String, String)>,
-) -> Result<Json<EntryBody>, Problem> {
-    entry(&app, list, id).map(Json)
+pub(crate) async fn show(State(app): State<Arc<App>>, mut names: Names) -> Result<Json<EntryBody>, Problem> {
+    entry(&app, names.text("list"), names.text("id")).map(Json)
 }
 
 fn entry(app: &App, list: String, id: String) -> Result<EntryBody, Problem> {
@@ -141,9 +138,10 @@ fn entry(app: &App, list: String, id: String) -> Result<EntryBody, Problem> {
 )]
 pub(crate) async fn put(
     State(app): State<Arc<App>>,
-    Names((list, id)): Names<(String, String)>,
+    mut names: Names,
     body: JsonText<BODY_BYTES_MAX>,
 ) -> Result<Json<EntryBody>, Problem> {
+    let (list, id) = (names.text("list"), names.text("id"));
     let new = if body.0.is_empty() { NewEntry::default() } else { new_entry(&body)? };
     change(&app, &list, &id, Some(new)).await?;
     entry(&app, list, id).map(Json)
@@ -168,8 +166,9 @@ fn new_entry(body: &JsonText<BODY_BYTES_MAX>) -> Result<NewEntry, Problem> {
 )]
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
-    Names((list, id)): Names<(String, String)>,
+    mut names: Names,
 ) -> Result<Json<EntryBody>, Problem> {
+    let (list, id) = (names.text("list"), names.text("id"));
     change(&app, &list, &id, None).await?;
     entry(&app, list, id).map(Json)
 }

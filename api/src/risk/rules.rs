@@ -355,10 +355,8 @@ pub(crate) async fn put(
     responses((status = 200, description = "How far it is", body = JobBody)),
     extensions(("x-problems" = json!(["job_unknown"])))
 )]
-pub(crate) async fn job(
-    State(app): State<Arc<App>>,
-    Names(id): Names<u64>,
-) -> Result<Json<JobBody>, Problem> {
+pub(crate) async fn job(State(app): State<Arc<App>>, mut names: Names) -> Result<Json<JobBody>, Problem> {
+    let id = names.number("id")?;
     let unknown =
         || Problem::at(Code::JobUnknown, Where::Parameter("id".to_owned()), format!("there is no job {id}"));
     app.jobs.find(id).map(Json).ok_or_else(unknown)

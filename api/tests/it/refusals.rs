@@ -158,8 +158,13 @@ async fn bad_requests_are_refused_where_they_are_bad() {
         ("half an entity",    get("/v1/alerts?kind=user"),                                       (400, "invalid_parameter", "id")),
         ("unknown parameter", get("/v1/alerts?severty=high"),                                    (400, "invalid_parameter", "severty")),
         ("doubled parameter", get("/v1/alerts?limit=1&limit=2"),                                 (400, "invalid_parameter", "limit")),
-        ("a path in no UTF-8", get("/v1/entities/user/%ff"),                                     (400, "invalid_parameter", "path")),
-        ("a number",          get("/v1/rules/jobs/x"),                                           (400, "invalid_parameter", "path")),
+        ("a path in no UTF-8", get("/v1/entities/user/%ff"),                                     (400, "invalid_parameter", "id")),
+        ("a number",          get("/v1/rules/jobs/nope"),                                        (400, "invalid_parameter", "id")),
+        ("a long entity id",  get(&format!("/v1/entities/user/{}", "x".repeat(257))),            (400, "invalid_parameter", "id")),
+        ("a long event id",   get(&format!("/v1/decisions/{}", "x".repeat(129))),                (400, "invalid_parameter", "id")),
+        ("a long item",       get(&format!("/v1/lists/watched/{}", "x".repeat(257))),            (400, "invalid_parameter", "id")),
+        ("an unknown kind",   get("/v1/alerts?kind=usr&id=u1"),                                  (400, "invalid_parameter", "kind")),
+        ("a long id",         get(&format!("/v1/alerts?kind=user&id={}", "x".repeat(257))),      (400, "invalid_parameter", "id")),
         ("unknown parameter", get("/v1/entities/user/u1?limit=5"),                               (400, "invalid_parameter", "limit")),
         ("unknown parameter", get("/v1/lists/watched/u1?x=1"),                                   (400, "invalid_parameter", "x")),
         ("unknown parameter", get("/v1/alerts/stream?since=1"),                                  (400, "invalid_parameter", "since")),
@@ -182,6 +187,29 @@ async fn bad_requests_are_refused_where_they_are_bad() {
         forbidden.body["detail"],
         "a key of the role `service` may not do this: use one of `admin`, `analyst`"
     );
+}
+
+/// What is wanted is said, in words that mean something to a caller.
+#[tokio::test]
+async fn a_wrong_parameter_is_told_what_is_wanted() {
+    let weir = Weir::start().await;
+    #[rustfmt::skip]
+    let rows = [
+        ("/v1/rules/jobs/nope",         "`nope` is not a whole number from 0 to 18446744073709551615"),
+        ("/v1/entities/user/%ff",       "is not UTF-8"),
+        ("/v1/entities/usr/u1",         "`usr` is no entity kind; did you mean `user`?"),
+        ("/v1/alerts?kind=usr&id=u1",   "`usr` is no entity kind; did you mean `user`?"),
+        ("/v1/alerts?severty=high",     "`severty` is no parameter; did you mean `severity`?"),
+        ("/v1/entities/user/u1?x=1",    "`x` is no parameter; there is nothing"),
+        ("/v1/alerts?limit=1&limit=2",  "`limit` is there twice"),
+    ];
+    for (path, detail) in rows {
+        let answer = weir.get(path).await;
+        assert_eq!(answer.body["errors"][0]["detail"], detail, "{path}: {}", answer.body);
+    }
+    let long = weir.get(&format!("/v1/entities/user/{}", "x".repeat(257))).await.body;
+    assert!(long["detail"].as_str().unwrap().ends_with("…` is too long: 257 bytes, at most 256"), "{long}");
+    assert_eq!(weir.get(&format!("/v1/entities/user/{}", "x".repeat(256))).await.status, 200);
 }
 
 #[tokio::test]
