@@ -111,8 +111,10 @@ pub(super) fn refused(at: &str, why: Refused, metrics: &Metrics) -> Problem {
         }
         Refused::Overloaded { retry_after } => {
             metrics.shed("disk");
-            let seconds = u32::try_from(retry_after.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
-            Problem::new(Code::Overloaded, detail).retry_after_s(seconds.max(1))
+            let seconds = u32::try_from(retry_after.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
+            // As the header says, which knows whole seconds only.
+            let detail = format!("too much is waiting for the disk: send again in {seconds} s");
+            Problem::new(Code::Overloaded, detail).retry_after_s(seconds)
         }
         Refused::Poisoned(_) => Problem::new(Code::Unavailable, detail).retry_after_s(5),
         Refused::Unreadable(_) => Problem::internal(&detail),
@@ -140,6 +142,7 @@ mod tests {
         let rows = [
             (overloaded(1_500),                      429, "",                        Some(2)),
             (overloaded(1),                          429, "",                        Some(1)),
+            (overloaded(0),                          429, "",                        Some(1)),
             (Refused::from(Poisoned),                503, "",                        Some(5)),
             (Refused::IdReused("p1".into()),         409, "#/events/3/id",           None),
             (Refused::EventUnknown("p0".into()),     404, "#/events/3/recheck_of",   None),
@@ -155,6 +158,13 @@ mod tests {
             let got = (problem.code.status().as_u16(), place, problem.retry_after_s);
             assert_eq!(got, (status, expected, retry_after_s), "{why:?}");
             assert!(!problem.detail.contains("no disk"), "the cause is the log's");
+            if let (429, Some(seconds)) = (status, retry_after_s) {
+                assert!(
+                    problem.detail.ends_with(&format!("send again in {seconds} s")),
+                    "{}",
+                    problem.detail
+                );
+            }
         }
         let amendment = refused_amendment(Refused::EventUnknown("p0".into()), &metrics);
         assert_eq!(amendment.errors.first().unwrap().place, Where::Pointer("#/event_id".to_owned()));
