@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 
 use super::incoming::refused;
 use super::value::{Json as Cell, Time, of_feature};
-use crate::app::App;
+use crate::app::{App, now};
 use crate::limits::{BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX};
 use crate::problem::{Code, Problem, Where};
 use crate::request::{JsonText, Names};
@@ -49,7 +49,7 @@ pub(crate) struct EntryBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = NewEntry)]
 pub(crate) struct NewEntry {
-    /// Until when, RFC 3339; left out: until removed.
+    /// Until when, a time still to come, RFC 3339; left out: until removed.
     until: Option<String>,
     /// Of a table: the value as text, an amount in major units.
     value: Option<String>,
@@ -193,8 +193,12 @@ async fn change(app: &App, list: &str, id: &str, new: Option<NewEntry>) -> Resul
         }
         (Some(kind), new) => {
             let entity = EntityKey::new(kind, gate.key().hash128(id));
+            // Entries end by the engine clock; before the first event there is none.
+            let clock = app.door.clock().unwrap_or_else(now);
             match new {
-                Some(new) => gate.put_on_list(entity, membership(&found, &in_force, &new, gate.key())?),
+                Some(new) => {
+                    gate.put_on_list(entity, membership(&found, &in_force, &new, clock, gate.key())?)
+                }
                 None => gate.take_off_list(entity, found.id),
             }
             .map(|it| it.offset)
@@ -210,15 +214,26 @@ fn last_record(app: &App) -> u64 {
     app.door.gate().journal().next().saturating_sub(1)
 }
 
+/// The time that a text says, if it is still to come: otherwise the entry would never hold.
+fn to_come(text: &str, clock: Micros) -> Result<Micros, String> {
+    let until = intake::time::rfc3339(text.as_bytes())?;
+    if clock < until {
+        Ok(until)
+    } else {
+        Err("has passed already: leave it out, or name a later time".to_owned())
+    }
+}
+
 fn membership(
     of: &Found<'_>,
     in_force: &InForce,
     new: &NewEntry,
+    clock: Micros,
     key: engine::entity::HashKey,
 ) -> Result<Membership, Problem> {
     let until = new.until.as_deref().map(|text| {
         let refused = |problem| Problem::field("/until", format!("{} {problem}", shown(text)));
-        intake::time::rfc3339(text.as_bytes()).map_err(refused)
+        to_come(text, clock).map_err(refused)
     });
     let value = match (of.list.of, new.value.as_deref()) {
         (ListKind::Table(_, ty), Some(text)) => {
