@@ -102,7 +102,7 @@ impl Code {
         use StatusCode as S;
         let (name, status, title, advice) = match self {
             Self::MalformedJson => ("malformed_json", S::BAD_REQUEST, "the body is no JSON",
-                "Send one JSON document in UTF-8. `detail` says at which line and column reading ended."),
+                "Send one JSON document in UTF-8. `detail` says at which column reading ended, and in which line if there are several."),
             Self::InvalidFields => ("invalid_fields", S::UNPROCESSABLE_ENTITY, "some fields are wrong",
                 "`errors` names every wrong field by its JSON pointer, with what would be right. Nothing was decided or recorded."),
             Self::InvalidParameter => ("invalid_parameter", S::BAD_REQUEST, "a parameter is wrong",

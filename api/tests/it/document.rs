@@ -195,6 +195,25 @@ async fn what_the_examples_say_is_taken_and_what_comes_back_validates() {
     }
 }
 
+#[tokio::test]
+async fn numbers_have_the_bounds_to_which_they_are_held() {
+    let weir = Weir::start().await;
+    let document = document(&weir).await;
+    let amount = &document["components"]["schemas"]["Event.payment"]["properties"]["amount"];
+    let mut schema = amount.clone();
+    schema["components"] = document["components"].clone();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for (minor, expected) in
+        [(-1_i64, false), (0, true), (10_000_000_000_000, true), (10_000_000_000_001, false)]
+    {
+        let amount = json!({ "value": minor, "currency": "CNY" });
+        assert_eq!(validator.is_valid(&amount), expected, "{minor} by the document");
+        let mut event = crate::support::payment(&format!("p{minor}"), &format!("u{minor}"), 0);
+        event["amount"] = amount;
+        assert_eq!(weir.post("/v1/decisions", &event).await.status == 200, expected, "{minor}");
+    }
+}
+
 /// Whether a path is one of a template.
 fn matches(template: &str, path: &str) -> bool {
     let (template, path): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
