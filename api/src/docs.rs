@@ -10,7 +10,6 @@ pub(crate) use events::example;
 
 use std::sync::Arc;
 
-use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use rules::schema::Schema;
@@ -21,6 +20,7 @@ use utoipa_swagger_ui::Config;
 use crate::keys::SCHEME;
 use crate::limits::BATCH_EVENTS_MAX;
 use crate::problem::{self, Code, Problem};
+use crate::request::Names;
 
 /// Under which member an operation names the problems of its own.
 const PROBLEMS: &str = "x-problems";
@@ -159,7 +159,8 @@ fn describe_problems(operation: &mut Value) {
     responses((status = 200, description = "What the problem means and what to do", body = String, content_type = "text/plain")),
     extensions(("x-problems" = json!(["no_such_route"])))
 )]
-pub(crate) async fn about_problem(Path(code): Path<String>) -> Result<String, Problem> {
+pub(crate) async fn about_problem(mut names: Names) -> Result<String, Problem> {
+    let code = names.text("code");
     let code = Code::from_name(&code)
         .ok_or_else(|| Problem::new(Code::NoSuchRoute, "there is no problem of this code"))?;
     Ok(format!("{} ({})\n{}\n\n{}\n", code.name(), code.status(), code.title(), code.advice()))
@@ -172,13 +173,19 @@ pub(crate) async fn page_moved() -> Redirect {
 
 /// The page.
 pub(crate) async fn page() -> Response {
-    page_file(Path(String::new())).await
+    file_of_page("")
 }
 
 /// A file of the page.
-pub(crate) async fn page_file(Path(file): Path<String>) -> Response {
-    let config = Arc::new(Config::from("/openapi.json").persist_authorization(true));
-    match utoipa_swagger_ui::serve(&file, config) {
+pub(crate) async fn page_file(mut names: Names) -> Response {
+    file_of_page(&names.text("file"))
+}
+
+fn file_of_page(file: &str) -> Response {
+    // Else the page would ask a validator on the internet about the document.
+    let config = Config::from("/openapi.json").persist_authorization(true).validator_url("none");
+    let config = Arc::new(config);
+    match utoipa_swagger_ui::serve(file, config) {
         Ok(Some(found)) => {
             // Whatever the page may come to hold: it loads nothing from elsewhere.
             let policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";

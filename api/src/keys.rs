@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
 use axum::http::header;
 use desk::Desk;
 use desk::key::{Key, KeyHash, Role};
@@ -13,6 +13,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::Operation;
 
 use crate::limits::KEYS_REFRESH;
+use crate::operations::Operations;
 use crate::problem::{Code, Problem, Where};
 
 /// The name of the security scheme in the OpenAPI document.
@@ -29,6 +30,8 @@ pub struct Keys {
 /// Who calls.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Caller {
+    /// The key, as it is kept.
+    pub key: KeyHash,
     /// The key's name.
     pub name: String,
     /// What its holder is.
@@ -74,39 +77,32 @@ impl Keys {
         // Rare, and too large to be carried by every request.
         Ok(Box::pin(self.desk.key_of(hash)).await?.map(caller))
     }
+
+    /// Whether a caller's key is still valid. It is as long as nobody can say otherwise.
+    pub async fn holds(&self, caller: &Caller) -> bool {
+        !matches!(self.caller(caller.key).await, Ok(None))
+    }
 }
 
 fn caller(key: Key) -> Arc<Caller> {
-    Arc::new(Caller { name: key.name, role: key.role })
+    Arc::new(Caller { key: key.hash, name: key.name, role: key.role })
 }
 
-/// The roles that operations ask for, by path and method: none if an operation is open to all.
-type Roles = HashMap<String, Vec<(&'static str, Option<Vec<Role>>)>>;
-
-/// Which roles each operation asks for; an operation that is not in it asks for an admin.
+/// Which roles each operation asks for, none if it is open to all; an operation that is not known asks for an admin.
 #[derive(Clone, Debug)]
 pub struct Doors {
     keys: Arc<Keys>,
-    roles: Arc<Roles>,
+    roles: Arc<Operations<Option<Vec<Role>>>>,
 }
 
 impl Doors {
     /// Of the operations of a document, and of pages that are open to all.
     pub fn of(document: &OpenApi, pages: &[&str], keys: Arc<Keys>) -> Self {
-        let paths = document.paths.paths.iter().map(|(path, item)| {
-            let all = [
-                ("GET", &item.get),
-                ("PUT", &item.put),
-                ("POST", &item.post),
-                ("DELETE", &item.delete),
-                ("PATCH", &item.patch),
-            ];
-            let operations =
-                all.into_iter().filter_map(|(method, it)| Some((method, roles_of(it.as_ref()?))));
-            (path.clone(), operations.collect())
-        });
-        let pages = pages.iter().map(|path| ((*path).to_owned(), vec![("GET", None)]));
-        Self { keys, roles: Arc::new(paths.chain(pages).collect()) }
+        let mut roles = Operations::of(document, roles_of);
+        for page in pages {
+            roles.page(page, None);
+        }
+        Self { keys, roles: Arc::new(roles) }
     }
 }
 
@@ -131,11 +127,7 @@ impl Doors {
 
     /// The roles that an operation asks for; none if it is open to all.
     fn roles_for(&self, request: &Request) -> Option<&[Role]> {
-        let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-        // What a HEAD may see is what a GET may see.
-        let method = if request.method() == "HEAD" { "GET" } else { request.method().as_str() };
-        let known = self.roles.get(path).and_then(|it| it.iter().find(|(of, _)| *of == method));
-        known.map_or(Some(&[Role::Admin]), |(_, roles)| roles.as_deref())
+        self.roles.find(request).map_or(Some(&[Role::Admin]), Option::as_deref)
     }
 
     /// Who holds a key, if its role is one of these.

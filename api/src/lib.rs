@@ -9,6 +9,7 @@ mod health;
 pub mod keys;
 pub mod limits;
 pub mod metrics;
+pub mod operations;
 pub mod page;
 pub mod problem;
 pub mod request;
@@ -34,6 +35,7 @@ use crate::docs::Document;
 use crate::keys::{Doors, Keys};
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
+use crate::request::Queries;
 use crate::risk::door::Door;
 use crate::risk::follow::{self, Told};
 use crate::risk::rules::{Activation, Jobs, Trial};
@@ -103,7 +105,7 @@ impl Server {
             past_max,
             patience,
         });
-        let entrance = Entrance { traffic: Arc::clone(&app.traffic), doors };
+        let entrance = Entrance { traffic: Arc::clone(&app.traffic), doors, queries: Queries::of(&document) };
         let [moved, page, file] = PAGES;
         let router = router
             .route(moved, get(docs::page_moved))

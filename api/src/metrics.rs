@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use engine::decision::Decision;
 use prometheus::{
-    Encoder as _, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
 /// All metrics of one server.
@@ -33,8 +33,8 @@ pub struct Metrics {
     pub rows: IntGaugeVec,
     /// Their bytes, by kind.
     pub bytes: IntGaugeVec,
-    /// How long syncs of the journal took, by quantile.
-    pub sync_seconds: GaugeVec,
+    /// How long syncs of the journal took.
+    pub sync_seconds: Histogram,
     /// What the process takes, in bytes.
     pub resident: IntGauge,
     /// What it may take, in bytes; 0 where nobody says.
@@ -101,16 +101,32 @@ impl Metrics {
             entities: maker.gauges("state_entities", "Entities in memory, by kind", &["kind"])?,
             rows: maker.gauges("state_rows", "Events in the histories, by kind", &["kind"])?,
             bytes: maker.gauges("state_bytes", "Bytes of the state, by kind", &["kind"])?,
-            sync_seconds: maker.keep(GaugeVec::new(
-                Opts::new("weir_journal_sync_seconds", "How long syncs of the journal took, by quantile"),
-                &["quantile"],
-            )?)?,
+            sync_seconds: maker.histogram("journal_sync_seconds", "How long syncs of the journal took")?,
             resident: maker.gauge("process_resident_bytes", "Memory that the process takes")?,
             memory_limit: maker.gauge("memory_limit_bytes", "Memory that the process may take")?,
             in_flight: maker.gauge("http_requests_in_flight", "Requests being worked on")?,
             registry: registry.clone(),
         };
+        metrics.begin();
         Ok(metrics)
+    }
+
+    /// Begins counting at zero where all that can be counted is known before: otherwise the first of a kind, such as the
+    /// first request that is shed, is no rise to whoever watches.
+    fn begin(&self) {
+        #[rustfmt::skip]
+        let known: [(&IntCounterVec, &[&str]); 5] = [
+            (&self.decisions, &["allow", "challenge", "block"]),
+            (&self.alerts,    &["low", "medium", "high", "critical"]),
+            (&self.fallbacks, &["deadline"]),
+            (&self.late,      &["late", "too_late"]),
+            (&self.shed,      &["disk", "memory", "requests"]),
+        ];
+        for (counters, labels) in known {
+            for label in labels {
+                counters.with_label_values(&[label]);
+            }
+        }
     }
 
     /// Counts a decision that was answered.
@@ -194,6 +210,11 @@ impl Maker<'_> {
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
         self.keep(IntGaugeVec::new(Opts::new(format!("weir_{name}"), help), labels)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {
+        let options = HistogramOpts::new(format!("weir_{name}"), help).buckets(buckets());
+        self.keep(Histogram::with_opts(options)?)
     }
 
     fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {

@@ -102,7 +102,7 @@ impl Code {
         use StatusCode as S;
         let (name, status, title, advice) = match self {
             Self::MalformedJson => ("malformed_json", S::BAD_REQUEST, "the body is no JSON",
-                "Send one JSON document in UTF-8. `detail` says at which line and column reading ended."),
+                "Send one JSON document in UTF-8. `detail` says at which column reading ended, and in which line if there are several."),
             Self::InvalidFields => ("invalid_fields", S::UNPROCESSABLE_ENTITY, "some fields are wrong",
                 "`errors` names every wrong field by its JSON pointer, with what would be right. Nothing was decided or recorded."),
             Self::InvalidParameter => ("invalid_parameter", S::BAD_REQUEST, "a parameter is wrong",
@@ -132,7 +132,7 @@ impl Code {
             Self::JobUnknown => ("job_unknown", S::NOT_FOUND, "no such job",
                 "Jobs are forgotten when the server stops; `GET /v1/rules` says what is in force."),
             Self::EventIdReused => ("event_id_reused", S::CONFLICT, "the id belongs to something else",
-                "Within 24 hours an id names one body. Send a new id for a new event; send the same body again to ask for its first answer."),
+                "Within 24 hours an id names one body. Send a new id for a new event or amendment; send the same body again to ask for its first answer."),
             Self::NotActivated => ("not_activated", S::CONFLICT, "the rule set cannot take over here",
                 "`detail` says what its state lacks, or would take. What was in force stays in force."),
             Self::RequestTimeout => ("request_timeout", S::REQUEST_TIMEOUT, "the body came too slowly",

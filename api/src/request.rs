@@ -3,18 +3,24 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody as _};
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{Uri, header};
 use http_body_util::LengthLimitError;
 use rules::time::Micros;
-use stream::intake::{self, shown};
+use stream::intake::{self, JsonError, Object, shown};
+use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::{OpenApi, RefOr};
 
 use crate::app::App;
 use crate::limits::JSON_DEPTH_MAX;
+use crate::operations::Operations;
 use crate::problem::{Code, Problem, Where};
 
 /// A JSON body of at most so many bytes, not yet read.
@@ -26,6 +32,10 @@ impl<const BYTES_MAX: usize> FromRequest<Arc<App>> for JsonText<BYTES_MAX> {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         check_type(&request)?;
+        // What says itself that it is too long need not come first.
+        if u64::try_from(BYTES_MAX).is_ok_and(|max| max < request.body().size_hint().lower()) {
+            return Err(too_long(BYTES_MAX));
+        }
         let body = axum::body::to_bytes(request.into_body(), BYTES_MAX);
         let patience = app.patience.body;
         let Ok(read) = tokio::time::timeout(patience, body).await else {
@@ -39,20 +49,45 @@ impl<const BYTES_MAX: usize> FromRequest<Arc<App>> for JsonText<BYTES_MAX> {
 }
 
 impl<const BYTES_MAX: usize> JsonText<BYTES_MAX> {
-    /// The body in the shape of a type.
+    /// What is made of the body, an object that has these members and no others.
     ///
     /// # Errors
-    /// If it is no JSON, or has another shape.
-    pub fn read<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, Problem> {
-        serde_json::from_slice(&self.0).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => Problem::field("", error.to_string()),
-            _ => malformed(&error.to_string()),
-        })
+    /// If it is no such object: all that is wrong with it.
+    pub fn read<'a, T>(
+        &'a self,
+        members: &[&str],
+        take: impl FnOnce(&mut Object<'a>) -> Option<T>,
+    ) -> Result<T, Problem> {
+        let made = Object::read(&self.0).and_then(|mut object| {
+            let made = take(&mut object);
+            object.finish(members, made)
+        });
+        made.map_err(|it| unreadable_json("", it))
+    }
+
+    /// What is made of the body, an object of texts under names of the caller's own.
+    ///
+    /// # Errors
+    /// If it is no such object, or nothing can be made of some of them: all that is wrong with it.
+    pub fn read_texts<'a, T>(
+        &'a self,
+        make: impl Fn(&str, Cow<'a, str>) -> Result<T, String>,
+    ) -> Result<Vec<T>, Problem> {
+        Object::read(&self.0).and_then(|it| it.texts(make)).map_err(|it| unreadable_json("", it))
+    }
+}
+
+/// What is wrong with JSON that stands in the body at the JSON pointer `at`.
+pub fn unreadable_json(at: &str, error: JsonError) -> Problem {
+    match error {
+        JsonError::Syntax(said) if at.is_empty() => malformed(&said),
+        JsonError::Syntax(said) => Problem::fields(at, [(String::new(), said)]),
+        JsonError::Fields(fields) => Problem::fields(at, fields.into_iter().map(|it| (it.place, it.message))),
     }
 }
 
 /// The body is no JSON, as the reader says.
-pub fn malformed(said: &str) -> Problem {
+fn malformed(said: &str) -> Problem {
     Problem::at(Code::MalformedJson, whole_body(), said)
 }
 
@@ -71,11 +106,14 @@ fn check_type(request: &Request) -> Result<(), Problem> {
     Err(Problem::at(Code::UnsupportedMediaType, place, detail))
 }
 
+fn too_long(bytes_max: usize) -> Problem {
+    let detail = format!("the body is longer than {bytes_max} bytes: send less at once");
+    Problem::at(Code::BodyTooLarge, whole_body(), detail)
+}
+
 fn unread(error: &axum::Error, bytes_max: usize) -> Problem {
-    let too_long = std::error::Error::source(error).is_some_and(|it| it.is::<LengthLimitError>());
-    if too_long {
-        let detail = format!("the body is longer than {bytes_max} bytes: send less at once");
-        return Problem::at(Code::BodyTooLarge, whole_body(), detail);
+    if std::error::Error::source(error).is_some_and(|it| it.is::<LengthLimitError>()) {
+        return too_long(bytes_max);
     }
     Problem::at(Code::MalformedJson, whole_body(), format!("the body ended early: {error}"))
 }
@@ -104,22 +142,58 @@ fn check_depth(body: &[u8]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The parameters of a query, taken one by one; what nobody took is refused.
-#[derive(Debug, Default)]
-pub struct Params {
-    given: BTreeMap<String, String>,
-    asked: Vec<&'static str>,
+/// The parameters that each operation has.
+#[derive(Clone, Debug)]
+pub struct Queries(Operations<Vec<String>>);
+
+impl Queries {
+    /// As a document says.
+    pub fn of(document: &OpenApi) -> Self {
+        Self(Operations::of(document, parameters))
+    }
+
+    /// Refuses a parameter that the operation does not have: it may be a slip, and would be passed over in silence.
+    ///
+    /// # Errors
+    /// If there is such a parameter.
+    pub fn check(&self, request: &Request) -> Result<(), Problem> {
+        let Some(known) = request.uri().query().and_then(|_| self.0.find(request)) else { return Ok(()) };
+        let known = known.iter().map(String::as_str);
+        match given(request.uri())?.iter().find(|(name, _)| known.clone().all(|it| it != name)) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let suggestion = intake::suggestion(name, known);
+                Err(Problem::parameter(name, format!("{} is no parameter{suggestion}", shown(name))))
+            }
+        }
+    }
 }
+
+fn parameters(operation: &Operation) -> Vec<String> {
+    let all = operation.parameters.iter().flatten().filter_map(|it| match it {
+        RefOr::T(it) => Some(it),
+        RefOr::Ref(_) => None,
+    });
+    all.filter(|it| it.parameter_in == ParameterIn::Query).map(|it| it.name.clone()).collect()
+}
+
+fn given(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
+    let read = Query::try_from_uri(uri);
+    let unread = |_| Problem::new(Code::InvalidParameter, "the query is not of the form `name=value&…`");
+    read.map(|Query(given)| given).map_err(unread)
+}
+
+/// The parameters of a query, taken one by one. That there are no others was seen to before.
+#[derive(Debug, Default)]
+pub struct Params(BTreeMap<String, String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let given = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
-        let given = given.map_err(|it| Problem::new(Code::InvalidParameter, it.body_text()))?.0;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let mut params = Self::default();
-        for (name, value) in given {
-            if params.given.insert(name.clone(), value).is_some() {
+        for (name, value) in given(&parts.uri)? {
+            if params.0.insert(name.clone(), value).is_some() {
                 return Err(Problem::parameter(&name, format!("{} is there twice", shown(&name))));
             }
         }
@@ -128,10 +202,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 }
 
 impl Params {
+    /// An id of at most so many bytes.
+    ///
+    /// # Errors
+    /// If it is longer.
+    pub fn id(&mut self, name: &str, bytes_max: usize) -> Result<Option<String>, Problem> {
+        self.text(name).map(|id| not_too_long(name, id, bytes_max)).transpose()
+    }
+
     /// A text.
-    pub fn text(&mut self, name: &'static str) -> Option<String> {
-        self.asked.push(name);
-        self.given.remove(name)
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name)
     }
 
     /// A value that a text says, in words that follow it: `is not …`.
@@ -140,7 +221,7 @@ impl Params {
     /// If it does not.
     pub fn value<T>(
         &mut self,
-        name: &'static str,
+        name: &str,
         read: impl FnOnce(&str) -> Result<T, String>,
     ) -> Result<Option<T>, Problem> {
         let Some(text) = self.text(name) else { return Ok(None) };
@@ -152,22 +233,15 @@ impl Params {
     ///
     /// # Errors
     /// If it is not.
-    pub fn number(
-        &mut self,
-        name: &'static str,
-        within: std::ops::RangeInclusive<u64>,
-    ) -> Result<Option<u64>, Problem> {
-        self.value(name, |text| {
-            let number = text.parse().ok().filter(|it| within.contains(it));
-            number.ok_or_else(|| format!("is not a whole number from {} to {}", within.start(), within.end()))
-        })
+    pub fn number(&mut self, name: &str, within: RangeInclusive<u64>) -> Result<Option<u64>, Problem> {
+        self.value(name, |text| number(text, within))
     }
 
     /// A time, RFC 3339.
     ///
     /// # Errors
     /// If it is not.
-    pub fn time(&mut self, name: &'static str) -> Result<Option<Micros>, Problem> {
+    pub fn time(&mut self, name: &str) -> Result<Option<Micros>, Problem> {
         self.value(name, |text| intake::time::rfc3339(text.as_bytes()))
     }
 
@@ -177,7 +251,7 @@ impl Params {
     /// If it is none of them.
     pub fn one_of<T: Copy>(
         &mut self,
-        name: &'static str,
+        name: &str,
         all: &[T],
         name_of: fn(T) -> &'static str,
     ) -> Result<Option<T>, Problem> {
@@ -187,35 +261,68 @@ impl Params {
             found.ok_or_else(|| format!("is none of {}", intake::listed(names)))
         })
     }
-
-    /// Refuses what nobody asked for.
-    ///
-    /// # Errors
-    /// If there is such a parameter.
-    pub fn finish(self) -> Result<(), Problem> {
-        match self.given.keys().next() {
-            None => Ok(()),
-            Some(name) => {
-                let suggestion = intake::suggestion(name, self.asked.iter().copied());
-                Err(Problem::parameter(name, format!("{} is no parameter{suggestion}", shown(name))))
-            }
-        }
-    }
 }
 
 /// The parts of a path that are names, decoded.
 #[derive(Debug)]
-pub struct Names<T>(pub T);
+pub struct Names(BTreeMap<String, String>);
 
-impl<S: Send + Sync, T: serde::de::DeserializeOwned + Send> FromRequestParts<S> for Names<T> {
+impl<S: Send + Sync> FromRequestParts<S> for Names {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(names) = Path::<T>::from_request_parts(parts, state).await.map_err(|it| {
-            Problem::at(Code::InvalidParameter, Where::Parameter("path".to_owned()), it.body_text())
-        })?;
-        Ok(Self(names))
+        let names = Path::<BTreeMap<String, String>>::from_request_parts(parts, state).await;
+        names.map(|Path(names)| Self(names)).map_err(unread_path)
     }
+}
+
+fn unread_path(error: PathRejection) -> Problem {
+    if let PathRejection::FailedToDeserializePathParams(it) = &error
+        && let ErrorKind::InvalidUtf8InPathParam { key } = it.kind()
+    {
+        return Problem::parameter(key, "is not UTF-8");
+    }
+    Problem::internal(&error)
+}
+
+impl Names {
+    /// A name of any length: it is looked up among few.
+    pub fn text(&mut self, name: &str) -> String {
+        self.0.remove(name).unwrap_or_default()
+    }
+
+    /// An id of at most so many bytes.
+    ///
+    /// # Errors
+    /// If it is longer.
+    pub fn id(&mut self, name: &str, bytes_max: usize) -> Result<String, Problem> {
+        not_too_long(name, self.text(name), bytes_max)
+    }
+
+    /// A whole number.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn number(&mut self, name: &str) -> Result<u64, Problem> {
+        let text = self.text(name);
+        number(&text, 0..=u64::MAX)
+            .map_err(|problem| Problem::parameter(name, format!("{} {problem}", shown(&text))))
+    }
+}
+
+/// Nothing that is longer has such an id.
+fn not_too_long(name: &str, id: String, bytes_max: usize) -> Result<String, Problem> {
+    if id.len() <= bytes_max {
+        return Ok(id);
+    }
+    let detail = format!("{} is too long: {} bytes, at most {bytes_max}", shown(&id), id.len());
+    Err(Problem::parameter(name, detail))
+}
+
+/// The whole number that a text says, if it is within a range.
+fn number(text: &str, within: RangeInclusive<u64>) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|it| within.contains(it));
+    number.ok_or_else(|| format!("is not a whole number from {} to {}", within.start(), within.end()))
 }
 
 /// A JSON pointer's member name, escaped.

@@ -22,6 +22,7 @@ use crate::keys::Doors;
 use crate::limits::{CONNECTIONS_MAX, REQUESTS_MAX, STOP_TIME_MAX};
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
+use crate::request::Queries;
 
 /// What every request passes, and who may tell the server to stop.
 #[derive(Debug)]
@@ -88,12 +89,14 @@ pub struct Entrance {
     pub traffic: Arc<Traffic>,
     /// Where its key is looked at.
     pub doors: Doors,
+    /// Where its query is.
+    pub queries: Queries,
 }
 
 /// Counts and times every request, and refuses those that are too many, or not allowed. One step for all of it: each
 /// layer of a router costs every request a copy of what lies below it.
 pub async fn enter(State(entrance): State<Arc<Entrance>>, mut request: Request, next: Next) -> Response {
-    let Entrance { traffic, doors } = &*entrance;
+    let Entrance { traffic, doors, queries } = &*entrance;
     let start = Instant::now();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let place = Place::take(traffic);
@@ -102,7 +105,7 @@ pub async fn enter(State(entrance): State<Arc<Entrance>>, mut request: Request, 
         let detail = format!("{REQUESTS_MAX} requests are being worked on already");
         Err(Problem::new(Code::Unavailable, detail).retry_after_s(1))
     } else {
-        doors.admit(&mut request).await
+        doors.admit(&mut request).await.and_then(|()| queries.check(&request))
     };
     let response = match admitted {
         Ok(()) => next.run(request).await,

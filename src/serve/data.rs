@@ -20,8 +20,6 @@ use crate::load;
 
 /// How often a snapshot is written, if anything was recorded since the last.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
-/// How often the journal's times are read for the metrics.
-const TIMES_EVERY: Duration = Duration::from_secs(5);
 
 /// A data directory that this process owns, with the gate that stands on it.
 #[derive(Debug)]
@@ -128,36 +126,27 @@ impl Activation for Data {
 }
 
 impl Data {
-    /// Writes snapshots and reads times for as long as the server runs.
+    /// Writes snapshots, and tells the metrics of syncs, for as long as the server runs.
     pub(super) async fn keep(self: Arc<Self>, metrics: Arc<Metrics>) {
         let mut snapshots =
             tokio::time::interval_at(tokio::time::Instant::now() + SNAPSHOT_EVERY, SNAPSHOT_EVERY);
         snapshots.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut times = tokio::time::interval(TIMES_EVERY);
+        let sync_seconds = metrics.sync_seconds.clone();
+        self.opened.journal.on_sync(move |took| sync_seconds.observe(took.as_secs_f64()));
         let mut written = self.opened.journal.synced();
         loop {
-            tokio::select! {
-                _ = times.tick() => self.tell_times(&metrics),
-                _ = snapshots.tick() => {
-                    let synced = self.opened.journal.synced();
-                    if synced != written {
-                        let data = Arc::clone(&self);
-                        let snapshot = tokio::task::spawn_blocking(move || data.snapshot()).await;
-                        match snapshot {
-                            Ok(Ok(())) => written = synced,
-                            Ok(Err(error)) => tracing::error!(%error, "no snapshot was written"),
-                            Err(error) => tracing::error!(%error, "the snapshot broke off"),
-                        }
-                    }
-                }
+            snapshots.tick().await;
+            let synced = self.opened.journal.synced();
+            if synced == written {
+                continue;
             }
-        }
-    }
-
-    fn tell_times(&self, metrics: &Metrics) {
-        let times = self.opened.journal.sync_times();
-        for (quantile, time) in [("0.5", times.p50), ("0.99", times.p99), ("1", times.max)] {
-            metrics.sync_seconds.with_label_values(&[quantile]).set(time.as_secs_f64());
+            let data = Arc::clone(&self);
+            let snapshot = tokio::task::spawn_blocking(move || data.snapshot()).await;
+            match snapshot {
+                Ok(Ok(())) => written = synced,
+                Ok(Err(error)) => tracing::error!(%error, "no snapshot was written"),
+                Err(error) => tracing::error!(%error, "the snapshot broke off"),
+            }
         }
     }
 

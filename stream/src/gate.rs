@@ -433,12 +433,12 @@ impl Gate {
     /// Locks the entities of an event, which is loaded under what is in force once they are locked.
     fn lock(&self, event: &Event, original: Option<&Place>, worker: &mut Worker) -> Result<(), Refused> {
         loop {
-            let Worker { in_force, directory, scratch, locks, .. } = &mut *worker;
+            let Worker { in_force, directory, scratch, locks, original: first, .. } = &mut *worker;
             let rules = &*in_force.rules;
             scratch.facts.load(event, rules, &in_force.rates)?;
             let roles = &scratch.facts.roles;
             if original.is_some_and(|it| *it.entities != *roles.entities) {
-                return Err(Refused::RolesChanged(event.recheck_of.clone().unwrap_or_default()));
+                return Err(Refused::other_entities(event, first, &rules.typed.schema));
             }
             directory.lock(&roles.stateful, &|key| new_state(rules, key), locks);
             if in_force.number == self.current.number() {

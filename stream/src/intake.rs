@@ -7,6 +7,7 @@
 mod event;
 pub(crate) mod json;
 pub mod number;
+pub(crate) mod object;
 pub mod time;
 pub(crate) mod value;
 
@@ -16,7 +17,8 @@ mod tests;
 use std::fmt;
 
 pub use event::finish;
-pub use json::{Body, JsonError, parse_json};
+pub use json::{Body, parse_amendment, parse_event, parse_json};
+pub use object::{JsonError, Object};
 pub use value::{Parsed, parse, parse_currency, parse_flag};
 
 /// What is wrong with one field of an event.

@@ -1,5 +1,6 @@
 //! The JSON Schema of events, as the schema of the rule set declares them: one object per event type.
 
+use engine::event::AMOUNT_MAX;
 use rules::past::{Challenge, Label, OperationResult, Outcome};
 use rules::schema::{EventType, FieldType, Schema};
 use serde_json::{Map, Value, json};
@@ -95,7 +96,7 @@ fn event_type(it: &EventType, schema: &Schema) -> Value {
 fn field_type(ty: FieldType, schema: &Schema) -> Value {
     match ty {
         FieldType::Flag => json!({ "type": "boolean" }),
-        FieldType::Int => json!({ "type": "integer" }),
+        FieldType::Int => json!({ "type": "integer", "minimum": -AMOUNT_MAX, "maximum": AMOUNT_MAX }),
         FieldType::Decimal { scale } => {
             json!({ "type": "string", "description": format!("A decimal number of at most {scale} digits behind the point."), "examples": ["12.5"] })
         }
@@ -104,7 +105,7 @@ fn field_type(ty: FieldType, schema: &Schema) -> Value {
                 Some(fixed) => json!({ "const": fixed.code() }),
                 None => json!({ "type": "string", "pattern": "^[A-Z]{3}$" }),
             };
-            let value = json!({ "type": "integer", "description": "In minor units." });
+            let value = json!({ "type": "integer", "minimum": 0, "maximum": AMOUNT_MAX, "description": "In minor units." });
             json!({
                 "type": "object", "properties": { "value": value, "currency": currency },
                 "required": ["value", "currency"], "additionalProperties": false,

@@ -1,5 +1,6 @@
 //! Alerts: page by page, one by one, live; and what people do with them.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -9,16 +10,19 @@ use axum::response::Sse;
 use axum::response::sse::{Event as Sent, KeepAlive};
 use axum::{Extension, Json};
 use desk::alert::{Act, Alert, Filter, Page, Status};
+use engine::event::ENTITY_ID_BYTES_MAX;
 use rules::typed::Severity;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use stream::in_force::InForce;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use utoipa::ToSchema;
 
+use super::entities::kind_of;
 use super::value::{Score, Time};
 use crate::app::{App, now};
 use crate::keys::Caller;
-use crate::limits::{NOTE_BYTES_MAX, PAGE_MAX, STREAM_KEEP_ALIVE};
+use crate::limits::{KEYS_REFRESH, NOTE_BYTES_MAX, PAGE_MAX, STREAM_KEEP_ALIVE};
 use crate::page::{Asked, Cursor};
 use crate::problem::{Code, Problem, Where};
 use crate::request::{JsonText, Names, Params};
@@ -122,21 +126,24 @@ pub(crate) async fn list(
     mut params: Params,
 ) -> Result<Json<AlertsBody>, Problem> {
     let asked = Asked::of(&mut params)?;
-    let filter = filter(params)?;
+    let filter = filter(&app.door.in_force(), params)?;
     let found = app.desk.alerts(&filter, Page::Before(asked.before), asked.limit).await?;
     let next = asked.next(&found, |it| it.seq);
     Ok(Json(AlertsBody { alerts: found.into_iter().map(AlertBody::from).collect(), next }))
 }
 
-fn filter(mut params: Params) -> Result<Filter, Problem> {
-    let filter = Filter {
+fn filter(in_force: &InForce, mut params: Params) -> Result<Filter, Problem> {
+    Ok(Filter {
         severity_min: params.one_of("severity", &SEVERITIES, Severity::name)?,
         status: params.one_of("status", &Status::ALL, Status::name)?,
         rule: params.text("rule"),
         from: params.time("from")?,
         until: params.time("until")?,
-        entity: match (params.text("kind"), params.text("id")) {
-            (Some(kind), Some(id)) => Some((kind, id)),
+        entity: match (params.text("kind"), params.id("id", ENTITY_ID_BYTES_MAX)?) {
+            (Some(kind), Some(id)) => {
+                kind_of(in_force, &kind).map_err(|it| Problem::parameter("kind", it))?;
+                Some((kind, id))
+            }
             (None, None) => None,
             (None, Some(_)) => {
                 return Err(Problem::parameter("kind", "missing: an entity has a `kind` and an `id`"));
@@ -145,9 +152,7 @@ fn filter(mut params: Params) -> Result<Filter, Problem> {
                 return Err(Problem::parameter("id", "missing: an entity has a `kind` and an `id`"));
             }
         },
-    };
-    params.finish()?;
-    Ok(filter)
+    })
 }
 
 /// An alert, and what people did with it.
@@ -183,9 +188,9 @@ pub(crate) struct ActBody {
 )]
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
-    Names(id): Names<String>,
+    mut names: Names,
 ) -> Result<Json<AlertHistory>, Problem> {
-    Ok(Json(history(&app, &id).await?))
+    Ok(Json(history(&app, &names.text("id")).await?))
 }
 
 async fn history(app: &App, id: &str) -> Result<AlertHistory, Problem> {
@@ -204,7 +209,7 @@ async fn history(app: &App, id: &str) -> Result<AlertHistory, Problem> {
 }
 
 /// What is done with an alert.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewAct)]
 pub(crate) struct NewAct {
@@ -227,10 +232,13 @@ pub(crate) struct NewAct {
 pub(crate) async fn act(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Arc<Caller>>,
-    Names(id): Names<String>,
+    mut names: Names,
     body: JsonText<{ 4 * NOTE_BYTES_MAX }>,
 ) -> Result<Json<AlertHistory>, Problem> {
-    let NewAct { status, note } = body.read()?;
+    let NewAct { status, note } = body.read(&["status", "note"], |it| {
+        let mut text = |name| it.text(name).map(Cow::into_owned);
+        Some(NewAct { status: text("status"), note: text("note") })
+    })?;
     let status = match status {
         None => None,
         Some(name) => Some(Status::from_name(&name).ok_or_else(|| {
@@ -245,6 +253,7 @@ pub(crate) async fn act(
         return Err(Problem::field("/note", format!("longer than {NOTE_BYTES_MAX} bytes")));
     }
     // Only of what there is: a note on nothing is a slip.
+    let id = names.text("id");
     history(&app, &id).await?;
     let act = Act { status, note, by: caller.name.clone(), at: now() };
     app.desk.act_on_alert(&id, &act).await?;
@@ -263,10 +272,9 @@ pub(crate) async fn act(
 )]
 pub(crate) async fn watch(
     State(app): State<Arc<App>>,
+    Extension(caller): Extension<Arc<Caller>>,
     headers: HeaderMap,
-    params: Params,
 ) -> Result<Sse<impl tokio_stream::Stream<Item = Result<Sent, Infallible>>>, Problem> {
-    params.finish()?;
     let after = match headers.get("Last-Event-ID") {
         None => app.told.seq(),
         Some(id) => id.to_str().ok().and_then(|it| it.parse().ok()).ok_or_else(|| {
@@ -281,31 +289,51 @@ pub(crate) async fn watch(
     let (send, receive) = mpsc::channel(8);
     tokio::spawn(async move {
         let _place = place;
-        // Ends when the client is gone, the server stops, or the database fails: the client comes again.
-        let _ = send_alerts(&app, after, &send).await;
+        // Ends when the client is gone, its key is revoked, the server stops, or the database fails: the client comes
+        // again.
+        let _ = send_alerts(&app, &caller, after, &send).await;
     });
     let keep_alive = KeepAlive::new().interval(STREAM_KEEP_ALIVE);
     Ok(Sse::new(ReceiverStream::new(receive)).keep_alive(keep_alive))
 }
 
 /// Sends alerts after one as they come; none: the stream is at its end.
-async fn send_alerts(app: &App, mut after: i64, to: &mpsc::Sender<Result<Sent, Infallible>>) -> Option<()> {
-    let mut told = app.told.watch();
-    let mut stopping = app.traffic.stopping();
+async fn send_alerts(
+    app: &App,
+    caller: &Caller,
+    mut after: i64,
+    to: &mpsc::Sender<Result<Sent, Infallible>>,
+) -> Option<()> {
     loop {
-        told.borrow_and_update();
         let found = app.desk.alerts(&Filter::default(), Page::After(after), PAGE_MAX).await.ok()?;
         for alert in found {
             after = alert.seq;
             let sent = Sent::default().event("alert").id(after.to_string());
             to.send(Ok(sent.json_data(AlertBody::from(alert)).ok()?)).await.ok()?;
         }
-        if *told.borrow() <= after {
-            tokio::select! {
-                changed = told.changed() => changed.ok()?,
-                _ = stopping.wait_for(|it| *it) => return None,
-                () = to.closed() => return None,
-            }
+        more(app, caller, after, to).await?;
+    }
+}
+
+/// Waits until there are alerts after one; none: the stream is at its end. The key is looked at as often as keys are read
+/// again, so that a stream ends when requests are refused.
+async fn more(
+    app: &App,
+    caller: &Caller,
+    after: i64,
+    to: &mpsc::Sender<Result<Sent, Infallible>>,
+) -> Option<()> {
+    let (mut told, mut stopping) = (app.told.watch(), app.traffic.stopping());
+    while app.keys.holds(caller).await {
+        if after < *told.borrow_and_update() {
+            return Some(());
+        }
+        tokio::select! {
+            changed = told.changed() => changed.ok()?,
+            () = tokio::time::sleep(KEYS_REFRESH) => {}
+            _ = stopping.wait_for(|it| *it) => return None,
+            () = to.closed() => return None,
         }
     }
+    None
 }

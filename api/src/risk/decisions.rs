@@ -9,8 +9,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use engine::decision::Decision;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use engine::event::EVENT_ID_BYTES_MAX;
+use serde::Serialize;
 use stream::gate::{Deadline, Ticket};
 use stream::intake;
 use stream::record::Cause;
@@ -110,14 +110,6 @@ fn deadline(headers: &HeaderMap, since: Instant) -> Result<Deadline, Problem> {
     }
 }
 
-/// Events to be decided one after another.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Batch<'a> {
-    #[serde(borrow)]
-    events: Vec<&'a RawValue>,
-}
-
 /// What became of a batch, in its order.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BatchBody<'a> {
@@ -169,7 +161,7 @@ pub(crate) async fn decide_batch(
     let start = Instant::now();
     app.traffic.check_memory()?;
     let deadline = deadline(&headers, start)?;
-    let Batch { events } = body.read()?;
+    let events = body.read(&["events"], |it| it.array("events"))?;
     if BATCH_EVENTS_MAX < events.len() {
         let detail = format!("{} events: at most {BATCH_EVENTS_MAX} at once", events.len());
         return Err(Problem::field("/events", detail));
@@ -177,7 +169,7 @@ pub(crate) async fn decide_batch(
     let mut submitted = Vec::with_capacity(events.len());
     let mut seat = app.door.seat();
     for (at, text) in events.iter().enumerate() {
-        let ticket = submit(&app, text.get().as_bytes(), &format!("/events/{at}"), deadline, &mut seat);
+        let ticket = submit(&app, text.as_bytes(), &format!("/events/{at}"), deadline, &mut seat);
         submitted.push((ticket, std::mem::take(&mut seat.event)));
     }
     app.door.leave(seat);
@@ -275,10 +267,9 @@ pub(crate) struct RecheckOf {
     responses((status = 200, description = "The explanation", body = ExplanationBody)),
     extensions(("x-problems" = json!(["decision_unknown"])))
 )]
-pub(crate) async fn explain(
-    State(app): State<Arc<App>>,
-    Names(id): Names<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn explain(State(app): State<Arc<App>>, mut names: Names) -> Result<Response, Problem> {
+    // A decision's id is shorter than that of its event may be.
+    let id = names.id("id", EVENT_ID_BYTES_MAX)?;
     let found = app.door.explained(&id).map_err(|it| unreadable(&it))?;
     let unknown = || {
         Problem::at(

@@ -7,7 +7,7 @@ use axum::extract::State;
 use engine::decide::{self, Case, Moment, Scratch};
 use engine::decision::Flags;
 use engine::entity::EntityKey;
-use engine::event::Event;
+use engine::event::{ENTITY_ID_BYTES_MAX, Event};
 use engine::state::EntityState;
 use rules::schema::{EventTypeId, FieldId, KindId};
 use rules::time::Micros;
@@ -88,12 +88,12 @@ pub(crate) struct RecentBody {
     responses((status = 200, description = "The entity; of one that was never named `known` is false", body = EntityBody)),
     extensions(("x-problems" = json!(["kind_unknown"])))
 )]
-pub(crate) async fn show(
-    State(app): State<Arc<App>>,
-    Names((kind, id)): Names<(String, String)>,
-) -> Result<Json<EntityBody>, Problem> {
+pub(crate) async fn show(State(app): State<Arc<App>>, mut names: Names) -> Result<Json<EntityBody>, Problem> {
     let in_force = app.door.in_force();
-    let kind_id = kind_of(&in_force, &kind)?;
+    let kind = names.text("kind");
+    let kind_id = kind_of(&in_force, &kind)
+        .map_err(|detail| Problem::at(Code::KindUnknown, Where::Parameter("kind".to_owned()), detail))?;
+    let id = names.id("id", ENTITY_ID_BYTES_MAX)?;
     let recent = app.door.about(kind_id, &id, RECENT_EVENTS_MAX).map_err(|it| unreadable(&it))?;
     // Of one of whose kind nothing is remembered the journal knows too.
     let last_event = recent.iter().map(|it| it.event.time).max();
@@ -123,12 +123,12 @@ pub(crate) async fn show(
     Ok(Json(body))
 }
 
-fn kind_of(in_force: &InForce, name: &str) -> Result<KindId, Problem> {
+/// The kind of a name, or what is said of a name that is none's.
+pub(super) fn kind_of(in_force: &InForce, name: &str) -> Result<KindId, String> {
     let schema = &in_force.rules.typed.schema;
     schema.kind(name).ok_or_else(|| {
         let suggestion = intake::suggestion(name, schema.kinds.iter().map(|it| it.name.as_str()));
-        let detail = format!("{} is no entity kind{suggestion}", intake::shown(name));
-        Problem::at(Code::KindUnknown, Where::Parameter("kind".to_owned()), detail)
+        format!("{} is no entity kind{suggestion}", intake::shown(name))
     })
 }
 

@@ -82,7 +82,7 @@ pub(crate) async fn amend(
     State(app): State<Arc<App>>,
     body: JsonText<BODY_BYTES_MAX>,
 ) -> Result<Json<AmendmentBody>, Problem> {
-    let amendment = incoming::amendment(&app, &body.0)?;
+    let amendment = incoming::amendment(&body.0)?;
     let mut seat = app.door.seat();
     let amended = app.door.amend(&amendment, &mut seat);
     app.door.leave(seat);

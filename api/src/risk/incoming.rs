@@ -5,27 +5,23 @@ use engine::event::{Amendment, Event};
 use engine::facts::Incomparable;
 use rules::time::Micros;
 use stream::gate::Refused;
-use stream::intake::{self, Body, JsonError};
+use stream::intake::{self, JsonError, Object};
 
 use super::door::Unreadable;
 use crate::app::{App, micros, now};
 use crate::limits::AHEAD_MAX;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem, Where};
-use crate::request::malformed;
+use crate::request::{escaped, unreadable_json};
 
 /// Reads an event, which stands in the body at the JSON pointer `at`, and stamps it if it has no time.
 ///
 /// # Errors
 /// If it is none, or its time is not to be believed.
 pub(super) fn event(app: &App, text: &[u8], at: &str, event: &mut Event) -> Result<(), Problem> {
-    match read(app, text, at, event)? {
-        Body::Event => {}
-        Body::Amendment(_) => {
-            let detail = "an amendment, and these go to `POST /v1/amendments`".to_owned();
-            return Err(Problem::fields(at, [("/event_id".to_owned(), detail)]));
-        }
-    }
+    let in_force = app.door.in_force();
+    let read = intake::parse_event(text, &in_force.rules.typed.schema, event);
+    read.map_err(|error| no_event(text, at, error))?;
     let arrival = now();
     if event.time_given {
         check_time(app, event.time, arrival, at)
@@ -35,31 +31,27 @@ pub(super) fn event(app: &App, text: &[u8], at: &str, event: &mut Event) -> Resu
     }
 }
 
+/// Why a text is no event. Of an amendment only that it is one: what it lacks to be an event would lead astray.
+fn no_event(text: &[u8], at: &str, error: JsonError) -> Problem {
+    match Object::read(text) {
+        Ok(object) if object.is_amendment() => {
+            let detail = "an amendment, and these go to `POST /v1/amendments`".to_owned();
+            Problem::fields(at, [("/event_id".to_owned(), detail)])
+        }
+        _ => unreadable_json(at, error),
+    }
+}
+
 /// Reads an amendment, and stamps it if it does not say when it became known.
 ///
 /// # Errors
 /// If it is none.
-pub(super) fn amendment(app: &App, text: &[u8]) -> Result<Amendment, Problem> {
-    match read(app, text, "", &mut Event::default())? {
-        Body::Amendment(mut it) => {
-            if !it.time_given {
-                it.time = now();
-            }
-            Ok(it)
-        }
-        Body::Event => {
-            Err(Problem::field("/event_id", "missing: an amendment names the event that it is about"))
-        }
+pub(super) fn amendment(text: &[u8]) -> Result<Amendment, Problem> {
+    let mut read = intake::parse_amendment(text).map_err(|error| unreadable_json("", error))?;
+    if !read.time_given {
+        read.time = now();
     }
-}
-
-fn read(app: &App, text: &[u8], at: &str, event: &mut Event) -> Result<Body, Problem> {
-    let rules = app.door.in_force();
-    intake::parse_json(text, &rules.rules.typed.schema, event).map_err(|error| match error {
-        JsonError::Syntax(said) if at.is_empty() => malformed(&said),
-        JsonError::Syntax(said) => Problem::fields(at, [(String::new(), said)]),
-        JsonError::Fields(fields) => Problem::fields(at, fields.into_iter().map(|it| (it.place, it.message))),
-    })
+    Ok(read)
 }
 
 fn check_time(app: &App, time: Micros, arrival: Micros, at: &str) -> Result<(), Problem> {
@@ -104,17 +96,25 @@ pub(super) fn refused(at: &str, why: Refused, metrics: &Metrics) -> Problem {
                 Incomparable::NoRate { field, .. } => (field, "currency"),
                 Incomparable::TooLarge { field, .. } => (field, "value"),
             };
-            Problem::fields(at, [(format!("/{}/{member}", crate::request::escaped(&field)), detail)])
+            Problem::fields(at, [(format!("/{}/{member}", escaped(&field)), detail)])
         }
-        Refused::IdReused(_) => Problem::at(Code::EventIdReused, place("/id"), detail),
+        Refused::IdReused(_) | Refused::AmendmentIdReused(_) => {
+            Problem::at(Code::EventIdReused, place("/id"), detail)
+        }
         Refused::EventUnknown(id) => unknown(&id, format!("#{at}/recheck_of")),
-        Refused::OfRecheck(_) | Refused::RolesChanged(_) | Refused::RecheckRecorded(_) => {
+        Refused::RolesChanged { field, .. } => {
+            Problem::fields(at, [(format!("/{}", escaped(&field)), detail)])
+        }
+        Refused::TypeChanged(_) => Problem::fields(at, [("/type".to_owned(), detail)]),
+        Refused::OfRecheck(_) | Refused::RecheckRecorded(_) => {
             Problem::fields(at, [("/recheck_of".to_owned(), detail)])
         }
         Refused::Overloaded { retry_after } => {
             metrics.shed("disk");
-            let seconds = u32::try_from(retry_after.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
-            Problem::new(Code::Overloaded, detail).retry_after_s(seconds.max(1))
+            let seconds = u32::try_from(retry_after.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
+            // As the header says, which knows whole seconds only.
+            let detail = format!("too much is waiting for the disk: send again in {seconds} s");
+            Problem::new(Code::Overloaded, detail).retry_after_s(seconds)
         }
         Refused::Poisoned(_) => Problem::new(Code::Unavailable, detail).retry_after_s(5),
         Refused::Unreadable(_) => Problem::internal(&detail),
@@ -142,11 +142,13 @@ mod tests {
         let rows = [
             (overloaded(1_500),                      429, "",                        Some(2)),
             (overloaded(1),                          429, "",                        Some(1)),
+            (overloaded(0),                          429, "",                        Some(1)),
             (Refused::from(Poisoned),                503, "",                        Some(5)),
             (Refused::IdReused("p1".into()),         409, "#/events/3/id",           None),
             (Refused::EventUnknown("p0".into()),     404, "#/events/3/recheck_of",   None),
             (Refused::OfRecheck("p0".into()),        422, "#/events/3/recheck_of",   None),
-            (Refused::RolesChanged("p0".into()),     422, "#/events/3/recheck_of",   None),
+            (Refused::RolesChanged { original: "p0".into(), field: "user".into() }, 422, "#/events/3/user", None),
+            (Refused::TypeChanged("p0".into()),      422, "#/events/3/type",         None),
             (Refused::Unreadable("no disk".into()),  500, "",                        None),
         ];
         for (why, status, pointer, retry_after_s) in rows {
@@ -156,6 +158,13 @@ mod tests {
             let got = (problem.code.status().as_u16(), place, problem.retry_after_s);
             assert_eq!(got, (status, expected, retry_after_s), "{why:?}");
             assert!(!problem.detail.contains("no disk"), "the cause is the log's");
+            if let (429, Some(seconds)) = (status, retry_after_s) {
+                assert!(
+                    problem.detail.ends_with(&format!("send again in {seconds} s")),
+                    "{}",
+                    problem.detail
+                );
+            }
         }
         let amendment = refused_amendment(Refused::EventUnknown("p0".into()), &metrics);
         assert_eq!(amendment.errors.first().unwrap().place, Where::Pointer("#/event_id".to_owned()));

@@ -1,6 +1,7 @@
 //! Lists, tables and rates: what the desk changes while decisions go on. Each change is a record, and the answer comes
 //! when it is durable.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Json;
@@ -8,10 +9,11 @@ use axum::extract::State;
 use engine::entity::EntityKey;
 use engine::lists::Membership;
 use engine::rates::Rates;
+use rules::schema::Currency;
 use rules::time::Micros;
 use rules::typed::{List, ListId, ListKind, Type};
 use rules::value::Value;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use stream::bundle::{self, Item};
 use stream::gate::NoChange;
 use stream::in_force::InForce;
@@ -20,7 +22,7 @@ use utoipa::ToSchema;
 
 use super::incoming::refused;
 use super::value::{Json as Cell, Time, of_feature};
-use crate::app::App;
+use crate::app::{App, now};
 use crate::limits::{BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX};
 use crate::problem::{Code, Problem, Where};
 use crate::request::{JsonText, Names};
@@ -43,11 +45,11 @@ pub(crate) struct EntryBody {
 }
 
 /// What an entry says.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewEntry)]
 pub(crate) struct NewEntry {
-    /// Until when, RFC 3339; left out: until removed.
+    /// Until when, a time still to come, RFC 3339; left out: until removed.
     until: Option<String>,
     /// Of a table: the value as text, an amount in major units.
     value: Option<String>,
@@ -94,11 +96,8 @@ fn item(of: &Found<'_>, in_force: &InForce, text: &str, new: bool) -> Result<Ite
     responses((status = 200, description = "Whether it is on the list", body = EntryBody)),
     extensions(("x-problems" = json!(["list_unknown"])))
 )]
-pub(crate) async fn show(
-    State(app): State<Arc<App>>,
-    Names((list, id)): Names<(String, String)>,
-) -> Result<Json<EntryBody>, Problem> {
-    entry(&app, list, id).map(Json)
+pub(crate) async fn show(State(app): State<Arc<App>>, mut names: Names) -> Result<Json<EntryBody>, Problem> {
+    entry(&app, names.text("list"), names.text("id")).map(Json)
 }
 
 fn entry(app: &App, list: String, id: String) -> Result<EntryBody, Problem> {
@@ -141,12 +140,20 @@ fn entry(app: &App, list: String, id: String) -> Result<EntryBody, Problem> {
 )]
 pub(crate) async fn put(
     State(app): State<Arc<App>>,
-    Names((list, id)): Names<(String, String)>,
+    mut names: Names,
     body: JsonText<BODY_BYTES_MAX>,
 ) -> Result<Json<EntryBody>, Problem> {
-    let new: NewEntry = if body.0.is_empty() { NewEntry::default() } else { body.read()? };
+    let (list, id) = (names.text("list"), names.text("id"));
+    let new = if body.0.is_empty() { NewEntry::default() } else { new_entry(&body)? };
     change(&app, &list, &id, Some(new)).await?;
     entry(&app, list, id).map(Json)
+}
+
+fn new_entry(body: &JsonText<BODY_BYTES_MAX>) -> Result<NewEntry, Problem> {
+    body.read(&["until", "value"], |it| {
+        let mut text = |name| it.text(name).map(Cow::into_owned);
+        Some(NewEntry { until: text("until"), value: text("value") })
+    })
 }
 
 /// Take off a list
@@ -161,8 +168,9 @@ pub(crate) async fn put(
 )]
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
-    Names((list, id)): Names<(String, String)>,
+    mut names: Names,
 ) -> Result<Json<EntryBody>, Problem> {
+    let (list, id) = (names.text("list"), names.text("id"));
     change(&app, &list, &id, None).await?;
     entry(&app, list, id).map(Json)
 }
@@ -187,8 +195,12 @@ async fn change(app: &App, list: &str, id: &str, new: Option<NewEntry>) -> Resul
         }
         (Some(kind), new) => {
             let entity = EntityKey::new(kind, gate.key().hash128(id));
+            // Entries end by the engine clock; before the first event there is none.
+            let clock = app.door.clock().unwrap_or_else(now);
             match new {
-                Some(new) => gate.put_on_list(entity, membership(&found, &in_force, &new, gate.key())?),
+                Some(new) => {
+                    gate.put_on_list(entity, membership(&found, &in_force, &new, clock, gate.key())?)
+                }
                 None => gate.take_off_list(entity, found.id),
             }
             .map(|it| it.offset)
@@ -204,15 +216,26 @@ fn last_record(app: &App) -> u64 {
     app.door.gate().journal().next().saturating_sub(1)
 }
 
+/// The time that a text says, if it is still to come: otherwise the entry would never hold.
+fn to_come(text: &str, clock: Micros) -> Result<Micros, String> {
+    let until = intake::time::rfc3339(text.as_bytes())?;
+    if clock < until {
+        Ok(until)
+    } else {
+        Err("has passed already: leave it out, or name a later time".to_owned())
+    }
+}
+
 fn membership(
     of: &Found<'_>,
     in_force: &InForce,
     new: &NewEntry,
+    clock: Micros,
     key: engine::entity::HashKey,
 ) -> Result<Membership, Problem> {
     let until = new.until.as_deref().map(|text| {
         let refused = |problem| Problem::field("/until", format!("{} {problem}", shown(text)));
-        intake::time::rfc3339(text.as_bytes()).map_err(refused)
+        to_come(text, clock).map_err(refused)
     });
     let value = match (of.list.of, new.value.as_deref()) {
         (ListKind::Table(_, ty), Some(text)) => {
@@ -246,6 +269,19 @@ pub(crate) struct RatesBody {
     rates: super::value::Ordered<String>,
 }
 
+/// The first line of a rate table.
+const RATES_HEAD: &str = "currency,rate\n";
+
+/// One line of a rate table, if it is one.
+fn rates_row(currency: &str, rate: &str, base: Currency) -> Result<String, String> {
+    let row = format!("{currency},{rate}\n");
+    match Rates::parse(&format!("{RATES_HEAD}{row}"), base) {
+        Ok(_) if row.trim_end().contains('\n') => Err("is not one rate".to_owned()),
+        Ok(_) => Ok(row),
+        Err(error) => Err(error.0.into_iter().map(|it| it.message).collect::<Vec<_>>().join("; ")),
+    }
+}
+
 /// Put rates in force
 ///
 /// The whole table: what one whole unit of each currency is worth in whole units of the schema's. Amounts of other
@@ -263,27 +299,10 @@ pub(crate) async fn put_rates(
     State(app): State<Arc<App>>,
     body: JsonText<LARGE_BODY_BYTES_MAX>,
 ) -> Result<Json<RatesBody>, Problem> {
-    let given: std::collections::BTreeMap<String, String> = body.read()?;
     let base = app.door.in_force().rules.typed.schema.currency;
-    let mut wrong = Vec::new();
-    let mut table = String::from("currency,rate\n");
-    for (currency, rate) in &given {
-        let row = format!("{currency},{rate}\n");
-        // Row by row, so that every wrong one is named.
-        match Rates::parse(&format!("currency,rate\n{row}"), base) {
-            Ok(_) if !row.trim_end().contains('\n') => table.push_str(&row),
-            Ok(_) => {
-                wrong.push((format!("/{}", crate::request::escaped(currency)), "is not one rate".to_owned()))
-            }
-            Err(error) => {
-                let told = error.0.into_iter().map(|it| it.message).collect::<Vec<_>>().join("; ");
-                wrong.push((format!("/{}", crate::request::escaped(currency)), told));
-            }
-        }
-    }
-    if !wrong.is_empty() {
-        return Err(Problem::fields("", wrong));
-    }
+    // Row by row, so that every wrong one is named.
+    let rows = body.read_texts(|currency, rate| rates_row(currency, &rate, base))?;
+    let table = format!("{RATES_HEAD}{}", rows.concat());
     let rates = Rates::parse(&table, base).map_err(|it| Problem::field("", it.to_string()))?;
     app.door.gate().put_rates(&rates).map_err(|it| no_change(it, &app))?;
     app.door.durable(last_record(&app)).await.map_err(|it| refused("", it.into(), &app.metrics))?;

@@ -1,6 +1,7 @@
 //! The rule set in force, and putting another one in its place: checked, its own tests run, and then a job that
 //! activates it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use rules::diagnostic::{Diagnostic, Severity, line_column};
 use rules::schema::Schema;
 use rules::time::Micros;
 use rules::typed::{Feature, ListKind, Mode};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use stream::bundle::{Bundle, BundleError, Checked, File, ListFile};
 use stream::gate::{BuildError, Built, NotAtOnce};
 use stream::in_force::InForce;
@@ -237,10 +238,10 @@ fn files_of(bundle: &Bundle) -> BTreeMap<String, String> {
 }
 
 /// A rule set as texts.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[derive(Debug, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewRuleSet)]
-pub struct NewRules {
+pub(crate) struct NewRules {
     /// Schema and rules (`*.weir`), and the list files and the rate table that they name, by name.
     files: BTreeMap<String, String>,
 }
@@ -329,7 +330,11 @@ pub(crate) async fn put(
     Extension(caller): Extension<Arc<Caller>>,
     body: JsonText<LARGE_BODY_BYTES_MAX>,
 ) -> Result<Response, Problem> {
-    let new: NewRules = body.read()?;
+    let new = body.read(&["files"], |it| {
+        let file = |name: &str, text: Cow<'_, str>| Ok((name.to_owned(), text.into_owned()));
+        let files = it.object("files", |it| it.texts(file))?;
+        Some(NewRules { files: files.into_iter().collect() })
+    })?;
     let trial = Arc::clone(&app.trial);
     let examined = tokio::task::spawn_blocking(move || examine(&new, &*trial)).await;
     let Examined { bundle, hash, tests_passed, warnings } =
@@ -353,10 +358,8 @@ pub(crate) async fn put(
     responses((status = 200, description = "How far it is", body = JobBody)),
     extensions(("x-problems" = json!(["job_unknown"])))
 )]
-pub(crate) async fn job(
-    State(app): State<Arc<App>>,
-    Names(id): Names<u64>,
-) -> Result<Json<JobBody>, Problem> {
+pub(crate) async fn job(State(app): State<Arc<App>>, mut names: Names) -> Result<Json<JobBody>, Problem> {
+    let id = names.number("id")?;
     let unknown =
         || Problem::at(Code::JobUnknown, Where::Parameter("id".to_owned()), format!("there is no job {id}"));
     app.jobs.find(id).map(Json).ok_or_else(unknown)

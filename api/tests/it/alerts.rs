@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use api::app::now;
+use desk::key::Role;
 use reqwest::Method;
 use rules::time::HOUR;
 use serde_json::{Value, json};
@@ -148,4 +149,17 @@ async fn a_stream_goes_on_where_it_broke_off() {
     let wrong =
         weir.request(Method::GET, "/v1/alerts/stream").header("Last-Event-ID", "x").send().await.unwrap();
     assert_eq!(wrong.status(), 400);
+}
+
+/// Whether or not there is something to send.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_ends_with_its_key() {
+    let weir = Weir::start().await;
+    let watching = weir.anonymous(Method::GET, "/v1/alerts/stream").bearer_auth(weir.key(Role::Analyst));
+    let mut watching = watching.send().await.unwrap();
+    assert_eq!(watching.status(), 200);
+    let id = weir.desk.keys().await.unwrap().iter().find(|it| it.role == Role::Analyst).unwrap().id;
+    weir.desk.revoke_key(id, api::app::now()).await.unwrap();
+    let end = tokio::time::timeout(Duration::from_secs(10), watching.chunk()).await;
+    assert_eq!(end.expect("the stream ends").unwrap(), None);
 }

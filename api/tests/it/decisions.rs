@@ -145,13 +145,39 @@ async fn a_recheck_leaves_its_original_out() {
         "{}",
         decided.body
     );
-    recheck["id"] = json!("p1-other");
-    recheck["user"] = json!("u2");
-    let refused = weir.post("/v1/decisions", &recheck).await;
-    assert_eq!(
-        (refused.status.as_u16(), &refused.body["errors"][0]["pointer"]),
-        (422, &json!("#/recheck_of"))
-    );
+    #[rustfmt::skip]
+    let rows = [
+        (json!({ "user": "u2" }),                       "#/user",   "the recheck of `p1` has another `user` than the event itself: roles may not change"),
+        (json!({ "device": "d1" }),                     "#/device", "the recheck of `p1` has another `device` than the event itself: roles may not change"),
+        (json!({ "type": "login", "amount": null, "user": "u2" }), "#/type", "the recheck of `p1` is of another type than the event itself, and about others: send its type"),
+    ];
+    for (changes, pointer, detail) in rows {
+        let mut other = recheck.clone();
+        other["id"] = json!("p1-other");
+        for (name, value) in changes.as_object().unwrap() {
+            other[name] = value.clone();
+        }
+        let refused = weir.post("/v1/decisions", &other).await;
+        let expected = json!([{ "pointer": pointer, "detail": detail }]);
+        assert_eq!((refused.status.as_u16(), &refused.body["errors"]), (422, &expected), "{changes}");
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_was_used_is_called_what_it_is_the_id_of() {
+    let weir = Weir::start().await;
+    weir.pay("p1", "u1", 100).await;
+    let label = |it: &str| json!({ "id": "a1", "event_id": "p1", "label": it });
+    assert_eq!(weir.post("/v1/amendments", &label("fraud")).await.status, 200);
+    for (path, body, what) in [
+        ("/v1/amendments", label("legitimate"), "amendment id `a1`"),
+        ("/v1/decisions", payment("p1", "u1", 200), "event id `p1`"),
+    ] {
+        let reused = weir.post(path, &body).await;
+        assert_eq!((reused.status.as_u16(), &reused.body["errors"][0]["pointer"]), (409, &json!("#/id")));
+        let detail = reused.body["detail"].as_str().unwrap();
+        assert!(detail.starts_with(what), "{detail}");
+    }
 }
 
 #[tokio::test]

@@ -195,6 +195,25 @@ async fn what_the_examples_say_is_taken_and_what_comes_back_validates() {
     }
 }
 
+#[tokio::test]
+async fn numbers_have_the_bounds_to_which_they_are_held() {
+    let weir = Weir::start().await;
+    let document = document(&weir).await;
+    let amount = &document["components"]["schemas"]["Event.payment"]["properties"]["amount"];
+    let mut schema = amount.clone();
+    schema["components"] = document["components"].clone();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for (minor, expected) in
+        [(-1_i64, false), (0, true), (10_000_000_000_000, true), (10_000_000_000_001, false)]
+    {
+        let amount = json!({ "value": minor, "currency": "CNY" });
+        assert_eq!(validator.is_valid(&amount), expected, "{minor} by the document");
+        let mut event = crate::support::payment(&format!("p{minor}"), &format!("u{minor}"), 0);
+        event["amount"] = amount;
+        assert_eq!(weir.post("/v1/decisions", &event).await.status == 200, expected, "{minor}");
+    }
+}
+
 /// Whether a path is one of a template.
 fn matches(template: &str, path: &str) -> bool {
     let (template, path): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
@@ -238,6 +257,10 @@ async fn the_page_needs_nothing_from_elsewhere() {
         assert_eq!(answer(weir.anonymous(Method::GET, &format!("/docs/{file}"))).await.status, 200, "{file}");
     }
     assert_eq!(answer(weir.anonymous(Method::GET, "/docs/other.js")).await.status, 404);
+    // Unless it is told otherwise, the page has the document judged by a server of others.
+    let start = answer(weir.anonymous(Method::GET, "/docs/swagger-initializer.js")).await.body;
+    let start = start.as_str().unwrap();
+    assert!(start.contains("\"validatorUrl\": \"none\"") && !start.contains("://"), "{start}");
     let about = answer(weir.anonymous(Method::GET, "/problems/event_id_reused")).await;
     assert!(about.body.as_str().unwrap().starts_with("event_id_reused (409 Conflict)"), "{}", about.body);
 }

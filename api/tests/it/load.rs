@@ -72,6 +72,23 @@ async fn stopping_finishes_what_was_accepted() {
 #[tokio::test]
 async fn what_happens_is_counted() {
     let weir = Weir::start().await;
+    // From zero on: what is not there before it happens looks to whoever watches as if it had always been.
+    let text = weir.get("/metrics").await.body;
+    let text = text.as_str().unwrap();
+    for line in [
+        "weir_decisions_total{outcome=\"challenge\"} 0",
+        "weir_alerts_total{severity=\"critical\"} 0",
+        "weir_shed_total{reason=\"disk\"} 0",
+        "weir_shed_total{reason=\"memory\"} 0",
+        "weir_shed_total{reason=\"requests\"} 0",
+        "weir_fallbacks_total{cause=\"deadline\"} 0",
+        "weir_late_events_total{how=\"late\"} 0",
+        "weir_late_events_total{how=\"too_late\"} 0",
+        "# TYPE weir_journal_sync_seconds histogram",
+        "weir_journal_sync_seconds_count 0",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+    }
     weir.pay("p1", "u1", 60_000).await;
     weir.pay("p2", "u1", 60_000).await;
     weir.pay("p2", "u1", 60_000).await;

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod alerts;
+mod bodies;
 mod decisions;
 mod document;
 mod lists;

@@ -50,8 +50,8 @@ fn bad_bodies() -> Vec<(String, Expected)> {
         (String::new(),                                             (400, "malformed_json", "#")),
         ("{\"id\": \"p1\",".into(),                                 (400, "malformed_json", "#")),
         ("{'id': 'p1'}".into(),                                     (400, "malformed_json", "#")),
-        ("[1, 2]".into(),                                           (400, "malformed_json", "#")),
-        ("\"p1\"".into(),                                           (400, "malformed_json", "#")),
+        ("[1, 2]".into(),                                           (422, "invalid_fields", "#")),
+        ("\"p1\"".into(),                                           (422, "invalid_fields", "#")),
         (format!("{} {{}}", with(json!({}))),                       (400, "malformed_json", "#")),
         (format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000)),    (400, "malformed_json", "#")),
         (with(json!({ "extra": { "a": nested(40) } })),             (400, "malformed_json", "#")),
@@ -70,7 +70,7 @@ fn bad_bodies() -> Vec<(String, Expected)> {
         (with(json!({ "share": "0.123" })),                         (422, "invalid_fields", "#/share")),
         (with(json!({ "place": { "lat": 91, "lon": 0 } })),         (422, "invalid_fields", "#/place")),
         (with(json!({ "place": { "lat": 1 } })),                    (422, "invalid_fields", "#/place/lon")),
-        (with(json!({ "event_id": "p0", "label": "fraud" })),       (422, "invalid_fields", "#/amount")),
+        (with(json!({ "event_id": "p0", "label": "fraud" })),       (422, "invalid_fields", "#/event_id")),
         (json!({ "id": "a1", "event_id": "p0", "label": "fraud" }).to_string(), (422, "invalid_fields", "#/event_id")),
         ("{\"id\":\"a\",\"id\":\"b\",\"type\":\"login\",\"user\":\"u\"}".into(), (422, "invalid_fields", "#/id")),
         // Amounts.
@@ -158,10 +158,20 @@ async fn bad_requests_are_refused_where_they_are_bad() {
         ("half an entity",    get("/v1/alerts?kind=user"),                                       (400, "invalid_parameter", "id")),
         ("unknown parameter", get("/v1/alerts?severty=high"),                                    (400, "invalid_parameter", "severty")),
         ("doubled parameter", get("/v1/alerts?limit=1&limit=2"),                                 (400, "invalid_parameter", "limit")),
-        ("a path in no UTF-8", get("/v1/entities/user/%ff"),                                     (400, "invalid_parameter", "path")),
-        ("a number",          get("/v1/rules/jobs/x"),                                           (400, "invalid_parameter", "path")),
+        ("a path in no UTF-8", get("/v1/entities/user/%ff"),                                     (400, "invalid_parameter", "id")),
+        ("a number",          get("/v1/rules/jobs/nope"),                                        (400, "invalid_parameter", "id")),
+        ("a long entity id",  get(&format!("/v1/entities/user/{}", "x".repeat(257))),            (400, "invalid_parameter", "id")),
+        ("a long event id",   get(&format!("/v1/decisions/{}", "x".repeat(129))),                (400, "invalid_parameter", "id")),
+        ("a long item",       get(&format!("/v1/lists/watched/{}", "x".repeat(257))),            (400, "invalid_parameter", "id")),
+        ("an unknown kind",   get("/v1/alerts?kind=usr&id=u1"),                                  (400, "invalid_parameter", "kind")),
+        ("a long id",         get(&format!("/v1/alerts?kind=user&id={}", "x".repeat(257))),      (400, "invalid_parameter", "id")),
+        ("unknown parameter", get("/v1/entities/user/u1?limit=5"),                               (400, "invalid_parameter", "limit")),
+        ("unknown parameter", get("/v1/lists/watched/u1?x=1"),                                   (400, "invalid_parameter", "x")),
+        ("unknown parameter", get("/v1/alerts/stream?since=1"),                                  (400, "invalid_parameter", "since")),
+        ("unknown parameter", get("/livez?x"),                                                   (400, "invalid_parameter", "x")),
+        ("unknown parameter", post("/v1/decisions?dry_run=true"),                                (400, "invalid_parameter", "dry_run")),
         ("too many events",   weir.request(Method::POST, "/v1/decisions/batch").json(&json!({ "events": vec![7; 1001] })), (422, "invalid_fields", "#/events")),
-        ("no events",         weir.request(Method::POST, "/v1/decisions/batch").json(&json!({})), (422, "invalid_fields", "#")),
+        ("no events",         weir.request(Method::POST, "/v1/decisions/batch").json(&json!({})), (422, "invalid_fields", "#/events")),
     ];
     for (what, request, expected) in rows {
         check(what, &answer(request).await, expected);
@@ -177,6 +187,29 @@ async fn bad_requests_are_refused_where_they_are_bad() {
         forbidden.body["detail"],
         "a key of the role `service` may not do this: use one of `admin`, `analyst`"
     );
+}
+
+/// What is wanted is said, in words that mean something to a caller.
+#[tokio::test]
+async fn a_wrong_parameter_is_told_what_is_wanted() {
+    let weir = Weir::start().await;
+    #[rustfmt::skip]
+    let rows = [
+        ("/v1/rules/jobs/nope",         "`nope` is not a whole number from 0 to 18446744073709551615"),
+        ("/v1/entities/user/%ff",       "is not UTF-8"),
+        ("/v1/entities/usr/u1",         "`usr` is no entity kind; did you mean `user`?"),
+        ("/v1/alerts?kind=usr&id=u1",   "`usr` is no entity kind; did you mean `user`?"),
+        ("/v1/alerts?severty=high",     "`severty` is no parameter; did you mean `severity`?"),
+        ("/v1/entities/user/u1?x=1",    "`x` is no parameter; there is nothing"),
+        ("/v1/alerts?limit=1&limit=2",  "`limit` is there twice"),
+    ];
+    for (path, detail) in rows {
+        let answer = weir.get(path).await;
+        assert_eq!(answer.body["errors"][0]["detail"], detail, "{path}: {}", answer.body);
+    }
+    let long = weir.get(&format!("/v1/entities/user/{}", "x".repeat(257))).await.body;
+    assert!(long["detail"].as_str().unwrap().ends_with("…` is too long: 257 bytes, at most 256"), "{long}");
+    assert_eq!(weir.get(&format!("/v1/entities/user/{}", "x".repeat(256))).await.status, 200);
 }
 
 #[tokio::test]
@@ -225,6 +258,22 @@ async fn slow_clients_are_not_waited_for() {
     let text = read_some(&mut other).await;
     assert!(text.is_empty() || text.starts_with("HTTP/1.1 400 "), "{text}");
     weir.pay("p1", "u1", 100).await;
+}
+
+#[tokio::test]
+async fn a_body_that_says_it_is_too_long_is_not_waited_for() {
+    let weir = Weir::start().await;
+    let start = Instant::now();
+    let mut sender = TcpStream::connect(weir.address).await.unwrap();
+    let head = format!(
+        "POST /v1/decisions HTTP/1.1\r\nHost: weir\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Content-Length: 1000000000\r\n\r\n{{\"id\":",
+        weir.key(Role::Admin)
+    );
+    sender.write_all(head.as_bytes()).await.unwrap();
+    let text = read_some(&mut sender).await;
+    assert!(text.starts_with("HTTP/1.1 413 ") && text.contains("\"code\":\"body_too_large\""), "{text}");
+    assert!(start.elapsed() < Patience::default().body, "it is refused by what it says");
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ impl Gate {
         let id = id_of_amendment(self.key, &amendment.id);
         let digest = amendment.digest(self.key);
         match self.seen(id, &digest, worker)? {
-            Seen::Reused => Err(Refused::IdReused(amendment.id.clone())),
+            Seen::Reused => Err(Refused::AmendmentIdReused(amendment.id.clone())),
             Seen::Repeat { position } => Ok(Amended { position, event: None }),
             Seen::New { .. } => {
                 let amended = self.amend_new(amendment, place, (id, &digest), worker);

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use engine::entity::EntityKey;
+use engine::event::Event;
 use engine::facts::Incomparable;
 use engine::position::Position;
 use engine::words::Ruling;
 use rules::past::Outcome;
+use rules::schema::{Derivation, FieldType, Schema};
 use rules::time::Micros;
 use smallvec::SmallVec;
 
@@ -100,6 +102,11 @@ pub enum Refused {
         "event id `{0}` was used within the last 24 hours with another body: send a new id for a new event"
     )]
     IdReused(String),
+    /// The id belongs to another amendment.
+    #[error(
+        "amendment id `{0}` was used within the last 24 hours with another body: send a new id for a new amendment"
+    )]
+    AmendmentIdReused(String),
     /// An amendment or a recheck names an event that is not known.
     #[error(
         "event `{0}` is not known: it was never submitted, or too long ago to find without a journal (use `--data`)"
@@ -109,8 +116,16 @@ pub enum Refused {
     #[error("event `{0}` is a recheck itself: name the event that it decided again")]
     OfRecheck(String),
     /// A recheck is about somebody else than its original.
-    #[error("the recheck of `{0}` names other entities than the event itself: roles may not change")]
-    RolesChanged(String),
+    #[error("the recheck of `{original}` has another `{field}` than the event itself: roles may not change")]
+    RolesChanged {
+        /// The event that it names.
+        original: String,
+        /// The field by which it is about somebody else, as it is sent.
+        field: String,
+    },
+    /// A recheck is about somebody else than its original, for it is something else.
+    #[error("the recheck of `{0}` is of another type than the event itself, and about others: send its type")]
+    TypeChanged(String),
     /// A recheck that asks for no decision.
     #[error("an event that rechecks `{0}` is there to be decided: submit it for a decision")]
     RecheckRecorded(String),
@@ -126,6 +141,27 @@ pub enum Refused {
     /// The journal cannot be read.
     #[error("{0}")]
     Unreadable(String),
+}
+
+impl Refused {
+    /// Of a recheck that is about somebody else than its original.
+    pub(super) fn other_entities(recheck: &Event, original: &Event, schema: &Schema) -> Self {
+        let name = recheck.recheck_of.clone().unwrap_or_default();
+        if recheck.event_type != original.event_type {
+            return Self::TypeChanged(name);
+        }
+        let declared = recheck.event_type.and_then(|it| schema.events.get(it.index()));
+        let fields = declared.into_iter().flat_map(|it| it.fields.iter().enumerate());
+        let changed =
+            fields.filter(|(at, _)| recheck.value(*at) != original.value(*at)).find_map(|(_, it)| {
+                schema.field(it.field).filter(|field| matches!(field.ty, FieldType::Entity(_)))?;
+                // What is derived is not sent.
+                let Some(Derivation::Prefix { of, .. }) = it.derived else { return schema.field(it.field) };
+                schema.field(of)
+            });
+        let field = changed.map_or("recheck_of", |it| it.name.as_str()).to_owned();
+        Self::RolesChanged { original: name, field }
+    }
 }
 
 impl From<JournalError> for Refused {

@@ -2,21 +2,16 @@
 //! where money is meant are refused, each with its JSON pointer. All errors of a body are found at once.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use engine::event::{Amendment, Change, Event};
 use rules::past::{Challenge, Label, OperationResult, Outcome};
 use rules::schema::{Currency, EventTypeId, FieldType, Schema};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
-use smallvec::SmallVec;
 
 use super::number::{self, NumberError};
+use super::object::{JsonError, Object, pointer, string};
 use super::value::{about, entity_id, event_id, parse, parse_currency, place_of, text_of};
 use super::{FieldError, event, listed, shown, suggestion, time};
 
-/// Most members of one object: more than any event has.
-const MEMBERS_MAX: usize = 512;
 /// Longest `extra`, in bytes.
 const EXTRA_BYTES_MAX: usize = 16 * 1024;
 /// Longest `kind` of a label, in bytes.
@@ -31,161 +26,49 @@ pub enum Body {
     Amendment(Amendment),
 }
 
-/// Why a body was refused.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum JsonError {
-    /// It is not JSON, or not an object.
-    Syntax(String),
-    /// These members are wrong.
-    Fields(Vec<FieldError>),
-}
-
-impl fmt::Display for JsonError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Syntax(message) => f.write_str(message),
-            Self::Fields(errors) => {
-                for (at, error) in errors.iter().enumerate() {
-                    write!(f, "{}{error}", if at == 0 { "" } else { "; " })?;
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-impl std::error::Error for JsonError {}
-
-/// Reads an event into the buffer, or an amendment (which has an `event_id`).
+/// Reads an event into the buffer, or an amendment, whichever it is.
 ///
 /// # Errors
 /// See [`JsonError`]; the buffer then holds nothing of use.
 pub fn parse_json(body: &[u8], schema: &Schema, event: &mut Event) -> Result<Body, JsonError> {
-    // Looked at once as a whole, text need not be looked at again value by value. What is none is refused either way.
-    let read = match str::from_utf8(body) {
-        Ok(text) => serde_json::from_str(text),
-        Err(_) => serde_json::from_slice(body),
-    };
-    let Members(members) = read.map_err(|it| JsonError::Syntax(not_an_object(&it)))?;
-    let mut reader = Reader { members, errors: Vec::new() };
-    reader.refuse_doubles();
-    let read = if reader.members.iter().any(|it| it.name == "event_id") {
-        reader.amendment().map(Body::Amendment)
+    let object = Object::read(body)?;
+    if object.is_amendment() {
+        object.into_amendment().map(Body::Amendment)
     } else {
-        reader.event(schema, event).map(|()| Body::Event)
-    };
-    match read {
-        Some(read) if reader.errors.is_empty() => Ok(read),
-        _ => Err(JsonError::Fields(reader.errors)),
+        object.into_event(schema, event).map(|()| Body::Event)
     }
 }
 
-/// Why a text is no JSON object, in words of its own.
-pub(crate) fn not_an_object(error: &serde_json::Error) -> String {
-    let said = error.to_string();
-    let what = said.split(" at line ").next().unwrap_or_default();
-    match (error.line(), error.column()) {
-        _ if what.starts_with("invalid type") => {
-            "must be a JSON object, such as `{\"id\": \"p-1\", …}`".to_owned()
-        }
-        _ if error.is_data() => what.to_owned(),
-        (1, column) => format!("is no JSON: {what} at column {column}"),
-        (line, column) => format!("is no JSON: {what} at line {line}, column {column}"),
-    }
+/// Reads an event into the buffer.
+///
+/// # Errors
+/// See [`JsonError`]; the buffer then holds nothing of use.
+pub fn parse_event(body: &[u8], schema: &Schema, event: &mut Event) -> Result<(), JsonError> {
+    Object::read(body)?.into_event(schema, event)
 }
 
-/// An object's members, with their values as raw text.
-pub(crate) struct Members<'a>(pub(crate) SmallVec<[Member<'a>; 16]>);
-
-#[derive(Clone)]
-pub(crate) struct Member<'a> {
-    pub(crate) name: Cow<'a, str>,
-    /// Without surrounding space; `null` counts as absent and is not kept.
-    pub(crate) value: &'a str,
-    used: bool,
+/// Reads an amendment.
+///
+/// # Errors
+/// See [`JsonError`].
+pub fn parse_amendment(body: &[u8]) -> Result<Amendment, JsonError> {
+    Object::read(body)?.into_amendment()
 }
 
-#[derive(serde::Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = SmallVec::new();
-                while let Some(Name(name)) = map.next_key()? {
-                    let value = map.next_value::<&RawValue>()?.get();
-                    if MEMBERS_MAX <= members.len() {
-                        return Err(serde::de::Error::custom(format!("more than {MEMBERS_MAX} members")));
-                    }
-                    members.push(Member { name, value, used: false });
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Object)
-    }
-}
-
-struct Reader<'a> {
-    members: SmallVec<[Member<'a>; 16]>,
-    errors: Vec<FieldError>,
-}
-
-impl<'a> Reader<'a> {
-    fn refuse_doubles(&mut self) {
-        for at in 0..self.members.len() {
-            let (before, rest) = self.members.split_at_mut(at);
-            let Some(member) = rest.first_mut() else { break };
-            if before.iter().any(|it| it.name == member.name) {
-                // Of the two this one is not looked at again.
-                member.used = true;
-                self.errors
-                    .push(FieldError { place: pointer(&member.name), message: "is there twice".into() });
-            }
-        }
-        self.members.retain(|it| it.value != "null");
+impl Object<'_> {
+    /// Whether it is meant as an amendment: only such a one has an `event_id`, and only an event a `type`.
+    pub fn is_amendment(&self) -> bool {
+        self.has("event_id") && !self.has("type")
     }
 
-    /// The value of a member, marked as used.
-    fn take(&mut self, name: &str) -> Option<&'a str> {
-        let member = self.members.iter_mut().find(|it| it.name == name)?;
-        member.used = true;
-        Some(member.value)
+    fn into_event(mut self, schema: &Schema, event: &mut Event) -> Result<(), JsonError> {
+        let read = self.event(schema, event);
+        self.end(read)
     }
 
-    fn refuse(&mut self, name: &str, message: String) {
-        self.errors.push(FieldError { place: pointer(name), message });
-    }
-
-    /// A text member that passes a check; a refusal is noted.
-    fn text(&mut self, name: &str, check: fn(&[u8]) -> Result<&str, String>) -> Option<Cow<'a, str>> {
-        let value = self.take(name)?;
-        let checked = string(value).and_then(|text| match check(text.as_bytes()) {
-            Ok(_) => Ok(text),
-            Err(problem) => Err(about(text.as_bytes(), &problem)),
-        });
-        checked.map_err(|message| self.refuse(name, message)).ok()
-    }
-
-    fn required_text(
-        &mut self,
-        name: &str,
-        check: fn(&[u8]) -> Result<&str, String>,
-    ) -> Option<Cow<'a, str>> {
-        let errors_before = self.errors.len();
-        let text = self.text(name, check);
-        if text.is_none() && self.errors.len() == errors_before {
-            self.refuse(name, "missing".to_owned());
-        }
-        text
+    fn into_amendment(mut self) -> Result<Amendment, JsonError> {
+        let read = self.amendment();
+        self.end(read)
     }
 
     fn time(&mut self) -> Option<i64> {
@@ -206,7 +89,7 @@ impl<'a> Reader<'a> {
         if let Some(time) = self.time() {
             (event.time, event.time_given) = (time, true);
         }
-        event.recheck_of = self.text("recheck_of", event_id).map(Cow::into_owned);
+        event.recheck_of = self.text_that("recheck_of", event_id).map(Cow::into_owned);
         if let Some(extra) = self.take("extra") {
             self.extra(extra, event);
         }
@@ -220,15 +103,17 @@ impl<'a> Reader<'a> {
                 set_field(event, at, field_declared.ty, schema, value)
             };
             if let Err(error) = set {
-                self.errors.push(error.under(&field_declared.name));
+                self.note(error.under(&field_declared.name));
             }
         }
         let own = ["id", "type", "time", "recheck_of", "extra"].into_iter();
         let fields =
             declared.fields.iter().filter_map(|it| schema.field(it.field)).map(|it| it.name.as_str());
         self.refuse_unknown(own.chain(fields));
-        if let (true, Err(missing)) = (self.errors.is_empty(), event::finish(event, schema, pointer)) {
-            self.errors.extend(missing);
+        if !self.has_errors()
+            && let Err(missing) = event::finish(event, schema, pointer)
+        {
+            missing.into_iter().for_each(|it| self.note(it));
         }
         Some(())
     }
@@ -256,7 +141,7 @@ impl<'a> Reader<'a> {
         let id = self.required_text("id", event_id);
         let event_id = self.required_text("event_id", event_id);
         let time = self.time();
-        let kind = self.text("kind", |text| text_of(text, LABEL_KIND_BYTES_MAX));
+        let kind = self.text_that("kind", |text| text_of(text, LABEL_KIND_BYTES_MAX));
         let changes = [
             self.change("label", Label::NAMES, |it| Some(Change::Label(Label::from_name(it)?, None))),
             self.change("challenge", Challenge::NAMES, |it| {
@@ -275,10 +160,10 @@ impl<'a> Reader<'a> {
                 None
             }
             (Some(change), None) => Some(change),
-            _ if !self.errors.is_empty() => None,
+            _ if self.has_errors() => None,
             _ => {
                 let message = "must set exactly one of `label`, `challenge`, `result` and `outcome`";
-                self.errors.push(FieldError::own(message));
+                self.note(FieldError::own(message));
                 None
             }
         };
@@ -290,7 +175,7 @@ impl<'a> Reader<'a> {
     }
 
     fn change(&mut self, name: &str, names: &[&str], of: impl Fn(&str) -> Option<Change>) -> Option<Change> {
-        let value = self.text(name, |text| text_of(text, u16::MAX))?;
+        let value = self.text_that(name, |text| text_of(text, u16::MAX))?;
         let change = of(&value);
         if change.is_none() {
             self.refuse(
@@ -300,30 +185,6 @@ impl<'a> Reader<'a> {
         }
         change
     }
-
-    fn refuse_unknown<'n>(&mut self, known: impl Iterator<Item = &'n str> + Clone) {
-        let unknown: Vec<_> = self.members.iter().filter(|it| !it.used).map(|it| it.name.clone()).collect();
-        for name in unknown {
-            self.refuse(&name, format!("no such field{}", suggestion(&name, known.clone())));
-        }
-    }
-}
-
-impl FieldError {
-    /// An error of the value itself.
-    fn own(message: impl Into<String>) -> Self {
-        Self { place: String::new(), message: message.into() }
-    }
-
-    /// The same, one member deeper.
-    fn under(self, name: &str) -> Self {
-        Self { place: pointer(name) + &self.place, ..self }
-    }
-}
-
-/// A JSON pointer (RFC 6901) to a member of the body.
-fn pointer(name: &str) -> String {
-    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 fn set_field(
@@ -369,15 +230,6 @@ fn set_field(
     Ok(())
 }
 
-/// The text of a JSON string; anything else is refused.
-pub(crate) fn string(value: &str) -> Result<Cow<'_, str>, String> {
-    match value.strip_prefix('"').and_then(|it| it.strip_suffix('"')) {
-        Some(plain) if !plain.contains('\\') => Ok(Cow::Borrowed(plain)),
-        Some(_) => serde_json::from_str(value).map(Cow::Owned).map_err(|it| it.to_string()),
-        None => Err(about(value.as_bytes(), "must be a string, in quotes")),
-    }
-}
-
 /// A JSON number without point or exponent.
 fn integer(value: &str) -> Result<i64, String> {
     if !value.bytes().all(|it| it.is_ascii_digit() || it == b'-') {
@@ -394,18 +246,18 @@ fn minor_units(value: &str) -> Result<i64, String> {
     }
 }
 
-/// The two members of an object, and nothing else.
+/// The two members of an object, and nothing else. Of what is wrong with it the first is told.
 fn two_members<'a>(value: &'a str, first: &str, second: &str) -> Result<(&'a str, &'a str), FieldError> {
     let shape = || FieldError::own(format!("must be an object of `{first}` and `{second}`"));
-    let Members(members) = serde_json::from_str(value).map_err(|_| shape())?;
-    let of = |name: &str| members.iter().find(|it| it.name == name && it.value != "null").map(|it| it.value);
-    let missing = |name: &str| FieldError::own("missing").under(name);
-    if let Some(other) = members.iter().find(|it| it.name != first && it.name != second) {
-        let suggestion = suggestion(&other.name, [first, second]);
-        return Err(FieldError::own(format!("no such field{suggestion}")).under(&other.name));
+    let mut object = Object::of(value).map_err(|_| shape())?;
+    let (one, other) = (object.take(first), object.take(second));
+    object.refuse_unknown([first, second].into_iter());
+    for (name, value) in [(first, one), (second, other)] {
+        if value.is_none() {
+            object.refuse(name, "missing".to_owned());
+        }
     }
-    let both = (of(first).ok_or_else(|| missing(first))?, of(second).ok_or_else(|| missing(second))?);
-    if members.len() == 2 { Ok(both) } else { Err(shape()) }
+    object.end(one.zip(other)).map_err(|it| it.fields().into_iter().next().unwrap_or_else(shape))
 }
 
 fn money(value: &str, fixed: Option<Currency>) -> Result<(i64, Currency), FieldError> {

@@ -135,6 +135,8 @@ fn what_is_wrong_is_named_with_its_place() {
         ("[1]".into(), "must be a JSON object"),
         ("{".into(), "EOF while parsing"),
         (r#"{"id":"p"} x"#.into(), "trailing characters"),
+        (r#"{"id":"p","type":"login","user":"u","event_id":"x"}"#.into(), "`/event_id`: no such field"),
+        (payment(r#","amount":{"value":12,"value":13,"currency":"EUR"}"#), "`/amount/value`: is there twice"),
         // Amendments.
         (r#"{"id":"a","event_id":"p"}"#.into(), "must set exactly one of `label`, `challenge`, `result` and `outcome`"),
         (r#"{"id":"a","event_id":"p","label":"fraud","result":"failed"}"#.into(), "must set exactly one of"),

@@ -1,5 +1,7 @@
 //! How fast the writer is: what admission and the metrics ask.
 
+use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -27,6 +29,15 @@ pub struct SyncTimes {
     pub max: Duration,
 }
 
+/// Who hears how long each sync took, such as a metric.
+struct Listener(Box<dyn Fn(Duration) + Send + Sync>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
 /// What the writer measures. What admission asks takes no lock. Whoever tells or asks it says when that is.
 #[derive(Debug)]
 pub(super) struct Meter {
@@ -41,6 +52,7 @@ pub(super) struct Meter {
     record_s: AtomicU64,
     records_per_s: AtomicU64,
     syncs: Mutex<Histogram<u64>>,
+    listener: OnceLock<Listener>,
 }
 
 impl Meter {
@@ -54,6 +66,7 @@ impl Meter {
             record_s: zero(),
             records_per_s: zero(),
             syncs: Mutex::new(histogram()),
+            listener: OnceLock::new(),
         }
     }
 
@@ -77,6 +90,14 @@ impl Meter {
     /// A sync took so long.
     pub(super) fn synced(&self, took: Duration) {
         self.syncs.lock().saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        if let Some(Listener(hear)) = self.listener.get() {
+            hear(took);
+        }
+    }
+
+    /// From now on somebody hears how long each sync takes, on the thread that syncs. Only the first who asks does.
+    pub(super) fn listen(&self, hear: impl Fn(Duration) + Send + Sync + 'static) {
+        let _ = self.listener.set(Listener(Box::new(hear)));
     }
 
     /// How long a record that is appended now waits, if so many are ahead of it. With none ahead and nothing being written

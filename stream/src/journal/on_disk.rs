@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Poll, Waker};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use engine::entity::{EntityKey, HashKey};
 use parking_lot::{Condvar, Mutex};
@@ -171,6 +171,12 @@ impl OnDisk {
     /// How long syncs took since it was opened.
     pub fn sync_times(&self) -> SyncTimes {
         self.shared.meter.sync_times()
+    }
+
+    /// Tells somebody how long each sync took, on the thread that syncs: to be counted, not waited for. Only the first who
+    /// asks is told.
+    pub fn on_sync(&self, hear: impl Fn(Duration) + Send + Sync + 'static) {
+        self.shared.meter.listen(hear);
     }
 
     /// Offset of the oldest record that is left if whole segments are dropped whose records are all below an offset.

@@ -3,7 +3,7 @@
 use super::csv::{ROW_BYTES_MAX, RowRead};
 use super::row::Row;
 use super::unpack::{Blocks, Damage};
-use crate::intake::json::{Members, not_an_object, string};
+use crate::intake::object::{Members, not_an_object, string};
 use crate::intake::shown;
 
 /// Reads lines from blocks.

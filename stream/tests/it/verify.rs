@@ -202,7 +202,12 @@ impl Hand<'_> {
         };
         let ticket = match self.world.gate.submit(payment, deadline, &mut self.worker) {
             Ok(ticket) => ticket,
-            Err(Refused::RolesChanged(_) | Refused::OfRecheck(_) | Refused::EventUnknown(_)) => return,
+            Err(
+                Refused::RolesChanged { .. }
+                | Refused::TypeChanged(_)
+                | Refused::OfRecheck(_)
+                | Refused::EventUnknown(_),
+            ) => return,
             Err(refused) => panic!("{refused}"),
         };
         self.did.decided += 1;

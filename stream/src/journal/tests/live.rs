@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
 use super::*;
 use crate::disk::Folder;
 use crate::disk::simulated::Faults;
@@ -101,6 +103,9 @@ fn one_sync_serves_all_who_came_meanwhile() {
     let journal = on(&disk, Options { segment_bytes: 1 << 30, ..options(Durability::Fsync) });
     // Long enough that all 200 come meanwhile, however busy the machine is.
     disk.set_faults(Faults { sync_time: Duration::from_millis(100), ..Faults::default() });
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hear = Arc::clone(&heard);
+    journal.on_sync(move |took| hear.lock().push(took));
     let before = disk.syncs();
     let last = (0..200).map(|nth| append(&journal, 0, nth)).last().unwrap();
     assert!(settled(&journal, last));
@@ -112,6 +117,8 @@ fn one_sync_serves_all_who_came_meanwhile() {
         "{times:?}"
     );
     assert!(0 < journal.load().records_per_s);
+    let heard = heard.lock();
+    assert!(!heard.is_empty() && heard.iter().all(|it| Duration::from_millis(90) < *it), "{heard:?}");
 }
 
 #[test]

@@ -408,7 +408,7 @@ fn other_files() {
             reject 0:2 member `id`: an object or a list is no value
             reject 0:3 column `who.id`: missing, and the field is required
             reject 0:4 member `id` is there twice
-            reject 0:5 must be a JSON object, such as `{"id": "p-1", …}`
+            reject 0:5 must be a JSON object: `{…}`
             reject 0:6 column `a`: `1e3` is not a plain number: write digits, such as `1000` or `-12.50`
             payment 3 1970-01-01T00:00:01Z user=flat amount=200EUR
         "#]],

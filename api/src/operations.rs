@@ -1,0 +1,42 @@
+//! What the OpenAPI document says of an operation, looked up by a request that is on its way to it.
+
+use std::collections::HashMap;
+
+use axum::extract::{MatchedPath, Request};
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::Operation;
+
+/// Something said of each operation, by path and method.
+#[derive(Clone, Debug)]
+pub struct Operations<T>(HashMap<String, Vec<(&'static str, T)>>);
+
+impl<T> Operations<T> {
+    /// What is said of the operations of a document.
+    pub fn of(document: &OpenApi, say: impl Fn(&Operation) -> T) -> Self {
+        let paths = document.paths.paths.iter().map(|(path, item)| {
+            let all = [
+                ("GET", &item.get),
+                ("PUT", &item.put),
+                ("POST", &item.post),
+                ("DELETE", &item.delete),
+                ("PATCH", &item.patch),
+            ];
+            let operations = all.into_iter().filter_map(|(method, it)| Some((method, say(it.as_ref()?))));
+            (path.clone(), operations.collect())
+        });
+        Self(paths.collect())
+    }
+
+    /// Says the same of a page, which is only looked at and not in the document.
+    pub fn page(&mut self, path: &str, it: T) {
+        self.0.insert(path.to_owned(), vec![("GET", it)]);
+    }
+
+    /// What is said of the operation that a request asks for; none if it is none that is known.
+    pub fn find(&self, request: &Request) -> Option<&T> {
+        let path = request.extensions().get::<MatchedPath>()?.as_str();
+        // What a HEAD may see is what a GET may see.
+        let method = if request.method() == "HEAD" { "GET" } else { request.method().as_str() };
+        self.0.get(path)?.iter().find(|(of, _)| *of == method).map(|(_, it)| it)
+    }
+}
