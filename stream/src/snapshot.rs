@@ -56,8 +56,6 @@ pub struct Restored {
     pub gate: Gate,
     /// What the caller had kept beside it.
     pub extra: Extra,
-    /// What a person should know: snapshots that were passed over, and where they are now.
-    pub notes: Vec<String>,
 }
 
 /// The first block.
@@ -314,12 +312,12 @@ impl Newest {
 }
 
 /// Reads the newest whole snapshot of a data directory for a rule set; none if it holds none. `journal` makes the
-/// journal that goes on at the position given. A damaged snapshot is set aside under another name and the one before
-/// is taken, which the notes say.
+/// journal that goes on at the position given.
 ///
 /// # Errors
 /// If every snapshot is damaged, if one was written by a later version, or if the rule set needs state or a schema
-/// that it does not hold.
+/// that it does not hold. If the newest is damaged: no journal has what came behind the one before. It is set aside under
+/// another name, so that whoever reads again gets that one.
 pub fn read(
     dir: &DataDir,
     first: &InForce,
@@ -336,7 +334,8 @@ pub fn read(
         Ok((gate.ok_or_else(none)?, held.extra))
     })?;
     let Some(((gate, extra), damaged)) = found else { return Ok(None) };
-    Ok(Some(Restored { gate, extra, notes: set_aside(dir, damaged)? }))
+    let damaged = set_aside(dir, damaged)?;
+    if damaged.is_empty() { Ok(Some(Restored { gate, extra })) } else { Err(SnapshotError::Lost { damaged }) }
 }
 
 /// Reads the newest whole snapshot with the rule set and the key that it holds itself; none if there is none.
@@ -344,7 +343,9 @@ pub(crate) fn read_running(dir: &DataDir) -> Result<Option<(Running, Vec<String>
     let found = newest_whole(dir, |path| read_keeping(path, None, None))?;
     let Some((mut running, damaged)) = found else { return Ok(None) };
     running.is_base = dir.base()?.is_some_and(|it| it == running.file);
-    Ok(Some((running, set_aside(dir, damaged)?)))
+    let notes = set_aside(dir, damaged)?.into_iter();
+    let notes = notes.map(|it| format!("{it}, and the snapshot before it was used")).collect();
+    Ok(Some((running, notes)))
 }
 
 /// Reads a snapshot with the rule sets that it holds itself, whose ids must be hashed under a key that is known; or with
@@ -417,11 +418,11 @@ pub fn unpack(file: &Path, mut see: impl FnMut(&[u8]) -> io::Result<()>) -> Resu
     Ok(())
 }
 
-/// Renames damaged snapshots that were passed over; gives what a person should know.
+/// Renames damaged snapshots that were passed over; gives what is wrong with each, and where it is now.
 fn set_aside(dir: &DataDir, damaged: Vec<Damaged>) -> Result<Vec<String>, SnapshotError> {
     let aside = |(path, error): (PathBuf, SnapshotError)| {
         let aside = dir.set_aside(&path)?;
-        Ok(format!("{error}; it is now `{}`, and the snapshot before it was used", aside.display()))
+        Ok(format!("{error}; it is now `{}`", aside.display()))
     };
     damaged.into_iter().map(aside).collect()
 }
