@@ -156,14 +156,8 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
 
     /// The windows of an entity at this moment.
     fn view(&mut self, whose: Whose) -> Option<View<'_>> {
-        let plan = self.rules.plan.kinds.get(whose.kind.index())?;
-        let (state, edges) = (self.states.get_mut(whose.entity)?, self.looks.edges.get_mut(whose.entity)?);
         let moment = Moment { at: self.at, exclude: self.exclude };
-        let view = state.history.view(&plan.history, edges, moment);
-        Some(match whose.second {
-            Some(second) => view.among(second),
-            None => view,
-        })
+        view(self.rules, self.states, &mut self.looks.edges, moment, whose)
     }
 
     /// All features of a role that are answered together.
@@ -257,15 +251,10 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
         self.looks.row.this = this;
         let own = self.counts_itself(feature, &plan.own, frame);
         let kind = rules.plan.kinds.get(whose.kind.index())?;
-        let state = self.states.get_mut(whose.entity)?;
-        let edges = self.looks.edges.get_mut(whose.entity)?;
         let moment = Moment { at: self.at, exclude: self.exclude };
-        let mut view = state.history.view(&kind.history, edges, moment);
-        if let Some(second) = whose.second {
-            view = view.among(second);
-        }
+        let Looks { edges, row: row_frame, .. } = &mut *self.looks;
+        let mut view = view(rules, self.states, edges, moment, whose)?;
         let mut found = Matches::new(aggregate);
-        let row_frame = &mut self.looks.row;
         view.scan(plan.window, |row| {
             load_row(kind, row, row_frame);
             if program.matches(row_frame) {
@@ -325,6 +314,24 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
             _ => Value::from_slot(Some(value), form(aggregate)),
         }
     }
+}
+
+/// The windows of an entity at a moment; `edges` belong to the entities like `states`.
+#[inline]
+fn view<'a, S: DerefMut<Target = EntityState>>(
+    rules: &'a RuleSet,
+    states: &'a mut [S],
+    edges: &'a mut [Edges],
+    moment: Moment,
+    whose: Whose,
+) -> Option<View<'a>> {
+    let plan = rules.plan.kinds.get(whose.kind.index())?;
+    let (state, edges) = (states.get_mut(whose.entity)?, edges.get_mut(whose.entity)?);
+    let view = state.history.view(&plan.history, edges, moment);
+    Some(match whose.second {
+        Some(second) => view.among(second),
+        None => view,
+    })
 }
 
 /// The aggregate that a feature is.

@@ -66,12 +66,6 @@ fn on_state(folder: DataDir, loaded: &Loaded) -> anyhow::Result<Begun> {
     let Some(restored) = snapshot::read(&folder, &loaded.first(newest.key)?, &journal)? else {
         return on_nothing(loaded, Kept::State(folder));
     };
-    // Where there is no journal the records behind the state before are nowhere but in the files.
-    ensure!(
-        restored.notes.is_empty(),
-        "{}, so that the last run is lost: replay its files again, then go on with these",
-        restored.notes.join("; ")
-    );
     let source = state::restore(&restored.extra)?;
     Ok(Begun { gate: restored.gate, source, extra: restored.extra, kept: Kept::State(folder) })
 }

@@ -56,8 +56,6 @@ pub struct Restored {
     pub gate: Gate,
     /// What the caller had kept beside it.
     pub extra: Extra,
-    /// What a person should know: snapshots that were passed over, and where they are now.
-    pub notes: Vec<String>,
 }
 
 /// The first block.
@@ -326,12 +324,12 @@ impl Newest {
 }
 
 /// Reads the newest whole snapshot of a data directory for a rule set; none if it holds none. `journal` makes the
-/// journal that goes on at the position given. A damaged snapshot is set aside under another name and the one before
-/// is taken, which the notes say.
+/// journal that goes on at the position given.
 ///
 /// # Errors
 /// If every snapshot is damaged, if one was written by a later version, or if the rule set needs state or a schema
-/// that it does not hold.
+/// that it does not hold. If the newest is damaged: no journal has what came behind the one before. It is set aside under
+/// another name, so that whoever reads again gets that one.
 pub fn read(
     dir: &DataDir,
     first: &InForce,
@@ -348,8 +346,8 @@ pub fn read(
         Ok((gate.ok_or_else(none)?, held.extra))
     })?;
     let Some(((gate, extra), damaged)) = found.any()? else { return Ok(None) };
-    let notes = pass_over(dir, damaged, "the snapshot before it was used")?;
-    Ok(Some(Restored { gate, extra, notes }))
+    let damaged = set_aside(dir, damaged)?;
+    if damaged.is_empty() { Ok(Some(Restored { gate, extra })) } else { Err(SnapshotError::Lost { damaged }) }
 }
 
 /// Reads the newest whole snapshot with the rule set and the key that it holds itself, and changes nothing.

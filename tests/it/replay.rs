@@ -335,7 +335,7 @@ fn a_damaged_state_is_no_place_to_go_on_from_in_silence() {
     fs::write(&newest, bytes).unwrap();
     let file = folder.path().join("part.jsonl");
     let arguments = ["replay", file.to_str().unwrap(), "--rules", "fixtures/wallet"];
-    let says = ["damaged", "the last run is lost: replay its files again"];
+    let says = ["damaged", "the last run, which is lost: replay its files again"];
     refused(&[&arguments[..], &["--state", state.to_str().unwrap()]].concat(), &says);
     let lost = replay(folder.path(), &lines[100..200], Some(&state));
     let again = folder.path().join("again");

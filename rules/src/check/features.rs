@@ -119,18 +119,19 @@ fn in_order(checker: &mut Checker<'_>, items: &[Placed<'_, ast::Feature>]) -> Ve
             }
         }
     }
-    not_too_deep(checker, items, &reads, order)
+    report_too_deep(checker, items, &reads, &order);
+    order
 }
 
-/// Reports the first feature of a chain that stands too deep, and leaves out what stands on it.
-fn not_too_deep(
+/// Reports the first feature of a chain that stands too deep. What stands on it is checked like any other.
+fn report_too_deep(
     checker: &mut Checker<'_>,
     items: &[Placed<'_, ast::Feature>],
     reads: &[Vec<usize>],
-    order: Vec<usize>,
-) -> Vec<usize> {
+    order: &[usize],
+) {
     let mut depths = vec![0_usize; items.len()];
-    for index in &order {
+    for index in order {
         let below = reads.get(*index).into_iter().flatten().filter_map(|it| depths.get(*it)).max();
         let depth = below.map_or(1, |it| it + 1);
         set(&mut depths, *index, depth);
@@ -145,7 +146,6 @@ fn not_too_deep(
             );
         }
     }
-    order.into_iter().filter(|it| depths.get(*it).is_some_and(|depth| *depth <= DEPTH_MAX)).collect()
 }
 
 fn enter(index: usize, marks: &mut [Mark], path: &mut Vec<(usize, usize)>) {

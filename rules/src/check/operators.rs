@@ -260,6 +260,16 @@ impl Exprs<'_, '_> {
             (a, b) if dimension(a).is_some() && dimension(b).is_some() => {
                 self.checker.reports.error(Code::UnitsDiffer, span, message);
             }
+            (Type::Flag, b) if self.scope.current.is_some() && dimension(b).is_some() => {
+                let reports = &mut self.checker.reports;
+                let condition = reports.snippet(one_span);
+                let whole = reports.snippet(Span { start: one_span.start, end: span.end });
+                let behind = whole.strip_prefix(condition).unwrap_or_default();
+                let help = format!(
+                    "all that follows `where` is its condition: to compare the aggregate, write `(… where {condition}){behind}`"
+                );
+                reports.error_with_help(Code::TypeMismatch, span, message, help);
+            }
             _ => self.checker.reports.error(Code::TypeMismatch, span, message),
         }
     }

@@ -25,6 +25,13 @@ pub(super) enum ClauseOwner {
     Nobody,
 }
 
+/// Clauses that an aggregate has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Said {
+    pub(super) by: bool,
+    pub(super) over: bool,
+}
+
 /// Where the grammar stands in a text.
 pub(super) struct Parser<'t> {
     text: &'t str,
@@ -46,6 +53,8 @@ pub(super) struct Parser<'t> {
     pub(super) deepest: u32,
     /// Whose a clause is that stands here.
     pub(super) clauses: ClauseOwner,
+    /// What the aggregate said whose clauses are being parsed.
+    pub(super) said: Said,
     /// The place of the last expression, if that is an aggregate without parentheses.
     pub(super) bare: Option<Span>,
 }
@@ -79,6 +88,7 @@ impl<'t> Parser<'t> {
             depth: 0,
             deepest: 0,
             clauses: ClauseOwner::Nobody,
+            said: Said::default(),
             bare: None,
         }
     }

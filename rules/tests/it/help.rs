@@ -16,6 +16,20 @@ fn check_help(schema: &str, rules: &str, expected: &str) {
 }
 
 #[test]
+fn a_comparison_that_a_condition_took_is_shown_behind_the_aggregate() {
+    let rows = [
+        ("count(pay) by user over 1h before where accepted > 3", "accepted) > 3"),
+        ("count(pay) by user over 1h where n > 2 and urgent == 3", "urgent) == 3"),
+    ];
+    for (feature, shown) in rows {
+        let help = format!(
+            "all that follows `where` is its condition: to compare the aggregate, write `(… where {shown}`"
+        );
+        check_help(SCHEMA, &format!("feature h = {feature}\nrecord h"), &help);
+    }
+}
+
+#[test]
 fn parentheses_are_shown_around_an_aggregate() {
     let rows = [
         (

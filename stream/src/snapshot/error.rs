@@ -54,6 +54,16 @@ pub enum SnapshotError {
         /// What is wrong.
         what: &'static str,
     },
+    /// The newest are damaged, and nothing else has what came behind the one before.
+    #[error(
+        "{}, and the snapshot before it does not hold the last run, which is lost: replay its files again, then go on with \
+         these",
+        damaged.join("; ")
+    )]
+    Lost {
+        /// What is wrong with each, and where it is now.
+        damaged: Vec<String>,
+    },
     /// Written by a later version.
     #[error("snapshot `{}` has format {format}, and this version reads up to {}: use a later version", file.display(), super::block::FORMAT)]
     Newer {

@@ -32,7 +32,8 @@ pub(super) fn call_or_aggregate(p: &mut Parser<'_>) -> Expr {
     let call = expression::call(p);
     let begins = match p.clauses {
         ClauseOwner::Call => at_clause(p),
-        ClauseOwner::Around => false,
+        // What the aggregate around has said already is not said of it again.
+        ClauseOwner::Around => (p.at(K::ByKw) && p.said.by) || (p.at(K::OverKw) && p.said.over),
         // The other words may begin what comes next: an effect, say.
         ClauseOwner::Nobody => p.at(K::ByKw) || p.at(K::OverKw),
     };
@@ -42,15 +43,20 @@ pub(super) fn call_or_aggregate(p: &mut Parser<'_>) -> Expr {
     let open = p.open_at(mark, K::Aggregate);
     let clauses = clauses(p);
     let span = p.close(open);
-    p.bare = Some(span);
+    // In another's condition parentheses are of no use: it cannot stand there at all.
+    p.bare = (p.clauses != ClauseOwner::Around).then_some(span);
     Expr { kind: ExprKind::Aggregate(Box::new(Aggregate { call, clauses, span })), span }
 }
 
 fn clauses(p: &mut Parser<'_>) -> Vec<Clause> {
     let mut clauses = Vec::new();
+    let around = std::mem::take(&mut p.said);
     while at_clause(p) {
+        p.said.by |= p.at(K::ByKw);
+        p.said.over |= p.at(K::OverKw);
         clauses.push(clause(p));
     }
+    p.said = around;
     clauses
 }
 
