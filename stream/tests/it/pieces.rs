@@ -2,6 +2,7 @@
 //! taken already, one that comes late among them, a label or a recheck, is in the journal's tail; and what it found so
 //! already is not done twice.
 
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -31,11 +32,19 @@ fn what_happens_between_the_pieces_is_in_the_tail() {
         Shop { worker: gate.worker(Vec::new()), gate: &gate, dice: Choices::from_seed(1), number: 0 };
     (0..Shop::ROWS).for_each(|row| shop.pays(row, None));
     let mut lagged = 0;
-    for _ in 0..10 {
-        let written = AtomicBool::new(false);
+    for round in 0..200 {
+        // Where others keep the processors busy, nothing may come between for a while.
+        if 10 <= round && 0 < lagged {
+            break;
+        }
+        let (begun, written) = (Barrier::new(2), AtomicBool::new(false));
         let goes_on = |_: &usize| !written.load(Ordering::Acquire);
         thread::scope(|scope| {
-            scope.spawn(|| (0..CHANGES).take_while(goes_on).for_each(|_| shop.changes()));
+            scope.spawn(|| {
+                begun.wait();
+                (0..CHANGES).take_while(goes_on).for_each(|_| shop.changes());
+            });
+            begun.wait();
             snapshot::write(&dir, &gate, &Extra::new()).unwrap();
             written.store(true, Ordering::Release);
         });
