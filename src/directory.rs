@@ -45,7 +45,7 @@ pub(crate) fn untouched(data: &Path) -> anyhow::Result<Untouched> {
     let folder = there(data)?;
     let directory = DataDir::open(data)?;
     let disk = Folder::new(folder);
-    let synced = newest(&directory, &disk)?.map_or(0, |it| it.start);
+    let synced = newest(&directory, &disk)?.map_or(0, |it| it.seen_below);
     Ok(Untouched { disk: Arc::new(disk), synced, directory })
 }
 
@@ -98,12 +98,12 @@ pub(crate) fn open(data: &Path, durability: Durability, say: Say) -> anyhow::Res
         Folder::create(&folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
     // What the snapshot knows was on the disk, and is looked at by whoever reads it.
     let newest = newest(&directory, &disk)?;
-    let synced = newest.as_ref().map_or(0, |it| it.start);
+    let (start, synced) = newest.as_ref().map_or((0, 0), |it| (it.start, it.seen_below));
     let born = match &newest {
         Some(it) if it.lay(&directory)? => Options { birth_first: it.start, ..Options::new(it.key) },
         _ => Options::new(new_key()?),
     };
-    let options = Options { durability, synced, thorough: Thorough::From(synced), ..born };
+    let options = Options { durability, synced, thorough: Thorough::From(start), ..born };
     // Neither needs the other, and both take long.
     let (journal, read) = thread::scope(|scope| {
         let reading = scope.spawn(|| recover::read(&directory));

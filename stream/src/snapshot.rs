@@ -282,6 +282,8 @@ pub struct Newest {
     pub key: HashKey,
     /// Where it begins: all records below are on the disk, and a recovery from it reads none of them.
     pub start: u64,
+    /// All records below are on the disk too, since something in it has seen them.
+    pub seen_below: u64,
     /// Its file, if a replay saved it without a journal.
     alone: Option<PathBuf>,
 }
@@ -297,7 +299,8 @@ pub fn newest(dir: &DataDir) -> Result<Option<Newest>, SnapshotError> {
         let header = read_header(&mut reader)?;
         let alone = header.alone && !header.in_force.is_empty() && base.as_deref() != Some(path);
         let alone = alone.then(|| path.to_owned());
-        Ok(Newest { key: hash_key(&header, &reader)?, start: header.start, alone })
+        let (key, start) = (hash_key(&header, &reader)?, header.start);
+        Ok(Newest { key, start, seen_below: seen_below(reader)?.unwrap_or(start).max(start), alone })
     })?;
     Ok(found.any()?.map(|(newest, _)| newest))
 }
@@ -506,6 +509,17 @@ fn read_header(reader: &mut BlockReader) -> Result<Header, SnapshotError> {
     let mut block = reader.next()?;
     let header = Header::decode(block.columns.rest(0)).ok().filter(|_| block.kind == BlockKind::Header);
     header.ok_or_else(|| reader.damaged("it is not a header"))
+}
+
+/// Below which position a snapshot has seen records, as its last block says; none where damage hides that.
+fn seen_below(reader: BlockReader) -> Result<Option<u64>, SnapshotError> {
+    match reader.last() {
+        Ok(mut block) if block.kind == BlockKind::End => {
+            Ok(End::decode(block.columns.rest(0)).ok().map(|it| it.seen_below))
+        }
+        Ok(_) | Err(SnapshotError::Damaged { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn hash_key(header: &Header, reader: &BlockReader) -> Result<HashKey, SnapshotError> {

@@ -185,6 +185,11 @@ pub(super) struct BlockReader {
     blocks: u64,
 }
 
+fn packed_bytes(head: &[u8; HEAD_BYTES]) -> u32 {
+    let [_, _, _, _, _, e, f, g, h, ..] = *head;
+    u32::from_le_bytes([e, f, g, h])
+}
+
 /// A block as it was read.
 #[derive(Debug)]
 pub(super) struct Block {
@@ -246,18 +251,42 @@ impl BlockReader {
 
     /// The next block.
     pub(super) fn next(&mut self) -> Result<Block, SnapshotError> {
+        let head = self.head()?;
+        self.body(head)
+    }
+
+    /// The last block; those before it are passed over, and nobody looks whether they are whole.
+    pub(super) fn last(mut self) -> Result<Block, SnapshotError> {
+        loop {
+            let head = self.head()?;
+            let end = self.end + HEAD_BYTES as u64 + u64::from(packed_bytes(&head));
+            if end == self.length {
+                return self.body(head);
+            }
+            let skipped = self.file.seek_relative(packed_bytes(&head).into());
+            skipped.map_err(SnapshotError::io("read", &self.path))?;
+            (self.end, self.blocks) = (end, self.blocks + 1);
+        }
+    }
+
+    /// The head of the next block, which is in the file to its end.
+    fn head(&mut self) -> Result<[u8; HEAD_BYTES], SnapshotError> {
         self.offset = self.end;
         let left = self.length - self.end;
         if left < HEAD_BYTES as u64 {
             return Err(self.damaged("the file ends before its last block"));
         }
-        let head: [u8; HEAD_BYTES] = self.take()?;
-        let [kind, a, b, c, d, e, f, g, h, crc @ ..] = head;
-        let unpacked_bytes = u32::from_le_bytes([a, b, c, d]) as usize;
-        let packed_bytes = u32::from_le_bytes([e, f, g, h]);
-        if left - (HEAD_BYTES as u64) < u64::from(packed_bytes) {
+        let head = self.take()?;
+        if left - (HEAD_BYTES as u64) < u64::from(packed_bytes(&head)) {
             return Err(self.damaged("the file ends inside the block"));
         }
+        Ok(head)
+    }
+
+    fn body(&mut self, head: [u8; HEAD_BYTES]) -> Result<Block, SnapshotError> {
+        let [kind, a, b, c, d, e, f, g, h, crc @ ..] = head;
+        let unpacked_bytes = u32::from_le_bytes([a, b, c, d]) as usize;
+        let packed_bytes = packed_bytes(&head);
         let mut packed = vec![0; packed_bytes as usize];
         self.fill(&mut packed)?;
         if checksum(&[kind, a, b, c, d, e, f, g, h], &packed) != u32::from_le_bytes(crc) {

@@ -166,6 +166,36 @@ fn formats_are_told_apart() {
     );
 }
 
+/// A snapshot that was written while decisions went on has seen records behind its start, and waited until they were on
+/// the disk: its last block tells. What is damaged before does not hide it.
+#[test]
+fn the_last_block_tells_what_was_on_the_disk() {
+    let (_folder, dir, path) = small();
+    let mut reader = BlockReader::open(&path).unwrap();
+    let header = Header { start: 5, ..read_header(&mut reader).unwrap() };
+    let end = End { blocks: 2, entities: 0, ids: 0, seen_below: 9, ids_let_go: None };
+    let mut out = BlockWriter::new(File::create(&path).unwrap(), None).unwrap();
+    write_message(&mut out, BlockKind::Header, &header).unwrap();
+    write_extra(&mut out, "a", &[1; 40]).unwrap();
+    write_message(&mut out, BlockKind::End, &end).unwrap();
+    out.finish().unwrap();
+    let (whole, blocks) = (fs::read(&path).unwrap(), blocks(&path));
+    // Which byte is changed, and what is known then.
+    let rows = [
+        (None, 9),
+        (Some(blocks[1].end - 1), 9),
+        (Some(blocks[2].end - 1), 5),
+        (Some(blocks[1].start + 5), 5),
+    ];
+    for (at, expected) in rows {
+        let mut bytes = whole.clone();
+        at.into_iter().for_each(|at: usize| bytes[at] ^= 1);
+        fs::write(&path, bytes).unwrap();
+        let found = newest(&dir).unwrap().unwrap();
+        assert_eq!((found.start, found.seen_below), (5, expected), "{at:?}");
+    }
+}
+
 /// What a crash leaves of a snapshot that was not finished is no snapshot.
 #[test]
 fn a_draft_is_no_snapshot() {
