@@ -8,7 +8,7 @@ use rules::past::{Challenge, Label, OperationResult, Outcome};
 use rules::schema::{Currency, EventTypeId, FieldType, Schema};
 
 use super::number::{self, NumberError};
-use super::object::{JsonError, Object, pointer, string};
+use super::object::{JsonError, Members, Object, pointer, string};
 use super::value::{about, entity_id, event_id, parse, parse_currency, place_of, text_of};
 use super::{FieldError, event, listed, shown, suggestion, time};
 
@@ -31,12 +31,13 @@ pub enum Body {
 /// # Errors
 /// See [`JsonError`]; the buffer then holds nothing of use.
 pub fn parse_json(body: &[u8], schema: &Schema, event: &mut Event) -> Result<Body, JsonError> {
-    let object = Object::read(body)?;
-    if object.is_amendment() {
-        object.into_amendment().map(Body::Amendment)
+    let mut object = Object::read(body)?;
+    let read = if object.is_amendment() {
+        object.amendment().map(Body::Amendment)
     } else {
-        object.into_event(schema, event).map(|()| Body::Event)
-    }
+        object.event(schema, event).map(|()| Body::Event)
+    };
+    object.end(read)
 }
 
 /// Reads an event into the buffer.
@@ -44,7 +45,9 @@ pub fn parse_json(body: &[u8], schema: &Schema, event: &mut Event) -> Result<Bod
 /// # Errors
 /// See [`JsonError`]; the buffer then holds nothing of use.
 pub fn parse_event(body: &[u8], schema: &Schema, event: &mut Event) -> Result<(), JsonError> {
-    Object::read(body)?.into_event(schema, event)
+    let mut object = Object::read(body)?;
+    let read = object.event(schema, event);
+    object.end(read)
 }
 
 /// Reads an amendment.
@@ -52,23 +55,15 @@ pub fn parse_event(body: &[u8], schema: &Schema, event: &mut Event) -> Result<()
 /// # Errors
 /// See [`JsonError`].
 pub fn parse_amendment(body: &[u8]) -> Result<Amendment, JsonError> {
-    Object::read(body)?.into_amendment()
+    let mut object = Object::read(body)?;
+    let read = object.amendment();
+    object.end(read)
 }
 
 impl Object<'_> {
     /// Whether it is meant as an amendment: only such a one has an `event_id`, and only an event a `type`.
     pub fn is_amendment(&self) -> bool {
         self.has("event_id") && !self.has("type")
-    }
-
-    fn into_event(mut self, schema: &Schema, event: &mut Event) -> Result<(), JsonError> {
-        let read = self.event(schema, event);
-        self.end(read)
-    }
-
-    fn into_amendment(mut self) -> Result<Amendment, JsonError> {
-        let read = self.amendment();
-        self.end(read)
     }
 
     fn time(&mut self) -> Option<i64> {
@@ -249,15 +244,19 @@ fn minor_units(value: &str) -> Result<i64, String> {
 /// The two members of an object, and nothing else. Of what is wrong with it the first is told.
 fn two_members<'a>(value: &'a str, first: &str, second: &str) -> Result<(&'a str, &'a str), FieldError> {
     let shape = || FieldError::own(format!("must be an object of `{first}` and `{second}`"));
-    let mut object = Object::of(value).map_err(|_| shape())?;
-    let (one, other) = (object.take(first), object.take(second));
-    object.refuse_unknown([first, second].into_iter());
-    for (name, value) in [(first, one), (second, other)] {
-        if value.is_none() {
-            object.refuse(name, "missing".to_owned());
-        }
+    let Members(members) = serde_json::from_str(value).map_err(|_| shape())?;
+    let of = |name: &str| members.iter().find(|it| it.name == name && it.value != "null").map(|it| it.value);
+    let missing = |name: &str| FieldError::own("missing").under(name);
+    if let Some(other) = members.iter().find(|it| it.name != first && it.name != second) {
+        let suggestion = suggestion(&other.name, [first, second]);
+        return Err(FieldError::own(format!("no such field{suggestion}")).under(&other.name));
     }
-    object.end(one.zip(other)).map_err(|it| it.fields().into_iter().next().unwrap_or_else(shape))
+    let both = (of(first).ok_or_else(|| missing(first))?, of(second).ok_or_else(|| missing(second))?);
+    if members.len() == 2 {
+        return Ok(both);
+    }
+    let firsts = members.iter().filter(|it| it.name == first).count();
+    Err(FieldError::own("is there twice").under(if 1 < firsts { first } else { second }))
 }
 
 fn money(value: &str, fixed: Option<Currency>) -> Result<(i64, Currency), FieldError> {

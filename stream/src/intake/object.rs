@@ -47,7 +47,7 @@ impl JsonError {
     }
 
     /// The errors of a value that is a member itself, of a text that is known to be JSON.
-    pub(super) fn fields(self) -> Vec<FieldError> {
+    fn fields(self) -> Vec<FieldError> {
         match self {
             Self::Syntax(said) => vec![FieldError::own(said)],
             Self::Fields(fields) => fields,
@@ -135,10 +135,12 @@ impl<'a> Object<'a> {
     }
 
     /// Of a text.
-    pub(super) fn of(text: &'a str) -> Result<Self, JsonError> {
+    #[inline]
+    fn of(text: &'a str) -> Result<Self, JsonError> {
         Self::with(serde_json::from_str(text))
     }
 
+    #[inline]
     fn with(read: serde_json::Result<Members<'a>>) -> Result<Self, JsonError> {
         let Members(members) = read.map_err(|it| JsonError::of(&it))?;
         let mut object = Self { members, errors: Vec::new() };
@@ -207,6 +209,15 @@ impl<'a> Object<'a> {
         check: fn(&[u8]) -> Result<&str, String>,
     ) -> Option<Cow<'a, str>> {
         let value = self.take(name)?;
+        self.checked(name, value, check)
+    }
+
+    fn checked(
+        &mut self,
+        name: &str,
+        value: &'a str,
+        check: fn(&[u8]) -> Result<&str, String>,
+    ) -> Option<Cow<'a, str>> {
         let checked = string(value).and_then(|text| match check(text.as_bytes()) {
             Ok(_) => Ok(text),
             Err(problem) => Err(about(text.as_bytes(), &problem)),
@@ -220,8 +231,8 @@ impl<'a> Object<'a> {
         name: &str,
         check: fn(&[u8]) -> Result<&str, String>,
     ) -> Option<Cow<'a, str>> {
-        self.required(name)?;
-        self.text_that(name, check)
+        let value = self.required(name)?;
+        self.checked(name, value, check)
     }
 
     /// The values of an array that must be there, each as raw text.
@@ -288,10 +299,10 @@ impl<'a> Object<'a> {
     }
 
     /// What was made of it, if nothing is wrong.
-    pub(super) fn end<T>(self, made: Option<T>) -> Result<T, JsonError> {
+    pub(super) fn end<T>(&mut self, made: Option<T>) -> Result<T, JsonError> {
         match made {
             Some(made) if self.errors.is_empty() => Ok(made),
-            _ => Err(JsonError::Fields(self.errors)),
+            _ => Err(JsonError::Fields(std::mem::take(&mut self.errors))),
         }
     }
 }
