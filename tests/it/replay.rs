@@ -215,7 +215,10 @@ fn standard_input_and_output_are_files_like_others() {
         let (done, written, said) = piped(folder.path(), &arguments(read, out), input);
         assert!(done && written == expected, "{read} {out}: {said}");
     }
-    let (done, written, said) = piped(folder.path(), &arguments("-", "-"), b"PAR1".to_vec());
+    let root = env!("CARGO_MANIFEST_DIR");
+    let [map, rules] = ["map.toml", "rules.weir"].map(|it| format!("{root}/fixtures/handbook/{it}"));
+    let parquet = ["replay", "-", "--map", &map, "--rules", &rules, "--out", "-"];
+    let (done, written, said) = piped(folder.path(), &parquet, b"PAR1".to_vec());
     assert!(!done && written.is_empty() && said.contains("Parquet"), "{said}");
     let twice = [&arguments("-", "-")[..], &["--features", "/dev/stdout"]].concat();
     let (done, _, said) = piped(folder.path(), &twice, Vec::new());

@@ -355,6 +355,7 @@ mod tests {
             required binary id (utf8);
             required int64 n (integer(64, false));
             required fixed_len_byte_array(16) large (decimal(38, 0));
+            required fixed_len_byte_array(20) huge (decimal(47, 0));
         }";
         let (message, properties) =
             (parse_message_type(message).unwrap(), WriterProperties::builder().build());
@@ -362,24 +363,29 @@ mod tests {
             SerializedFileWriter::new(Vec::new(), Arc::new(message), Arc::new(properties)).unwrap();
         let mut group = writer.next_row_group().unwrap();
         let mut column = group.next_column().unwrap().unwrap();
-        let ids = ["a", "b", "c"].map(ByteArray::from);
+        let ids = ["a", "b", "c", "d"].map(ByteArray::from);
         column.typed::<ByteArrayType>().write_batch(&ids, None, None).unwrap();
         column.close().unwrap();
         let mut column = group.next_column().unwrap().unwrap();
-        column.typed::<Int64Type>().write_batch(&[-1, 5, 7], None, None).unwrap();
+        column.typed::<Int64Type>().write_batch(&[-1, 5, 7, 8], None, None).unwrap();
         column.close().unwrap();
         let mut column = group.next_column().unwrap().unwrap();
-        let large = [5, 10_i128.pow(37), 9].map(|it| it.to_be_bytes().to_vec());
+        let large = [5, 10_i128.pow(37), 9, 9].map(|it| it.to_be_bytes().to_vec());
         let large = large.map(|it| FixedLenByteArray::from(ByteArray::from(it)));
         column.typed::<FixedLenByteArrayType>().write_batch(&large, None, None).unwrap();
         column.close().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        let huge = [0, 0, 0, 0x7f].map(|it| FixedLenByteArray::from(ByteArray::from(vec![it; 20])));
+        column.typed::<FixedLenByteArrayType>().write_batch(&huge, None, None).unwrap();
+        column.close().unwrap();
         group.close().unwrap();
 
-        let schema =
-            crate::testing::schema("entity user\nevent payment\n  user: user?\n  n: int\n  large: int");
+        let schema = crate::testing::schema(
+            "entity user\nevent payment\n  user: user?\n  n: int\n  large: int\n  huge: int",
+        );
         let map = "schema = \"s\"\nevent = \"payment\"\nid = \"id\"\n\
                    time = { column = \"n\", format = { start = \"2026-01-05\", step = \"1s\" } }\n\
-                   [fields]\nn = \"n\"\nlarge = \"large\"\n";
+                   [fields]\nn = \"n\"\nlarge = \"large\"\nhuge = \"huge\"\n";
         let mapping = Mapping::parse("map.toml", map, Path::new("")).unwrap();
         let options = Options { merge: false, jump_max: Options::JUMP_MAX };
         let inputs = vec![Input::memory("p", writer.into_inner().unwrap())];
@@ -392,10 +398,11 @@ mod tests {
                 other => format!("{other:?}"),
             });
         }
-        let [first, second, third] = &told[..] else { panic!("{told:?}") };
+        let [first, second, third, fourth] = &told[..] else { panic!("{told:?}") };
         assert!(first.contains("18446744073709551615"), "{first}");
         assert!(second.contains("a decimal of more than 28 digits"), "{second}");
         assert_eq!(third, "c");
+        assert!(fourth.contains("column `huge`: `a decimal of more than 28 digits`"), "{fourth}");
     }
 
     #[test]
