@@ -7,7 +7,7 @@ use engine::rule_set::RuleSet;
 use super::Gate;
 use crate::bundle::{Bundle, BundleError};
 use crate::in_force::InForce;
-use crate::snapshot::layout::{Misfit, same_state, versioned};
+use crate::snapshot::layout::{Misfit, grows_rightly, same_state};
 
 /// Why a rule set cannot take over what is remembered.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -48,7 +48,7 @@ impl Gate {
             let new = old.followed_by(number, old.completing(&bundle))?;
             let fits = same_state(&old.rules, &new.rules);
             if matches!(fits, Ok(()) | Err(Misfit::Lacking(_))) {
-                versioned(&old.rules, &new.rules).map_err(OtherState)?;
+                grows_rightly(&old.rules, &new.rules).map_err(OtherState)?;
             }
             match fits {
                 Ok(()) => {}

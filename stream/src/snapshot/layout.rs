@@ -385,9 +385,12 @@ pub(crate) fn same_state(old: &RuleSet, new: &RuleSet) -> Result<(), Misfit> {
     Ok(())
 }
 
-/// Whether a schema that changes has a higher version, in a rule set that knows all that the one in force knows.
-pub(crate) fn versioned(old: &RuleSet, new: &RuleSet) -> Result<(), Misfit> {
+/// Whether a schema that changes does so as a schema may, in a rule set that knows all that the one in force knows.
+pub(crate) fn grows_rightly(old: &RuleSet, new: &RuleSet) -> Result<(), Misfit> {
     let (theirs, ours) = (&old.typed.schema, &new.typed.schema);
+    if let Some(what) = schema::lacked(theirs, ours) {
+        return Err(Misfit::Schema(what));
+    }
     match schema::unversioned(theirs, ours) {
         None => Ok(()),
         Some(what) => Err(Misfit::Version { what, ours: ours.version, theirs: theirs.version }),
@@ -401,13 +404,8 @@ pub(crate) fn same_history(recorded: &RuleSet, tested: &RuleSet) -> Result<(), M
     if let Some(what) = Layout::of(tested).difference(&Layout::of(recorded)) {
         return Err(Misfit::Schema(what));
     }
-    for (theirs, ours) in theirs.events.iter().zip(&ours.events) {
-        let new = ours.fields.iter().skip(theirs.fields.len()).find(|it| !it.optional);
-        if let Some(field) = new.and_then(|it| tested.typed.schema.field(it.field)) {
-            let (field, of) = (&field.name, &ours.name);
-            let what = format!("field `{field}` of event type `{of}` is new: make it optional");
-            return Err(Misfit::Schema(what));
-        }
+    if let Some(what) = schema::lacked(theirs, ours) {
+        return Err(Misfit::Schema(what));
     }
     // What was too late stands at the edge of the allowed lateness, where amendments name it.
     if theirs.lateness != ours.lateness {

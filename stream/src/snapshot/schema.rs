@@ -28,6 +28,16 @@ fn bare(name: &str) -> &str {
     name.split_once(':').map_or(name, |(bare, _)| bare)
 }
 
+/// A field that events of an older schema lack and may not; none if there is none.
+pub(crate) fn lacked(old: &Schema, new: &Schema) -> Option<String> {
+    let lacked = old.events.iter().zip(&new.events).find_map(|(theirs, ours)| {
+        let field = ours.fields.iter().skip(theirs.fields.len()).find(|it| !it.optional)?;
+        Some((new.field(field.field)?, ours))
+    });
+    let (field, of) = lacked?;
+    Some(format!("field `{}` of event type `{}` is new: make it optional", field.name, of.name))
+}
+
 /// What a schema that contains all of an older one has beyond that without a version above it, or has otherwise under the
 /// same version; none if its version says what it is. A lower version that has nothing more is gone back to.
 pub(crate) fn unversioned(old: &Schema, new: &Schema) -> Option<&'static str> {

@@ -239,6 +239,8 @@ fn what_cannot_take_over_changes_nothing() {
     );
     refused(bundle(SCHEMA, "use schema pay\nrule"), "the rules have errors");
     refused(bundle(&same, OLD), "a changed schema has a version above 1");
+    let required = wide.replace("text(8)?", "text(8)");
+    refused(bundle(&required, OLD), "field `shop` of event type `payment` is new: make it optional");
     let later = SCHEMA.replace("currency EUR", "currency EUR\nlateness 5m");
     refused(bundle(&later, OLD), "its schema has other lateness than the one in force, and version 1");
     let between = wide.replace("  amount: money\n  shop: text(8)?", "  shop: text(8)?\n  amount: money");
