@@ -162,8 +162,10 @@ impl Queries {
         match given(request.uri())?.iter().find(|(name, _)| known.clone().all(|it| it != name)) {
             None => Ok(()),
             Some((name, _)) => {
-                let suggestion = intake::suggestion(name, known);
-                Err(Problem::parameter(name, format!("{} is no parameter{suggestion}", shown(name))))
+                let none = known.len() == 0;
+                let hint =
+                    if none { ": there is none here".to_owned() } else { intake::suggestion(name, known) };
+                Err(Problem::parameter(name, format!("{} is no parameter{hint}", shown(name))))
             }
         }
     }

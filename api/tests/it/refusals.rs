@@ -200,7 +200,7 @@ async fn a_wrong_parameter_is_told_what_is_wanted() {
         ("/v1/entities/usr/u1",         "`usr` is no entity kind; did you mean `user`?"),
         ("/v1/alerts?kind=usr&id=u1",   "`usr` is no entity kind; did you mean `user`?"),
         ("/v1/alerts?severty=high",     "`severty` is no parameter; did you mean `severity`?"),
-        ("/v1/entities/user/u1?x=1",    "`x` is no parameter; there is nothing"),
+        ("/v1/entities/user/u1?x=1",    "`x` is no parameter: there is none here"),
         ("/v1/alerts?limit=1&limit=2",  "`limit` is there twice"),
     ];
     for (path, detail) in rows {
