@@ -327,15 +327,6 @@ fn number(text: &str, within: RangeInclusive<u64>) -> Result<u64, String> {
     number.ok_or_else(|| format!("is not a whole number from {} to {}", within.start(), within.end()))
 }
 
-/// A JSON pointer's member name, escaped.
-pub fn escaped(name: &str) -> Cow<'_, str> {
-    if name.contains(['~', '/']) {
-        Cow::Owned(name.replace('~', "~0").replace('/', "~1"))
-    } else {
-        Cow::Borrowed(name)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

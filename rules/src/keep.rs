@@ -4,7 +4,7 @@
 //! What is the same has the same definition hash and is there once. Everything that the other names by number is
 //! looked up here by name; what is not found here gets a number that nothing has, which is missing in every event.
 
-use crate::schema::{EnumId, EventTypeId, FieldId, FieldType, KindId, Schema};
+use crate::schema::{EnumId, EventTypeId, Field, FieldId, FieldType, KindId, Schema};
 use crate::typed::{
     Aggregate, Captured, Definition, Expr, ExprKind, Feature, FeatureId, ListId, RuleSet, Type,
 };
@@ -66,10 +66,16 @@ impl Numbers {
     }
 
     fn fields_of(&self, from: &Schema, to: &Schema) -> Vec<FieldId> {
-        // How long a text may be is no part of what it means.
-        let meant = |it| if let FieldType::Text { .. } = it { FieldType::Text { max_bytes: 0 } } else { it };
-        let same = |a: FieldType, b| meant(self.field_type(a)) == meant(b);
-        found(&from.fields, &to.fields, |a, b| a.name == b.name && same(a.ty, b.ty), FieldId)
+        found(&from.fields, &to.fields, |theirs, ours| self.is_same_field(theirs, ours), FieldId)
+    }
+
+    /// Whether a field of the other rule set is this one here. How long a text may be is no part of what it means.
+    pub(crate) fn is_same_field(&self, theirs: &Field, ours: &Field) -> bool {
+        let same_type = match (self.field_type(theirs.ty), ours.ty) {
+            (FieldType::Text { .. }, FieldType::Text { .. }) => true,
+            (theirs, ours) => theirs == ours,
+        };
+        theirs.name == ours.name && same_type
     }
 
     pub(crate) fn field_type(&self, ty: FieldType) -> FieldType {
@@ -83,13 +89,13 @@ impl Numbers {
     pub(crate) fn kind(&self, id: KindId) -> KindId {
         at(&self.kinds, id.index(), KindId)
     }
-    pub(crate) fn enum_type(&self, id: EnumId) -> EnumId {
+    fn enum_type(&self, id: EnumId) -> EnumId {
         at(&self.enums, id.index(), EnumId)
     }
     fn event(&self, id: EventTypeId) -> EventTypeId {
         at(&self.events, id.index(), EventTypeId)
     }
-    pub(crate) fn field(&self, id: FieldId) -> FieldId {
+    fn field(&self, id: FieldId) -> FieldId {
         at(&self.fields, id.index(), FieldId)
     }
     fn list(&self, id: ListId) -> ListId {
@@ -163,7 +169,7 @@ fn at<I: Copy>(numbers: &[I], index: usize, id: fn(u16) -> I) -> I {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use crate::check::check;
     use crate::diagnostic::Source;
     use crate::typed::{Captured, RuleSet};
@@ -172,7 +178,7 @@ mod tests {
          event login\n  user: user\n\
          event payment\n  user: user\n  card: card\n  amount: money\n";
 
-    fn checked(schema: &str, rules: &str) -> RuleSet {
+    pub(crate) fn checked(schema: &str, rules: &str) -> RuleSet {
         let rules = format!("use schema s\n{rules}");
         let sources =
             [Source { name: "s.schema.weir", text: schema }, Source { name: "s.weir", text: &rules }];

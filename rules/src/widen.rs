@@ -6,7 +6,7 @@
 //! whoever compares the two finds the difference.
 
 use crate::keep::Numbers;
-use crate::schema::{Derivation, EventField, EventType, Field, FieldId, FieldType, Schema};
+use crate::schema::{Derivation, EventField, EventType, Field, FieldId, Schema};
 use crate::typed::{List, ListKind, RuleSet};
 
 impl RuleSet {
@@ -52,7 +52,7 @@ impl Schema {
             };
             let is_it = |ours: &EventField, theirs: &EventField| {
                 let (our_field, field) = (self.field(ours.field), other.field(theirs.field));
-                let same = our_field.zip(field).is_some_and(|(ours, it)| is_same(ours, it, numbers));
+                let same = our_field.zip(field).is_some_and(|(ours, it)| numbers.is_same_field(it, ours));
                 same && ours.optional == theirs.optional
             };
             if !begins_with(&theirs.fields, &known, is_it) {
@@ -72,7 +72,7 @@ impl Schema {
     fn take_field(&mut self, other: &Self, id: FieldId, numbers: &Numbers) -> FieldId {
         let nothing = FieldId(u16::MAX);
         let Some(theirs) = other.field(id) else { return nothing };
-        let known = self.fields.iter().position(|it| is_same(it, theirs, numbers));
+        let known = self.fields.iter().position(|it| numbers.is_same_field(theirs, it));
         let at = known.unwrap_or(self.fields.len());
         if known.is_none() {
             self.fields.push(Field { name: theirs.name.clone(), ty: numbers.field_type(theirs.ty) });
@@ -91,15 +91,6 @@ impl EventField {
     }
 }
 
-/// Whether a field of another rule set is this one here. How long a text may be is no part of what it means.
-fn is_same(ours: &Field, theirs: &Field, numbers: &Numbers) -> bool {
-    let same_type = match (ours.ty, numbers.field_type(theirs.ty)) {
-        (FieldType::Text { .. }, FieldType::Text { .. }) => true,
-        (ours, theirs) => ours == theirs,
-    };
-    ours.name == theirs.name && same_type
-}
-
 /// Adds what `theirs` has behind all of `ours`, as it is called here.
 fn grow<T>(ours: &mut Vec<T>, theirs: &[T], same: impl Fn(&T, &T) -> bool, here: impl Fn(&T) -> T) {
     if begins_with(theirs, ours, same) {
@@ -115,21 +106,12 @@ fn begins_with<T>(theirs: &[T], ours: &[T], same: impl Fn(&T, &T) -> bool) -> bo
 
 #[cfg(test)]
 mod tests {
-    use crate::check::check;
-    use crate::diagnostic::Source;
+    use crate::keep::tests::checked;
     use crate::typed::RuleSet;
 
     const SCHEMA: &str = "schema s 1\nzone \"UTC\"\ncurrency EUR\nentity user\nentity card owned\nenum channel = app\n\
          event login\n  user: user\n  channel: channel\n\
          event payment\n  user: user\n  card: card\n  amount: money\n";
-
-    fn checked(schema: &str, rules: &str) -> RuleSet {
-        let rules = format!("use schema s\n{rules}");
-        let sources =
-            [Source { name: "s.schema.weir", text: schema }, Source { name: "s.weir", text: &rules }];
-        let checked = check(&sources);
-        checked.rule_set.unwrap_or_else(|| panic!("{:?}", checked.diagnostics))
-    }
 
     /// All that a rule set knows, as words: the names behind the numbers.
     fn known(of: &RuleSet) -> String {

@@ -153,9 +153,9 @@ impl InForce {
         let mut with_state =
             old.features.iter().filter(|it| matches!(it.definition, Definition::Aggregate(_)));
         let has_all = with_state.all(|it| has(it.hash));
-        let knows_all = !rules::typed::RuleSet::clone(&new.rules.typed).widen(old);
+        let knows_all = || !rules::typed::RuleSet::clone(&new.rules.typed).widen(old);
         match &self.bundle {
-            Some(own) if !has_all || !knows_all => Self::keeping(number, bundle, key, &self.kept.and(own)?),
+            Some(own) if !has_all || !knows_all() => Self::keeping(number, bundle, key, &self.kept.and(own)?),
             _ => Ok(new),
         }
     }

@@ -18,7 +18,7 @@ use std::fmt;
 
 pub use event::finish;
 pub use json::{Body, parse_amendment, parse_event, parse_json};
-pub use object::{JsonError, Object};
+pub use object::{JsonError, Object, pointer};
 pub use value::{Parsed, parse, parse_currency, parse_flag};
 
 /// What is wrong with one field of an event.

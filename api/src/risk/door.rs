@@ -10,7 +10,7 @@ use engine::rule_set::RuleSet;
 use engine::words::Ruling;
 use parking_lot::Mutex;
 use prost::Message as _;
-use rules::schema::{KindId, Schema};
+use rules::schema::{Field, KindId, Schema};
 use rules::time::Micros;
 use stream::gate::{Amended, Deadline, Gate, Poisoned, Refused, Settled, Ticket, Worker};
 use stream::in_force::InForce;
@@ -287,7 +287,7 @@ impl Door {
     fn records_behind(&self, of: &Recorded) -> Result<(Vec<u64>, bool), Unreadable> {
         let mut offsets = Vec::new();
         for most in RECORDS_LOOKED_AT {
-            for (kind, id) in entities(&of.event, &of.rules.typed.schema) {
+            for (_, kind, id) in roles(&of.event, &of.rules.typed.schema) {
                 offsets.clear();
                 let key = EntityKey::new(kind, self.gate.key().hash128(id));
                 self.gate.journal().about(key, u64::MAX, most, &mut offsets)?;
@@ -322,12 +322,15 @@ impl Door {
     }
 }
 
-/// The entities that an event names, by which its records are found.
-fn entities<'a>(event: &'a Event, schema: &'a Schema) -> impl Iterator<Item = (KindId, &'a str)> {
+/// The roles of an event with the entities that stand in them, each its kind and its id.
+pub(crate) fn roles<'a>(
+    event: &'a Event,
+    schema: &'a Schema,
+) -> impl Iterator<Item = (&'a Field, KindId, &'a str)> {
     let declared = event.event_type.and_then(|it| schema.events.get(it.index()));
     let fields = declared.into_iter().flat_map(|it| it.fields.iter().enumerate());
     fields.filter_map(|(at, it)| match (schema.role_kind(it.field), event.value(at)) {
-        (Some(kind), FieldValue::Text(id)) => Some((kind, id)),
+        (Some(kind), FieldValue::Text(id)) => Some((schema.field(it.field)?, kind, id)),
         _ => None,
     })
 }

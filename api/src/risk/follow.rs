@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use desk::Desk;
 use desk::alert::{Alert, Party, alerts_of};
-use engine::event::{Event, FieldValue};
+use engine::event::Event;
 use engine::rule_set::RuleSet;
 use prost::Message as _;
-use rules::schema::{FieldType, Schema};
+use rules::schema::{Field, KindId, Schema};
 use stream::in_force::InForce;
 use stream::journal::{Cursor, JournalError, RecordKind};
 use stream::record::{Decided, RuleSetRecord, Stamp};
 use tokio::sync::watch;
 
-use super::door::{Door, recorded};
+use super::door::{Door, recorded, roles};
 use crate::limits::{ALERTS_GATHER, STREAMS_MAX};
 use crate::metrics::Metrics;
 
@@ -242,15 +242,9 @@ fn alerts_in(
 
 /// Who stands in which role of an event.
 fn parties(event: &Event, schema: &Schema) -> Vec<Party> {
-    let declared = event.event_type.and_then(|it| schema.events.get(it.index()));
-    let fields = declared.into_iter().flat_map(|it| it.fields.iter().enumerate());
-    let party = |(at, it): (usize, &rules::schema::EventField)| {
-        let field = schema.field(it.field)?;
-        let (FieldType::Entity(kind), FieldValue::Text(id)) = (field.ty, event.value(at)) else {
-            return None;
-        };
+    let party = |(role, kind, id): (&Field, KindId, &str)| {
         let kind = schema.kinds.get(kind.index())?.name.clone();
-        Some(Party { role: field.name.clone(), kind, id: id.to_owned() })
+        Some(Party { role: role.name.clone(), kind, id: id.to_owned() })
     };
-    fields.filter_map(party).collect()
+    roles(event, schema).filter_map(party).collect()
 }

@@ -12,7 +12,7 @@ use crate::app::{App, micros, now};
 use crate::limits::AHEAD_MAX;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem, Where};
-use crate::request::{escaped, unreadable_json};
+use crate::request::unreadable_json;
 
 /// Reads an event, which stands in the body at the JSON pointer `at`, and stamps it if it has no time.
 ///
@@ -96,15 +96,13 @@ pub(super) fn refused(at: &str, why: Refused, metrics: &Metrics) -> Problem {
                 Incomparable::NoRate { field, .. } => (field, "currency"),
                 Incomparable::TooLarge { field, .. } => (field, "value"),
             };
-            Problem::fields(at, [(format!("/{}/{member}", escaped(&field)), detail)])
+            Problem::fields(at, [(intake::pointer(&field) + "/" + member, detail)])
         }
         Refused::IdReused(_) | Refused::AmendmentIdReused(_) => {
             Problem::at(Code::EventIdReused, place("/id"), detail)
         }
         Refused::EventUnknown(id) => unknown(&id, format!("#{at}/recheck_of")),
-        Refused::RolesChanged { field, .. } => {
-            Problem::fields(at, [(format!("/{}", escaped(&field)), detail)])
-        }
+        Refused::RolesChanged { field, .. } => Problem::fields(at, [(intake::pointer(&field), detail)]),
         Refused::TypeChanged(_) => Problem::fields(at, [("/type".to_owned(), detail)]),
         Refused::OfRecheck(_) | Refused::RecheckRecorded(_) => {
             Problem::fields(at, [("/recheck_of".to_owned(), detail)])

@@ -320,7 +320,7 @@ impl FieldError {
 }
 
 /// A JSON pointer (RFC 6901) to a member of the body.
-pub(super) fn pointer(name: &str) -> String {
+pub fn pointer(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
