@@ -1,5 +1,6 @@
 //! The data directory: from its journal and snapshots to a gate, and back again when the server stops.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use stream::gate::{BuildError, Built, Gate, NotAtOnce};
 use stream::in_force::InForce;
 use stream::journal::{self, Journal as _};
 use stream::recover::Recovered;
-use stream::snapshot::{self, DataDir, Extra};
+use stream::snapshot::{self, DataDir, Extra, SnapshotError};
 
 use super::config::{Config, Durability};
 use super::memory::{Limit, make_room};
@@ -125,6 +126,9 @@ impl Activation for Data {
     }
 }
 
+/// Beside decisions or with none.
+type WriteSnapshot = fn(&DataDir, &Gate, &Extra) -> Result<PathBuf, SnapshotError>;
+
 impl Data {
     /// Writes snapshots, and tells the metrics of syncs, for as long as the server runs.
     pub(super) async fn keep(self: Arc<Self>, metrics: Arc<Metrics>) {
@@ -141,7 +145,8 @@ impl Data {
                 continue;
             }
             let data = Arc::clone(&self);
-            let snapshot = tokio::task::spawn_blocking(move || data.snapshot()).await;
+            let snapshot = move || data.snapshot(snapshot::write_beside_decisions);
+            let snapshot = tokio::task::spawn_blocking(snapshot).await;
             match snapshot {
                 Ok(Ok(())) => written = synced,
                 Ok(Err(error)) => tracing::error!(%error, "no snapshot was written"),
@@ -150,8 +155,8 @@ impl Data {
         }
     }
 
-    fn snapshot(&self) -> Result<(), stream::snapshot::SnapshotError> {
-        let file = snapshot::write(&self.opened.directory, &self.gate, &self.extra)?;
+    fn snapshot(&self, write: WriteSnapshot) -> Result<(), SnapshotError> {
+        let file = write(&self.opened.directory, &self.gate, &self.extra)?;
         tracing::info!(file = %file.display(), "a snapshot was written");
         Ok(())
     }
@@ -159,7 +164,7 @@ impl Data {
     /// Writes a last snapshot, so that the next start has no tail to apply, and closes the journal.
     pub(super) fn close(&self) -> anyhow::Result<()> {
         if self.opened.journal.fault().is_none() {
-            self.snapshot().context(
+            self.snapshot(snapshot::write).context(
                 "the last snapshot could not be written; the next start reads the journal instead",
             )?;
         }

@@ -36,11 +36,10 @@ use crate::gate::directory::Directory;
 use crate::gate::{Gate, REPEAT_FOR, State};
 use crate::in_force::{InForce, Kept};
 use crate::journal::Journal;
-use crate::pace::Pace;
 use crate::record::Lacking;
 pub use base::Base;
 pub(crate) use base::write as write_base;
-use block::{BlockKind, BlockReader, BlockWriter, Columns};
+use block::{Beside, BlockKind, BlockReader, BlockWriter, Columns};
 pub use directory::DataDir;
 use entity::EntityWriter;
 pub use error::SnapshotError;
@@ -142,7 +141,7 @@ const PIECE_BYTES: usize = 1 << 20;
 /// If the disk does not take it.
 #[cfg(feature = "test-support")]
 pub fn canonical(gate: &Gate, file: &Path) -> io::Result<Vec<u8>> {
-    write_to(File::create(file)?, gate, &Extra::new(), Shown::Visible)?;
+    write_to(File::create(file)?, gate, &Extra::new(), Shown::Visible, None)?;
     std::fs::read(file)
 }
 
@@ -154,30 +153,61 @@ enum Shown {
     Visible,
 }
 
-/// Writes what the gate holds and `extra` as the newest snapshot of a data directory; gives its file.
+/// Writes what the gate holds and `extra` as the newest snapshot of a data directory, as fast as can be; gives its file.
 ///
-/// Decisions may go on meanwhile; then what it holds is not of one moment, and [`crate::recover`] applies the journal
-/// from the snapshot's start on to what has not seen it. It counts once everything that it has seen is on the
-/// disk, which this waits for.
+/// It counts once everything that it has seen is on the disk, which this waits for.
 ///
 /// # Errors
 /// If the disk does not take it, or the journal can write no more. Then the snapshots before it stand as they did.
 pub fn write(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<PathBuf, SnapshotError> {
+    publish(dir, gate, || write_draft(dir, gate, extra, None))
+}
+
+/// Writes as [`write`] does, and keeps out of the way of the decisions that go on meanwhile.
+///
+/// So what it holds is not of one moment, and [`crate::recover`] applies the journal from the snapshot's start on to what
+/// has not seen it.
+///
+/// # Errors
+/// As of [`write`].
+pub fn write_beside_decisions(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<PathBuf, SnapshotError> {
+    publish(dir, gate, || {
+        let written = aside::work("snapshot", || write_draft(dir, gate, extra, Some(Beside::begin())));
+        written.map_err(SnapshotError::io("write", &dir.draft()))?
+    })
+}
+
+fn publish(
+    dir: &DataDir,
+    gate: &Gate,
+    write: impl FnOnce() -> Result<(File, u64), SnapshotError>,
+) -> Result<PathBuf, SnapshotError> {
     let _one = dir.begin();
-    let (draft, seen_below) = write_draft(dir, gate, extra)?;
+    let (draft, seen_below) = write()?;
     gate.wait_for_disk(seen_below).map_err(SnapshotError::Poisoned)?;
     dir.publish(&draft)
 }
 
 /// Writes what the gate holds where it does not count yet; gives the file, and above which position it has seen nothing.
-fn write_draft(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<(File, u64), SnapshotError> {
+fn write_draft(
+    dir: &DataDir,
+    gate: &Gate,
+    extra: &Extra,
+    beside: Option<Beside>,
+) -> Result<(File, u64), SnapshotError> {
     let draft = dir.draft();
     let file = File::options().write(true).create(true).truncate(false).open(&draft);
-    let written = file.and_then(|file| aside::work("snapshot", || write_to(file, gate, extra, Shown::All))?);
+    let written = file.and_then(|file| write_to(file, gate, extra, Shown::All, beside));
     written.map_err(SnapshotError::io("write", &draft))
 }
 
-fn write_to(file: File, gate: &Gate, extra: &Extra, shown: Shown) -> io::Result<(File, u64)> {
+fn write_to(
+    file: File,
+    gate: &Gate,
+    extra: &Extra,
+    shown: Shown,
+    beside: Option<Beside>,
+) -> io::Result<(File, u64)> {
     // INVARIANT (start): first the start, then everything else. A record below the start is in the entities, whose
     // locks its writer held; in the table of ids, which waits for what is in flight; and in what is in force, which
     // waits for a change that is under way.
@@ -216,9 +246,7 @@ fn write_to(file: File, gate: &Gate, extra: &Extra, shown: Shown) -> io::Result<
             .map(|it| it.known_bundles().cloned().collect())
             .unwrap_or_default(),
     };
-    // Where no journal is kept a replay saves its state and decides nothing meanwhile.
-    let pace = (!gate.stands_alone()).then(Pace::begin);
-    let mut out = BlockWriter::new(file, pace)?;
+    let mut out = BlockWriter::new(file, beside)?;
     write_message(&mut out, BlockKind::Header, &header)?;
     let visible_at = clock.filter(|_| shown == Shown::Visible);
     let (entities, seen_by_entities) = write_entities(&mut out, &directory, &rules, visible_at)?;
@@ -248,7 +276,7 @@ fn write_entities(
     visible_at: Option<Micros>,
 ) -> io::Result<(u64, u64)> {
     let mut keys = directory.keys();
-    keys.sort_unstable();
+    out.prepare(|| keys.sort_unstable())?;
     let mut writer = EntityWriter::new(out, rules, visible_at);
     for key in keys {
         if let Some(slot) = directory.get(key) {

@@ -489,7 +489,9 @@ fn not_activated(why: BuildError, app: &App) -> Problem {
     match why {
         BuildError::NotAtOnce(NotAtOnce::Refused(why)) => super::incoming::refused("", why, &app.metrics),
         BuildError::Poisoned(why) => super::incoming::refused("", why.into(), &app.metrics),
-        BuildError::Journal(_) | BuildError::Fold(_) | BuildError::Snapshot(_) => Problem::internal(&why),
+        BuildError::Journal(_) | BuildError::Fold(_) | BuildError::Snapshot(_) | BuildError::Thread(_) => {
+            Problem::internal(&why)
+        }
         BuildError::Memory { needed, in_use, limit } => Problem {
             memory: Some(NoRoom { needed_bytes: needed, in_use_bytes: in_use, limit_bytes: limit }),
             ..Problem::new(Code::NotActivated, why.to_string())

@@ -55,7 +55,8 @@ pub(super) fn measure(
     for round in 0..=ROUNDS {
         let start = Instant::now();
         thread::scope(|scope| {
-            let snapshot = scope.spawn(|| snapshot::write(&opened.directory, &gate, &Extra::new()));
+            let snapshot =
+                scope.spawn(|| snapshot::write_beside_decisions(&opened.directory, &gate, &Extra::new()));
             let decided = client.decide_while(|| !snapshot.is_finished(), &mut waits.writing);
             snapshot.join().map_err(|_| anyhow::anyhow!("the snapshot broke off"))??;
             decided

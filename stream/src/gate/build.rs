@@ -9,13 +9,15 @@
 //! The state is built for the rule set in force, with the features of the other kept up beside its own and its schema
 //! known: so nothing but the layout of states changes when it takes over, and what comes after is an ordinary activation.
 
+use std::io;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rules::time::Micros;
 
 use super::{Gate, NotAtOnce, Poisoned, State};
+use crate::aside::SpareTime;
 use crate::bundle::{Bundle, BundleError};
 use crate::fold::{FoldError, Folder};
 use crate::in_force::InForce;
@@ -76,13 +78,16 @@ pub enum BuildError {
     /// The journal can write no more.
     #[error(transparent)]
     Poisoned(#[from] Poisoned),
+    /// The system gives no thread to build on.
+    #[error("no thread to build its state on: {0}")]
+    Thread(#[source] io::Error),
     /// There is no journal to build from.
     #[error("there is no journal to build state from")]
     NoJournal,
 }
 
-/// Records after which it is told how far the build is.
-const STRIDE: u64 = 256;
+/// So long it is built until it is told how far that came.
+const TURN: Duration = Duration::from_millis(100);
 /// How often it is looked whether the last records are on the disk.
 const LOOK_AGAIN: Duration = Duration::from_micros(50);
 
@@ -106,7 +111,7 @@ impl Gate {
         }
         self.build(bundle, dir, tell)?;
         // Its record may come only when a crash behind it finds the state.
-        snapshot::write(dir, self, extra)?;
+        snapshot::write_beside_decisions(dir, self, extra)?;
         Ok(self.activate(Arc::clone(bundle))?)
     }
 
@@ -123,8 +128,9 @@ impl Gate {
         let folder = Folder::building_on(base.as_ref(), self.key, &wide.kept, u64::MAX)?;
         let from = base.as_ref().map_or(0, Base::start);
         let mut build = Build { folder, records: self.journal.cursor(from)?, next: from };
-        let mut pace = Pace::begin();
-        while build.stride(STRIDE, || pace.rest())? {
+        let (mut more, mut spare) = (true, SpareTime::default());
+        while more {
+            more = spare.work("build", || build.turn()).map_err(BuildError::Thread)??;
             tell(Built { records: build.next - from, of: self.journal.next() - from });
         }
         self.take_over(build, bundle, base.and_then(|it| it.clock()))
@@ -145,7 +151,7 @@ impl Gate {
         // is in force waits for this change.
         let end = self.journal.next();
         while build.next < end {
-            if !build.stride(end - build.next, || ())? {
+            if !build.step()? {
                 if self.progress.borrow().poisoned {
                     return Err(Poisoned.into());
                 }
@@ -196,17 +202,24 @@ struct Build {
 }
 
 impl Build {
-    /// Applies a few records, `rest`ing behind each; gives whether there were any.
-    fn stride(&mut self, most: u64, mut rest: impl FnMut()) -> Result<bool, BuildError> {
-        let first = self.next;
-        while self.next - first < most
-            && let Some(record) = self.records.next()?
-        {
-            self.folder.apply(&record)?;
-            self.next = record.offset + 1;
-            rest();
+    /// Applies records for a [`TURN`], resting as long as it works; gives whether there may be more.
+    fn turn(&mut self) -> Result<bool, BuildError> {
+        let (start, mut pace) = (Instant::now(), Pace::begin());
+        while start.elapsed() < TURN {
+            if !self.step()? {
+                return Ok(false);
+            }
+            pace.rest();
         }
-        Ok(first < self.next)
+        Ok(true)
+    }
+
+    /// Applies a record; gives whether there was one.
+    fn step(&mut self) -> Result<bool, BuildError> {
+        let Some(record) = self.records.next()? else { return Ok(false) };
+        self.folder.apply(&record)?;
+        self.next = record.offset + 1;
+        Ok(true)
     }
 }
 

@@ -125,7 +125,7 @@ impl Base {
 /// the records behind them are about to go.
 pub(crate) fn write(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<(), SnapshotError> {
     let _one = dir.begin();
-    let (draft, _) = write_draft(dir, gate, extra)?;
+    let (draft, _) = write_draft(dir, gate, extra, None)?;
     dir.publish_base(&draft)?;
     for older in dir.numbered()? {
         let header = BlockReader::open(&older).and_then(|mut it| read_header(&mut it));

@@ -14,6 +14,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::error::SnapshotError;
+use crate::aside::SpareTime;
 use crate::pace::Pace;
 
 const MAGIC: [u8; 8] = *b"weirsnap";
@@ -113,36 +114,60 @@ pub(super) struct BlockWriter {
     pub(super) blocks: u64,
     /// Bytes written since some were put on the disk.
     unsynced: usize,
-    /// Beside decisions.
-    pace: Option<Pace>,
+    /// If decisions go on meanwhile.
+    beside: Option<Beside>,
+}
+
+/// How blocks are written beside decisions.
+pub(super) struct Beside {
+    pace: Pace,
+    spare: SpareTime,
+}
+
+impl Beside {
+    pub(super) fn begin() -> Self {
+        Self { pace: Pace::begin(), spare: SpareTime::default() }
+    }
+
+    /// Works out of the way of decisions, if there are any; for what takes long and holds no lock.
+    fn work<T: Send>(
+        beside: &mut Option<Self>,
+        name: &str,
+        work: impl FnOnce() -> T + Send,
+    ) -> io::Result<T> {
+        match beside {
+            Some(Self { spare, .. }) => spare.work(name, work),
+            None => Ok(work()),
+        }
+    }
 }
 
 impl BlockWriter {
-    pub(super) fn new(mut file: File, pace: Option<Pace>) -> io::Result<Self> {
+    pub(super) fn new(mut file: File, beside: Option<Beside>) -> io::Result<Self> {
         let mut preamble = Vec::from(MAGIC);
         preamble.extend_from_slice(&FORMAT.to_le_bytes());
         preamble.extend_from_slice(&crc32fast::hash(&preamble).to_le_bytes());
         file.write_all(&preamble)?;
         let packer = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
-        Ok(Self { file, packer, unpacked: Vec::new(), packed: Vec::new(), blocks: 0, unsynced: 0, pace })
+        Ok(Self { file, packer, unpacked: Vec::new(), packed: Vec::new(), blocks: 0, unsynced: 0, beside })
     }
 
-    /// Writes a block and empties its columns.
+    /// Writes a block and empties its columns; for when no lock is held.
     pub(super) fn write(&mut self, kind: BlockKind, columns: &mut Columns) -> io::Result<()> {
-        columns.join(&mut self.unpacked)?;
-        columns.clear();
-        self.packed.clear();
-        self.packed.reserve(zstd::zstd_safe::compress_bound(self.unpacked.len()));
-        self.packer.compress_to_buffer(&self.unpacked, &mut self.packed)?;
-        let mut head = vec![kind as u8];
-        head.extend_from_slice(&length(&self.unpacked)?.to_le_bytes());
-        head.extend_from_slice(&length(&self.packed)?.to_le_bytes());
-        head.extend_from_slice(&checksum(&head, &self.packed).to_le_bytes());
+        let Self { packer, unpacked, packed, .. } = self;
+        // That takes milliseconds. A file is not written to in spare time: who syncs the journal may wait for that.
+        let pack = || pack(kind, columns, packer, unpacked, packed);
+        let head = Beside::work(&mut self.beside, "pack", pack)??;
         self.file.write_all(&head)?;
         self.file.write_all(&self.packed)?;
         self.blocks += 1;
         self.unsynced += self.packed.len();
         Ok(())
+    }
+
+    /// Works on what is to be written, out of the way of decisions; for what takes long and holds no lock.
+    pub(super) fn prepare<T: Send>(&mut self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+        Beside::work(&mut self.beside, "prepare", work)
     }
 
     /// Rests if it is time to, and puts what was written on the disk if it is much; for when no lock is held. All of it
@@ -152,7 +177,7 @@ impl BlockWriter {
             self.unsynced = 0;
             self.file.sync_data()?;
         }
-        self.pace.iter_mut().for_each(Pace::rest);
+        self.beside.iter_mut().for_each(|it| it.pace.rest());
         Ok(())
     }
 
@@ -162,6 +187,26 @@ impl BlockWriter {
         self.file.set_len(end)?;
         Ok(self.file)
     }
+}
+
+/// Packs columns and empties them; gives the head of their block.
+fn pack(
+    kind: BlockKind,
+    columns: &mut Columns,
+    packer: &mut zstd::bulk::Compressor<'_>,
+    unpacked: &mut Vec<u8>,
+    packed: &mut Vec<u8>,
+) -> io::Result<Vec<u8>> {
+    columns.join(unpacked)?;
+    columns.clear();
+    packed.clear();
+    packed.reserve(zstd::zstd_safe::compress_bound(unpacked.len()));
+    packer.compress_to_buffer(unpacked, packed)?;
+    let mut head = vec![kind as u8];
+    head.extend_from_slice(&length(unpacked)?.to_le_bytes());
+    head.extend_from_slice(&length(packed)?.to_le_bytes());
+    head.extend_from_slice(&checksum(&head, packed).to_le_bytes());
+    Ok(head)
 }
 
 fn checksum(head: &[u8], packed: &[u8]) -> u32 {

@@ -45,7 +45,7 @@ fn what_happens_between_the_pieces_is_in_the_tail() {
                 (0..CHANGES).take_while(goes_on).for_each(|_| shop.changes());
             });
             begun.wait();
-            snapshot::write(&dir, &gate, &Extra::new()).unwrap();
+            snapshot::write_beside_decisions(&dir, &gate, &Extra::new()).unwrap();
             written.store(true, Ordering::Release);
         });
         lagged += lagging(&dir, &gate);

@@ -111,7 +111,7 @@ fn round(disk: &Simulated, dir: &DataDir, gate: &Gate, seed: u64, seen: &mut See
         let hands = [seed << 1, seed << 1 | 1].map(|seed| scope.spawn(move || work(gate, seed)));
         thread::sleep(Duration::from_millis(seed % 5));
         // Where the journal fails first, there is none.
-        let _ = snapshot::write(dir, gate, &Extra::from([("made".to_owned(), Vec::new())]));
+        let _ = snapshot::write_beside_decisions(dir, gate, &Extra::from([("made".to_owned(), Vec::new())]));
         thread::sleep(Duration::from_millis(seed % 3));
         disk.crash();
         let mut told = Vec::new();

@@ -310,7 +310,7 @@ fn disk(world: &World) {
 fn snapshots(world: &World) -> Did {
     let mut did = Did::default();
     loop {
-        snapshot::write(&world.dir, &world.gate, &Extra::new()).unwrap();
+        snapshot::write_beside_decisions(&world.dir, &world.gate, &Extra::new()).unwrap();
         did.snapshots += 1;
         let seen = world.journal.next();
         let over = || world.events * 9 / 10 <= world.number.load(Ordering::Relaxed);
