@@ -173,6 +173,13 @@ async fn what_the_examples_say_is_taken_and_what_comes_back_validates() {
         ),
         (Method::PUT, "/v1/rates", json!({ "USD": "7.1043", "JPY": "0.0485" })),
         (Method::GET, "/v1/decisions/p-1", Value::Null),
+        (Method::POST, "/v1/events", {
+            let mut it = event.clone();
+            it["id"] = json!("e-2");
+            it["amount"]["currency"] = json!("USD");
+            it
+        }),
+        (Method::GET, "/v1/decisions/e-2", Value::Null),
         (Method::GET, "/v1/rates", Value::Null),
         (Method::GET, "/v1/lists", Value::Null),
         (Method::GET, "/v1/rules", Value::Null),
