@@ -134,6 +134,11 @@ fn first_seq(offset: u64) -> i64 {
     i64::try_from(offset << ORDINAL_BITS).unwrap_or(i64::MAX)
 }
 
+/// The offset of the record that raised the alert of an [`Alert::seq`]; none where that is below all alerts.
+pub fn record_of(seq: i64) -> Option<u64> {
+    Some(u64::try_from(seq).ok()? >> ORDINAL_BITS)
+}
+
 /// By the record too: an event's id may be used again when it is old, and a decision's with it.
 fn alert_id(decision_id: &str, seq: i64) -> String {
     let mut hasher = blake3::Hasher::new();

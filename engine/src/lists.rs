@@ -89,6 +89,11 @@ impl ValueLists {
         }
     }
 
+    /// How many values a list holds.
+    pub fn count(&self, list: ListId) -> usize {
+        self.0.get(list.index()).map_or(0, Vec::len)
+    }
+
     /// Whether a list holds a value.
     pub fn contains(&self, list: ListId, slot: i64) -> bool {
         self.0.get(list.index()).is_some_and(|slots| slots.binary_search(&slot).is_ok())

@@ -422,6 +422,8 @@ pub struct List {
     pub text_bytes_max: Option<u16>,
     /// The file that it is first filled from, as written, relative to the rule file.
     pub file: Option<String>,
+    /// Whether the rule set itself declares it. Otherwise another does, which may come into force again.
+    pub own: bool,
     /// Where it is declared.
     pub span: Span,
 }

@@ -29,7 +29,7 @@ impl RuleSet {
             ListKind::Values(ty) => ListKind::Values(numbers.ty(ty)),
         };
         let same = |ours: &List, theirs: &List| ours.name == theirs.name && ours.of == of(theirs.of);
-        grow(&mut self.lists, &other.lists, same, |it| List { of: of(it.of), ..it.clone() });
+        grow(&mut self.lists, &other.lists, same, |it| List { of: of(it.of), own: false, ..it.clone() });
         self.extent() != before
     }
 
@@ -140,6 +140,8 @@ mod tests {
         assert_eq!(own.widen(&other), grows, "{grown}{lists}");
         assert_eq!(known(&own), if grows { known(&other) } else { before }, "{grown}{lists}");
         assert_eq!(own.hash, hash, "it is the same rule set");
+        let declared: Vec<_> = own.lists.iter().filter(|it| it.own).map(|it| it.name.as_str()).collect();
+        assert_eq!(declared, ["watched"], "{grown}{lists}");
         assert!(!own.widen(&other), "twice is once");
         let mut wide = other;
         assert!(!grows || !wide.widen(&own), "the other knows all of it");

@@ -5,11 +5,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Sse;
 use axum::response::sse::{Event as Sent, KeepAlive};
 use axum::{Extension, Json};
-use desk::alert::{Act, Alert, Filter, Page, Status};
+use desk::alert::{Act, Alert, Filter, Page, Status, record_of};
 use engine::event::ENTITY_ID_BYTES_MAX;
 use rules::typed::Severity;
 use serde::Serialize;
@@ -27,6 +27,10 @@ use crate::page::{Asked, Cursor};
 use crate::problem::{Code, Problem, Where};
 use crate::request::{JsonText, Names, Params};
 
+/// The header by which a stream resumes.
+const LAST_EVENT_ID: &str = "Last-Event-ID";
+/// A place in the stream that is before all alerts.
+const BEFORE_ALL: i64 = -1;
 const SEVERITIES: [Severity; 4] = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
 
 /// An alert: a decision that a person must see.
@@ -263,7 +267,8 @@ pub(crate) async fn act(
 /// Watch alerts
 ///
 /// Server-sent events: each has the name `alert`, an `id`, and an alert as its data. Sent back as `Last-Event-ID`, the id
-/// resumes where the connection broke off; without it the stream begins with what is raised from now on.
+/// resumes where the connection broke off; `-1` is before all alerts, and without it the stream begins with what is raised
+/// from now on. An id of what is still to be recorded is refused: it is another data directory's.
 #[utoipa::path(
     get, path = "/v1/alerts/stream", tag = "alerts", security(("key" = ["admin", "analyst"])),
     params(("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last alert that was received")),
@@ -275,12 +280,9 @@ pub(crate) async fn watch(
     Extension(caller): Extension<Arc<Caller>>,
     headers: HeaderMap,
 ) -> Result<Sse<impl tokio_stream::Stream<Item = Result<Sent, Infallible>>>, Problem> {
-    let after = match headers.get("Last-Event-ID") {
-        None => app.told.seq(),
-        Some(id) => id.to_str().ok().and_then(|it| it.parse().ok()).ok_or_else(|| {
-            let place = Where::Header("Last-Event-ID".to_owned());
-            Problem::at(Code::InvalidHeader, place, "this is no id that the stream gave")
-        })?,
+    let after = match headers.get(LAST_EVENT_ID) {
+        None => app.desk.alerts_told().await?.seq.unwrap_or(BEFORE_ALL),
+        Some(id) => named(&app, id).await?,
     };
     let Some(place) = app.told.watcher() else {
         let detail = "as many people are watching as may";
@@ -297,6 +299,28 @@ pub(crate) async fn watch(
     Ok(Sse::new(ReceiverStream::new(receive)).keep_alive(keep_alive))
 }
 
+/// The place in the stream that a client names by the last id that it received.
+///
+/// One behind the end of the journal would wait in silence while alerts are raised before it. Any other misses nothing that
+/// is raised from now on, told already or not.
+async fn named(app: &App, id: &HeaderValue) -> Result<i64, Problem> {
+    let wrong =
+        |detail: String| Problem::at(Code::InvalidHeader, Where::Header(LAST_EVENT_ID.to_owned()), detail);
+    let seq = id.to_str().ok().and_then(|it| it.parse().ok());
+    let seq = seq.ok_or_else(|| wrong("this is no id that the stream gave".to_owned()))?;
+    if record_of(seq).is_none_or(|it| it < app.door.gate().journal().next()) {
+        return Ok(seq);
+    }
+    let newest = match app.desk.alerts_told().await?.seq {
+        Some(newest) => format!("the newest alert is `{newest}`"),
+        None => "there is no alert yet".to_owned(),
+    };
+    Err(wrong(format!(
+        "nothing so new was recorded here, and {newest}: the id is of another data directory, or of records that a crash \
+         took. Leave it out to see what is raised from now on, or send `{BEFORE_ALL}` to see all alerts"
+    )))
+}
+
 /// Sends alerts after one as they come; none: the stream is at its end.
 async fn send_alerts(
     app: &App,
@@ -304,8 +328,14 @@ async fn send_alerts(
     mut after: i64,
     to: &mpsc::Sender<Result<Sent, Infallible>>,
 ) -> Option<()> {
+    let told = app.told.watch();
     loop {
+        let newest = *told.borrow();
         let found = app.desk.alerts(&Filter::default(), Page::After(after), PAGE_MAX).await.ok()?;
+        if found.is_empty() {
+            // What was told and is not there is gone: who asked for it again would ask without end.
+            after = after.max(newest);
+        }
         for alert in found {
             after = alert.seq;
             let sent = Sent::default().event("alert").id(after.to_string());

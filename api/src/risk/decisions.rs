@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use engine::decision::Decision;
 use engine::event::EVENT_ID_BYTES_MAX;
+use engine::rates::Rates;
 use serde::Serialize;
 use stream::gate::{Deadline, Ticket};
 use stream::intake;
@@ -18,7 +19,7 @@ use utoipa::ToSchema;
 
 use super::door::{Aftermath, Answer, Recorded, Seat};
 use super::incoming::{self, refused, unreadable};
-use super::value::{Json as Cell, Ordered, Time, of_event};
+use super::value::{Json as Cell, Ordered, Time, converted, of_event};
 use super::wire::DecisionBody;
 use crate::app::App;
 use crate::limits::{BATCH_EVENTS_MAX, BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX};
@@ -195,6 +196,11 @@ pub(crate) struct ExplanationBody<'a> {
     /// As it was sent, with the time that it was given.
     #[schema(value_type = serde_json::Value)]
     event: Ordered<Cell>,
+    /// Amounts of it that were sent in another currency than the schema's, by field, as rules saw them: in the schema's, at
+    /// the rates that were in force. Null where those are not known any more; absent where nothing was converted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, Cell>>)]
+    converted: Option<Ordered<Cell>>,
     /// Whether it was decided; if not, it was recorded only.
     decided: bool,
     /// Where it stands in the journal.
@@ -280,13 +286,16 @@ pub(crate) async fn explain(State(app): State<Arc<App>>, mut names: Names) -> Re
     };
     let found = found.ok_or_else(unknown)?;
     let aftermath = app.door.aftermath(&found).map_err(|it| unreadable(&it))?;
-    Ok(Json(explanation(&found, aftermath)).into_response())
+    let rates = app.door.rates_of(&found);
+    Ok(Json(explanation(&found, rates.as_deref(), aftermath)).into_response())
 }
 
-fn explanation(found: &Recorded, aftermath: Aftermath) -> ExplanationBody<'_> {
+fn explanation<'a>(found: &'a Recorded, rates: Option<&Rates>, aftermath: Aftermath) -> ExplanationBody<'a> {
+    let schema = &found.rules.typed.schema;
     ExplanationBody {
         decision: DecisionBody::of(found.decision(), &found.rules),
-        event: of_event(&found.event, &found.rules.typed.schema),
+        event: of_event(&found.event, schema),
+        converted: Some(converted(&found.event, schema, rates)).filter(|it| !it.0.is_empty()),
         decided: found.decided,
         position: PositionBody { partition: 0, offset: found.offset },
         clock: Time(found.clock),

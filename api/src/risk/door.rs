@@ -6,6 +6,7 @@ use std::sync::Arc;
 use engine::decision::{Decision, Fallback, number_of_decision};
 use engine::entity::EntityKey;
 use engine::event::{Amendment, Event, FieldValue};
+use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use engine::words::Ruling;
 use parking_lot::Mutex;
@@ -76,7 +77,9 @@ pub struct Recorded {
     original: Option<u64>,
     /// What was decided.
     ruling: Ruling,
-    /// By what.
+    /// The number of what was in force.
+    in_force: u32,
+    /// By what it was decided.
     pub rules: Arc<RuleSet>,
 }
 
@@ -211,6 +214,11 @@ impl Door {
     fn rules_at(&self, number: u32) -> Arc<RuleSet> {
         let known = self.gate.in_force_at(number).unwrap_or_else(|| self.gate.in_force());
         Arc::clone(&known.rules)
+    }
+
+    /// The rates by which the amounts of an event were converted; none where they are not remembered.
+    pub fn rates_of(&self, of: &Recorded) -> Option<Arc<Rates>> {
+        self.gate.in_force_at(of.in_force).map(|it| Arc::clone(&it.rates))
     }
 
     /// The newest durable record of an event's id.
@@ -352,5 +360,5 @@ pub(crate) fn recorded(
     let rules = rules_at(stamp.rule_set);
     let (clock, decided) = (stamp.clock, kind == RecordKind::Decided);
     let original = said.original.map(|it| it.position);
-    Some(Recorded { offset, clock, event, decided, original, ruling, rules })
+    Some(Recorded { offset, clock, event, decided, original, ruling, in_force: stamp.rule_set, rules })
 }

@@ -52,12 +52,8 @@ impl Drop for Watcher {
 }
 
 impl Told {
-    /// The newest alert's [`Alert::seq`]; below all of them where there is none.
-    pub fn seq(&self) -> i64 {
-        *self.seq.borrow()
-    }
-
-    /// To wait for newer ones.
+    /// The newest alert's [`Alert::seq`], and to wait for newer ones; below all of them where there is none, or the desk has
+    /// not been asked yet.
     pub fn watch(&self) -> watch::Receiver<i64> {
         self.seq.subscribe()
     }

@@ -9,7 +9,7 @@ use axum::extract::State;
 use engine::entity::EntityKey;
 use engine::lists::Membership;
 use engine::rates::Rates;
-use rules::schema::Currency;
+use rules::schema::{Currency, Schema};
 use rules::time::Micros;
 use rules::typed::{List, ListId, ListKind, Type};
 use rules::value::Value;
@@ -21,11 +21,92 @@ use stream::intake::{self, shown};
 use utoipa::ToSchema;
 
 use super::incoming::refused;
-use super::value::{Json as Cell, Time, of_feature};
+use super::value::{Json as Cell, Ordered, Time, of_feature};
 use crate::app::{App, now};
 use crate::limits::{BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX};
 use crate::problem::{Code, Problem, Where};
 use crate::request::{JsonText, Names};
+
+/// The lists and tables of the rule set in force.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Lists, title = "Lists")]
+pub(crate) struct ListsBody {
+    /// In the order of their names.
+    lists: Vec<ListBody>,
+}
+
+/// A list or table, and what it holds.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = List, title = "List")]
+pub(crate) struct ListBody {
+    /// As it is declared.
+    name: String,
+    /// `entities`, `values`, or `table`: entities with a value beside each.
+    holds: &'static str,
+    /// The kind of its entities. Absent where it holds plain values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    /// The type of its values, as the rule language writes it. Absent where it holds entities alone.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    of: Option<String>,
+    /// How many values it holds now. Only of plain values: who is on a list of entities is kept with each entity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<usize>,
+}
+
+impl ListBody {
+    fn of(id: ListId, list: &List, in_force: &InForce) -> Self {
+        let schema = &in_force.rules.typed.schema;
+        let kind = list.of.kind().and_then(|it| schema.kinds.get(it.index()));
+        let (holds, ty) = match list.of {
+            ListKind::Entities(_) => ("entities", None),
+            ListKind::Table(_, ty) => ("table", Some(ty)),
+            ListKind::Values(ty) => ("values", Some(ty)),
+        };
+        Self {
+            name: list.name.clone(),
+            holds,
+            kind: kind.map(|it| it.name.clone()),
+            of: ty.map(|it| written(it, list.text_bytes_max, schema)),
+            count: (holds == "values").then(|| in_force.rules.values.count(id)),
+        }
+    }
+}
+
+/// A type of a list's values as the rule language writes it.
+fn written(ty: Type, text_bytes_max: Option<u16>, schema: &Schema) -> String {
+    let named = |name: Option<&String>| name.cloned().unwrap_or_default();
+    match (ty, text_bytes_max) {
+        (Type::Flag, _) => "flag".to_owned(),
+        (Type::Number(numeric), _) => match numeric.scale() {
+            0 => "int".to_owned(),
+            scale => format!("decimal({scale})"),
+        },
+        (Type::Money(currency, _), _) => format!("money {}", currency.code()),
+        (Type::Duration(_), _) => "duration".to_owned(),
+        (Type::Time, _) => "time".to_owned(),
+        (Type::Place, _) => "place".to_owned(),
+        (Type::Entity(kind), _) => named(schema.kinds.get(kind.index()).map(|it| &it.name)),
+        (Type::Enum(id), _) => named(schema.enum_type(id).map(|it| &it.name)),
+        (_, Some(bytes_max)) => format!("text({bytes_max})"),
+        (_, None) => "text".to_owned(),
+    }
+}
+
+/// Name the lists
+///
+/// The lists and tables that the rule set in force declares, with what each of them holds.
+#[utoipa::path(
+    get, path = "/v1/lists", tag = "lists", security(("key" = ["admin", "analyst"])),
+    responses((status = 200, description = "The lists", body = ListsBody))
+)]
+pub(crate) async fn all(State(app): State<Arc<App>>) -> Json<ListsBody> {
+    let in_force = app.door.in_force();
+    let declared = (0_u16..).map(ListId).zip(&in_force.rules.typed.lists).filter(|(_, it)| it.own);
+    let mut lists: Vec<ListBody> = declared.map(|(id, it)| ListBody::of(id, it, &in_force)).collect();
+    lists.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    Json(ListsBody { lists })
+}
 
 /// Whether something is on a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -266,7 +347,25 @@ pub(crate) struct RatesBody {
     base: String,
     /// What one whole unit of each currency is worth in whole units of the base.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
-    rates: super::value::Ordered<String>,
+    rates: Ordered<String>,
+}
+
+impl RatesBody {
+    fn of(rates: &Rates) -> Self {
+        let each = rates.iter().map(|(currency, rate)| (currency.code().to_owned(), rate.to_string()));
+        Self { base: rates.base().code().to_owned(), rates: Ordered(each.collect()) }
+    }
+}
+
+/// Show the rates in force
+///
+/// Their `rates` are what `PUT /v1/rates` takes, in the very same form.
+#[utoipa::path(
+    get, path = "/v1/rates", tag = "lists", security(("key" = ["admin", "analyst", "operator"])),
+    responses((status = 200, description = "The table in force; without rates it is empty", body = RatesBody))
+)]
+pub(crate) async fn show_rates(State(app): State<Arc<App>>) -> Json<RatesBody> {
+    Json(RatesBody::of(&app.door.in_force().rates))
 }
 
 /// The first line of a rate table.
@@ -306,6 +405,33 @@ pub(crate) async fn put_rates(
     let rates = Rates::parse(&table, base).map_err(|it| Problem::field("", it.to_string()))?;
     app.door.gate().put_rates(&rates).map_err(|it| no_change(it, &app))?;
     app.door.durable(last_record(&app)).await.map_err(|it| refused("", it.into(), &app.metrics))?;
-    let rates = rates.iter().map(|(currency, rate)| (currency.code().to_owned(), rate.to_string()));
-    Ok(Json(RatesBody { base: base.code().to_owned(), rates: super::value::Ordered(rates.collect()) }))
+    Ok(Json(RatesBody::of(&rates)))
+}
+
+#[cfg(test)]
+mod tests {
+    use rules::diagnostic::Source;
+
+    use super::*;
+
+    #[test]
+    fn types_are_written_as_they_are_declared() {
+        let schema = "schema s 1\nzone \"UTC\"\ncurrency CNY\nentity user\nenum channel = app, web\n\
+                      event login\n  user: user\n";
+        let check = |declared: &str, expected: &str| {
+            let rules = format!("use schema s\ntable t : user -> {declared}\n");
+            let sources =
+                [Source { name: "s.schema.weir", text: schema }, Source { name: "s.weir", text: &rules }];
+            let rules = rules::check::check(&sources).rule_set.unwrap();
+            let list = &rules.lists[0];
+            let ListKind::Table(_, ty) = list.of else { panic!("{declared}") };
+            assert_eq!(written(ty, list.text_bytes_max, &rules.schema), expected);
+        };
+        for it in ["flag", "int", "decimal(2)", "money USD", "time", "duration", "place", "text(4)"] {
+            check(it, it);
+        }
+        check("channel", "channel");
+        check("user", "user");
+        check("money", "money CNY");
+    }
 }

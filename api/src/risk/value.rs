@@ -2,6 +2,7 @@
 //! as RFC 3339, durations as the rule language writes them. What stands in memory as a hash is nobody's to see.
 
 use engine::event::{Event, FieldValue};
+use engine::rates::Rates;
 use rules::notation::{decimal, duration};
 use rules::place::Place;
 use rules::schema::{Currency, FieldType, Schema};
@@ -167,6 +168,28 @@ pub(super) fn of_event(event: &Event, schema: &Schema) -> Ordered<Json> {
         members.push(("extra".to_owned(), Json::Extra(extra)));
     }
     Ordered(members)
+}
+
+/// What the amounts of an event came to that rules saw in another currency than they were sent in, by field: as the rates
+/// say, and missing where those are not known.
+pub(super) fn converted(event: &Event, schema: &Schema, rates: Option<&Rates>) -> Ordered<Json> {
+    let declared = event.event_type.and_then(|it| schema.events.get(it.index()));
+    let fields = declared.into_iter().flat_map(|it| it.fields.iter().enumerate());
+    let amounts = fields.filter_map(|(at, field)| match event.value(at) {
+        FieldValue::Money { minor, currency } if currency != schema.currency => {
+            let declared = schema.field(field.field)?;
+            // An amount whose field names a currency stays in that.
+            let any = matches!(declared.ty, FieldType::Money { currency: None });
+            any.then(|| (declared.name.clone(), worth(minor, currency, schema.currency, rates)))
+        }
+        _ => None,
+    });
+    Ordered(amounts.collect())
+}
+
+fn worth(amount: i64, from: Currency, into: Currency, rates: Option<&Rates>) -> Json {
+    let worth = rates.and_then(|it| it.convert(amount, from, into).ok());
+    worth.map_or(Json::Missing(()), |it| money(Minor::Whole(it), into))
 }
 
 fn of_field(value: FieldValue<'_>, ty: FieldType, schema: &Schema) -> Json {

@@ -7,6 +7,7 @@ use desk::key::Role;
 use reqwest::Method;
 use rules::time::HOUR;
 use serde_json::{Value, json};
+use stream::journal::Journal as _;
 
 use crate::support::{Weir, payment};
 
@@ -146,9 +147,52 @@ async fn a_stream_goes_on_where_it_broke_off() {
         raise(&weir, 4, 5).await;
     });
     assert_eq!(live[0].1, "p4");
-    let wrong =
-        weir.request(Method::GET, "/v1/alerts/stream").header("Last-Event-ID", "x").send().await.unwrap();
-    assert_eq!(wrong.status(), 400);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_in_the_stream_that_nothing_would_follow_is_refused() {
+    let weir = Weir::start().await;
+    let check = async |last: &str, refused: &[&str]| {
+        let request = weir.request(Method::GET, "/v1/alerts/stream").header("Last-Event-ID", last);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status().as_u16(), if refused.is_empty() { 200 } else { 400 }, "{last}");
+        if !refused.is_empty() {
+            let problem: Value = response.json().await.unwrap();
+            let error = &problem["errors"][0];
+            assert_eq!(
+                (&problem["code"], &error["header"]),
+                (&json!("invalid_header"), &json!("Last-Event-ID"))
+            );
+            let detail = error["detail"].as_str().unwrap();
+            assert!(refused.iter().all(|it| detail.contains(it)), "{detail}");
+        }
+    };
+    let end = |weir: &Weir| weir.journal.next() << 16;
+    check("x", &["no id"]).await;
+    check(&end(&weir).to_string(), &["there is no alert yet", "send `-1`"]).await;
+    raise(&weir, 0, 1).await;
+    raised(&weir, 1).await;
+    let newest = watch(&weir, Some("-1"), 1).await[0].0.clone();
+    // Something behind the alert, which raises none.
+    weir.pay("p1", "u1", 1).await;
+    check(&newest, &[]).await;
+    check(&(end(&weir) - 1).to_string(), &[]).await;
+    for beyond in [end(&weir).to_string(), i64::MAX.to_string()] {
+        check(&beyond, &[&format!("the newest alert is `{newest}`"), "another data directory"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_passes_over_alerts_whose_rows_are_gone() {
+    let weir = Weir::start().await;
+    raise(&weir, 0, 2).await;
+    raised(&weir, 2).await;
+    weir.desk.forget_alerts().await.unwrap();
+    let (seen, ()) = tokio::join!(watch(&weir, Some("-1"), 1), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        raise(&weir, 2, 3).await;
+    });
+    assert_eq!(seen[0].1, "p2");
 }
 
 /// Whether or not there is something to send.

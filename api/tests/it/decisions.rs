@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use api::app::Patience;
+use api::app::{Patience, now};
+use rules::time::DAY;
 use serde_json::{Value, json};
 use stream::disk::Folder;
 use stream::journal::{Memory, OnDisk, Options};
@@ -120,6 +121,40 @@ async fn what_becomes_known_later_counts_and_is_in_the_explanation() {
     let unknown =
         weir.post("/v1/amendments", &json!({ "id": "a2", "event_id": "p9", "label": "fraud" })).await;
     assert_eq!((unknown.status.as_u16(), &unknown.body["code"]), (404, &json!("event_unknown")));
+}
+
+/// At the rates of its time, for as long as these are remembered; what the caller sent stands beside it.
+#[tokio::test]
+async fn an_amount_is_explained_in_both_currencies() {
+    let weir = Weir::start().await;
+    let pay = async |id: &str, minor: i64, currency: &str, days_ago: i64| {
+        let at = jiff::Timestamp::from_microsecond(now() - days_ago * DAY).unwrap();
+        let mut paid = payment(id, id, minor);
+        (paid["amount"]["currency"], paid["time"]) = (json!(currency), json!(at.to_string()));
+        let answer = weir.post("/v1/events", &paid).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    let check = async |id: &str, sent: Value, converted: Value| {
+        let explained = weir.get(&format!("/v1/decisions/{id}")).await.body;
+        assert_eq!((&explained["event"]["amount"], &explained["converted"]), (&sent, &converted), "{id}");
+        assert_eq!(explained.get("converted").is_some(), !converted.is_null(), "{id}");
+    };
+    let amount = |value: i64, currency: &str| json!({ "value": value, "currency": currency });
+    weir.put("/v1/rates", &json!({ "USD": "7.25", "JPY": "0.0485" })).await;
+    pay("p1", 10_000, "USD", 3).await;
+    pay("p2", 10, "JPY", 3).await;
+    pay("p3", 10_000, "CNY", 3).await;
+    weir.put("/v1/rates", &json!({ "USD": "8" })).await;
+    pay("p4", 10_000, "USD", 3).await;
+    check("p1", amount(10_000, "USD"), json!({ "amount": amount(72_500, "CNY") })).await;
+    check("p2", amount(10, "JPY"), json!({ "amount": amount(48, "CNY") })).await;
+    check("p3", amount(10_000, "CNY"), Value::Null).await;
+    check("p4", amount(10_000, "USD"), json!({ "amount": amount(80_000, "CNY") })).await;
+    // Days later, and another change forgets what was replaced.
+    pay("p5", 1, "CNY", 0).await;
+    weir.put("/v1/rates", &json!({ "USD": "9" })).await;
+    check("p1", amount(10_000, "USD"), json!({ "amount": null })).await;
+    check("p4", amount(10_000, "USD"), json!({ "amount": amount(80_000, "CNY") })).await;
 }
 
 #[tokio::test]

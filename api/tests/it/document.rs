@@ -69,9 +69,11 @@ async fn every_route_is_described() {
         "GET /v1/rules",
         "PUT /v1/rules",
         "GET /v1/rules/jobs/{id}",
+        "GET /v1/lists",
         "GET /v1/lists/{list}/{id}",
         "PUT /v1/lists/{list}/{id}",
         "DELETE /v1/lists/{list}/{id}",
+        "GET /v1/rates",
         "PUT /v1/rates",
         "GET /livez",
         "GET /readyz",
@@ -171,6 +173,15 @@ async fn what_the_examples_say_is_taken_and_what_comes_back_validates() {
         ),
         (Method::PUT, "/v1/rates", json!({ "USD": "7.1043", "JPY": "0.0485" })),
         (Method::GET, "/v1/decisions/p-1", Value::Null),
+        (Method::POST, "/v1/events", {
+            let mut it = event.clone();
+            it["id"] = json!("e-2");
+            it["amount"]["currency"] = json!("USD");
+            it
+        }),
+        (Method::GET, "/v1/decisions/e-2", Value::Null),
+        (Method::GET, "/v1/rates", Value::Null),
+        (Method::GET, "/v1/lists", Value::Null),
         (Method::GET, "/v1/rules", Value::Null),
         (Method::GET, "/v1/alerts", Value::Null),
         (Method::GET, "/v1/entities/user/user-1", Value::Null),
@@ -241,7 +252,7 @@ async fn who_may_is_who_the_document_says() {
             assert_eq!(answer(request).await.status != 403, named, "{what} as {}", role.name());
         }
     }
-    assert_eq!(guarded, 17);
+    assert_eq!(guarded, 19);
 }
 
 #[tokio::test]

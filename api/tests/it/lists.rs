@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Weir, answer, payment};
+use crate::support::{RULES, SCHEMA, Weir, answer, payment};
 
 #[tokio::test]
 async fn an_entity_is_on_a_list_until_it_is_taken_off() {
@@ -31,6 +31,31 @@ async fn a_value_is_on_a_list_of_values() {
     event["id"] = json!("p2");
     assert_eq!(weir.post("/v1/decisions", &event).await.body["score"], 12.5);
     assert_eq!(answer(weir.request(Method::DELETE, "/v1/lists/risky/5732")).await.body["member"], false);
+}
+
+/// Those of the rule set in force, and not those of the one before, which are still known.
+#[tokio::test]
+async fn the_lists_are_named_with_what_they_hold() {
+    let weir = Weir::start().await;
+    let limits = json!({ "name": "limits", "holds": "table", "kind": "user", "type": "money CNY" });
+    let risky = |count: u64| json!({ "name": "risky", "holds": "values", "type": "text(4)", "count": count });
+    let watched = json!({ "name": "watched", "holds": "entities", "kind": "user" });
+    let lists = async || weir.get("/v1/lists").await.body["lists"].clone();
+    assert_eq!(lists().await, json!([limits, risky(0), watched]), "in the order of their names");
+    for id in ["5732", "5944", "5732"] {
+        weir.put(&format!("/v1/lists/risky/{id}"), &json!({})).await;
+    }
+    weir.put("/v1/lists/watched/u1", &json!({})).await;
+    assert_eq!(lists().await, json!([limits, risky(2), watched]), "each value once");
+    let fewer = RULES.replace("table limits : user -> money\n", "");
+    let files = json!({ "files": { "s.schema.weir": SCHEMA, "s.weir": fewer } });
+    let accepted = weir.put("/v1/rules", &files).await;
+    assert_eq!(accepted.status, 202, "{}", accepted.body);
+    weir.until("the rules are in force", async |_| {
+        (lists().await == json!([risky(2), watched])).then_some(())
+    })
+    .await;
+    assert_eq!(weir.get("/v1/lists/limits/u1").await.status, 200);
 }
 
 #[tokio::test]
@@ -96,4 +121,23 @@ async fn an_amount_in_another_currency_needs_a_rate() {
     let pointers: Vec<_> =
         wrong.body["errors"].as_array().unwrap().iter().map(|it| it["pointer"].clone()).collect();
     assert_eq!((wrong.status.as_u16(), pointers), (422, vec![json!("#/US"), json!("#/USD")]));
+}
+
+#[tokio::test]
+async fn rates_are_read_as_they_are_put() {
+    let weir = Weir::start().await;
+    let check = async |put: serde_json::Value, expected: serde_json::Value| {
+        assert_eq!(weir.put("/v1/rates", &put).await.status, 200, "{put}");
+        let expected = json!({ "base": "CNY", "rates": expected });
+        let read = weir.get("/v1/rates").await.body;
+        assert_eq!(read, expected);
+        let again = weir.put("/v1/rates", &read["rates"]).await;
+        assert_eq!((again.status.as_u16(), again.body), (200, expected.clone()));
+        assert_eq!(weir.get("/v1/rates").await.body, expected);
+    };
+    assert_eq!(weir.get("/v1/rates").await.body, json!({ "base": "CNY", "rates": {} }));
+    check(json!({ "USD": "7.1043", "JPY": "0.04850" }), json!({ "JPY": "0.0485", "USD": "7.1043" })).await;
+    let longest = json!({ "EUR": "0.000000000000000001", "USD": "999999999999999999" });
+    check(longest.clone(), longest).await;
+    check(json!({}), json!({})).await;
 }

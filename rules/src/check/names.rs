@@ -251,7 +251,8 @@ impl<'a> Checker<'a> {
         let Some(id) = index_of_next(self.lists.len()).map(ListId) else { return };
         if self.claim(name, Global::List(Some(id))) {
             let file = file.map(|it| it.text.clone());
-            self.lists.push(List { name: name.text.clone(), of, text_bytes_max, file, span: name.span });
+            let (name, span) = (name.text.clone(), name.span);
+            self.lists.push(List { name, of, text_bytes_max, file, own: true, span });
         }
     }
 
