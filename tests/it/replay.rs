@@ -296,7 +296,7 @@ fn labels_that_find_no_event_are_not_passed_over_in_the_figures() {
         let output = output(&[&arguments[..], &[rejects.to_str().unwrap()], more].concat());
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
-    let lost = "labels that were rejected";
+    let lost = "rejected label";
     let without = said(&[]);
     assert!(without.contains(lost) && without.contains("use `--data`"), "{without}");
     let data = folder.path().join("data");
