@@ -7,7 +7,7 @@ use rules::time::Micros;
 
 use super::live::Alert;
 use super::scene::{Contact, Row, Scene};
-use crate::replay::grouped;
+use crate::replay::{counted, grouped};
 use crate::send::tally::millis;
 use crate::simulate::AmountMinor;
 
@@ -153,7 +153,7 @@ fn foot(scene: &Scene, elapsed: Duration, width: usize, look: Look) -> Vec<Strin
     let mut lines = vec![
         look.dim(&"─".repeat(width)),
         format!("{per_second:.1} decisions a second · answered in {p50} ms (p50), {p99} ms (p99)"),
-        format!("{} · {} alerts", tally.outcomes(), grouped(*alerts_seen)),
+        format!("{} · {}", tally.outcomes(), counted(*alerts_seen, "alert")),
         String::new(),
         format!("To look further, in another terminal (or at {url}/docs/):"),
         export(contact),
@@ -197,13 +197,14 @@ pub(super) fn greeting(contact: &Contact) -> Vec<String> {
 /// What is said after the history, where lines are shown.
 pub(super) fn beginning(history: &str, rate: u32, seconds: Option<u32>) -> Vec<String> {
     let end = match seconds {
-        Some(seconds) => format!("for {seconds} seconds (`--for SECONDS` sets that)"),
+        Some(seconds) => format!("for {} (`--for SECONDS` sets that)", counted(seconds.into(), "second")),
         None => "until Ctrl-C".to_owned(),
     };
     vec![
         history.to_owned(),
         format!(
-            "Now, {rate} events a second in real time, {end}. Shown: alerts, and what is not simply allowed."
+            "Now, {} a second in real time, {end}. Shown: alerts, and what is not simply allowed.",
+            counted(rate.into(), "event")
         ),
         String::new(),
     ]

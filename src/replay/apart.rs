@@ -1,17 +1,24 @@
-//! That no file is written which is read, or written by somebody else.
+//! That no file is written which is read, or written by somebody else, and none read of which a first reader leaves
+//! nothing.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 
 use super::output::{is_device, is_standard_output};
 use super::run::is_standard_input;
 
-/// Refuses to write a file that is read, or one in two ways. Written ones stand behind the option that names them.
+/// Refuses to write a file that is read, or one in two ways, and to read standard input twice. Written ones stand behind
+/// the option that names them.
 pub(crate) fn check<'a>(
-    read: impl IntoIterator<Item = &'a Path>,
+    read: impl IntoIterator<Item = &'a Path> + Clone,
     written: impl IntoIterator<Item = (&'static str, &'a Path)>,
 ) -> anyhow::Result<()> {
+    let mut inputs = read.clone().into_iter().filter(|path| is_standard_input(path));
+    if let (Some(first), Some(second)) = (inputs.next(), inputs.next()) {
+        let (first, second) = (first.display(), second.display());
+        bail!("`{first}` and `{second}` are both standard input, which can be read only once");
+    }
     let mut taken: Vec<(PathBuf, String)> = read
         .into_iter()
         .map(|path| if is_standard_input(path) { Path::new("/dev/stdin") } else { path })

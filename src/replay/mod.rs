@@ -31,5 +31,5 @@ pub(crate) use output::{Decisions, csv_name, is_device, is_standard_output, tabl
 pub(crate) use reader::{Batch, Reader};
 pub(crate) use rejects::Rejects;
 pub(crate) use run::{Ran, open, patiently, replay, run};
-pub(crate) use summary::{grouped, percent, rate};
+pub(crate) use summary::{counted, grouped, percent, rate, write_unusual};
 pub(crate) use text::push_time;

@@ -10,6 +10,7 @@ use rules::typed::{Mode, Severity};
 use stream::fold::History;
 
 use super::tally::{Detection, Tally};
+use crate::rules_command::noun_of;
 
 /// Everything that the summary says.
 #[derive(Debug)]
@@ -38,14 +39,17 @@ pub(crate) struct Past {
 
 impl Past {
     fn write(self, text: &mut String) -> std::fmt::Result {
-        let missed = grouped(self.missed);
-        let (whose, deadlines) = match self.history {
-            History::Own => ("own: outcomes of these rules", "do not count"),
-            History::Recorded => ("recorded: outcomes as the journal says", "count as they were answered"),
+        let (whose, [one, more]) = match self.history {
+            History::Own => ("own: outcomes of these rules", ["does not count", "do not count"]),
+            History::Recorded => (
+                "recorded: outcomes as the journal says",
+                ["counts as it was answered", "count as they were answered"],
+            ),
         };
         write!(text, "history    {whose}")?;
         if 0 < self.missed {
-            write!(text, "; {missed} missed deadlines {deadlines}")?;
+            let missed = counted(self.missed, "missed deadline");
+            write!(text, "; {missed} {}", if self.missed == 1 { one } else { more })?;
         }
         writeln!(text)
     }
@@ -63,11 +67,10 @@ impl Summary {
     fn write(&self, rules: &RuleSet, text: &mut String) -> std::fmt::Result {
         let tally = &self.tally;
         let seconds = self.elapsed.as_secs_f64();
-        let plural = if tally.decided == 1 { "" } else { "s" };
         writeln!(
             text,
-            "{} event{plural} decided in {seconds:.2} s ({}/s)",
-            grouped(tally.decided),
+            "{} decided in {seconds:.2} s ({}/s)",
+            counted(tally.decided, "event"),
             grouped(rate(tally.decided, seconds))
         )?;
         self.write_rows(text)?;
@@ -87,11 +90,8 @@ impl Summary {
             write_detection(text, &detection)?;
         }
         if 0 < tally.lost_labels {
-            let lost = grouped(tally.lost_labels);
-            writeln!(
-                text,
-                "  without {lost} labels that were rejected: fraud that only they tell of counts as other"
-            )?;
+            let lost = counted(tally.lost_labels, "rejected label");
+            writeln!(text, "  without {lost}: fraud that is known from nowhere else counts as other")?;
         }
         Ok(())
     }
@@ -100,22 +100,19 @@ impl Summary {
     fn write_rows(&self, text: &mut String) -> std::fmt::Result {
         let tally = &self.tally;
         let unusual = [
-            (tally.amendments, "amendments applied"),
-            (self.pending as u64, "labels not known yet"),
-            (tally.late.0, "late"),
-            (tally.late.1, "too late"),
-            (tally.repeated, "repeated"),
-            (self.skipped, "left out by the mapping"),
+            (tally.amendments, "amendment", " applied"),
+            (self.pending as u64, "label", " not known yet"),
+            (tally.late.0, "", "late"),
+            (tally.late.1, "", "too late"),
+            (tally.repeated, "", "repeated"),
+            (self.skipped, "", "left out by the mapping"),
             (
                 self.forgotten,
-                "cells of features left empty: their texts came before this, by another way than a replay",
+                "cell",
+                " of features left empty: their texts came before this, by another way than a replay",
             ),
         ];
-        for (count, what) in unusual {
-            if 0 < count {
-                writeln!(text, "           {} {what}", grouped(count))?;
-            }
-        }
+        write_unusual(text, &unusual)?;
         if 0 < tally.rejects {
             writeln!(
                 text,
@@ -130,7 +127,8 @@ impl Summary {
     fn write_hits(&self, rules: &RuleSet, text: &mut String) -> std::fmt::Result {
         let total: u64 = self.tally.hits.iter().sum();
         let share = percent(self.tally.rows_hit, self.tally.decided);
-        writeln!(text, "hits       {} on {} events ({share})", grouped(total), grouped(self.tally.rows_hit))?;
+        let events = counted(self.tally.rows_hit, "event");
+        writeln!(text, "hits       {} on {events} ({share})", grouped(total))?;
         let width = rules.typed.rules.iter().map(|rule| rule.name.chars().count()).max().unwrap_or(0);
         for (rule, hits) in rules.typed.rules.iter().zip(&self.tally.hits) {
             let mode = match rule.mode {
@@ -189,6 +187,20 @@ pub(crate) fn rate(count: u64, seconds: f64) -> u64 {
     if seconds > 0.0 { (count as f64 / seconds).round() as u64 } else { 0 }
 }
 
+/// A number with its noun, and a comma between thousands.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    format!("{} {}", grouped(number), noun_of(number == 1, noun))
+}
+
+/// A line each for what there is: how many, of what, and what of them. Where there is no noun the rest stands alone.
+pub(crate) fn write_unusual(text: &mut String, unusual: &[(u64, &str, &str)]) -> std::fmt::Result {
+    for (count, noun, rest) in unusual.iter().filter(|(count, ..)| 0 < *count) {
+        let what = if noun.is_empty() { grouped(*count) + " " } else { counted(*count, noun) };
+        writeln!(text, "           {what}{rest}")?;
+    }
+    Ok(())
+}
+
 /// A number with a comma between thousands.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -204,7 +216,7 @@ pub(crate) fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::grouped;
+    use super::{grouped, write_unusual};
 
     #[test]
     fn thousands_are_set_apart() {
@@ -212,5 +224,16 @@ mod tests {
         for (number, text) in pairs {
             assert_eq!(grouped(number), text);
         }
+    }
+    #[test]
+    fn what_is_unusual_is_counted_with_its_noun() {
+        let check = |count, line: &str| {
+            let mut text = String::new();
+            write_unusual(&mut text, &[(count, "label", " not known yet"), (count, "", "late")]).unwrap();
+            assert_eq!(text.split_whitespace().collect::<Vec<_>>().join(" "), line);
+        };
+        check(0, "");
+        check(1, "1 label not known yet 1 late");
+        check(2_000, "2,000 labels not known yet 2,000 late");
     }
 }

@@ -102,10 +102,15 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Error> {
 
 /// A number with its noun.
 pub(crate) fn counted(number: usize, noun: &str) -> String {
-    match (number, noun.strip_suffix('y')) {
-        (1, _) => format!("1 {noun}"),
-        (_, Some(stem)) => format!("{number} {stem}ies"),
-        _ => format!("{number} {noun}s"),
+    format!("{number} {}", noun_of(number == 1, noun))
+}
+
+/// A noun as it stands behind a number: of one, or of another.
+pub(crate) fn noun_of(is_one: bool, noun: &str) -> String {
+    match noun.strip_suffix('y') {
+        _ if is_one => noun.to_owned(),
+        Some(stem) => format!("{stem}ies"),
+        None => format!("{noun}s"),
     }
 }
 

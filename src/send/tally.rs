@@ -8,7 +8,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::answer::{Decision, Told};
-use crate::replay::{grouped, rate};
+use crate::replay::{counted, grouped, rate, write_unusual};
 
 /// Answers longer than this count as so long: longer than anybody waits for one.
 const TIME_MAX: Duration = Duration::from_secs(600);
@@ -103,17 +103,15 @@ impl Tally {
     fn write(&self, text: &mut String, elapsed: Duration, rest: &Rest<'_>) -> std::fmt::Result {
         let seconds = elapsed.as_secs_f64();
         let per_second = grouped(rate(self.decided, seconds));
-        writeln!(text, "{} events decided in {seconds:.2} s ({per_second}/s)", grouped(self.decided))?;
+        writeln!(text, "{} decided in {seconds:.2} s ({per_second}/s)", counted(self.decided, "event"))?;
         let unusual = [
-            (self.amendments, "amendments sent"),
-            (rest.pending, "labels not known yet, and not sent"),
-            (self.repeated, "sent before: answered as then"),
-            (rest.skipped, "left out by the mapping"),
-            (self.retries, "sent again: overloaded, or the connection broke"),
+            (self.amendments, "amendment", " sent"),
+            (rest.pending, "label", " not known yet, and not sent"),
+            (self.repeated, "", "sent before: answered as then"),
+            (rest.skipped, "", "left out by the mapping"),
+            (self.retries, "", "sent again: overloaded, or the connection broke"),
         ];
-        for (count, what) in unusual.into_iter().filter(|(count, _)| 0 < *count) {
-            writeln!(text, "           {} {what}", grouped(count))?;
-        }
+        write_unusual(text, &unusual)?;
         if 0 < self.rejects {
             let place = rest.rejects.map_or(String::new(), |it| format!(": see `{}`", it.display()));
             writeln!(text, "           {} rejected{place}", grouped(self.rejects))?;
@@ -184,7 +182,7 @@ mod tests {
         let rest = Rest { pending: 7, rejects: Some(Path::new("r.csv")), ..Rest::default() };
         expect![[r#"
             100 events decided in 4.00 s (25/s)
-                       1 amendments sent
+                       1 amendment sent
                        7 labels not known yet, and not sent
                        1 sent before: answered as then
                        3 sent again: overloaded, or the connection broke

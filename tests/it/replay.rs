@@ -226,6 +226,22 @@ fn standard_input_and_output_are_files_like_others() {
 }
 
 #[test]
+fn standard_input_is_not_read_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = format!("{}/fixtures/wallet", env!("CARGO_MANIFEST_DIR"));
+    for (command, files, says) in [
+        ("replay", &["-", "-"][..], "`-` and `-` are both standard input"),
+        ("replay", &["no.csv", "-", "/dev/stdin"], "`-` and `/dev/stdin` are both standard input"),
+        ("replay", &["-", "--map", "/dev/stdin"], "`-` and `/dev/stdin` are both standard input"),
+        ("send", &["-", "-"], "`-` and `-` are both standard input"),
+    ] {
+        let arguments = [&[command, "--rules", &rules][..], files].concat();
+        let (done, _, said) = piped(folder.path(), &arguments, b"no line that is read".to_vec());
+        assert!(!done && said.contains(says), "{command} {files:?}: {said}");
+    }
+}
+
+#[test]
 fn a_name_that_says_no_form_is_refused_before_anything_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let [txt, parquet, gz] = ["o.txt", "o.parquet", "o.gz"].map(|it| folder.path().join(it));
@@ -280,7 +296,7 @@ fn labels_that_find_no_event_are_not_passed_over_in_the_figures() {
         let output = output(&[&arguments[..], &[rejects.to_str().unwrap()], more].concat());
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
-    let lost = "labels that were rejected";
+    let lost = "rejected label";
     let without = said(&[]);
     assert!(without.contains(lost) && without.contains("use `--data`"), "{without}");
     let data = folder.path().join("data");

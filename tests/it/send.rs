@@ -175,7 +175,7 @@ fn who_refuses_a_row_gets_the_next_and_who_refuses_the_sender_nothing_more() {
     let (seen, ended) = check_stub(10, key, &[]);
     let said = String::from_utf8(ended.stderr).unwrap();
     assert!(!ended.status.success() && said.contains("a key stands in WEIR_API_KEY"), "{said}");
-    assert!(said.starts_with("1 events decided") && seen.len() == 2, "{said}");
+    assert!(said.starts_with("1 event decided") && seen.len() == 2, "{said}");
 }
 
 #[test]

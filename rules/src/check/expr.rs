@@ -21,6 +21,10 @@ impl Exprs<'_, '_> {
     pub(super) fn hinted(&mut self, expr: &ast::Expr, hint: Option<Type>) -> Option<Expr> {
         match &expr.kind {
             ast::ExprKind::Error => None,
+            _ if self.is_chain(expr) => {
+                self.sides(expr);
+                None
+            }
             ast::ExprKind::Path(path) => self.path(path, expr.span, hint),
             ast::ExprKind::Lookup { table, key } => self.lookup(table, key),
             ast::ExprKind::Call(call) => self.call(call),
@@ -55,6 +59,23 @@ impl Exprs<'_, '_> {
                 Some(if *negated { not(is) } else { is })
             }
             _ => constant::literal(self.checker.schema, &mut self.checker.reports, expr),
+        }
+    }
+
+    /// Whether it compares a comparison, of which has been said that they do not follow each other. One in parentheses
+    /// stands for itself.
+    fn is_chain(&self, expr: &ast::Expr) -> bool {
+        let inner = compared(expr).filter(|it| compared(it).is_some());
+        inner.is_some_and(|it| self.checker.reports.goes_on(it.span))
+    }
+
+    /// Looks at what is compared, whether or not it goes together.
+    fn sides(&mut self, expr: &ast::Expr) {
+        if let Some(left) = compared(expr) {
+            self.check(left);
+        }
+        if let ast::ExprKind::Binary { right, .. } = &expr.kind {
+            self.beside(right, None);
         }
     }
 
@@ -381,5 +402,14 @@ fn as_type(operand: Expr, ty: Type) -> Result<Expr, Type> {
         }
         (None, None) if found == ty => Ok(operand),
         _ => Err(found),
+    }
+}
+
+/// The left side of a comparison.
+fn compared(expr: &ast::Expr) -> Option<&ast::Expr> {
+    match &expr.kind {
+        ast::ExprKind::Binary { op: ast::BinaryOp::Compare(_), left, .. } => Some(left),
+        ast::ExprKind::In { operand, .. } | ast::ExprKind::IsMissing { operand, .. } => Some(operand),
+        _ => None,
     }
 }

@@ -268,7 +268,11 @@ impl Exprs<'_, '_> {
                 let help = format!(
                     "all that follows `where` is its condition: to compare the aggregate, write `(… where {condition}){behind}`"
                 );
-                reports.error_with_help(Code::TypeMismatch, span, message, help);
+                // Where the aggregate lacks its parentheses as well, this says where they belong.
+                match reports.bare_around(span) {
+                    Some(bare) => bare.help = vec![help],
+                    None => reports.error_with_help(Code::TypeMismatch, span, message, help),
+                }
             }
             _ => self.checker.reports.error(Code::TypeMismatch, span, message),
         }

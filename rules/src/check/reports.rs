@@ -63,6 +63,13 @@ impl<'t> Reports<'t> {
         self.all.iter().any(|it| it.file == self.file && it.code < Code::SettingMissing && behind(it))
     }
 
+    /// What was said of an aggregate that lacks its parentheses, if a place of the file being looked at is in one.
+    pub(super) fn bare_around(&mut self, span: Span) -> Option<&mut Diagnostic> {
+        let around = |it: &Diagnostic| it.span.start <= span.start && span.end <= it.span.end;
+        let mut here = self.all.iter_mut().filter(|it| it.file == self.file);
+        here.find(|it| it.code == Code::AggregateBare && around(it))
+    }
+
     /// Whether something at a place of the file being looked at did not parse, or right behind it.
     pub(super) fn breaks_off(&self, span: Span) -> bool {
         self.did_not_parse(span) || self.goes_on(span)

@@ -290,6 +290,12 @@ impl<'t> Parser<'t> {
         }
     }
 
+    /// Whether comparisons in a row were reported at a place.
+    pub(super) fn has_chain(&self, span: Span) -> bool {
+        let within = |it: &Diagnostic| span.start <= it.span.start && it.span.end <= span.end;
+        self.diagnostics.iter().any(|it| it.code == Code::ComparisonChain && within(it))
+    }
+
     /// Reports that something else was expected here.
     pub(super) fn expected(&mut self, what: &str) {
         let diagnostic = self.expectation(what);

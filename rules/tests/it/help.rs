@@ -30,6 +30,47 @@ fn a_comparison_that_a_condition_took_is_shown_behind_the_aggregate() {
 }
 
 #[test]
+fn a_comparison_behind_another_is_one_error() {
+    let aggregate = |shown: &str| {
+        format!("all that follows `where` is its condition: to compare the aggregate, write `(… {shown} …`; ")
+    };
+    let twice = "to compare twice, write `a < b and b < c`";
+    let rows = [
+        ("feature h = count(pay) by user over 1h before where label == fraud > 3", "label == fraud) >"),
+        (
+            "feature h = count(pay) by user over 1h before where n > 2 and\n  label ==\n  fraud > 3",
+            "label == fraud) >",
+        ),
+        ("feature h = count(pay) by user over 1h where n > 2 in [3]", "n > 2) in"),
+        ("feature h = 1 + (count(pay) by user over 1h where n > 2 is missing)", "n > 2) is"),
+        ("rule r \"x\" on pay when count(pay) by user over 1h where n > 1 > 3 then block", "n > 1) >"),
+    ];
+    for (rules, shown) in rows {
+        let rules = if rules.starts_with("rule") { rules.to_owned() } else { format!("{rules}\nrecord h") };
+        check_help(SCHEMA, &rules, &(aggregate(shown) + twice));
+    }
+    for condition in
+        ["1 < n < 3", "n < 3 == channel", "n == 3 in [1, 2]", "n > 3 < amount", "channel == app == web"]
+    {
+        check_help(SCHEMA, &format!("rule r \"x\" on pay when {condition} then block"), twice);
+    }
+}
+
+#[test]
+fn an_aggregate_is_compared_behind_its_parentheses() {
+    let rows = [
+        ("count(pay) by user over 1h before where accepted > 3", "accepted) > 3"),
+        ("n > 1 and count(pay) by user over 1h before where n > 2 and accepted >= 3", "accepted) >= 3"),
+    ];
+    for (condition, shown) in rows {
+        let help = format!(
+            "all that follows `where` is its condition: to compare the aggregate, write `(… where {shown}`"
+        );
+        check_help(SCHEMA, &format!("rule r \"x\" on pay when {condition} then block"), &help);
+    }
+}
+
+#[test]
 fn parentheses_are_shown_around_an_aggregate() {
     let rows = [
         (

@@ -5,6 +5,7 @@ mod build;
 mod damaged;
 mod deadlines;
 mod following;
+mod late;
 mod locks;
 mod pieces;
 mod prune;

@@ -60,21 +60,35 @@ fn clauses(p: &mut Parser<'_>) -> Vec<Clause> {
     clauses
 }
 
-/// Reports an aggregate without parentheses in an expression that began at a mark, and shows that with them.
+/// Reports an aggregate without parentheses in an expression that began at a mark, and shows that with them. Where its
+/// condition compares twice, it has been told where they belong.
 pub(super) fn report_bare(p: &mut Parser<'_>, mark: Mark) {
-    let Some(bare) = p.bare.take() else { return };
+    let Some(bare) = p.bare.take().filter(|it| !p.has_chain(*it)) else { return };
     let whole = p.since(mark);
     let before = p.slice(Span { end: bare.start, ..whole });
     let behind = p.slice(Span { start: bare.end, ..whole });
     let written = format!("{before}({}){behind}", p.slice(bare));
-    let on_one_line = written.split_whitespace().collect::<Vec<_>>().join(" ");
-    let help = if written.contains("//") {
-        "put the call and its clauses in parentheses".to_owned()
-    } else {
-        format!("write `{on_one_line}`")
+    let help = match on_one_line(&written) {
+        Some(written) => format!("write `{written}`"),
+        None => "put the call and its clauses in parentheses".to_owned(),
     };
     let message = "an aggregate in an expression stands in parentheses";
     p.report_behind(Diagnostic::new(Code::AggregateBare, bare, message).help(help));
+}
+
+/// How to compare an aggregate, where its condition has taken the comparison that stands here; what the condition
+/// compared before it began at a mark.
+pub(super) fn how_to_compare(p: &Parser<'_>, mark: Mark) -> String {
+    let (condition, comparison) = (on_one_line(p.slice(p.since(mark))), p.current_text());
+    let condition = condition.map_or(String::new(), |it| format!(" {it}"));
+    format!(
+        "all that follows `where` is its condition: to compare the aggregate, write `(…{condition}) {comparison} …`"
+    )
+}
+
+/// A piece of the text in one line; none if a comment is in it.
+fn on_one_line(text: &str) -> Option<String> {
+    (!text.contains("//")).then(|| text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 fn clauses_on_expression(value: &Expr, place: Span) -> Diagnostic {

@@ -78,9 +78,7 @@ fn operators(p: &mut Parser<'_>, least: Power) -> Expr {
         }
         p.deepest += 1;
         if power == Power::Compare && compared {
-            let diagnostic =
-                Diagnostic::new(Code::ComparisonChain, p.span(), "comparisons do not follow each other");
-            p.report(diagnostic.help("compare twice: `a < b and b < c`"));
+            report_chain(p, mark);
         }
         compared |= power == Power::Compare;
         let bare = p.bare.take();
@@ -93,6 +91,16 @@ fn operators(p: &mut Parser<'_>, least: Power) -> Expr {
     p.depth -= 1;
     p.deepest = p.deepest.max(around);
     left
+}
+
+/// Reports a comparison behind another that began at a mark.
+fn report_chain(p: &mut Parser<'_>, mark: Mark) {
+    let diagnostic = Diagnostic::new(Code::ComparisonChain, p.span(), "comparisons do not follow each other");
+    let diagnostic = match p.clauses {
+        ClauseOwner::Around => diagnostic.help(aggregate::how_to_compare(p, mark)),
+        ClauseOwner::Call | ClauseOwner::Nobody => diagnostic,
+    };
+    p.report(diagnostic.help("to compare twice, write `a < b and b < c`"));
 }
 
 fn too_deep(p: &mut Parser<'_>) -> Expr {

@@ -1,12 +1,10 @@
 //! The text of a mapping, key by key, so that what is wrong with one hides nothing of another.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
+use std::ops::Range;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed as _, Deserializer, IgnoredAny, MapAccess, Visitor};
 use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::{MappingError, MappingErrors, Root, line_of, with_suggestion};
 use crate::intake::{nearest, suggestion};
@@ -16,10 +14,9 @@ const KEYS: [&str; 8] = ["schema", "event", "id", "time", "order", "join", "fiel
 
 /// Reads a text.
 pub(super) fn root(file: &str, text: &str) -> Result<Root, MappingErrors> {
-    let written = toml::from_str::<BTreeMap<Spanned<String>, IgnoredAny>>(text);
-    let written = written.map_err(|it| error(file, text, None, &it))?;
-    let mut reading = Reading { file, text, unknown: Vec::new(), wrong: Vec::new() };
-    reading.refuse_unknown(written.keys());
+    let table = DeTable::parse(text).map_err(|it| error(file, text, None, &it))?.into_inner();
+    let mut reading = Reading { file, text, table, unknown: Vec::new(), wrong: Vec::new() };
+    reading.refuse_unknown();
     let root = reading.root();
     match (root, MappingErrors::of(reading.wrong)) {
         (Some(root), None) => Ok(root),
@@ -39,21 +36,22 @@ fn error(file: &str, text: &str, key: Option<&str>, error: &toml::de::Error) -> 
 struct Reading<'a> {
     file: &'a str,
     text: &'a str,
+    table: DeTable<'a>,
     /// Keys that there are not: what is missing was probably meant by one of them.
     unknown: Vec<String>,
     wrong: Vec<MappingError>,
 }
 
 impl Reading<'_> {
-    fn refuse_unknown<'k>(&mut self, keys: impl Iterator<Item = &'k Spanned<String>>) {
-        for key in keys.filter(|it| !KEYS.contains(&it.get_ref().as_str())) {
+    fn refuse_unknown(&mut self) {
+        for key in self.table.keys().filter(|it| !KEYS.contains(&it.get_ref().as_ref())) {
             let name = key.get_ref();
             self.wrong.push(MappingError {
                 file: self.file.to_owned(),
                 line: Some(line_of(self.text, key.span().start)),
                 message: format!("there is no key `{name}`{}", suggestion(name, KEYS)),
             });
-            self.unknown.push(name.clone());
+            self.unknown.push(name.to_string());
         }
     }
 
@@ -84,45 +82,48 @@ impl Reading<'_> {
         found
     }
 
-    /// What a key says, if it is there; none where that is wrong.
+    /// What a key says, if it is there; none where that is wrong. Each mistake is taken out when it is told, and the
+    /// rest is read again.
     #[expect(clippy::option_option, reason = "whether it is sound, and whether it is there")]
     fn optional<T: for<'de> Deserialize<'de>>(&mut self, key: &str) -> Option<Option<T>> {
-        let deserializer = toml::Deserializer::parse(self.text);
-        let read = deserializer.and_then(|it| Only { key, of: PhantomData }.deserialize(it));
-        read.map_err(|it| self.wrong.push(error(self.file, self.text, Some(key), &it))).ok()
-    }
-}
-
-/// Reads one key of a table and passes over the others.
-struct Only<'a, T> {
-    key: &'a str,
-    of: PhantomData<T>,
-}
-
-impl<'de, T: Deserialize<'de>> serde::de::DeserializeSeed<'de> for Only<'_, T> {
-    type Value = Option<T>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Only<'_, T> {
-    type Value = Option<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a table")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(key) = table.next_key::<String>()? {
-            if key == self.key {
-                found = Some(table.next_value()?);
-            } else {
-                table.next_value::<IgnoredAny>()?;
+        let Some(mut value) = self.table.get(key).cloned() else { return Some(None) };
+        let mut taken: Vec<Taken> = Vec::new();
+        loop {
+            let wrong = match T::deserialize(ValueDeserializer::from(value.clone())) {
+                Ok(found) => return taken.is_empty().then_some(Some(found)),
+                Err(wrong) => wrong,
+            };
+            if !taken.iter().any(|it| it.explains(&wrong)) {
+                self.wrong.push(error(self.file, self.text, Some(key), &wrong));
             }
+            taken.push(take_out(&mut value, &wrong.span()?)?);
         }
-        Ok(found)
     }
+}
+
+/// An entry that was wrong and has been told, so that the table is read without it.
+struct Taken {
+    key: String,
+    /// The table's place.
+    of: Range<usize>,
+}
+
+impl Taken {
+    /// Whether something is missing only because this was taken out, or was meant by it.
+    fn explains(&self, wrong: &toml::de::Error) -> bool {
+        let missing = wrong.message().strip_prefix("missing field `").and_then(|it| it.strip_suffix('`'));
+        wrong.span().is_some_and(|it| it == self.of) && nearest(&self.key, missing).is_some()
+    }
+}
+
+/// Takes out the entry whose key or value stands at a place; none if there is none.
+fn take_out(value: &mut Spanned<DeValue<'_>>, place: &Range<usize>) -> Option<Taken> {
+    let of = value.span();
+    let DeValue::Table(table) = value.get_mut() else { return None };
+    let found = table.iter().find(|(key, value)| key.span() == *place || value.span() == *place);
+    if let Some(key) = found.map(|(key, _)| key.get_ref().to_string()) {
+        table.remove(key.as_str());
+        return Some(Taken { key, of });
+    }
+    table.iter_mut().find_map(|(_, value)| take_out(value, place))
 }

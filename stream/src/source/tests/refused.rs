@@ -290,6 +290,60 @@ fn an_entry_tells_all_of_its_mistakes() {
 }
 
 #[test]
+fn a_table_tells_all_of_its_wrong_keys() {
+    let time = "{ column = \"t\", format = \"unix_s\" }";
+    check_refused(
+        &[
+            change("event = \"payment\"", "event = { colum = \"t\", vals = 1, othr = \"skip\" }"),
+            change("event = \"payment\"", "event = { column = \"t\", values = 5, other = \"drop\" }"),
+            change("id = \"id\"", "id = { colum = \"id\", sequenc = \"{n}\", x = 1 }"),
+            change(time, "{ column = 5, fromat = \"iso\", zone = 1 }"),
+            change(time, "{ zon = \"UTC\", format = { start = 1, stepp = \"1h\", step = 2 } }"),
+            // On lines of their own, and with tables of their own.
+            label("known_aftr = \"7d\"\nknd = \"m\"")
+                .replace("column = \"m\"", "colunm = \"m\"")
+                .replace("id = \"id\"", "id = { colum = \"id\" }"),
+            label("kind = { name = \"m\" }\n[label.known_at]\ncolum = \"t\"\nzne = \"UTC\""),
+            format!(
+                "join.c = {{ fil = \"c.csv\", key = 1, x = 2 }}\njoin.d = {{ kee = \"u\" }}\njoin.e = 5\n{MAP}"
+            ),
+        ],
+        expect![[r#"
+            map.toml, line 2: `event`: unknown field `colum`, expected one of `column`, `values`, `other`; did you mean `column`?
+            map.toml, line 2: `event`: unknown field `othr`, expected one of `column`, `values`, `other`; did you mean `other`?
+            map.toml, line 2: `event`: unknown field `vals`, expected one of `column`, `values`, `other`; did you mean `values`?
+            map.toml, line 2: `event`: unknown variant `drop`, expected `reject` or `skip`
+            map.toml, line 2: `event`: invalid type: integer `5`, expected a map
+            map.toml, line 3: `id`: unknown field `colum`, expected `column` or `sequence`; did you mean `column`?
+            map.toml, line 3: `id`: unknown field `sequenc`, expected `column` or `sequence`; did you mean `sequence`?
+            map.toml, line 3: `id`: unknown field `x`, expected `column` or `sequence`
+            map.toml, line 4: `time`: invalid type: integer `5`, expected a string
+            map.toml, line 4: `time`: unknown field `fromat`, expected one of `column`, `format`, `zone`; did you mean `format`?
+            map.toml, line 4: `time`: invalid type: integer `1`, expected a string
+            map.toml, line 4: `time`: invalid type: integer `1`, expected a string
+            map.toml, line 4: `time`: invalid type: integer `2`, expected a string
+            map.toml, line 4: `time`: unknown field `stepp`, expected `start` or `step`; did you mean `step`?
+            map.toml, line 4: `time`: unknown field `zon`, expected one of `column`, `format`, `zone`; did you mean `zone`?
+            map.toml, line 4: `time`: missing field `column`
+            map.toml, line 3: `id`: unknown field `colum`, expected `column` or `sequence`; did you mean `column`?
+            map.toml, line 13: `label`: unknown field `colunm`, expected one of `column`, `values`, `known_after`, `known_at`, `kind`; did you mean `column`?
+            map.toml, line 15: `label`: unknown field `known_aftr`, expected one of `column`, `values`, `known_after`, `known_at`, `kind`; did you mean `known_after`?
+            map.toml, line 16: `label`: unknown field `knd`, expected one of `column`, `values`, `known_after`, `known_at`, `kind`; did you mean `kind`?
+            map.toml, line 15: `label`: unknown field `name`, expected `column`
+            map.toml, line 15: `label`: missing field `column`
+            map.toml, line 17: `label`: unknown field `colum`, expected one of `column`, `format`, `zone`; did you mean `column`?
+            map.toml, line 18: `label`: unknown field `zne`, expected one of `column`, `format`, `zone`; did you mean `zone`?
+            map.toml, line 1: `join`: unknown field `fil`, expected `file` or `key`; did you mean `file`?
+            map.toml, line 1: `join`: invalid type: integer `1`, expected a string
+            map.toml, line 1: `join`: unknown field `x`, expected `file` or `key`
+            map.toml, line 2: `join`: unknown field `kee`, expected `file` or `key`; did you mean `key`?
+            map.toml, line 2: `join`: missing field `file`
+            map.toml, line 3: `join`: invalid type: integer `5`, expected struct Join
+        "#]],
+    );
+}
+
+#[test]
 fn times_and_ids_that_cannot_be_are_refused() {
     check_refused(
         &[
