@@ -163,13 +163,13 @@ pub fn write(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<PathBuf, Snaps
     publish(dir, gate, || write_draft(dir, gate, extra, None))
 }
 
-/// Writes as [`write`] does, and keeps out of the way of the decisions that go on meanwhile.
+/// Writes as [`write()`] does, and keeps out of the way of the decisions that go on meanwhile.
 ///
 /// So what it holds is not of one moment, and [`crate::recover`] applies the journal from the snapshot's start on to what
 /// has not seen it.
 ///
 /// # Errors
-/// As of [`write`].
+/// As of [`write()`].
 pub fn write_beside_decisions(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<PathBuf, SnapshotError> {
     publish(dir, gate, || {
         let written = aside::work("snapshot", || write_draft(dir, gate, extra, Some(Beside::begin())));

@@ -26,7 +26,7 @@ pub enum ExprKind {
     EntityId(KindId, String),
     /// A field of the event in scope.
     Field(FieldId),
-    /// The type of the event in scope, as the exact number of its [`EventTypeId`].
+    /// The type of the event in scope, as the exact number of its [`EventTypeId`](crate::schema::EventTypeId).
     EventType,
     /// The time of the event in scope.
     Time,
