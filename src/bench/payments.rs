@@ -36,7 +36,7 @@ impl Payments {
     pub(super) fn long_ago(population: Population) -> Self {
         let payments = Self::new(population);
         let first = payments.traffic.clone().next().map_or(0, |it| it.time);
-        Self { shift: (now() - AGE - first) / DAY * DAY, ..payments }
+        Self { shift: (now() - AGE - first).div_euclid(DAY) * DAY, ..payments }
     }
 
     /// Whole days gone.

@@ -1,6 +1,7 @@
 //! The way from the routes to the gate and its journal. The routes know nothing of either: what they may ask stands
 //! here, and a change of the gate ends here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::decision::{Decision, Fallback, number_of_decision};
@@ -22,6 +23,8 @@ use crate::app::now;
 
 /// Seats that are kept for the next request: more than there are threads, so that none is made anew.
 const SEATS_MAX: usize = 256;
+/// Former rule sets that are kept ready.
+const FORMER_MAX: usize = 64;
 /// Among how many newest records about an entity of an event it is looked for what became of that, trying one number after
 /// the other.
 const RECORDS_LOOKED_AT: [usize; 3] = [512, 4_096, 32_768];
@@ -33,6 +36,8 @@ pub struct Door {
     seats: Mutex<Vec<Seat>>,
     /// Buffers of those that were answered.
     used: Mutex<Vec<(Event, Ruling)>>,
+    /// Rule sets of records that were looked at, by their numbers: those that the gate has forgotten.
+    former: Mutex<BTreeMap<u32, Arc<RuleSet>>>,
 }
 
 /// What deciding one event needs: taken for a request, given back for the next. A decision runs to its end on the
@@ -115,7 +120,7 @@ pub enum Unreadable {
 impl Door {
     /// In front of a gate.
     pub fn new(gate: Arc<Gate>) -> Self {
-        Self { gate, seats: Mutex::default(), used: Mutex::default() }
+        Self { gate, seats: Mutex::default(), used: Mutex::default(), former: Mutex::default() }
     }
 
     /// The gate behind it.
@@ -210,10 +215,23 @@ impl Door {
         self.gate.journal().watch().borrow().poisoned
     }
 
-    /// The words of a rule-set number; of what is in force where the number is not remembered.
+    /// The words of a rule-set number; of what is in force where nobody knows it any more.
     fn rules_at(&self, number: u32) -> Arc<RuleSet> {
-        let known = self.gate.in_force_at(number).unwrap_or_else(|| self.gate.in_force());
-        Arc::clone(&known.rules)
+        if let Some(known) = self.gate.in_force_at(number) {
+            return Arc::clone(&known.rules);
+        }
+        let mut former = self.former.lock();
+        if let Some(known) = former.get(&number) {
+            return Arc::clone(known);
+        }
+        // What is wrong with the journal is said of the record that names the number.
+        let found = self.gate.rule_set_at(number).ok().flatten();
+        let rules = found.unwrap_or_else(|| Arc::clone(&self.gate.in_force().rules));
+        if FORMER_MAX <= former.len() {
+            former.clear();
+        }
+        former.insert(number, Arc::clone(&rules));
+        rules
     }
 
     /// The rates by which the amounts of an event were converted; none where they are not remembered.

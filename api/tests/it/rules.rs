@@ -1,5 +1,7 @@
 //! Putting another rule set in force.
 
+use api::app::now;
+use rules::time::DAY;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, RULES, SCHEMA, Weir, payment};
@@ -56,6 +58,29 @@ async fn another_threshold_takes_over_at_once_and_so_does_going_back() {
     let back = send(&weir, RULES).await;
     assert_eq!(job(&weir, &back).await["state"], "active");
     assert_eq!(weir.pay("p3", "u1", 60_000).await["outcome"], "block");
+}
+
+/// However long ago it was made, and whatever stands in the places of its rules and features now.
+#[tokio::test]
+async fn a_decision_is_explained_in_the_words_of_its_own_rule_set() {
+    let weir = Weir::start().await;
+    let mut paid = payment("p1", "u1", 150_000);
+    paid["time"] = json!(jiff::Timestamp::from_microsecond(now() - 3 * DAY).unwrap().to_string());
+    let decided = weir.post("/v1/decisions", &paid).await.body;
+    assert_eq!(decided["hits"][0]["rule"], "limit", "{decided}");
+    let other = RULES
+        .replace("feature spent_24h", "feature any_1h = count(any) by user over 1h\nfeature spent_24h")
+        .replace("record spent_24h", "record any_1h, spent_24h")
+        .replace(
+            "rule limit",
+            "rule gift \"A gift\"\n  on payment\n  when amount == 0.00 CNY\n  then score +1\n\nrule limit",
+        );
+    assert_eq!(job(&weir, &send(&weir, &other).await).await["state"], "active");
+    // Days later, and another change forgets what was replaced.
+    weir.pay("p2", "u1", 100).await;
+    let third = other.replace("1000.00", "2000.00");
+    assert_eq!(job(&weir, &send(&weir, &third).await).await["state"], "active");
+    assert_eq!(weir.get("/v1/decisions/p1").await.body["decision"], decided);
 }
 
 #[tokio::test]

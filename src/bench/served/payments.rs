@@ -114,7 +114,8 @@ mod tests {
         let first = [payments.next(), payments.next(), payments.next()].map(|it| read(&it));
         assert_eq!(first.clone().map(|it| it.0), ["payment-1", "payment-2", "payment-3"]);
         assert!(first.is_sorted_by_key(|it| it.1));
-        assert!(first.iter().all(|it| it.1 < now() - AGE + DAY));
+        let latest = now() - AGE + DAY;
+        assert!(first.iter().all(|it| it.1 < latest), "{first:?}, {latest}");
         payments.pass_over(7);
         let batch: serde_json::Value = serde_json::from_slice(&payments.batch(2)).unwrap();
         let ids: Vec<_> = batch["events"].as_array().unwrap().iter().map(|it| &it["id"]).collect();

@@ -1,15 +1,21 @@
 //! Finding what was recorded before, by its id: repeats, and the events that amendments and rechecks speak of. First in
-//! the table of recent ids, then in the journal.
+//! the table of recent ids, then in the journal. And the rule set that decided, by its number.
+
+use std::sync::Arc;
 
 use engine::decide::Moment;
+use engine::entity::EntityKey;
+use engine::rule_set::RuleSet;
 use prost::Message as _;
 use rules::past::Outcome;
+use rules::schema::KindId;
 use rules::time::{HOUR, Micros};
 
 use super::recent::Seen;
 use super::{Gate, Place, REPEAT_FOR, Refused, Worker};
+use crate::in_force::InForce;
 use crate::journal::{JournalError, RecordKind};
-use crate::record::{Amend, Cause, Stamp};
+use crate::record::{Amend, Cause, RuleSetRecord, Stamp};
 
 /// Where in the journal repeats may be found.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +30,8 @@ pub(super) struct Repeats {
 const LOOK_AGAIN_AFTER: Micros = HOUR;
 /// The clock is sampled before a record has its offset: so many records, at most, may have overtaken it.
 const OVERTAKEN_MAX: u64 = 4_096;
+/// Among so many newest rule sets that of a decision is looked for.
+const RULE_SETS_MAX: usize = 10_000;
 
 impl Gate {
     /// What is known of an id with this body. If it is a repeat, the bytes of its first record are in `worker.record`; of
@@ -152,6 +160,32 @@ impl Gate {
         Ok(given)
     }
 
+    /// The rule set that decided under a number, however long ago, as what is in force would say it: it knows the schema as
+    /// it has grown since. None if its record is pruned, or was written by a version that did not index it.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn rule_set_at(&self, number: u32) -> Result<Option<Arc<RuleSet>>, JournalError> {
+        if let Some(known) = self.in_force_at(number) {
+            return Ok(Some(Arc::clone(&known.rules)));
+        }
+        let (mut offsets, mut body) = (Vec::new(), Vec::new());
+        self.journal.about(rule_sets(), u64::MAX, RULE_SETS_MAX, &mut offsets)?;
+        for offset in offsets {
+            self.journal.read(offset, &mut body)?;
+            let Some((stamp, bytes)) = Stamp::split(&body).filter(|(stamp, _)| stamp.rule_set <= number)
+            else {
+                continue;
+            };
+            let kept = &self.in_force().kept;
+            let bundle = RuleSetRecord::decode(bytes).ok().map(|it| Arc::new(it.bundle));
+            let then =
+                bundle.and_then(|bundle| InForce::keeping(stamp.rule_set, bundle, self.key, kept).ok());
+            return Ok(then.map(|it| it.rules));
+        }
+        Ok(None)
+    }
+
     /// Finds the event of an id and its place: of a recheck, where its original stands. The event is left in
     /// `worker.original`, its message in `worker.message`.
     pub(super) fn find(&self, event_id: &str, worker: &mut Worker) -> Result<Place, Refused> {
@@ -197,6 +231,12 @@ impl Gate {
         let entities = scratch.facts.roles.entities.iter().copied().collect();
         Ok(Some(Place { at, position, entities }))
     }
+}
+
+/// What records that put a rule set in force name, as others name the entities that they are about: so they are found. No
+/// kind has this number.
+pub(super) fn rule_sets() -> EntityKey {
+    EntityKey::new(KindId(u16::MAX), 0)
 }
 
 /// The newest record of an id.
