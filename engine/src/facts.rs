@@ -119,6 +119,19 @@ fn incomparable(why: NotConverted, field: &str, currency: Currency, into: Curren
 }
 
 impl Roles {
+    /// Loads who stands in the roles of an event, and nothing else of it.
+    pub fn load(&mut self, event: &Event, rules: &RuleSet) {
+        self.clear();
+        let schema = &rules.typed.schema;
+        let declared = event.event_type.and_then(|it| schema.events.get(it.index()));
+        for (at, field) in declared.into_iter().flat_map(|it| it.fields.iter().enumerate()) {
+            if let (Some(kind), FieldValue::Text(id)) = (schema.role_kind(field.field), event.value(at)) {
+                self.named.push((field.field, EntityKey::new(kind, rules.key.hash128(id))));
+            }
+        }
+        self.settle(&rules.plan);
+    }
+
     fn clear(&mut self) {
         self.entities.clear();
         self.stateful.clear();

@@ -157,6 +157,24 @@ async fn an_amount_is_explained_in_both_currencies() {
     check("p4", amount(10_000, "USD"), json!({ "amount": amount(80_000, "CNY") })).await;
 }
 
+/// What becomes known of an event is about who stands in its roles: its amount was converted when it was decided.
+#[tokio::test]
+async fn a_label_needs_no_rate_for_the_amount() {
+    let weir = Weir::start().await;
+    weir.put("/v1/rates", &json!({ "USD": "7.25" })).await;
+    let mut paid = payment("p1", "u1", 1_000);
+    let days_ago = jiff::Timestamp::from_microsecond(now() - 3 * DAY).unwrap();
+    (paid["amount"]["currency"], paid["time"]) = (json!("USD"), json!(days_ago.to_string()));
+    assert_eq!(weir.post("/v1/decisions", &paid).await.body["outcome"], "allow");
+    weir.put("/v1/rates", &json!({})).await;
+    // Days later, and another change forgets the rates of then.
+    weir.pay("p2", "u2", 1_000).await;
+    weir.put("/v1/rates", &json!({ "JPY": "0.05" })).await;
+    let label = json!({ "id": "a1", "event_id": "p1", "label": "fraud" });
+    let amended = weir.post("/v1/amendments", &label).await;
+    assert_eq!(amended.status, 200, "{}", amended.body);
+}
+
 #[tokio::test]
 async fn a_recorded_event_is_seen_and_gets_no_verdict() {
     let weir = Weir::start().await;

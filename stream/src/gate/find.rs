@@ -192,7 +192,7 @@ impl Gate {
         let id = self.key.hash128(event_id);
         let unknown = || Refused::EventUnknown(event_id.to_owned());
         let position = self.find_record(id, worker)?.ok_or_else(unknown)?;
-        self.place_of_record(position, worker)?.ok_or_else(unknown)
+        self.place_of_record(position, worker).ok_or_else(unknown)
     }
 
     /// Puts the newest record of an event's id into `worker.record` and gives its offset.
@@ -211,25 +211,17 @@ impl Gate {
     }
 
     /// The place of the event whose record is in `worker.record`; none if that is no record of an event.
-    pub(super) fn place_of_record(
-        &self,
-        position: u64,
-        worker: &mut Worker,
-    ) -> Result<Option<Place>, Refused> {
+    pub(super) fn place_of_record(&self, position: u64, worker: &mut Worker) -> Option<Place> {
         let Worker { in_force, scratch, message, record, original, .. } = worker;
-        let Some((stamp, bytes)) = Stamp::split(record) else { return Ok(None) };
-        if message.read(bytes).is_err() || message.event(original).is_none() {
-            return Ok(None);
-        }
-        let then = self.current.of(stamp.rule_set);
-        let rates = then.as_ref().map_or(&in_force.rates, |it| &it.rates);
-        let rules = &*in_force.rules;
-        scratch.facts.load(original, rules, rates)?;
+        let (stamp, bytes) = Stamp::split(record)?;
+        message.read(bytes).ok()?;
+        message.event(original)?;
+        let (rules, roles) = (&*in_force.rules, &mut scratch.facts.roles);
+        roles.load(original, rules);
         let moment = Moment::of(original.time, stamp.clock, &rules.typed.schema);
         let own = (moment.at, position);
         let (at, position) = message.original.map_or(own, |it| (it.at, it.position));
-        let entities = scratch.facts.roles.entities.iter().copied().collect();
-        Ok(Some(Place { at, position, entities }))
+        Some(Place { at, position, entities: roles.entities.iter().copied().collect() })
     }
 }
 

@@ -11,7 +11,7 @@ use engine::event::Change;
 use rules::past::Outcome;
 
 use super::recent::Remembered;
-use super::{Gate, Poisoned, Refused, Settled, Ticket, Worker};
+use super::{Gate, Poisoned, Settled, Ticket, Worker};
 use crate::journal::{Journal, Progress};
 use crate::record::Stamp;
 
@@ -92,9 +92,10 @@ impl Gate {
         let mut worker = self.late.lock();
         let worker = &mut *worker;
         // INVARIANT (late): an event that was decided a deadline ago is in the table of recent ids, or became durable
-        // meanwhile, and was loaded once: only a journal that cannot be read fails here.
+        // meanwhile: only a journal that cannot be read fails here.
         let Ok(Some(position)) = self.find_record(id, worker) else { return Ok(outcome) };
-        let (Some(digest), Ok(Some(place))) = self.recorded(position, worker) else { return Ok(outcome) };
+        let place = self.place_of_record(position, worker);
+        let (Some(digest), Some(place)) = (worker.message.digest(), place) else { return Ok(outcome) };
         if let (Some(Fallback::Deadline), Some(first)) = (worker.message.fallback(), worker.message.outcome())
         {
             return Ok(first);
@@ -111,16 +112,6 @@ impl Gate {
         let remembered = Remembered { id, digest, clock, position, newest, record };
         self.recent.restore(remembered, self.journal.durable());
         Ok(outcome)
-    }
-
-    /// The body's digest and the place of the event whose record is in the worker.
-    fn recorded(
-        &self,
-        position: u64,
-        worker: &mut Worker,
-    ) -> (Option<[u8; 16]>, Result<Option<super::Place>, Refused>) {
-        let place = self.place_of_record(position, worker);
-        (worker.message.digest(), place)
     }
 }
 
