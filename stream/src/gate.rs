@@ -532,7 +532,7 @@ impl Gate {
     fn record_rule_set(&self, new: &InForce) {
         let Some(bundle) = &new.bundle else { return };
         let message = RuleSetRecord::new(bundle, &new.rules.typed.hash);
-        self.append_change(RecordKind::RuleSet, new.number, &message, &[find::rule_sets()]);
+        self.append_change(RecordKind::RuleSet, new.number, &message, &[find::in_force()]);
     }
 
     /// Appends a record of no event; gives its offset.

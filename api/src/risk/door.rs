@@ -23,7 +23,7 @@ use crate::app::now;
 
 /// Seats that are kept for the next request: more than there are threads, so that none is made anew.
 const SEATS_MAX: usize = 256;
-/// Former rule sets that are kept ready.
+/// Of what was in force formerly, how much is kept ready.
 const FORMER_MAX: usize = 64;
 /// Among how many newest records about an entity of an event it is looked for what became of that, trying one number after
 /// the other.
@@ -36,8 +36,8 @@ pub struct Door {
     seats: Mutex<Vec<Seat>>,
     /// Buffers of those that were answered.
     used: Mutex<Vec<(Event, Ruling)>>,
-    /// Rule sets of records that were looked at, by their numbers: those that the gate has forgotten.
-    former: Mutex<BTreeMap<u32, Arc<RuleSet>>>,
+    /// What was in force at records that were looked at, by number: of those that the gate has forgotten.
+    former: Mutex<BTreeMap<u32, Arc<InForce>>>,
 }
 
 /// What deciding one event needs: taken for a request, given back for the next. A decision runs to its end on the
@@ -217,26 +217,30 @@ impl Door {
 
     /// The words of a rule-set number; of what is in force where nobody knows it any more.
     fn rules_at(&self, number: u32) -> Arc<RuleSet> {
+        Arc::clone(&self.in_force_at(number).unwrap_or_else(|| self.gate.in_force()).rules)
+    }
+
+    /// The rates by which the amounts of an event were converted; none where nobody knows them any more.
+    pub fn rates_of(&self, of: &Recorded) -> Option<Arc<Rates>> {
+        self.in_force_at(of.in_force).map(|it| Arc::clone(&it.rates))
+    }
+
+    /// What was in force under a number.
+    fn in_force_at(&self, number: u32) -> Option<Arc<InForce>> {
         if let Some(known) = self.gate.in_force_at(number) {
-            return Arc::clone(&known.rules);
+            return Some(known);
         }
         let mut former = self.former.lock();
         if let Some(known) = former.get(&number) {
-            return Arc::clone(known);
+            return Some(Arc::clone(known));
         }
         // What is wrong with the journal is said of the record that names the number.
-        let found = self.gate.rule_set_at(number).ok().flatten();
-        let rules = found.unwrap_or_else(|| Arc::clone(&self.gate.in_force().rules));
+        let found = self.gate.in_force_then(number).ok().flatten()?;
         if FORMER_MAX <= former.len() {
             former.clear();
         }
-        former.insert(number, Arc::clone(&rules));
-        rules
-    }
-
-    /// The rates by which the amounts of an event were converted; none where they are not remembered.
-    pub fn rates_of(&self, of: &Recorded) -> Option<Arc<Rates>> {
-        self.gate.in_force_at(of.in_force).map(|it| Arc::clone(&it.rates))
+        former.insert(number, Arc::clone(&found));
+        Some(found)
     }
 
     /// The newest durable record of an event's id.

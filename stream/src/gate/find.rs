@@ -1,11 +1,10 @@
 //! Finding what was recorded before, by its id: repeats, and the events that amendments and rechecks speak of. First in
-//! the table of recent ids, then in the journal. And the rule set that decided, by its number.
+//! the table of recent ids, then in the journal. And what was in force, by its number.
 
 use std::sync::Arc;
 
 use engine::decide::Moment;
 use engine::entity::EntityKey;
-use engine::rule_set::RuleSet;
 use prost::Message as _;
 use rules::past::Outcome;
 use rules::schema::KindId;
@@ -15,7 +14,7 @@ use super::recent::Seen;
 use super::{Gate, Place, REPEAT_FOR, Refused, Worker};
 use crate::in_force::InForce;
 use crate::journal::{JournalError, RecordKind};
-use crate::record::{Amend, Cause, RuleSetRecord, Stamp};
+use crate::record::{Amend, Cause, RatesRecord, RuleSetRecord, Stamp};
 
 /// Where in the journal repeats may be found.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +29,8 @@ pub(super) struct Repeats {
 const LOOK_AGAIN_AFTER: Micros = HOUR;
 /// The clock is sampled before a record has its offset: so many records, at most, may have overtaken it.
 const OVERTAKEN_MAX: u64 = 4_096;
-/// Among so many newest rule sets that of a decision is looked for.
-const RULE_SETS_MAX: usize = 10_000;
+/// Among so many newest changes it is looked for what was in force at a decision.
+const CHANGES_MAX: usize = 10_000;
 
 impl Gate {
     /// What is known of an id with this body. If it is a repeat, the bytes of its first record are in `worker.record`; of
@@ -160,28 +159,31 @@ impl Gate {
         Ok(given)
     }
 
-    /// The rule set that decided under a number, however long ago, as what is in force would say it: it knows the schema as
-    /// it has grown since. None if its record is pruned, or was written by a version that did not index it.
+    /// The rule set and the rates that decided under a number, however long ago; the rule set knows the schema as it has
+    /// grown since. None if its record is pruned, or was written by a version that did not index it.
     ///
     /// # Errors
     /// If the journal cannot be read.
-    pub fn rule_set_at(&self, number: u32) -> Result<Option<Arc<RuleSet>>, JournalError> {
+    pub fn in_force_then(&self, number: u32) -> Result<Option<Arc<InForce>>, JournalError> {
         if let Some(known) = self.in_force_at(number) {
-            return Ok(Some(Arc::clone(&known.rules)));
+            return Ok(Some(known));
         }
-        let (mut offsets, mut body) = (Vec::new(), Vec::new());
-        self.journal.about(rule_sets(), u64::MAX, RULE_SETS_MAX, &mut offsets)?;
+        let (mut offsets, mut body, mut rates) = (Vec::new(), Vec::new(), None);
+        self.journal.about(in_force(), u64::MAX, CHANGES_MAX, &mut offsets)?;
         for offset in offsets {
-            self.journal.read(offset, &mut body)?;
+            let kind = self.journal.read(offset, &mut body)?;
             let Some((stamp, bytes)) = Stamp::split(&body).filter(|(stamp, _)| stamp.rule_set <= number)
             else {
                 continue;
             };
+            if kind == Some(RecordKind::Rates) {
+                rates = rates.or(RatesRecord::decode(bytes).ok().map(|it| it.rates));
+                continue;
+            }
+            let Ok(RuleSetRecord { mut bundle, .. }) = RuleSetRecord::decode(bytes) else { return Ok(None) };
+            bundle.rates = rates.or(bundle.rates);
             let kept = &self.in_force().kept;
-            let bundle = RuleSetRecord::decode(bytes).ok().map(|it| Arc::new(it.bundle));
-            let then =
-                bundle.and_then(|bundle| InForce::keeping(stamp.rule_set, bundle, self.key, kept).ok());
-            return Ok(then.map(|it| it.rules));
+            return Ok(InForce::keeping(stamp.rule_set, Arc::new(bundle), self.key, kept).ok().map(Arc::new));
         }
         Ok(None)
     }
@@ -225,9 +227,9 @@ impl Gate {
     }
 }
 
-/// What records that put a rule set in force name, as others name the entities that they are about: so they are found. No
-/// kind has this number.
-pub(super) fn rule_sets() -> EntityKey {
+/// What records that put a rule set or rates in force name, as others name the entities that they are about: so they are
+/// found. No kind has this number.
+pub(super) fn in_force() -> EntityKey {
     EntityKey::new(KindId(u16::MAX), 0)
 }
 

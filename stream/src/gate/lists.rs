@@ -7,7 +7,7 @@ use engine::rates::Rates;
 use rules::typed::{ListId, ListKind};
 
 use super::directory::Locks;
-use super::{Gate, Refused, new_state};
+use super::{Gate, Refused, find, new_state};
 use crate::bundle::{BundleError, ListFile, Problems, Written, read_list};
 use crate::in_force::InForce;
 use crate::journal::RecordKind;
@@ -121,7 +121,8 @@ impl Gate {
             }
             let bundle = old.bundle.as_ref().map(|it| std::sync::Arc::new(it.with_rates(rates)));
             if let Some(rates) = bundle.as_ref().and_then(|it| it.rates.clone()) {
-                self.append_change(RecordKind::Rates, number, &RatesRecord { rates }, &[]);
+                let message = RatesRecord { rates };
+                self.append_change(RecordKind::Rates, number, &message, &[find::in_force()]);
             }
             let rates = std::sync::Arc::new(rates.clone());
             Ok(InForce { number, bundle, rates, ..old.clone() })
