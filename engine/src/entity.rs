@@ -16,7 +16,7 @@ pub struct EntityKey {
 impl EntityKey {
     /// The key of an entity whose id has this [`HashKey::hash128`].
     #[expect(clippy::cast_possible_truncation, reason = "the two halves of the hash")]
-    pub fn new(kind: KindId, hash: u128) -> Self {
+    pub const fn new(kind: KindId, hash: u128) -> Self {
         Self { kind, high: (hash >> 64) as u64, low: hash as u64 }
     }
 

@@ -1,7 +1,7 @@
 //! What comes in: events, and what becomes known of them later.
 
 use rules::past::{Challenge, Label, Mutable, OperationResult, Outcome};
-use rules::schema::{Currency, EventTypeId, FieldType, Schema};
+use rules::schema::{Currency, EventTypeId, FieldId, FieldType, KindId, Schema};
 use rules::time::Micros;
 
 use crate::entity::HashKey;
@@ -118,6 +118,16 @@ impl Event {
                 FieldValue::Text(self.text.get(start as usize..end as usize).unwrap_or_default())
             }
         }
+    }
+
+    /// The roles that are filled, under the schema that this event is of: each with the kind and the id of who stands in it.
+    pub fn roles<'a>(&'a self, schema: &'a Schema) -> impl Iterator<Item = (FieldId, KindId, &'a str)> {
+        let declared = self.event_type.and_then(|it| schema.events.get(it.index()));
+        let fields = declared.into_iter().flat_map(|it| it.fields.iter().enumerate());
+        fields.filter_map(|(at, it)| match (schema.role_kind(it.field), self.value(at)) {
+            (Some(kind), FieldValue::Text(id)) => Some((it.field, kind, id)),
+            _ => None,
+        })
     }
 
     /// The bytes of the text at this place; empty if something else is there.

@@ -1,7 +1,7 @@
 //! An event prepared for the engine: fields in slots, entities as keys.
 
 use rules::program::Frame;
-use rules::schema::{Currency, EventTypeId, FieldId, FieldType};
+use rules::schema::{Currency, EventTypeId, FieldId, FieldType, KindId};
 
 use crate::entity::EntityKey;
 use crate::event::{AMOUNT_MAX, Event, FieldValue};
@@ -122,13 +122,10 @@ impl Roles {
     /// Loads who stands in the roles of an event, and nothing else of it.
     pub fn load(&mut self, event: &Event, rules: &RuleSet) {
         self.clear();
-        let schema = &rules.typed.schema;
-        let declared = event.event_type.and_then(|it| schema.events.get(it.index()));
-        for (at, field) in declared.into_iter().flat_map(|it| it.fields.iter().enumerate()) {
-            if let (Some(kind), FieldValue::Text(id)) = (schema.role_kind(field.field), event.value(at)) {
-                self.named.push((field.field, EntityKey::new(kind, rules.key.hash128(id))));
-            }
-        }
+        let named = event.roles(&rules.typed.schema);
+        let key =
+            |(role, kind, id): (FieldId, KindId, &str)| (role, EntityKey::new(kind, rules.key.hash128(id)));
+        self.named.extend(named.map(key));
         self.settle(&rules.plan);
     }
 

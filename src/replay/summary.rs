@@ -225,6 +225,7 @@ mod tests {
             assert_eq!(grouped(number), text);
         }
     }
+
     #[test]
     fn what_is_unusual_is_counted_with_its_noun() {
         let check = |count, line: &str| {

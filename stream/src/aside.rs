@@ -30,8 +30,8 @@ pub(crate) struct SpareTime {
 
 impl SpareTime {
     /// Works in it on a thread of its own, and waits for that. On a machine that is never idle it would not come to an end:
-    /// behind work that got less than one part in [`LEAST`] of its time, the next is done by the calling thread. For work that holds no
-    /// lock which others wait for.
+    /// behind work that got less than one part in [`LEAST`] of its time, the next is done by the calling thread. For work
+    /// that holds no lock which others wait for.
     ///
     /// # Errors
     /// If the system gives no thread.
@@ -44,7 +44,7 @@ impl SpareTime {
             take_spare_time();
             (work(), time_had())
         })?;
-        self.scarce = had * LEAST < start.elapsed();
+        self.scarce = had.saturating_mul(LEAST) < start.elapsed();
         Ok(done)
     }
 }

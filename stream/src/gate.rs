@@ -532,7 +532,7 @@ impl Gate {
     fn record_rule_set(&self, new: &InForce) {
         let Some(bundle) = &new.bundle else { return };
         let message = RuleSetRecord::new(bundle, &new.rules.typed.hash);
-        self.append_change(RecordKind::RuleSet, new.number, &message, &[find::in_force()]);
+        self.append_change(RecordKind::RuleSet, new.number, &message, &[find::IN_FORCE]);
     }
 
     /// Appends a record of no event; gives its offset.

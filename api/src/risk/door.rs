@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use engine::decision::{Decision, Fallback, number_of_decision};
 use engine::entity::EntityKey;
-use engine::event::{Amendment, Event, FieldValue};
+use engine::event::{Amendment, Event};
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use engine::words::Ruling;
 use parking_lot::Mutex;
 use prost::Message as _;
-use rules::schema::{Field, KindId, Schema};
+use rules::schema::KindId;
 use rules::time::Micros;
 use stream::gate::{Amended, Deadline, Gate, Poisoned, Refused, Settled, Ticket, Worker};
 use stream::in_force::InForce;
@@ -317,7 +317,7 @@ impl Door {
     fn records_behind(&self, of: &Recorded) -> Result<(Vec<u64>, bool), Unreadable> {
         let mut offsets = Vec::new();
         for most in RECORDS_LOOKED_AT {
-            for (_, kind, id) in roles(&of.event, &of.rules.typed.schema) {
+            for (_, kind, id) in of.event.roles(&of.rules.typed.schema) {
                 offsets.clear();
                 let key = EntityKey::new(kind, self.gate.key().hash128(id));
                 self.gate.journal().about(key, u64::MAX, most, &mut offsets)?;
@@ -350,19 +350,6 @@ impl Door {
         }
         Ok(Some(read))
     }
-}
-
-/// The roles of an event with the entities that stand in them, each its kind and its id.
-pub(crate) fn roles<'a>(
-    event: &'a Event,
-    schema: &'a Schema,
-) -> impl Iterator<Item = (&'a Field, KindId, &'a str)> {
-    let declared = event.event_type.and_then(|it| schema.events.get(it.index()));
-    let fields = declared.into_iter().flat_map(|it| it.fields.iter().enumerate());
-    fields.filter_map(|(at, it)| match (schema.role_kind(it.field), event.value(at)) {
-        (Some(kind), FieldValue::Text(id)) => Some((schema.field(it.field)?, kind, id)),
-        _ => None,
-    })
 }
 
 /// A decided or recorded event from the body of its record.

@@ -11,13 +11,13 @@ use desk::alert::{Alert, Party, alerts_of};
 use engine::event::Event;
 use engine::rule_set::RuleSet;
 use prost::Message as _;
-use rules::schema::{Field, KindId, Schema};
+use rules::schema::{FieldId, KindId, Schema};
 use stream::in_force::InForce;
 use stream::journal::{Cursor, JournalError, RecordKind};
 use stream::record::{Decided, RuleSetRecord, Stamp};
 use tokio::sync::watch;
 
-use super::door::{Door, recorded, roles};
+use super::door::{Door, recorded};
 use crate::limits::{ALERTS_GATHER, STREAMS_MAX};
 use crate::metrics::Metrics;
 
@@ -238,9 +238,9 @@ fn alerts_in(
 
 /// Who stands in which role of an event.
 fn parties(event: &Event, schema: &Schema) -> Vec<Party> {
-    let party = |(role, kind, id): (&Field, KindId, &str)| {
-        let kind = schema.kinds.get(kind.index())?.name.clone();
-        Some(Party { role: role.name.clone(), kind, id: id.to_owned() })
+    let party = |(role, kind, id): (FieldId, KindId, &str)| {
+        let (role, kind) = (schema.field(role)?.name.clone(), schema.kinds.get(kind.index())?.name.clone());
+        Some(Party { role, kind, id: id.to_owned() })
     };
-    roles(event, schema).filter_map(party).collect()
+    event.roles(schema).filter_map(party).collect()
 }

@@ -29,6 +29,9 @@ pub(super) struct Repeats {
 const LOOK_AGAIN_AFTER: Micros = HOUR;
 /// The clock is sampled before a record has its offset: so many records, at most, may have overtaken it.
 const OVERTAKEN_MAX: u64 = 4_096;
+/// What records that put a rule set or rates in force name, as others name the entities that they are about: so they are
+/// found. No kind has this number.
+pub(super) const IN_FORCE: EntityKey = EntityKey::new(KindId(u16::MAX), 0);
 /// Among so many newest changes it is looked for what was in force at a decision.
 const CHANGES_MAX: usize = 10_000;
 
@@ -169,7 +172,7 @@ impl Gate {
             return Ok(Some(known));
         }
         let (mut offsets, mut body, mut rates) = (Vec::new(), Vec::new(), None);
-        self.journal.about(in_force(), u64::MAX, CHANGES_MAX, &mut offsets)?;
+        self.journal.about(IN_FORCE, u64::MAX, CHANGES_MAX, &mut offsets)?;
         for offset in offsets {
             let kind = self.journal.read(offset, &mut body)?;
             let Some((stamp, bytes)) = Stamp::split(&body).filter(|(stamp, _)| stamp.rule_set <= number)
@@ -225,12 +228,6 @@ impl Gate {
         let (at, position) = message.original.map_or(own, |it| (it.at, it.position));
         Some(Place { at, position, entities: roles.entities.iter().copied().collect() })
     }
-}
-
-/// What records that put a rule set or rates in force name, as others name the entities that they are about: so they are
-/// found. No kind has this number.
-pub(super) fn in_force() -> EntityKey {
-    EntityKey::new(KindId(u16::MAX), 0)
 }
 
 /// The newest record of an id.

@@ -122,7 +122,7 @@ impl Gate {
             let bundle = old.bundle.as_ref().map(|it| std::sync::Arc::new(it.with_rates(rates)));
             if let Some(rates) = bundle.as_ref().and_then(|it| it.rates.clone()) {
                 let message = RatesRecord { rates };
-                self.append_change(RecordKind::Rates, number, &message, &[find::in_force()]);
+                self.append_change(RecordKind::Rates, number, &message, &[find::IN_FORCE]);
             }
             let rates = std::sync::Arc::new(rates.clone());
             Ok(InForce { number, bundle, rates, ..old.clone() })
