@@ -2,7 +2,6 @@
 //!
 //! `apply` reads nothing but the record and the state it writes: recovery and standby only apply.
 
-use std::hint::black_box;
 use std::ops::Deref;
 
 use rules::past::Mutable;
@@ -25,7 +24,7 @@ use crate::words::{Ruling, effect};
 /// Fetches most of what applying an event in time order will touch of its entities, the ends of their histories, before
 /// any of it is needed, as [`crate::decide::fetch`] does for whoever decides first.
 pub fn fetch<S: Deref<Target = EntityState>>(states: &[S]) {
-    black_box(states.iter().fold(0, |sum, state| sum ^ state.history.fetch_end()));
+    states.iter().for_each(|state| state.history.fetch_end());
 }
 
 /// Where and when a record is applied.
@@ -84,6 +83,8 @@ pub fn apply_recheck(
 ) {
     let new = state.sees(applied.position);
     if new {
+        // Whom it alerts about is remembered from here on, as with an event.
+        state.last_event = state.last_event.max(applied.at);
         take_effect(rules, applied.at, entity, state, scratch);
     }
     let kind = scratch.facts.roles.stateful.get(entity).map(|key| key.kind);

@@ -166,16 +166,16 @@ impl History {
         self.len() == 0
     }
 
-    /// Fetches what an event in time order reads, all at once. Gives what depends on all of it.
-    pub(crate) fn fetch(&self) -> u64 {
+    /// Fetches what an event in time order reads, all at once.
+    pub(crate) fn fetch(&self) {
         match &self.form {
             Form::Short(table) => table.fetch(),
             Form::Long(long) => long.fetch(),
         }
     }
 
-    /// Fetches where a row in time order will be inserted, all at once. Gives what depends on all of it.
-    pub(crate) fn fetch_end(&self) -> u64 {
+    /// Fetches where a row in time order will be inserted, all at once.
+    pub(crate) fn fetch_end(&self) {
         match &self.form {
             Form::Short(table) => table.fetch_end(),
             Form::Long(long) => long.fetch_end(),

@@ -20,3 +20,4 @@ pub mod apply;
 pub mod words;
 pub mod decision;
 pub mod position;
+pub mod near;

@@ -16,7 +16,7 @@ use crate::rule_set::AlertName;
 pub struct EntityState {
     /// The position of the last record applied; none before the first.
     pub(crate) applied: Option<u64>,
-    /// The greatest time of its events.
+    /// The greatest time of its events, rechecks among them.
     pub(crate) last_event: Micros,
     pub(crate) history: History,
     /// By the plan's occurrences.

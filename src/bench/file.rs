@@ -217,7 +217,11 @@ fn decide_share(gate: &Gate, steps: &[Step], pace: &Pace, me: usize, clocked: Cl
     // Where the labelled events stand whose labels are still to come.
     let mut places: HashMap<&str, Place> = HashMap::new();
     let mut turn = pace.turn(me);
-    for step in steps {
+    let mut steps = steps.iter();
+    while let Some(step) = steps.next() {
+        if let Some(Step::Event { event, .. }) = steps.as_slice().first() {
+            gate.expect(event, &mut worker);
+        }
         let (event, labelled) = match step {
             Step::Event { event, labelled } => (event, *labelled),
             Step::Amendment(amendment) => {

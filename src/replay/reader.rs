@@ -56,8 +56,8 @@ impl Batch {
     }
 
     /// The items, to be told what became of them.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Read> {
-        self.items.iter_mut().take(self.len)
+    pub(crate) fn items_mut(&mut self) -> &mut [Read] {
+        self.items.get_mut(..self.len).unwrap_or_default()
     }
 
     /// Empties the batch; its items keep their buffers.

@@ -172,12 +172,17 @@ impl<'a> Replay<'a> {
     }
 
     fn batch(&mut self, batch: &mut Batch) -> anyhow::Result<()> {
-        for read in batch.iter_mut() {
+        let mut items = batch.items_mut();
+        while let Some((read, behind)) = items.split_first_mut() {
+            if let Some(Read { item: Item::Event(next), .. }) = behind.first() {
+                self.gate.expect(next, &mut self.worker);
+            }
             match &read.item {
                 Item::Event(_) => self.event(read)?,
                 Item::Amendment(known) => self.amendment(known, read.at)?,
                 Item::Reject(reject) => self.reject(read.at, &reject.reason)?,
             }
+            items = behind;
         }
         Ok(())
     }

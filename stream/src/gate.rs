@@ -249,6 +249,13 @@ impl Gate {
         self.once(event, Way::Decide, deadline, worker)
     }
 
+    /// Asks for the memory that deciding an event will touch: for whoever knows which comes behind the one that it is about
+    /// to submit. Nothing changes by it, and the event need not come.
+    pub fn expect(&self, event: &Event, worker: &mut Worker) {
+        let Worker { in_force, directory, ahead, .. } = worker;
+        ahead.expect(event, &in_force.rules, directory);
+    }
+
     /// Records an event without a verdict and applies it, with outcome none. One that is too late is kept and not
     /// applied. A repeated id changes nothing.
     ///
@@ -433,14 +440,15 @@ impl Gate {
     /// Locks the entities of an event, which is loaded under what is in force once they are locked.
     fn lock(&self, event: &Event, original: Option<&Place>, worker: &mut Worker) -> Result<(), Refused> {
         loop {
-            let Worker { in_force, directory, scratch, locks, original: first, .. } = &mut *worker;
+            let Worker { in_force, directory, scratch, locks, original: first, ahead, .. } = &mut *worker;
             let rules = &*in_force.rules;
             scratch.facts.load(event, rules, &in_force.rates)?;
             let roles = &scratch.facts.roles;
             if original.is_some_and(|it| *it.entities != *roles.entities) {
                 return Err(Refused::other_entities(event, first, &rules.typed.schema));
             }
-            directory.lock(&roles.stateful, &|key| new_state(rules, key), locks);
+            let near = ahead.near(&roles.stateful);
+            directory.lock_near(&roles.stateful, near, &|key| new_state(rules, key), locks);
             if in_force.number == self.current.number() {
                 return Ok(());
             }

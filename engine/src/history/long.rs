@@ -111,15 +111,15 @@ impl Long {
     }
 
     /// Fetches what an event in time order reads: the rows at the cursors, and behind the newest.
-    pub(crate) fn fetch(&self) -> u64 {
-        let rows = self.cursors.iter().map(|it| self.tree.block(it.block).table.fetch_row(it.row));
-        rows.fold(self.fetch_end(), |sum, row| sum ^ row)
+    pub(crate) fn fetch(&self) {
+        self.cursors.iter().for_each(|it| self.tree.block(it.block).table.fetch_row(it.row));
+        self.fetch_end();
     }
 
     /// Fetches what is behind the newest row.
-    pub(crate) fn fetch_end(&self) -> u64 {
+    pub(crate) fn fetch_end(&self) {
         let tail = &self.tree.block(self.tree.tail()).table;
-        tail.fetch_row(tail.len())
+        tail.fetch_row(tail.len());
     }
 
     pub(crate) fn newest(&self) -> Option<Key> {

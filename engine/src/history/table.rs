@@ -6,6 +6,7 @@ use rules::time::Micros;
 
 use super::Key;
 use super::layout::{Bit, Layout};
+use crate::near::fetch;
 
 /// Up to 65,535 rows in (time, position) order, column after column in one allocation of `capacity` words each.
 ///
@@ -89,20 +90,21 @@ impl Table {
         size_of_val::<[u64]>(&self.words)
     }
 
-    /// Fetches every cache line. Gives what depends on all of them.
-    pub(crate) fn fetch(&self) -> u64 {
-        self.words.iter().step_by(WORDS_PER_LINE).fold(0, |sum, word| sum ^ word)
+    /// Fetches every cache line.
+    pub(crate) fn fetch(&self) {
+        self.words.iter().step_by(WORDS_PER_LINE).for_each(fetch);
     }
 
     /// Fetches a row.
-    pub(crate) fn fetch_row(&self, row: usize) -> u64 {
+    pub(crate) fn fetch_row(&self, row: usize) {
         let at = usize::from(self.start) + row;
-        self.words.iter().skip(at).step_by(usize::from(self.capacity).max(1)).fold(0, |sum, word| sum ^ word)
+        self.words.iter().skip(at).step_by(usize::from(self.capacity).max(1)).for_each(fetch);
     }
 
-    /// Fetches the oldest time, and where the next row will stand. Gives what depends on all of it.
-    pub(crate) fn fetch_end(&self) -> u64 {
-        self.times().first().copied().unwrap_or(0) ^ self.fetch_row(self.len())
+    /// Fetches the oldest time, and where the next row will stand.
+    pub(crate) fn fetch_end(&self) {
+        self.times().first().into_iter().for_each(fetch);
+        self.fetch_row(self.len());
     }
 
     /// Forgets all rows, and keeps the room.

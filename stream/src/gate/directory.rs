@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 use engine::entity::EntityKey;
+use engine::near;
 use engine::state::EntityState;
 use parking_lot::{ArcMutexGuard, Mutex, MutexGuard, RawMutex};
 
@@ -114,6 +115,16 @@ impl Directory {
         }
         if near.len() != keys.len() {
             near.clear();
+        }
+    }
+
+    /// Asks for the states of these keys that are in memory, for whoever will lock them soon.
+    pub(crate) fn call(&self, keys: &[EntityKey]) {
+        for slot in keys.iter().filter_map(|key| self.slots.get(key)) {
+            // Its counts stand before it, and are written too.
+            let counts = 2 * size_of::<usize>();
+            let from = Arc::as_ptr(&slot).cast::<u8>().wrapping_sub(counts);
+            near::fetch_to_write(from, counts + size_of::<Mutex<EntityState>>());
         }
     }
 

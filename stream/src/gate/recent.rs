@@ -10,7 +10,9 @@
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
+use std::ptr;
 
+use engine::near::fetch_to_write;
 use hashbrown::HashTable;
 use parking_lot::{Condvar, Mutex};
 use rules::time::Micros;
@@ -19,6 +21,9 @@ use rules::time::Micros;
 const SHARDS: usize = 64;
 /// So many entries are looked at under one lock for a snapshot: whoever decides may be waiting for it.
 pub(crate) const AT_ONCE: usize = 64;
+
+/// What a record seldom is longer than.
+const RECORD_BYTES: usize = 256;
 
 /// The table.
 #[derive(Debug)]
@@ -60,8 +65,10 @@ struct Shard {
 
 #[derive(Debug, Default)]
 struct Entries {
-    /// By id: the entry's number, counted from the first ever.
-    numbers: HashTable<(u64, u64)>,
+    /// By id: the lower halves of its hash and of its entry's number, counted from the first ever. Of an entry that is
+    /// gone it may still be here, until room is needed: taking it out at once would cost every event a cache line that
+    /// nobody has touched for long.
+    numbers: HashTable<(u32, u32)>,
     /// The entries in order; the first has number `first`.
     entries: VecDeque<Entry>,
     first: u64,
@@ -185,6 +192,7 @@ impl Recent {
         }
         let since = clock.saturating_sub(self.repeat_for);
         entries.forget(since, durable);
+        entries.fetch_ends();
         let mut seen = entries.seen(id, digest, since, record);
         if let (None, Some(before)) = (&seen, self.before(id)) {
             let mut before = before.entries.lock();
@@ -256,7 +264,7 @@ impl Recent {
     /// The numbers of a shard's entries that an id leads to and whose clock is above `since`, by position.
     pub(crate) fn order(&self, shard: usize, since: Micros) -> Vec<u64> {
         let Some(shard) = self.all().nth(shard) else { return Vec::new() };
-        let mut numbers: Vec<u64> = shard.entries.lock().numbers.iter().map(|(_, number)| *number).collect();
+        let mut numbers: Vec<u64> = shard.entries.lock().numbers().collect();
         numbers.sort_unstable();
         let mut order = Vec::with_capacity(numbers.len());
         for some in numbers.chunks(AT_ONCE) {
@@ -364,8 +372,16 @@ impl Entries {
 
     /// The newest entry of an id, and its number.
     fn find(&self, id: u128) -> Option<(Entry, u64)> {
-        let (_, number) = self.numbers.find(hash_of(id), |(_, number)| self.is(*number, id))?;
-        Some((self.entry(*number).copied()?, *number))
+        let hash = hash_of(id);
+        let is = |known: &(u32, u32)| known.0 == hash && self.is(self.whole(known.1), id);
+        let number = self.whole(self.numbers.find(spread(hash), is)?.1);
+        Some((self.entry(number).copied()?, number))
+    }
+
+    /// The numbers of the entries that an id leads to.
+    fn numbers(&self) -> impl Iterator<Item = u64> {
+        let all = self.numbers.iter().map(|(_, number)| self.whole(*number));
+        all.filter(|number| self.entry(*number).is_some())
     }
 
     /// The newest entry of an id replaces an older, expired one in the index; the older leaves from the front.
@@ -378,13 +394,28 @@ impl Entries {
         self.records.extend(record);
         let hash = hash_of(id);
         let Self { numbers, entries, first, .. } = self;
-        let is = |known: u64| entry_at(entries, *first, known).is_some_and(|it| it.id == id);
-        match numbers.find_mut(hash, |(_, known)| is(*known)) {
-            Some(known) => known.1 = number,
+        let entry = |known: u32| entry_at(entries, *first, whole(*first, known));
+        let is = |it: &(u32, u32)| it.0 == hash && entry(it.1).is_some_and(|it| it.id == id);
+        match numbers.find_mut(spread(hash), is) {
+            Some(known) => known.1 = lower(number),
             None => {
-                numbers.insert_unique(hash, (hash, number), |(hash, _)| *hash);
+                if numbers.len() == numbers.capacity() {
+                    numbers.retain(|(_, known)| entry(*known).is_some());
+                    numbers.reserve(numbers.len().max(1), |(hash, _)| spread(*hash));
+                }
+                numbers.insert_unique(spread(hash), (hash, lower(number)), |(hash, _)| spread(*hash));
             }
         }
+    }
+
+    /// Asks for where the next entry and its record will stand: their memory has not been touched for long.
+    fn fetch_ends(&self) {
+        if let Some(last) = self.entries.back() {
+            fetch_to_write(ptr::from_ref(last).wrapping_add(1), size_of::<Entry>());
+        }
+        let (front, back) = self.records.as_slices();
+        let last = if back.is_empty() { front } else { back };
+        fetch_to_write(last.as_ptr_range().end, RECORD_BYTES);
     }
 
     /// Drops entries from the front whose clock is at or below this, as far as they are below `durable`: whoever looks
@@ -413,11 +444,7 @@ impl Entries {
     /// Drops the oldest entry; gives its clock.
     fn pop(&mut self) -> Option<Micros> {
         let entry = self.entries.front().copied()?;
-        let number = self.first;
-        if let Ok(known) = self.numbers.find_entry(hash_of(entry.id), |(_, known)| *known == number) {
-            known.remove();
-        }
-        if self.first_record == number {
+        if self.first_record == self.first {
             self.drop_record(&entry);
         }
         self.entries.pop_front();
@@ -463,6 +490,16 @@ impl Entries {
     fn entry(&self, number: u64) -> Option<&Entry> {
         entry_at(&self.entries, self.first, number)
     }
+
+    fn whole(&self, number: u32) -> u64 {
+        whole(self.first, number)
+    }
+}
+
+/// The number of which this is the lower half, if it is among those that are here, which begin with `first`; otherwise one
+/// that is not here.
+fn whole(first: u64, number: u32) -> u64 {
+    first + u64::from(number.wrapping_sub(lower(first)))
 }
 
 fn entry_at(entries: &VecDeque<Entry>, first: u64, number: u64) -> Option<&Entry> {
@@ -470,12 +507,17 @@ fn entry_at(entries: &VecDeque<Entry>, first: u64, number: u64) -> Option<&Entry
 }
 
 /// The id is a keyed hash already; the shard took its upper half.
-#[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
-fn hash_of(id: u128) -> u64 {
-    id as u64
+#[expect(clippy::cast_possible_truncation, reason = "the lowest quarter is what is wanted")]
+fn hash_of(id: u128) -> u32 {
+    id as u32
 }
 
-/// The lower half of a number of a byte: those that are here are fewer than its values.
+/// The hash as the index wants it, which looks at both ends.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
+}
+
+/// The lower half of a number of an entry or a byte: those that are here are fewer than its values.
 #[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
 fn lower(number: u64) -> u32 {
     number as u32

@@ -4,14 +4,17 @@ use std::ops::DerefMut;
 use std::sync::Arc;
 
 use engine::decide::{self, Case, Scratch};
+use engine::entity::EntityKey;
 use engine::event::Event;
+use engine::facts::Roles;
+use engine::rule_set::RuleSet;
 use engine::state::EntityState;
 use engine::words::Ruling;
 use rules::time::Micros;
 use rules::typed::FeatureId;
 use rules::value::Value;
 
-use super::directory::{Directory, Locks};
+use super::directory::{Directory, Locks, Slot};
 use super::passage::Inside;
 use crate::in_force::InForce;
 use crate::record::{Amend, Decided};
@@ -34,6 +37,7 @@ pub struct Worker {
     /// The body of a record that was read from the journal.
     pub(super) found: Vec<u8>,
     pub(super) original: Event,
+    pub(super) ahead: Ahead,
     /// Features to compute of every decided event, whether or not a rule asks for them; none where the rule set in
     /// force has it no more.
     observe: Vec<Option<FeatureId>>,
@@ -41,6 +45,36 @@ pub struct Worker {
     pub observed: Vec<Value>,
     /// When what is submitted next came in by the wall clock, microseconds UTC; 0 = not known. For people only.
     pub received_at: Micros,
+}
+
+/// Whose memory was asked for, in two steps: an entity's state says where its history is.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    /// Who stands in the event that comes next …
+    next: Roles,
+    /// … and their slots, if all were found.
+    near: Vec<Slot>,
+    /// Who stands in the one behind it.
+    then: Roles,
+}
+
+impl Ahead {
+    /// Asks for the histories of those whose states were asked for before, and for the states of those in this event.
+    pub(super) fn expect(&mut self, event: &Event, rules: &RuleSet, directory: &Directory) {
+        let Self { next, near, then } = self;
+        std::mem::swap(next, then);
+        directory.bring_near(&next.stateful, near, |states| decide::fetch(states));
+        then.load(event, rules);
+        directory.call(&then.stateful);
+    }
+
+    /// The slots of these keys if they were found, to be taken; none if others came than were expected.
+    pub(super) fn near(&mut self, keys: &[EntityKey]) -> &mut Vec<Slot> {
+        if self.next.stateful != keys {
+            self.near.clear();
+        }
+        &mut self.near
+    }
 }
 
 impl Worker {
@@ -60,6 +94,7 @@ impl Worker {
             record: Vec::new(),
             found: Vec::new(),
             original: Event::default(),
+            ahead: Ahead::default(),
             observed: Vec::with_capacity(observe.len()),
             observe: observe.into_iter().map(Some).collect(),
             received_at: 0,
@@ -79,6 +114,7 @@ impl Worker {
     /// Goes over to what is in force now.
     pub(super) fn follow(&mut self, (now, directory): (Arc<InForce>, Arc<Directory>)) {
         self.directory = directory;
+        self.ahead = Ahead::default();
         let before = std::mem::replace(&mut self.in_force, now);
         let (old, new) = (&before.rules, &self.in_force.rules);
         if Arc::ptr_eq(old, new) {

@@ -82,6 +82,19 @@ impl Pair {
         }
     }
 
+    /// Has an event expected as the next, and another behind it, which may never come; who was found may be gone then.
+    fn expect(&mut self, choices: &mut Choices, event: &Event) {
+        self.gate.expect(event, &mut self.worker);
+        if choices.chance(50) {
+            self.gate.evict_idle();
+        }
+        let behind = self.events.get(choices.below(self.events.len().max(1)));
+        self.gate.expect(behind.map_or(event, |(it, ..)| it), &mut self.worker);
+        if choices.chance(50) {
+            self.gate.evict_idle();
+        }
+    }
+
     /// Submits an event and holds what comes of it against the reference.
     fn submit(&mut self, event: &Event, original: Option<usize>) {
         let ticket = match self.gate.submit(event, Deadline::Never, &mut self.worker) {
@@ -368,6 +381,9 @@ fn check(seed: u64, events: usize, steps: &[Micros]) {
         time += steps[choices.below(steps.len())];
         let late = [0, 0, 0, 0, 1, SECOND, 5 * MINUTE, 11 * MINUTE, 3 * HOUR][choices.below(9)];
         let event = pair.event(&mut choices, format!("e-{number}"), time - late);
+        if choices.chance(50) {
+            pair.expect(&mut choices, &event);
+        }
         pair.submit(&event, None);
         if choices.chance(20) {
             pair.amend(&mut choices, number);

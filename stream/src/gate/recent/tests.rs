@@ -60,3 +60,44 @@ fn a_snapshot_has_both() {
     // Of those before the journal all, and one in each shard of the others.
     assert_eq!(shown, 500 + told);
 }
+
+/// Ids that come again and again, and are new again when their time is over, against a list of all that were finished.
+#[test]
+fn every_id_is_known_for_its_time() {
+    let recent = Recent::new(REPEAT_FOR);
+    let mut finished: Vec<Remembered<'_>> = Vec::new();
+    let mut clock = 0;
+    for position in 0..20_000 {
+        let [step, which, body, faster, ..] = id(position).to_le_bytes();
+        clock += i64::from(step) / 16;
+        // About half of these many ids are remembered at a time.
+        let (id, digest) = (id(u64::from(which)), [u8::from(body == 0); 16]);
+        let known = finished.iter().rev().find(|it| it.id == id && clock - REPEAT_FOR < it.clock);
+        let expected = match known {
+            None => Seen::New { certain: true },
+            Some(it) if it.digest == digest => Seen::Repeat { position: it.position },
+            Some(_) => Seen::Reused,
+        };
+        let mut record = Vec::new();
+        let seen = recent.begin(id, &digest, clock, u64::MAX, &mut record);
+        assert_eq!(seen, expected, "position {position}");
+        match seen {
+            Seen::Repeat { .. } => assert_eq!(record, b"record"),
+            Seen::Reused => {}
+            Seen::New { .. } => {
+                // As if others had been faster.
+                let it = Remembered::of(id, digest, clock - i64::from(faster % 4), position, b"record");
+                recent.finish(it, u64::MAX);
+                finished.push(it);
+            }
+        }
+    }
+    let (mut left, all) = (0, finished.len());
+    for shard in &recent.shards {
+        let entries = shard.entries.lock();
+        left += entries.entries.len();
+        // What is gone does not pile up.
+        assert!(entries.numbers.len() <= 16.max(4 * entries.entries.len()), "{}", entries.numbers.len());
+    }
+    assert!(0 < left && 4 * left < all, "{left} of {all} are left");
+}
