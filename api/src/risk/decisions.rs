@@ -203,6 +203,9 @@ pub(crate) struct ExplanationBody<'a> {
     converted: Option<Ordered<Cell>>,
     /// Whether it was decided; if not, it was recorded only.
     decided: bool,
+    /// Whether the rule set that decided is still known. If not, what has a name in it only is left out of the decision: its
+    /// hits, actions and features, and which rules raised the alerts.
+    rule_set_known: bool,
     /// Where it stands in the journal.
     position: PositionBody,
     /// The engine clock at which it was decided.
@@ -297,6 +300,7 @@ fn explanation<'a>(found: &'a Recorded, rates: Option<&Rates>, aftermath: Afterm
         event: of_event(&found.event, schema),
         converted: Some(converted(&found.event, schema, rates)).filter(|it| !it.0.is_empty()),
         decided: found.decided,
+        rule_set_known: found.rules_known,
         position: PositionBody { partition: 0, offset: found.offset },
         clock: Time(found.clock),
         amendments: aftermath.amendments.into_iter().map(amendment).collect(),

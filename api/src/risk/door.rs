@@ -12,6 +12,7 @@ use engine::rule_set::RuleSet;
 use engine::words::Ruling;
 use parking_lot::Mutex;
 use prost::Message as _;
+use rules::program::EffectRef;
 use rules::schema::KindId;
 use rules::time::Micros;
 use stream::gate::{Amended, Deadline, Gate, Poisoned, Refused, Settled, Ticket, Worker};
@@ -36,8 +37,9 @@ pub struct Door {
     seats: Mutex<Vec<Seat>>,
     /// Buffers of those that were answered.
     used: Mutex<Vec<(Event, Ruling)>>,
-    /// What was in force at records that were looked at, by number: of those that the gate has forgotten.
-    former: Mutex<BTreeMap<u32, Arc<InForce>>>,
+    /// What was in force at records that were looked at, by number: of those that the gate has forgotten; none where nobody
+    /// knows it any more.
+    former: Mutex<BTreeMap<u32, Option<Arc<InForce>>>>,
 }
 
 /// What deciding one event needs: taken for a request, given back for the next. A decision runs to its end on the
@@ -84,15 +86,52 @@ pub struct Recorded {
     ruling: Ruling,
     /// The number of what was in force.
     in_force: u32,
-    /// By what it was decided.
+    /// By what it was decided; what is in force, for the schema's words, where nobody knows that any more.
     pub rules: Arc<RuleSet>,
+    /// Whether somebody does.
+    pub rules_known: bool,
 }
 
 impl Recorded {
-    /// What was decided, in words.
-    pub fn decision(&self) -> Decision<'_> {
-        self.ruling.say(&self.rules, &self.event, self.event.time, true)
+    /// A decided or recorded event from the body of its record.
+    fn read(
+        offset: u64,
+        kind: RecordKind,
+        body: &[u8],
+        rules_at: impl FnOnce(u32) -> (Arc<RuleSet>, bool),
+    ) -> Option<Self> {
+        let (stamp, message) = Stamp::split(body)?;
+        let mut said = Decided::default();
+        said.read(message).ok()?;
+        let mut event = Event::default();
+        said.event(&mut event)?;
+        let mut ruling = Ruling::default();
+        said.ruling(&mut ruling);
+        let (rules, rules_known) = rules_at(stamp.rule_set);
+        if !rules_known {
+            nameless(&mut ruling);
+        }
+        let (clock, decided) = (stamp.clock, kind == RecordKind::Decided);
+        let (original, in_force) = (said.original.map(|it| it.position), stamp.rule_set);
+        Some(Self { offset, clock, event, decided, original, ruling, in_force, rules, rules_known })
     }
+
+    /// What was decided, in words; without names where nobody knows the rule set any more.
+    pub fn decision(&self) -> Decision<'_> {
+        let said = self.ruling.say(&self.rules, &self.event, self.event.time, true);
+        if self.rules_known { said } else { Decision { rule_set: "", valid_until: None, ..said } }
+    }
+}
+
+/// Takes out what has a name only in the rule set that decided: under another one the numbers would name something else.
+/// Alerts stay, raised by nobody knows whom.
+fn nameless(ruling: &mut Ruling) {
+    let Ruling { verdict, recorded, .. } = ruling;
+    recorded.clear();
+    verdict.hits.clear();
+    verdict.actions.clear();
+    verdict.factors = None;
+    verdict.alerts.iter_mut().for_each(|it| it.effect = EffectRef::Policy(0, 0, 0));
 }
 
 /// What became of an event.
@@ -182,7 +221,9 @@ impl Door {
     /// If the journal has failed.
     pub async fn settle(&self, ticket: Ticket, event: Event) -> Result<Answer, Poisoned> {
         let settled = self.gate.settle(ticket).await?;
-        Ok(Answer { rules: self.rules_at(settled.rule_set), settled, event })
+        // What decided a moment ago, or a repeat's first, is known.
+        let (rules, _) = self.rules_at(settled.rule_set);
+        Ok(Answer { rules, settled, event })
     }
 
     /// Takes back what the next request can use.
@@ -215,9 +256,12 @@ impl Door {
         self.gate.journal().watch().borrow().poisoned
     }
 
-    /// The words of a rule-set number; of what is in force where nobody knows it any more.
-    fn rules_at(&self, number: u32) -> Arc<RuleSet> {
-        Arc::clone(&self.in_force_at(number).unwrap_or_else(|| self.gate.in_force()).rules)
+    /// The words of a rule-set number, and whether they are: they are those of what is in force where nobody knows it any
+    /// more.
+    fn rules_at(&self, number: u32) -> (Arc<RuleSet>, bool) {
+        let known = self.in_force_at(number);
+        let is_known = known.is_some();
+        (Arc::clone(&known.unwrap_or_else(|| self.gate.in_force()).rules), is_known)
     }
 
     /// The rates by which the amounts of an event were converted; none where nobody knows them any more.
@@ -232,15 +276,15 @@ impl Door {
         }
         let mut former = self.former.lock();
         if let Some(known) = former.get(&number) {
-            return Some(Arc::clone(known));
+            return known.clone();
         }
         // What is wrong with the journal is said of the record that names the number.
-        let found = self.gate.in_force_then(number).ok().flatten()?;
+        let found = self.gate.in_force_then(number).ok()?;
         if FORMER_MAX <= former.len() {
             former.clear();
         }
-        former.insert(number, Arc::clone(&found));
-        Some(found)
+        former.insert(number, found.clone());
+        found
     }
 
     /// The newest durable record of an event's id.
@@ -302,8 +346,7 @@ impl Door {
                         .extend(amend.amendment().filter(|_| about_it).map(|it| (it, amend.cause())));
                 }
                 Some(kind @ RecordKind::Decided) => {
-                    let read = recorded(offset, kind, &body, |number| self.rules_at(number));
-                    let read = read.ok_or(Unreadable::Record(offset))?;
+                    let read = self.recorded(offset, kind, &body).ok_or(Unreadable::Record(offset))?;
                     found.rechecks.extend(Some(read).filter(|it| it.original == Some(of.offset)));
                 }
                 _ => {}
@@ -334,6 +377,11 @@ impl Door {
         Ok((offsets, complete))
     }
 
+    /// A decided or recorded event from the body of its record, as it was written.
+    pub(crate) fn recorded(&self, offset: u64, kind: RecordKind, body: &[u8]) -> Option<Recorded> {
+        Recorded::read(offset, kind, body, |number| self.rules_at(number))
+    }
+
     /// The event or decision at an offset, as its caller was answered; none if what stands there is something else.
     fn read(&self, offset: u64) -> Result<Option<Recorded>, Unreadable> {
         let mut body = Vec::new();
@@ -342,8 +390,7 @@ impl Door {
         else {
             return Ok(None);
         };
-        let read = recorded(offset, kind, &body, |number| self.rules_at(number));
-        let mut read = read.ok_or(Unreadable::Record(offset))?;
+        let mut read = self.recorded(offset, kind, &body).ok_or(Unreadable::Record(offset))?;
         if let Some(outcome) = self.gate.fallback_given(&read.event.id, offset)? {
             read.ruling.verdict.outcome = outcome;
             read.ruling.fallback = Some(Fallback::Deadline);
@@ -352,22 +399,56 @@ impl Door {
     }
 }
 
-/// A decided or recorded event from the body of its record.
-pub(crate) fn recorded(
-    offset: u64,
-    kind: RecordKind,
-    body: &[u8],
-    rules_at: impl FnOnce(u32) -> Arc<RuleSet>,
-) -> Option<Recorded> {
-    let (stamp, message) = Stamp::split(body)?;
-    let mut said = Decided::default();
-    said.read(message).ok()?;
-    let mut event = Event::default();
-    said.event(&mut event)?;
-    let mut ruling = Ruling::default();
-    said.ruling(&mut ruling);
-    let rules = rules_at(stamp.rule_set);
-    let (clock, decided) = (stamp.clock, kind == RecordKind::Decided);
-    let original = said.original.map(|it| it.position);
-    Some(Recorded { offset, clock, event, decided, original, ruling, in_force: stamp.rule_set, rules })
+#[cfg(test)]
+mod tests {
+    use engine::entity::HashKey;
+    use rules::schema::EventTypeId;
+    use rules::time::HOUR;
+    use stream::bundle::{Bundle, File};
+    use stream::journal::{Journal as _, Memory};
+
+    use super::*;
+
+    const SCHEMA: &str = "schema s 1\nzone \"UTC\"\ncurrency CNY\nentity user\nevent login\n  user: user\n";
+    const RULES: &str = "use schema s\nfeature n = count(login) by user over 1h\n\
+                         rule often \"often\"\n  on login\n  when n >= 1\n  then block, score +5, alert high\n";
+
+    /// A decision says the names of its rule set, and none where that is not known any more; the rest stays.
+    #[test]
+    fn names_are_those_of_the_rule_set_that_decided_or_none() {
+        let file = |name: &str, text: &str| File { name: name.into(), text: text.into() };
+        let sources = vec![file("s.schema.weir", SCHEMA), file("s.weir", RULES)];
+        let bundle = Arc::new(Bundle { sources, ..Bundle::default() });
+        let first = InForce::compile(0, bundle, HashKey::new([1; 16])).unwrap();
+        let journal = Memory::default();
+        let door = Door::new(Arc::new(Gate::of(first, Box::new(journal.clone()))));
+        let mut seat = door.seat();
+        seat.event.begin(EventTypeId(0), 1);
+        seat.event.id.push_str("l1");
+        seat.event.time = HOUR;
+        seat.event.set_text(0, "u1");
+        let offset = door.decide(&mut seat, Deadline::Never).unwrap().position.offset;
+        let mut body = Vec::new();
+        let kind = journal.read(offset, &mut body).unwrap().unwrap();
+        // Decided under the first, and as if under another whose record is gone.
+        let (stamp, message) = Stamp::split(&body).unwrap();
+        let under = |rule_set: u32| {
+            let mut moved = Vec::new();
+            Stamp { rule_set, ..stamp }.write(&Decided::decode(message).unwrap(), &mut moved);
+            door.recorded(offset, kind, &moved).unwrap()
+        };
+        let check = |rule_set: u32, rules: &[&str], features: usize, raised_by: Option<&str>| {
+            let read = under(rule_set);
+            let said = read.decision();
+            assert_eq!(said.hits.iter().map(|it| it.rule).collect::<Vec<_>>(), rules);
+            assert_eq!((said.features.len(), said.alerts[0].rule), (features, raised_by));
+            assert_eq!((read.rules_known, said.rule_set.is_empty()), (!rules.is_empty(), rules.is_empty()));
+            assert_eq!((said.outcome.name(), said.score_e6, said.alerts.len()), ("block", 5_000_000, 1));
+        };
+        check(0, &["often"], 1, Some("often"));
+        check(7, &[], 0, None);
+        // It is not looked for again.
+        check(7, &[], 0, None);
+        assert!(door.former.lock()[&7].is_none());
+    }
 }

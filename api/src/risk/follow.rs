@@ -1,7 +1,6 @@
 //! Follows the durable journal and tells its alerts to the desk, which keeps them with the position up to which they
 //! tell: what a crash leaves out is told again, and nothing twice.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,15 +8,12 @@ use std::time::Duration;
 use desk::Desk;
 use desk::alert::{Alert, Party, alerts_of};
 use engine::event::Event;
-use engine::rule_set::RuleSet;
-use prost::Message as _;
 use rules::schema::{FieldId, KindId, Schema};
-use stream::in_force::InForce;
 use stream::journal::{Cursor, JournalError, RecordKind};
-use stream::record::{Decided, RuleSetRecord, Stamp};
+use stream::record::{Decided, Stamp};
 use tokio::sync::watch;
 
-use super::door::{Door, recorded};
+use super::door::Door;
 use crate::limits::{ALERTS_GATHER, STREAMS_MAX};
 use crate::metrics::Metrics;
 
@@ -154,14 +150,12 @@ struct Reader {
     door: Arc<Door>,
     cursor: Box<dyn Cursor>,
     next: u64,
-    /// Rule sets that were met on the way, by number: the words for what was decided under them.
-    met: BTreeMap<u32, Arc<InForce>>,
 }
 
 impl Reader {
     fn new(door: Arc<Door>, next: u64) -> Result<Self, JournalError> {
         let cursor = door.gate().journal().cursor(next)?;
-        Ok(Self { cursor, next, met: BTreeMap::new(), door })
+        Ok(Self { cursor, next, door })
     }
 
     /// Reads on; all records below `durable` can be read.
@@ -175,8 +169,8 @@ impl Reader {
                 // Most raise none, and need no words.
                 RecordKind::Decided if raises_none(record.body) => {}
                 RecordKind::Decided => {
-                    let words = |number| words(&self.met, &self.door, number);
-                    let Some(it) = recorded(record.offset, record.kind, record.body, words) else { continue };
+                    let read = self.door.recorded(record.offset, record.kind, record.body);
+                    let Some(it) = read else { continue };
                     alerts.extend(alerts_in(
                         &it.event,
                         &it.decision(),
@@ -184,7 +178,6 @@ impl Reader {
                         &it.rules.typed.schema,
                     ));
                 }
-                RecordKind::RuleSet => meet(&mut self.met, &self.door, record.body),
                 _ => {}
             }
         }
@@ -200,26 +193,6 @@ impl Reader {
 /// Whether a decision can be read, and raised no alert.
 fn raises_none(body: &[u8]) -> bool {
     Stamp::split(body).is_some_and(|(_, message)| Decided::raised_alerts(message) == Ok(false))
-}
-
-/// What was in force under a number, as far as words are concerned: rates and lists that changed later change none.
-fn words(met: &BTreeMap<u32, Arc<InForce>>, door: &Door, number: u32) -> Arc<RuleSet> {
-    let known = door.gate().in_force_at(number);
-    let met = || met.range(..=number).next_back().map(|(_, it)| Arc::clone(it));
-    Arc::clone(&known.or_else(met).unwrap_or_else(|| door.in_force()).rules)
-}
-
-fn meet(met: &mut BTreeMap<u32, Arc<InForce>>, door: &Door, body: &[u8]) {
-    let Some((stamp, message)) = Stamp::split(body) else { return };
-    if door.gate().in_force_at(stamp.rule_set).is_some() {
-        return;
-    }
-    let compiled = RuleSetRecord::decode(message)
-        .ok()
-        .and_then(|it| InForce::compile(stamp.rule_set, Arc::new(it.bundle), door.gate().key()).ok());
-    if let Some(compiled) = compiled {
-        met.insert(stamp.rule_set, Arc::new(compiled));
-    }
 }
 
 fn alerts_in(

@@ -36,7 +36,7 @@ pub(crate) struct DecisionBody<'a> {
     /// The features that it saw.
     #[schema(value_type = std::collections::BTreeMap<String, Json>)]
     pub features: Features<'a>,
-    /// The hash of the rule set, in hexadecimal.
+    /// The hash of the rule set, in hexadecimal; empty in an explanation where that is not known any more.
     pub rule_set: &'a str,
     /// Until when the answer may be acted on.
     #[schema(value_type = Option<String>, format = DateTime)]
