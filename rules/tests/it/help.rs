@@ -180,3 +180,17 @@ fn a_list_of_no_type_is_one_error() {
         "did you mean `user`?",
     );
 }
+
+#[test]
+fn a_name_with_clauses_is_shown_as_a_call() {
+    check_help(
+        SCHEMA,
+        "feature h = count by user  over 1h\nrecord h",
+        "say in parentheses what of: `count(…) by user over 1h`",
+    );
+    check_help(
+        SCHEMA,
+        "feature h = (count(pay) by user over 1h) by card\nrecord h",
+        "put the call and its clauses in parentheses: `(count(payment) by user over 1h) + 1`",
+    );
+}

@@ -20,7 +20,8 @@ pub(super) fn opt_aggregate(p: &mut Parser<'_>) -> Expr {
     clauses(p);
     let span = p.close(open);
     if value.kind != ExprKind::Error {
-        p.report_behind(clauses_on_expression(&value, place));
+        let clauses = Span { start: place.start, ..span };
+        p.report_behind(clauses_on_expression(p, &value, place, clauses));
         p.recover(|_| true);
     }
     Expr { kind: ExprKind::Error, span }
@@ -91,9 +92,16 @@ fn on_one_line(text: &str) -> Option<String> {
     (!text.contains("//")).then(|| text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-fn clauses_on_expression(value: &Expr, place: Span) -> Diagnostic {
-    Diagnostic::new(Code::ClausesOnExpression, place, "clauses belong to one call")
-        .label_at(value.span, "this is more than a call")
+/// What is wrong with clauses, of which the first stands at a place, behind a value that is no call.
+fn clauses_on_expression(p: &Parser<'_>, value: &Expr, place: Span, clauses: Span) -> Diagnostic {
+    let said = Diagnostic::new(Code::ClausesOnExpression, place, "clauses belong to one call");
+    if let (ExprKind::Path(_), Some(clauses)) = (&value.kind, on_one_line(p.slice(clauses))) {
+        let name = p.slice(value.span);
+        return said
+            .label_at(value.span, "this is a name and no call")
+            .help(format!("say in parentheses what of: `{name}(…) {clauses}`"));
+    }
+    said.label_at(value.span, "this is more than a call")
         .help("put the call and its clauses in parentheses: `(count(payment) by user over 1h) + 1`")
 }
 
