@@ -1,5 +1,6 @@
 //! `weir journal export`: every record as a line of JSON, or the decisions exactly as `weir replay --out` writes them.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -7,11 +8,16 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, ensure};
 use clap::Args;
+use engine::decision::Fallback;
 use engine::event::Event;
 use engine::words::Ruling;
+use prost::Message as _;
+use rules::past::Outcome;
+use rules::time::Micros;
 use stream::disk::Disk;
+use stream::gate::REPEAT_FOR;
 use stream::journal::{self, Cursor, Reader, RecordKind};
-use stream::record::Decided;
+use stream::record::{Amend, Cause, Decided, Stamp};
 use stream::snapshot::{Base, DataDir};
 
 use super::Data;
@@ -25,7 +31,7 @@ use crate::stdout::Stdout;
 pub(crate) struct Options {
     #[command(flatten)]
     data: Data,
-    /// Write decisions only: the same bytes as `weir replay --out` writes under that name
+    /// Write decisions only, as their callers were answered: the same bytes as `weir replay --out` writes under that name
     #[arg(long)]
     decisions: bool,
     /// Where to write, a .jsonl file or `-` for standard output
@@ -38,11 +44,12 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let data = &options.data.data;
     let Untouched { disk, directory, synced } = directory::untouched(data)?;
     let (known, from) = begin(&disk, &directory)?;
-    let mut records = Reader::open(disk, from, synced)?.ok_or_else(|| directory::empty(data))?;
+    let mut records = Reader::open(Arc::clone(&disk), from, synced)?.ok_or_else(|| directory::empty(data))?;
     if options.decisions {
         let name = table_name(options.out.clone())
             .map_err(|expected| anyhow!("`{}`: {expected}", options.out.display()))?;
-        return write_decisions(&mut records, known, Decisions::create(&name)?);
+        let ahead = Reader::open(disk, from, synced)?.ok_or_else(|| directory::empty(data))?;
+        return write_decisions(&mut records, Answered::find(ahead)?, known, Decisions::create(&name)?);
     }
     let out = lines_to(&options.out)?;
     write_lines(&mut records, known, Lines::new(BufWriter::with_capacity(1 << 20, out)))
@@ -84,8 +91,41 @@ fn write_lines(
     Ok(lines.finish()?)
 }
 
+/// What was answered in place of decisions that missed their deadline while they waited for the disk: the record of a
+/// decision does not know it yet.
+struct Answered {
+    /// By event id, in the journal's order: the engine clock then, and the outcome.
+    by_event: HashMap<String, Vec<(Micros, Outcome)>>,
+}
+
+impl Answered {
+    fn find(mut records: impl Cursor) -> anyhow::Result<Self> {
+        let mut by_event: HashMap<_, Vec<_>> = HashMap::new();
+        while let Some(record) = records.next()? {
+            if record.kind != RecordKind::Amend {
+                continue;
+            }
+            let read =
+                Stamp::split(record.body).and_then(|(it, bytes)| Some((it, Amend::decode(bytes).ok()?)));
+            let (stamp, amend) = read.with_context(|| format!("record {} cannot be read", record.offset))?;
+            if let (Cause::Deadline, Some(outcome)) = (amend.cause(), amend.outcome()) {
+                by_event.entry(amend.event_id).or_default().push((stamp.clock, outcome));
+            }
+        }
+        Ok(Self { by_event })
+    }
+
+    /// What the caller of a decision got instead. An id that is used again is so later than this is ever said of it.
+    fn instead_of(&self, event_id: &str, decided: Micros) -> Option<Outcome> {
+        let all = self.by_event.get(event_id)?.iter();
+        let while_known = decided..decided.saturating_add(REPEAT_FOR);
+        all.filter(|(clock, _)| while_known.contains(clock)).map(|(_, outcome)| *outcome).next()
+    }
+}
+
 fn write_decisions(
     records: &mut dyn Cursor,
+    answered: Answered,
     mut known: Known,
     mut decisions: Decisions,
 ) -> anyhow::Result<()> {
@@ -95,6 +135,10 @@ fn write_decisions(
         if record.kind == RecordKind::Decided {
             line::load(bytes, record.offset, &mut message, &mut event)?;
             message.ruling(&mut ruling);
+            if let Some(outcome) = answered.instead_of(&event.id, stamp.clock) {
+                ruling.verdict.outcome = outcome;
+                ruling.fallback = Some(Fallback::Deadline);
+            }
             decisions.write(known.of(stamp, record.offset)?, &event, &ruling)?;
         }
     }

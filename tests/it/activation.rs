@@ -86,7 +86,7 @@ fn replay(folder: &Path, rules: &str, history: &str, what: &str) -> (String, Str
     (fs::read_to_string(file).unwrap(), said)
 }
 
-/// The ids of those decisions of a journal that are fallbacks, and what else is in it.
+/// The ids of those decisions of a journal whose callers got the fallback, and what else is in it.
 fn fallbacks(lines: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut fallbacks, mut kinds) = (BTreeSet::new(), BTreeSet::new());
     for line in lines.lines() {
@@ -100,6 +100,9 @@ fn fallbacks(lines: &str) -> (BTreeSet<String>, BTreeSet<String>) {
         }
         if line["fallback"] == json!(true) {
             fallbacks.insert(line["event"]["id"].as_str().unwrap().to_owned());
+        }
+        if line["cause"] == "deadline" {
+            fallbacks.insert(line["amendment"]["event_id"].as_str().unwrap().to_owned());
         }
     }
     (fallbacks, kinds)

@@ -128,6 +128,12 @@ fn the_first_journal_is_read_and_derived_again() {
     let exported = output(&["journal", "export", "--data", folder.path().to_str().unwrap()]);
     let golden = fs::read_to_string(fixture().join("export.jsonl")).unwrap();
     assert_eq!(String::from_utf8(exported.stdout).unwrap(), golden, "{:?}", exported.status);
+    let decisions = output(&["journal", "export", "--decisions", "--data", folder.path().to_str().unwrap()]);
+    let decisions = String::from_utf8(decisions.stdout).unwrap();
+    // Of two that missed their deadline, at the door and behind it, and of one that did not, what their callers got.
+    let got =
+        |id: &str| decisions.lines().find(|it| it.starts_with(&format!("{id},"))).unwrap().split(',').nth(3);
+    assert_eq!(["p10", "p11", "p12"].map(got), [Some("block"), Some("block"), Some("allow")], "{decisions}");
 
     // And a gate goes on from it.
     let opened = OnDisk::open(Arc::clone(&disk), Options::new(key)).unwrap();
