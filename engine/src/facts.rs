@@ -19,7 +19,7 @@ pub struct Facts {
 }
 
 /// The entities of one event, and the roles in which they stand in it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Roles {
     /// Each entity once, in the canonical order of locking.
     pub entities: Vec<EntityKey>,
@@ -64,7 +64,12 @@ impl Facts {
         let fields = rules.typed.schema.fields.len();
         Self {
             frame: Frame::new(fields, rules.typed.features.len()),
-            roles: Roles { by_field: vec![None; fields], ..Roles::default() },
+            roles: Roles {
+                entities: Vec::new(),
+                stateful: Vec::new(),
+                named: Vec::new(),
+                by_field: vec![None; fields],
+            },
         }
     }
 

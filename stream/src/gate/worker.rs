@@ -6,7 +6,6 @@ use std::sync::Arc;
 use engine::decide::{self, Case, Scratch};
 use engine::entity::EntityKey;
 use engine::event::Event;
-use engine::facts::Roles;
 use engine::rule_set::RuleSet;
 use engine::state::EntityState;
 use engine::words::Ruling;
@@ -50,12 +49,12 @@ pub struct Worker {
 /// Whose memory was asked for, in two steps: an entity's state says where its history is.
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
-    /// Who stands in the event that comes next …
-    next: Roles,
+    /// Those with a state in the event that comes next, in the order of locking …
+    next: Vec<EntityKey>,
     /// … and their slots, if all were found.
     near: Vec<Slot>,
-    /// Who stands in the one behind it.
-    then: Roles,
+    /// The same in the event behind it.
+    then: Vec<EntityKey>,
 }
 
 impl Ahead {
@@ -63,14 +62,18 @@ impl Ahead {
     pub(super) fn expect(&mut self, event: &Event, rules: &RuleSet, directory: &Directory) {
         let Self { next, near, then } = self;
         std::mem::swap(next, then);
-        directory.bring_near(&next.stateful, near, |states| decide::fetch(states));
-        then.load(event, rules);
-        directory.call(&then.stateful);
+        directory.bring_near(next, near, |states| decide::fetch(states));
+        then.clear();
+        let stateful = event.roles(&rules.typed.schema).filter(|(_, kind, _)| rules.plan.has_state(*kind));
+        then.extend(stateful.map(|(_, kind, id)| EntityKey::new(kind, rules.key.hash128(id))));
+        then.sort_unstable();
+        then.dedup();
+        directory.call(then);
     }
 
     /// The slots of these keys if they were found, to be taken; none if others came than were expected.
     pub(super) fn near(&mut self, keys: &[EntityKey]) -> &mut Vec<Slot> {
-        if self.next.stateful != keys {
+        if self.next != keys {
             self.near.clear();
         }
         &mut self.near
