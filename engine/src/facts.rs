@@ -129,6 +129,15 @@ impl Roles {
         self.settle(&rules.plan);
     }
 
+    /// Puts into `keys` whom [`Roles::stateful`] names once an event is loaded, and nothing else of it.
+    pub fn stateful_in(event: &Event, rules: &RuleSet, keys: &mut Vec<EntityKey>) {
+        keys.clear();
+        let named = event.roles(&rules.typed.schema).filter(|(_, kind, _)| rules.plan.has_state(*kind));
+        keys.extend(named.map(|(_, kind, id)| EntityKey::new(kind, rules.key.hash128(id))));
+        keys.sort_unstable();
+        keys.dedup();
+    }
+
     fn clear(&mut self) {
         self.entities.clear();
         self.stateful.clear();

@@ -4,11 +4,11 @@
 use branches::{prefetch_read_data, prefetch_write_data};
 
 /// Bytes of a cache line.
-const LINE_BYTES: usize = 64;
+pub(crate) const LINE_BYTES: usize = 64;
 
 /// Asks for the cache line in which something begins, to be read.
 #[inline]
-pub fn fetch<T>(it: &T) {
+pub(crate) fn fetch<T>(it: &T) {
     prefetch_read_data::<T, 0>(it);
 }
 

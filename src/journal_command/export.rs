@@ -8,20 +8,18 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, ensure};
 use clap::Args;
-use engine::decision::Fallback;
 use engine::event::Event;
 use engine::words::Ruling;
-use prost::Message as _;
 use rules::past::Outcome;
 use rules::time::Micros;
 use stream::disk::Disk;
 use stream::gate::REPEAT_FOR;
 use stream::journal::{self, Cursor, Reader, RecordKind};
-use stream::record::{Amend, Cause, Decided, Stamp};
+use stream::record::{Amend, Cause, Decided};
 use stream::snapshot::{Base, DataDir};
 
 use super::Data;
-use super::known::Known;
+use super::known::{self, Known};
 use super::line::{self, Lines};
 use crate::directory::{self, Untouched};
 use crate::replay::{Decisions, is_device, is_standard_output, table_name};
@@ -105,9 +103,8 @@ impl Answered {
             if record.kind != RecordKind::Amend {
                 continue;
             }
-            let read =
-                Stamp::split(record.body).and_then(|(it, bytes)| Some((it, Amend::decode(bytes).ok()?)));
-            let (stamp, amend) = read.with_context(|| format!("record {} cannot be read", record.offset))?;
+            let (stamp, bytes) = known::parts(&record)?;
+            let amend: Amend = line::read(bytes, record.offset)?;
             if let (Cause::Deadline, Some(outcome)) = (amend.cause(), amend.outcome()) {
                 by_event.entry(amend.event_id).or_default().push((stamp.clock, outcome));
             }
@@ -117,9 +114,9 @@ impl Answered {
 
     /// What the caller of a decision got instead. An id that is used again is so later than this is ever said of it.
     fn instead_of(&self, event_id: &str, decided: Micros) -> Option<Outcome> {
-        let all = self.by_event.get(event_id)?.iter();
         let while_known = decided..decided.saturating_add(REPEAT_FOR);
-        all.filter(|(clock, _)| while_known.contains(clock)).map(|(_, outcome)| *outcome).next()
+        let found = self.by_event.get(event_id)?.iter().find(|(clock, _)| while_known.contains(clock));
+        found.map(|(_, outcome)| *outcome)
     }
 }
 
@@ -134,11 +131,10 @@ fn write_decisions(
         let (stamp, bytes) = known.follow(&record)?;
         if record.kind == RecordKind::Decided {
             line::load(bytes, record.offset, &mut message, &mut event)?;
-            message.ruling(&mut ruling);
             if let Some(outcome) = answered.instead_of(&event.id, stamp.clock) {
-                ruling.verdict.outcome = outcome;
-                ruling.fallback = Some(Fallback::Deadline);
+                message.fall_back(outcome);
             }
+            message.ruling(&mut ruling);
             decisions.write(known.of(stamp, record.offset)?, &event, &ruling)?;
         }
     }

@@ -4,16 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use prost::Message as _;
 use rules::typed::RuleSet;
 use stream::in_force::InForce;
 use stream::journal::{Record, RecordKind};
 use stream::record::{RuleSetRecord, Stamp};
 
+use super::line;
+
 /// Rule sets by the numbers under which they were in force.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     by_number: BTreeMap<u32, Arc<RuleSet>>,
+}
+
+/// The stamp and the message of a record.
+pub(super) fn parts<'a>(record: &Record<'a>) -> anyhow::Result<(Stamp, &'a [u8])> {
+    Stamp::split(record.body).with_context(|| format!("record {} is too short", record.offset))
 }
 
 impl Known {
@@ -26,12 +32,10 @@ impl Known {
     /// Takes a record apart and follows what it puts in force.
     pub(super) fn follow<'a>(&mut self, record: &Record<'a>) -> anyhow::Result<(Stamp, &'a [u8])> {
         let offset = record.offset;
-        let (stamp, message) =
-            Stamp::split(record.body).with_context(|| format!("record {offset} is too short"))?;
+        let (stamp, message) = parts(record)?;
         match record.kind {
             RecordKind::RuleSet => {
-                let message = RuleSetRecord::decode(message)
-                    .with_context(|| format!("record {offset} cannot be read"))?;
+                let message: RuleSetRecord = line::read(message, offset)?;
                 let checked = message.bundle.check();
                 let checked = checked
                     .with_context(|| format!("the rule set in record {offset} is not one any more"))?;

@@ -175,7 +175,8 @@ fn line(
     Ok(())
 }
 
-fn read<T: Message + Default>(bytes: &[u8], offset: u64) -> anyhow::Result<T> {
+/// Reads the message of a record.
+pub(super) fn read<T: Message + Default>(bytes: &[u8], offset: u64) -> anyhow::Result<T> {
     T::decode(bytes).with_context(|| format!("record {offset} cannot be read"))
 }
 

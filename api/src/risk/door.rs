@@ -93,29 +93,6 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// A decided or recorded event from the body of its record.
-    fn read(
-        offset: u64,
-        kind: RecordKind,
-        body: &[u8],
-        rules_at: impl FnOnce(u32) -> (Arc<RuleSet>, bool),
-    ) -> Option<Self> {
-        let (stamp, message) = Stamp::split(body)?;
-        let mut said = Decided::default();
-        said.read(message).ok()?;
-        let mut event = Event::default();
-        said.event(&mut event)?;
-        let mut ruling = Ruling::default();
-        said.ruling(&mut ruling);
-        let (rules, rules_known) = rules_at(stamp.rule_set);
-        if !rules_known {
-            nameless(&mut ruling);
-        }
-        let (clock, decided) = (stamp.clock, kind == RecordKind::Decided);
-        let (original, in_force) = (said.original.map(|it| it.position), stamp.rule_set);
-        Some(Self { offset, clock, event, decided, original, ruling, in_force, rules, rules_known })
-    }
-
     /// What was decided, in words; without names where nobody knows the rule set any more.
     pub fn decision(&self) -> Decision<'_> {
         let said = self.ruling.say(&self.rules, &self.event, self.event.time, true);
@@ -379,7 +356,20 @@ impl Door {
 
     /// A decided or recorded event from the body of its record, as it was written.
     pub(crate) fn recorded(&self, offset: u64, kind: RecordKind, body: &[u8]) -> Option<Recorded> {
-        Recorded::read(offset, kind, body, |number| self.rules_at(number))
+        let (stamp, message) = Stamp::split(body)?;
+        let mut said = Decided::default();
+        said.read(message).ok()?;
+        let mut event = Event::default();
+        said.event(&mut event)?;
+        let mut ruling = Ruling::default();
+        said.ruling(&mut ruling);
+        let (rules, rules_known) = self.rules_at(stamp.rule_set);
+        if !rules_known {
+            nameless(&mut ruling);
+        }
+        let (clock, decided) = (stamp.clock, kind == RecordKind::Decided);
+        let (original, in_force) = (said.original.map(|it| it.position), stamp.rule_set);
+        Some(Recorded { offset, clock, event, decided, original, ruling, in_force, rules, rules_known })
     }
 
     /// The event or decision at an offset, as its caller was answered; none if what stands there is something else.

@@ -6,7 +6,7 @@ use rules::time::Micros;
 
 use super::Key;
 use super::layout::{Bit, Layout};
-use crate::near::fetch;
+use crate::near::{LINE_BYTES, fetch};
 
 /// Up to 65,535 rows in (time, position) order, column after column in one allocation of `capacity` words each.
 ///
@@ -32,7 +32,7 @@ const STATE_SHIFT: u32 = 16;
 const POSITION_SHIFT: u32 = 32;
 
 /// Words of a cache line.
-const WORDS_PER_LINE: usize = 8;
+const WORDS_PER_LINE: usize = LINE_BYTES / size_of::<u64>();
 
 /// In time order an edge moves by a row or two: so many are looked at before it is searched.
 const FEW: usize = 4;

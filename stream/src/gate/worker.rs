@@ -6,6 +6,7 @@ use std::sync::Arc;
 use engine::decide::{self, Case, Scratch};
 use engine::entity::EntityKey;
 use engine::event::Event;
+use engine::facts::Roles;
 use engine::rule_set::RuleSet;
 use engine::state::EntityState;
 use engine::words::Ruling;
@@ -63,11 +64,7 @@ impl Ahead {
         let Self { next, near, then } = self;
         std::mem::swap(next, then);
         directory.bring_near(next, near, |states| decide::fetch(states));
-        then.clear();
-        let stateful = event.roles(&rules.typed.schema).filter(|(_, kind, _)| rules.plan.has_state(*kind));
-        then.extend(stateful.map(|(_, kind, id)| EntityKey::new(kind, rules.key.hash128(id))));
-        then.sort_unstable();
-        then.dedup();
+        Roles::stateful_in(event, rules, then);
         directory.call(then);
     }
 
