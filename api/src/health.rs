@@ -67,6 +67,7 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Ready>, P
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let ahead = app.door.gate().journal().load().records_ahead;
     app.metrics.queue_depth.set(i64::try_from(ahead).unwrap_or(i64::MAX));
+    app.metrics.in_flight.set(i64::try_from(app.traffic.in_flight()).unwrap_or(i64::MAX));
     let text = app.metrics.text().map_err(|it| Problem::internal(&it))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use axum::extract::Request;
-use axum::http::header;
+use axum::http::{HeaderMap, Method, header};
 use desk::Desk;
 use desk::key::{Key, KeyHash, Role};
 use utoipa::openapi::OpenApi;
@@ -114,20 +113,23 @@ pub fn roles_of(operation: &Operation) -> Option<Vec<Role>> {
 }
 
 impl Doors {
-    /// Lets a request through whose key may do what it asks for, with its [`Caller`] as an extension.
+    /// Lets a request through whose key may do what it asks for; gives whose that is, if it needs one.
     ///
     /// # Errors
     /// If there is no key, it is not valid, or not for this.
-    pub async fn admit(&self, request: &mut Request) -> Result<(), Problem> {
-        let Some(roles) = self.roles_for(request) else { return Ok(()) };
-        let caller = self.caller(KeyHash::of(key_of(request)?), roles).await?;
-        request.extensions_mut().insert(caller);
-        Ok(())
+    pub async fn admit(
+        &self,
+        route: &str,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<Option<Arc<Caller>>, Problem> {
+        let Some(roles) = self.roles_for(route, method) else { return Ok(None) };
+        self.caller(KeyHash::of(key_of(headers)?), roles).await.map(Some)
     }
 
     /// The roles that an operation asks for; none if it is open to all.
-    fn roles_for(&self, request: &Request) -> Option<&[Role]> {
-        self.roles.find(request).map_or(Some(&[Role::Admin]), Option::as_deref)
+    fn roles_for(&self, route: &str, method: &Method) -> Option<&[Role]> {
+        self.roles.find(route, method).map_or(Some(&[Role::Admin]), Option::as_deref)
     }
 
     /// Who holds a key, if its role is one of these.
@@ -148,8 +150,8 @@ impl Doors {
     }
 }
 
-fn key_of(request: &Request) -> Result<&str, Problem> {
-    let Some(given) = request.headers().get(header::AUTHORIZATION) else {
+fn key_of(headers: &HeaderMap) -> Result<&str, Problem> {
+    let Some(given) = headers.get(header::AUTHORIZATION) else {
         return Err(unauthorized("no key: send the header `Authorization: Bearer KEY`"));
     };
     let shape = || unauthorized("the header is not of the form `Authorization: Bearer KEY`");

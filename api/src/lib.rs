@@ -1,10 +1,13 @@
 //! HTTP: the server, keys, errors, paging, live streams; and beside each other the routers, of which [`risk`] is one.
 //!
-//! A request passes, in this order: its connection's limits and the count of requests ([`server`]), its key ([`keys`]),
-//! its body ([`request`]), its route. Whatever goes wrong on the way is a [`problem::Problem`].
+//! A request passes, in this order: its connection's limits ([`server`], [`connection`]), the count of requests
+//! ([`entrance`]), its key ([`keys`]), its body ([`request`]), its route. Whatever goes wrong on the way is a
+//! [`problem::Problem`].
 
 pub mod app;
+mod connection;
 mod docs;
+mod entrance;
 mod health;
 pub mod keys;
 pub mod limits;
@@ -22,7 +25,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::get;
-use axum::{Json, Router, middleware};
+use axum::{Json, middleware};
 use desk::Desk;
 use stream::gate::Gate;
 use tokio::net::TcpListener;
@@ -32,6 +35,7 @@ use utoipa_axum::routes;
 
 use crate::app::{App, Patience};
 use crate::docs::Document;
+use crate::entrance::{Entrance, Front};
 use crate::keys::{Doors, Keys};
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
@@ -39,13 +43,12 @@ use crate::request::Queries;
 use crate::risk::door::Door;
 use crate::risk::follow::{self, Told};
 use crate::risk::rules::{Activation, Jobs, Trial};
-use crate::server::{Entrance, Traffic};
+use crate::server::Traffic;
 
 /// A server that is ready to serve.
 #[derive(Debug)]
 pub struct Server {
-    app: Arc<App>,
-    router: Router,
+    front: Front,
 }
 
 /// The documentation's pages, which need no key.
@@ -105,32 +108,34 @@ impl Server {
             past_max,
             patience,
         });
-        let entrance = Entrance { traffic: Arc::clone(&app.traffic), doors, queries: Queries::of(&document) };
+        let traffic = Arc::clone(&app.traffic);
+        let entrance = Arc::new(Entrance { traffic, doors, queries: Queries::of(&document) });
         let [moved, page, file] = PAGES;
         let router = router
             .route(moved, get(docs::page_moved))
             .route(page, get(docs::page))
             .route(file, get(docs::page_file))
-            .route_layer(middleware::from_fn_with_state(Arc::new(entrance), server::enter))
+            .route_layer(middleware::from_fn_with_state(Arc::clone(&entrance), entrance::enter))
             .method_not_allowed_fallback(method_not_allowed)
             .fallback(no_such_route)
             .with_state(Arc::clone(&app));
-        Ok(Self { app, router })
+        Ok(Self { front: Front { app, entrance, router } })
     }
 
     /// What every request passes: to stop the server, and to tell it of the memory limit.
     pub fn traffic(&self) -> Arc<Traffic> {
-        Arc::clone(&self.app.traffic)
+        Arc::clone(&self.front.app.traffic)
     }
 
     /// What is counted and timed.
     pub fn metrics(&self) -> Arc<Metrics> {
-        Arc::clone(&self.app.metrics)
+        Arc::clone(&self.front.app.metrics)
     }
 
     /// Serves until it is stopped; what was accepted is then finished, and all its alerts are told.
     pub async fn serve(self, listener: TcpListener) {
-        let Self { app, router } = self;
+        let Self { front } = self;
+        let (app, patience) = (Arc::clone(&front.app), front.app.patience);
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&app.keys).keep_fresh());
         tasks.spawn(sizes::keep_counted(Arc::clone(&app)));
@@ -142,7 +147,7 @@ impl Server {
                     .await;
             })
         };
-        server::serve(listener, router, Arc::clone(&app.traffic), app.patience).await;
+        server::serve(listener, front, patience).await;
         // It ends by itself when everything durable is told; not told is told at the next start.
         let _ = tokio::time::timeout(limits::STOP_TIME_MAX, follower).await;
         tasks.shutdown().await;

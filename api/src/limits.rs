@@ -22,7 +22,7 @@ pub const REQUESTS_MAX: usize = 1_024;
 /// Live streams at once: each is held for as long as somebody looks.
 pub const STREAMS_MAX: usize = 256;
 /// Connections at once; further ones wait to be accepted.
-pub const CONNECTIONS_MAX: usize = 8_192;
+pub const CONNECTIONS_MAX: u32 = 8_192;
 /// How long a stopping server waits for what was accepted.
 pub const STOP_TIME_MAX: Duration = Duration::from_secs(30);
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use axum::extract::{MatchedPath, Request};
+use axum::http::Method;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::Operation;
 
@@ -32,11 +32,10 @@ impl<T> Operations<T> {
         self.0.insert(path.to_owned(), vec![("GET", it)]);
     }
 
-    /// What is said of the operation that a request asks for; none if it is none that is known.
-    pub fn find(&self, request: &Request) -> Option<&T> {
-        let path = request.extensions().get::<MatchedPath>()?.as_str();
+    /// What is said of the operation of a route and a method; none if it is none that is known.
+    pub fn find(&self, route: &str, method: &Method) -> Option<&T> {
         // What a HEAD may see is what a GET may see.
-        let method = if request.method() == "HEAD" { "GET" } else { request.method().as_str() };
-        self.0.get(path)?.iter().find(|(of, _)| *of == method).map(|(_, it)| it)
+        let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+        self.0.get(route)?.iter().find(|(of, _)| *of == method).map(|(_, it)| it)
     }
 }

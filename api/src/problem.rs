@@ -288,6 +288,21 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// As the last bytes of a connection, where no request is that they could be the answer to.
+    pub(crate) fn on_the_wire(&self) -> Vec<u8> {
+        let body = serde_json::to_vec(&self.body()).unwrap_or_default();
+        let status = self.code.status();
+        let mut bytes = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
+        bytes.extend(body);
+        bytes
+    }
+}
+
 impl From<desk::Error> for Problem {
     fn from(error: desk::Error) -> Self {
         if error.is_away() {

@@ -3,16 +3,20 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::ops::RangeInclusive;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::{Bytes, HttpBody as _};
+use axum::BoxError;
+use axum::body::{Bytes, HttpBody as Body};
 use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{Uri, header};
-use http_body_util::LengthLimitError;
+use axum::http::{HeaderMap, Method, Uri, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use rules::time::Micros;
 use stream::intake::{self, JsonError, Object, shown};
 use utoipa::openapi::path::{Operation, ParameterIn};
@@ -31,24 +35,36 @@ impl<const BYTES_MAX: usize> FromRequest<Arc<App>> for JsonText<BYTES_MAX> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        check_type(&request)?;
-        // What says itself that it is too long need not come first.
-        if u64::try_from(BYTES_MAX).is_ok_and(|max| max < request.body().size_hint().lower()) {
-            return Err(too_long(BYTES_MAX));
-        }
-        let body = axum::body::to_bytes(request.into_body(), BYTES_MAX);
-        let patience = app.patience.body;
-        let Ok(read) = tokio::time::timeout(patience, body).await else {
-            let detail = format!("the body was not there after {patience:?}: send it at once");
-            return Err(Problem::at(Code::RequestTimeout, whole_body(), detail));
-        };
-        let bytes = read.map_err(|error| unread(&error, BYTES_MAX))?;
-        check_depth(&bytes)?;
-        Ok(Self(bytes))
+        let (head, body) = request.into_parts();
+        Self::receive(&head.headers, body, app.patience.body).await
     }
 }
 
 impl<const BYTES_MAX: usize> JsonText<BYTES_MAX> {
+    /// Waits for a body to come in, but not for longer than its sender may take.
+    ///
+    /// # Errors
+    /// If it says that it is no JSON, is too long, is late or ends early.
+    pub async fn receive<B>(headers: &HeaderMap, body: B, patience: Duration) -> Result<Self, Problem>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        check_type(headers)?;
+        // What says itself that it is too long need not come first.
+        if u64::try_from(BYTES_MAX).is_ok_and(|max| max < body.size_hint().lower()) {
+            return Err(too_long(BYTES_MAX));
+        }
+        let body = pin!(Limited::new(body, BYTES_MAX));
+        let Ok(read) = tokio::time::timeout(patience, body.collect()).await else {
+            let detail = format!("the body was not there after {patience:?}: send it at once");
+            return Err(Problem::at(Code::RequestTimeout, whole_body(), detail));
+        };
+        let bytes = read.map_err(|error| unread(&*error, BYTES_MAX))?.to_bytes();
+        check_depth(&bytes)?;
+        Ok(Self(bytes))
+    }
+
     /// What is made of the body, an object that has these members and no others.
     ///
     /// # Errors
@@ -95,8 +111,8 @@ fn whole_body() -> Where {
     Where::Pointer("#".to_owned())
 }
 
-fn check_type(request: &Request) -> Result<(), Problem> {
-    let Some(given) = request.headers().get(header::CONTENT_TYPE) else { return Ok(()) };
+fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(given) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let essence = given.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
         return Ok(());
@@ -111,8 +127,8 @@ fn too_long(bytes_max: usize) -> Problem {
     Problem::at(Code::BodyTooLarge, whole_body(), detail)
 }
 
-fn unread(error: &axum::Error, bytes_max: usize) -> Problem {
-    if std::error::Error::source(error).is_some_and(|it| it.is::<LengthLimitError>()) {
+fn unread(error: &(dyn Error + Send + Sync + 'static), bytes_max: usize) -> Problem {
+    if error.is::<LengthLimitError>() {
         return too_long(bytes_max);
     }
     Problem::at(Code::MalformedJson, whole_body(), format!("the body ended early: {error}"))
@@ -156,10 +172,10 @@ impl Queries {
     ///
     /// # Errors
     /// If there is such a parameter.
-    pub fn check(&self, request: &Request) -> Result<(), Problem> {
-        let Some(known) = request.uri().query().and_then(|_| self.0.find(request)) else { return Ok(()) };
+    pub fn check(&self, route: &str, method: &Method, uri: &Uri) -> Result<(), Problem> {
+        let Some(known) = uri.query().and_then(|_| self.0.find(route, method)) else { return Ok(()) };
         let known = known.iter().map(String::as_str);
-        match given(request.uri())?.iter().find(|(name, _)| known.clone().all(|it| it != name)) {
+        match given(uri)?.iter().find(|(name, _)| known.clone().all(|it| it != name)) {
             None => Ok(()),
             Some((name, _)) => {
                 let none = known.len() == 0;

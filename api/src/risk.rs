@@ -1,7 +1,7 @@
 //! The gate's own interface: decisions, alerts, entities, rules, lists.
 
 mod alerts;
-mod decisions;
+pub(crate) mod decisions;
 pub mod door;
 mod entities;
 mod events;

@@ -1,33 +1,24 @@
 //! The server: connections accepted, limits held, and an end that finishes what was accepted.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-use tower::ServiceExt as _;
-use tower_http::catch_panic::CatchPanic;
 
 use crate::app::Patience;
-use crate::keys::Doors;
-use crate::limits::{CONNECTIONS_MAX, REQUESTS_MAX, STOP_TIME_MAX};
+use crate::connection;
+use crate::entrance::Front;
+use crate::limits::{CONNECTIONS_MAX, STOP_TIME_MAX};
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
-use crate::request::Queries;
 
 /// What every request passes, and who may tell the server to stop.
 #[derive(Debug)]
 pub struct Traffic {
-    metrics: Arc<Metrics>,
+    /// Where it is counted.
+    pub(crate) metrics: Arc<Metrics>,
     in_flight: AtomicUsize,
     memory_full: AtomicBool,
     stopping: watch::Sender<bool>,
@@ -68,6 +59,21 @@ impl Traffic {
         *self.stopping.borrow()
     }
 
+    /// One more request is being worked on; gives how many there are with it.
+    pub(crate) fn begin(&self) -> usize {
+        self.in_flight.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// One less.
+    pub(crate) fn end(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many requests are being worked on.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
     /// Refuses work that would need memory where there is none.
     ///
     /// # Errors
@@ -82,67 +88,12 @@ impl Traffic {
     }
 }
 
-/// What every request passes on its way to its route.
-#[derive(Debug)]
-pub struct Entrance {
-    /// Where it is counted.
-    pub traffic: Arc<Traffic>,
-    /// Where its key is looked at.
-    pub doors: Doors,
-    /// Where its query is.
-    pub queries: Queries,
-}
-
-/// Counts and times every request, and refuses those that are too many, or not allowed. One step for all of it: each
-/// layer of a router costs every request a copy of what lies below it.
-pub async fn enter(State(entrance): State<Arc<Entrance>>, mut request: Request, next: Next) -> Response {
-    let Entrance { traffic, doors, queries } = &*entrance;
-    let start = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let place = Place::take(traffic);
-    let admitted = if REQUESTS_MAX < place.of {
-        traffic.metrics.shed("requests");
-        let detail = format!("{REQUESTS_MAX} requests are being worked on already");
-        Err(Problem::new(Code::Unavailable, detail).retry_after_s(1))
-    } else {
-        doors.admit(&mut request).await.and_then(|()| queries.check(&request))
-    };
-    let response = match admitted {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    };
-    let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    traffic.metrics.answered(route, response.status(), start.elapsed());
-    response
-}
-
-/// A request's place among those being worked on, given back when it is dropped, whatever ended it.
-struct Place<'a> {
-    traffic: &'a Traffic,
-    /// How many there are with it.
-    of: usize,
-}
-
-impl<'a> Place<'a> {
-    fn take(traffic: &'a Traffic) -> Self {
-        let of = traffic.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
-        traffic.metrics.in_flight.inc();
-        Self { traffic, of }
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.traffic.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.traffic.metrics.in_flight.dec();
-    }
-}
-
 /// Serves until [`Traffic::stop`], then finishes what was accepted, for at most [`STOP_TIME_MAX`].
-pub async fn serve(listener: TcpListener, router: Router, traffic: Arc<Traffic>, patience: Patience) {
+pub(crate) async fn serve(listener: TcpListener, front: Front, patience: Patience) {
+    let traffic = Arc::clone(&front.entrance.traffic);
+    let front = Arc::new(front);
     let mut stopping = traffic.stopping();
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let graceful = GracefulShutdown::new();
+    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
     loop {
         let accepted = async {
             // The semaphore is never closed, so there is always a permit in the end.
@@ -158,38 +109,23 @@ pub async fn serve(listener: TcpListener, router: Router, traffic: Arc<Traffic>,
             Err(error) => {
                 // Such as: too many open files. Others may close theirs meanwhile.
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
-        // A small answer goes out at once.
-        let _ = stream.set_nodelay(true);
-        let router = CatchPanic::custom(router.clone(), panicked);
-        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            router.clone().oneshot(request.map(axum::body::Body::new))
-        });
-        let mut http = hyper::server::conn::http1::Builder::new();
-        // What was accepted is decided whether or not its client still waits: nobody looks for its leaving, which would
-        // cost each request a read. Of a stream it is seen when the next sign of life cannot be sent.
-        // An answer is short: its body is copied behind its head, which costs less than writing from two places.
-        http.writev(false).half_close(true).timer(TokioTimer::new()).header_read_timeout(patience.headers);
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let served = connection::serve(stream, Arc::clone(&front), patience, traffic.stopping());
         tokio::spawn(async move {
-            // A client that went away is no matter of ours.
-            let _ = connection.await;
+            served.await;
             drop(permit);
         });
     }
     drop(listener);
-    if tokio::time::timeout(STOP_TIME_MAX, graceful.shutdown()).await.is_err() {
+    // Each connection has one of them until it ends.
+    let all = connections.acquire_many(CONNECTIONS_MAX);
+    if tokio::time::timeout(STOP_TIME_MAX, all).await.is_err() {
         tracing::warn!(
             "some connections were still busy after {} s and were closed",
             STOP_TIME_MAX.as_secs()
         );
     }
-}
-
-/// A bug must not take the connection with it; the panic itself is in the log already.
-fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    Problem::internal(&"a panic").into_response()
 }

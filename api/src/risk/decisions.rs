@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderValue};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Request};
+use axum::response::{IntoResponse, Response};
 use engine::decision::Decision;
-use engine::event::EVENT_ID_BYTES_MAX;
+use engine::event::{EVENT_ID_BYTES_MAX, Event};
 use engine::rates::Rates;
+use futures_util::FutureExt as _;
+use hyper::body::Incoming;
 use serde::Serialize;
 use stream::gate::{Deadline, Ticket};
 use stream::intake;
@@ -27,6 +30,8 @@ use crate::metrics::Stage;
 use crate::problem::{self, Code, Problem, Where};
 use crate::request::{JsonText, Names};
 
+/// Where an event is sent to be decided.
+pub(crate) const ROUTE: &str = "/v1/decisions";
 /// The header by which a caller says how long it waits.
 const DEADLINE: &str = "Weir-Deadline";
 /// Room for an answer: few are longer.
@@ -52,20 +57,40 @@ pub(crate) async fn decide(
     headers: HeaderMap,
     body: JsonText<BODY_BYTES_MAX>,
 ) -> Result<Response, Problem> {
-    let start = Instant::now();
-    app.traffic.check_memory()?;
-    let deadline = deadline(&headers, start)?;
-    let mut seat = app.door.seat();
-    let decided = submit(&app, &body.0, "", deadline, &mut seat);
-    let event = std::mem::take(&mut seat.event);
-    app.door.leave(seat);
-    let ticket = decided?;
+    let (ticket, event) = submit_alone(&app, &headers, &body)?;
     let waiting = Instant::now();
     let answer = app.door.settle(ticket, event).await.map_err(|it| refused("", it.into(), &app.metrics))?;
     app.metrics.took(Stage::Durable, waiting);
     let response = json(&said(&app, &answer))?;
     app.door.done(answer);
     Ok(response)
+}
+
+/// [`decide`], without a router before it.
+pub(crate) fn decide_at_once(app: Arc<App>, request: Request<Incoming>) -> impl Future<Output = Response> {
+    let (Parts { headers, .. }, body) = request.into_parts();
+    let decided = async move {
+        let body = JsonText::receive(&headers, body, app.patience.body).await?;
+        decide(State(app), headers, body).await
+    };
+    decided.map(IntoResponse::into_response)
+}
+
+/// Decides the event of a body. All that is needed for it stays out of the future that then waits for the disk: a future
+/// is copied more than once.
+fn submit_alone(
+    app: &App,
+    headers: &HeaderMap,
+    body: &JsonText<BODY_BYTES_MAX>,
+) -> Result<(Ticket, Event), Problem> {
+    let start = Instant::now();
+    app.traffic.check_memory()?;
+    let deadline = deadline(headers, start)?;
+    let mut seat = app.door.seat();
+    let decided = submit(app, &body.0, "", deadline, &mut seat);
+    let event = std::mem::take(&mut seat.event);
+    app.door.leave(seat);
+    Ok((decided?, event))
 }
 
 /// An answer in JSON, written in one piece.

@@ -1,6 +1,7 @@
 //! The way from the routes to the gate and its journal. The routes know nothing of either: what they may ask stands
 //! here, and a change of the gate ends here.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,11 +20,12 @@ use stream::gate::{Amended, Deadline, Gate, Poisoned, Refused, Settled, Ticket, 
 use stream::in_force::InForce;
 use stream::journal::{JournalError, RecordKind};
 use stream::record::{Amend, Cause, Decided, Stamp};
+use thread_local::ThreadLocal;
 
 use crate::app::now;
 
-/// Seats that are kept for the next request: more than there are threads, so that none is made anew.
-const SEATS_MAX: usize = 256;
+/// Buffers that a seat keeps for the next requests: as many as wait for the disk at once, mostly.
+const USED_MAX: usize = 256;
 /// Of what was in force formerly, how much is kept ready.
 const FORMER_MAX: usize = 64;
 /// Among how many newest records about an entity of an event it is looked for what became of that, trying one number after
@@ -34,19 +36,20 @@ const RECORDS_LOOKED_AT: [usize; 3] = [512, 4_096, 32_768];
 #[derive(Debug)]
 pub struct Door {
     gate: Arc<Gate>,
-    seats: Mutex<Vec<Seat>>,
-    /// Buffers of those that were answered.
-    used: Mutex<Vec<(Event, Ruling)>>,
+    /// One of each thread, so that what it touches at every decision stays in its processor's cache.
+    seats: ThreadLocal<RefCell<Option<Box<Seat>>>>,
     /// What was in force at records that were looked at, by number: of those that the gate has forgotten; none where nobody
     /// knows it any more.
     former: Mutex<BTreeMap<u32, Option<Arc<InForce>>>>,
 }
 
-/// What deciding one event needs: taken for a request, given back for the next. A decision runs to its end on the
-/// thread that began it, so there are never more in use than threads, but for events that wait for the disk.
+/// What deciding an event needs: taken for a request, given back on the same thread for the next, before the disk is
+/// awaited.
 #[derive(Debug)]
 pub struct Seat {
     worker: Worker,
+    /// Buffers of those that were answered.
+    used: Vec<(Event, Ruling)>,
     /// The event, to be filled by whoever reads the body.
     pub event: Event,
 }
@@ -136,7 +139,7 @@ pub enum Unreadable {
 impl Door {
     /// In front of a gate.
     pub fn new(gate: Arc<Gate>) -> Self {
-        Self { gate, seats: Mutex::default(), used: Mutex::default(), former: Mutex::default() }
+        Self { gate, seats: ThreadLocal::new(), former: Mutex::default() }
     }
 
     /// The gate behind it.
@@ -155,11 +158,12 @@ impl Door {
     }
 
     /// A seat for one request.
-    pub fn seat(&self) -> Seat {
-        let kept = self.seats.lock().pop();
-        let mut seat =
-            kept.unwrap_or_else(|| Seat { worker: self.gate.worker(Vec::new()), event: Event::default() });
-        if let Some((event, ruling)) = self.used.lock().pop() {
+    pub fn seat(&self) -> Box<Seat> {
+        let mut seat = self.seats.get_or_default().take().unwrap_or_else(|| {
+            let worker = self.gate.worker(Vec::new());
+            Box::new(Seat { worker, used: Vec::new(), event: Event::default() })
+        });
+        if let Some((event, ruling)) = seat.used.pop() {
             seat.event = event;
             seat.worker.reuse(ruling);
         }
@@ -167,11 +171,8 @@ impl Door {
     }
 
     /// Gives a seat back.
-    pub fn leave(&self, seat: Seat) {
-        let mut seats = self.seats.lock();
-        if seats.len() < SEATS_MAX {
-            seats.push(seat);
-        }
+    pub fn leave(&self, seat: Box<Seat>) {
+        self.seats.get_or_default().replace(Some(seat));
     }
 
     /// Decides the event in the seat and records it. It is no answer yet.
@@ -196,18 +197,26 @@ impl Door {
     ///
     /// # Errors
     /// If the journal has failed.
-    pub async fn settle(&self, ticket: Ticket, event: Event) -> Result<Answer, Poisoned> {
-        let settled = self.gate.settle(ticket).await?;
-        // What decided a moment ago, or a repeat's first, is known.
-        let (rules, _) = self.rules_at(settled.rule_set);
-        Ok(Answer { rules, settled, event })
+    pub fn settle(
+        &self,
+        ticket: Ticket,
+        event: Event,
+    ) -> impl Future<Output = Result<Answer, Poisoned>> + Send + use<'_> {
+        let settled = self.gate.settle(ticket);
+        async move {
+            let settled = settled.await?;
+            // What decided a moment ago, or a repeat's first, is known.
+            let (rules, _) = self.rules_at(settled.rule_set);
+            Ok(Answer { rules, settled, event })
+        }
     }
 
     /// Takes back what the next request can use.
     pub fn done(&self, answer: Answer) {
-        let mut used = self.used.lock();
-        if used.len() < SEATS_MAX {
-            used.push((answer.event, answer.settled.ruling));
+        if let Some(seat) = &mut *self.seats.get_or_default().borrow_mut()
+            && seat.used.len() < USED_MAX
+        {
+            seat.used.push((answer.event, answer.settled.ruling));
         }
     }
 

@@ -21,13 +21,19 @@ impl Gate {
     ///
     /// # Errors
     /// If the journal can write no more; then nothing may be answered.
-    pub async fn settle(&self, ticket: Ticket) -> Result<Settled, Poisoned> {
-        let durable = self.durable(ticket.position.offset);
-        let reached = match ticket.due {
-            None => Some(durable.await),
-            Some((at, _)) => tokio::time::timeout_at(at.into(), durable).await.ok(),
-        };
-        self.settled(ticket, reached)
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "its arguments stand in its future twice, and a ticket is large"
+    )]
+    pub fn settle(&self, ticket: Ticket) -> impl Future<Output = Result<Settled, Poisoned>> + Send + use<'_> {
+        async move {
+            let durable = self.durable(ticket.position.offset);
+            let reached = match ticket.due {
+                None => Some(durable.await),
+                Some((at, _)) => tokio::time::timeout_at(at.into(), durable).await.ok(),
+            };
+            self.settled(ticket, reached)
+        }
     }
 
     /// The same for a thread that may wait.
