@@ -389,6 +389,9 @@ impl Gate {
         if worker.original.recheck_of.is_some() {
             return Err(Refused::OfRecheck(original.to_owned()));
         }
+        if worker.original.event_type != incoming.event.event_type {
+            return Err(Refused::TypeChanged(original.to_owned()));
+        }
         let mut merged = incoming.event.clone();
         merged.fill_from(&worker.original);
         self.take(Incoming { event: &merged, ..incoming }, Some(&place), worker)

@@ -157,7 +157,10 @@ pub fn recover_on(
     }
     let instead = match &running {
         Some(_) => "the snapshot before it was used",
-        None => "the state is built from the journal",
+        None => {
+            "the state is built from the journal; labels that `weir replay` had read ahead of their time were in the \
+             snapshots only: if there were any, send them as amendments"
+        }
     };
     let is_needed = running.is_none() && !damaged.is_empty();
     let recovered = match go_on(running, dir, key, journal, admission) {

@@ -202,7 +202,9 @@ async fn a_recheck_leaves_its_original_out() {
     let rows = [
         (json!({ "user": "u2" }),                       "#/user",   "the recheck of `p1` has another `user` than the event itself: roles may not change"),
         (json!({ "device": "d1" }),                     "#/device", "the recheck of `p1` has another `device` than the event itself: roles may not change"),
-        (json!({ "type": "login", "amount": null, "user": "u2" }), "#/type", "the recheck of `p1` is of another type than the event itself, and about others: send its type"),
+        (json!({ "type": "login", "amount": null, "user": "u2" }), "#/type", "the recheck of `p1` is of another type than the event itself: send its type"),
+        // Also where it is about the same.
+        (json!({ "type": "login", "amount": null }),    "#/type",   "the recheck of `p1` is of another type than the event itself: send its type"),
     ];
     for (changes, pointer, detail) in rows {
         let mut other = recheck.clone();

@@ -180,6 +180,7 @@ impl Bench {
                     let row = Row { policy: side.server.policy, way, connections };
                     bar.set_message(format!("{row}"));
                     let seen = side.measure(&self.client, row, self.size.time);
+                    let seen = seen.map_err(|error| side.server.why_ended().unwrap_or(error));
                     let seen = seen.with_context(|| format!("{row}: the measurement broke off"))?;
                     report.add(row, seen);
                     bar.inc(1);

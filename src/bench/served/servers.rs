@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -28,6 +29,9 @@ use crate::serve::{self, Config, Durability};
 
 /// As long as a plain decision.
 const ECHO_BYTES: usize = 300;
+
+/// A server that fails has ended after so long.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Who answers, and when.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,6 +112,16 @@ impl Server {
         };
         let key = key.context("the server has made no key in its new data directory")?;
         Ok(Self { policy, target: Target::new(address, &key)?, data: Some(data), runtime, stop, serving })
+    }
+
+    /// Why it ended, if it did, for whoever got no answer.
+    pub(in crate::bench) fn why_ended(&mut self) -> Option<anyhow::Error> {
+        let Self { runtime, serving, .. } = self;
+        match runtime.block_on(async { tokio::time::timeout(ENDS_WITHIN, serving).await }) {
+            Ok(Ok(ended)) => ended.err(),
+            Ok(Err(broke_off)) => Some(broke_off.into()),
+            Err(_) => None,
+        }
     }
 
     /// Stops it; gives how many decisions its journal then holds.

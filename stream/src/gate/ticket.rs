@@ -123,8 +123,8 @@ pub enum Refused {
         /// The field by which it is about somebody else, as it is sent.
         field: String,
     },
-    /// A recheck is about somebody else than its original, for it is something else.
-    #[error("the recheck of `{0}` is of another type than the event itself, and about others: send its type")]
+    /// A recheck is something else than its original.
+    #[error("the recheck of `{0}` is of another type than the event itself: send its type")]
     TypeChanged(String),
     /// A recheck that asks for no decision.
     #[error("an event that rechecks `{0}` is there to be decided: submit it for a decision")]
@@ -147,9 +147,6 @@ impl Refused {
     /// Of a recheck that is about somebody else than its original.
     pub(super) fn other_entities(recheck: &Event, original: &Event, schema: &Schema) -> Self {
         let name = recheck.recheck_of.clone().unwrap_or_default();
-        if recheck.event_type != original.event_type {
-            return Self::TypeChanged(name);
-        }
         let declared = recheck.event_type.and_then(|it| schema.events.get(it.index()));
         let fields = declared.into_iter().flat_map(|it| it.fields.iter().enumerate());
         let changed =
