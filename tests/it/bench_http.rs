@@ -1,5 +1,7 @@
 //! `weir bench http` at a glance: every row is there, and what was answered is in the journals.
 
+use std::process::Command;
+
 use crate::program::output;
 
 #[test]
@@ -31,5 +33,19 @@ fn every_row_is_measured_and_every_answer_is_in_a_journal() {
         matches!(counts[..], [answered, recorded] if answered == recorded && 2 * 3_600 < answered),
         "{said}"
     );
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing is left behind");
+}
+
+/// A disk that is full, as far as the process can tell: its files may not grow over half a megabyte, and none of those that
+/// are written before the journal does.
+#[test]
+fn a_server_that_fails_meanwhile_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let narrow = "trap '' XFSZ; ulimit -f 512; exec \"$0\" bench http --quick --data \"$1\"";
+    let ran =
+        Command::new("bash").args(["-c", narrow, env!("CARGO_BIN_EXE_weir")]).arg(folder.path()).output();
+    let ran = ran.unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(!ran.status.success() && said.contains("the journal could not be written"), "{said}");
     assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing is left behind");
 }

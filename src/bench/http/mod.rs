@@ -159,8 +159,8 @@ impl Bench {
             } else {
                 let (count, policy) = (grouped(events), side.server.policy);
                 stderr::say(format_args!("{count} payments before the first measured: {policy}"));
-                side.answered +=
-                    client.block_on(load::warm_up(&side.server.target, &side.payments, events))?;
+                let decided = client.block_on(load::warm_up(&side.server.target, &side.payments, events));
+                side.answered += side.server.unless_ended(decided)?;
             }
         }
         Ok(Self { size, client, sides, probe: disk::Probe::new(folder)? })
@@ -180,7 +180,7 @@ impl Bench {
                     let row = Row { policy: side.server.policy, way, connections };
                     bar.set_message(format!("{row}"));
                     let seen = side.measure(&self.client, row, self.size.time);
-                    let seen = seen.map_err(|error| side.server.why_ended().unwrap_or(error));
+                    let seen = side.server.unless_ended(seen);
                     let seen = seen.with_context(|| format!("{row}: the measurement broke off"))?;
                     report.add(row, seen);
                     bar.inc(1);

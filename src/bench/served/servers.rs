@@ -114,14 +114,16 @@ impl Server {
         Ok(Self { policy, target: Target::new(address, &key)?, data: Some(data), runtime, stop, serving })
     }
 
-    /// Why it ended, if it did, for whoever got no answer.
-    pub(in crate::bench) fn why_ended(&mut self) -> Option<anyhow::Error> {
+    /// What came of asking it; if nothing did because it has ended, why that is.
+    pub(in crate::bench) fn unless_ended<T>(&mut self, came: anyhow::Result<T>) -> anyhow::Result<T> {
         let Self { runtime, serving, .. } = self;
-        match runtime.block_on(async { tokio::time::timeout(ENDS_WITHIN, serving).await }) {
-            Ok(Ok(ended)) => ended.err(),
-            Ok(Err(broke_off)) => Some(broke_off.into()),
-            Err(_) => None,
-        }
+        came.map_err(|error| {
+            match runtime.block_on(async { tokio::time::timeout(ENDS_WITHIN, serving).await }) {
+                Ok(Ok(ended)) => ended.err().unwrap_or(error),
+                Ok(Err(broke_off)) => broke_off.into(),
+                Err(_) => error,
+            }
+        })
     }
 
     /// Stops it; gives how many decisions its journal then holds.
