@@ -286,9 +286,7 @@ impl Problem {
             memory: self.memory,
         }
     }
-}
 
-impl Problem {
     /// As the last bytes of a connection, where no request is that they could be the answer to.
     pub(crate) fn on_the_wire(&self) -> Vec<u8> {
         let body = serde_json::to_vec(&self.body()).unwrap_or_default();

@@ -86,6 +86,35 @@ fn replay(folder: &Path, rules: &str, history: &str, what: &str) -> (String, Str
     (fs::read_to_string(file).unwrap(), said)
 }
 
+/// Pays twice for one user. The first time the deadline passes while the body is read, so that the caller gets the fallback,
+/// a challenge, where the rules allow; at the second time nothing of it is spent.
+fn fall_back_and_pay(client: &mut Client<'_>) {
+    let payment = |id: &str| {
+        json!({
+            "id": id, "type": "payment", "channel": "app", "user": "late", "merchant": "m1",
+            "amount": { "value": 100_000, "currency": "CNY" },
+        })
+    };
+    let long = " ".repeat(3 << 20) + &json!({ "events": [payment("late-1")] }).to_string();
+    let (_, first) = client.ask("POST", "/v1/decisions/batch", "1ms", &long).unwrap();
+    let decision = &first["results"][0]["decision"];
+    assert_eq!(
+        (&decision["outcome"], &decision["fallback"]),
+        (&json!("challenge"), &json!("deadline")),
+        "{first}"
+    );
+    let (_, second) = client.ask("POST", "/v1/decisions", "none", &payment("late-2").to_string()).unwrap();
+    assert_eq!(second["outcome"], json!("allow"), "{second}");
+}
+
+/// A cell of a CSV file, by the first of its row and the name of its column.
+fn column(rows: &str, first: &str, name: &str) -> String {
+    let names = rows.lines().next().unwrap();
+    let at = names.split(',').position(|it| it == name).unwrap();
+    let row = rows.lines().find(|it| it.split(',').next() == Some(first)).unwrap();
+    row.split(',').nth(at).unwrap().to_owned()
+}
+
 /// The ids of those decisions of a journal whose callers got the fallback, and what else is in it.
 fn fallbacks(lines: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut fallbacks, mut kinds) = (BTreeSet::new(), BTreeSet::new());
@@ -114,6 +143,7 @@ fn with_what_was_recorded_every_decision_is_made_again() {
     let (server, key) = served(folder.path(), "fsync");
     Hand::new(Client::connect(&server.address, &key).unwrap(), 1, 0, 9).many(400);
     load(&server, &key, |made| wait(made, records() / 3));
+    fall_back_and_pay(&mut Client::connect(&server.address, &key).unwrap());
     server.stop();
     let data = folder.path().join("data");
     let data = data.to_str().unwrap();
@@ -137,7 +167,9 @@ fn with_what_was_recorded_every_decision_is_made_again() {
     assert!(said.contains(" missed deadline"), "{said}");
     let features = |history| replay(folder.path(), "fixtures/wallet", history, "--features");
     let (own, said) = features("own");
-    assert!(own != features("recorded").0, "no fallback makes a difference later");
+    let spent = |rows: &str| column(rows, "late-2", "spent_24h");
+    assert_eq!(spent(&own), "100000", "by these rules the first was allowed");
+    assert_eq!(spent(&features("recorded").0), "0", "and it was not");
     assert!(said.contains("history    own: outcomes of these rules; "), "{said}");
     assert!(said.contains("detection  "), "labels count: {said}");
 }
