@@ -141,7 +141,6 @@ fn fallbacks(lines: &str) -> (BTreeSet<String>, BTreeSet<String>) {
 fn with_what_was_recorded_every_decision_is_made_again() {
     let folder = tempfile::tempdir().unwrap();
     let (server, key) = served(folder.path(), "fsync");
-    Hand::new(Client::connect(&server.address, &key).unwrap(), 1, 0, 9).many(400);
     load(&server, &key, |made| wait(made, records() / 3));
     fall_back_and_pay(&mut Client::connect(&server.address, &key).unwrap());
     server.stop();

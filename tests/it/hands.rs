@@ -142,22 +142,6 @@ impl<'a> Hand<'a> {
         format!("{of}-{}-{}-{}", self.round, self.hand, self.number)
     }
 
-    /// So many payments at once, without a fault, whose deadline passes while the first of them are decided.
-    pub(crate) fn many(&mut self, count: u64) -> Value {
-        let id = self.id("b");
-        let mut payment = |at| {
-            let mut payment = self.payment(&format!("{id}-{at}"));
-            let fields = payment.as_object_mut().unwrap();
-            fields.retain(|name, _| !["card", "device"].contains(&name.as_str()));
-            payment
-        };
-        let events: Vec<_> = (0..count).map(&mut payment).collect();
-        let body = json!({ "events": events }).to_string();
-        let (status, answer) = self.client.ask("POST", "/v1/decisions/batch", "1ms", &body).unwrap();
-        assert_eq!(status, 200, "{answer}");
-        answer
-    }
-
     fn payment(&mut self, id: &str) -> Value {
         let mut body = json!({
             "id": id, "type": "payment", "channel": "app",
