@@ -44,6 +44,8 @@ pub(super) struct Meter {
     born: Instant,
     /// When the batch was begun that is being written, in nanoseconds since birth; 0 = none is.
     began_ns: AtomicU64,
+    /// When the first record came of the batch that gathers, or that gathered last.
+    gathers_ns: AtomicU64,
     /// How many records are in it.
     writing: AtomicU64,
     /// A batch takes so long, in seconds, whatever is in it; the bits of an f64.
@@ -61,6 +63,7 @@ impl Meter {
         Self {
             born: Instant::now(),
             began_ns: zero(),
+            gathers_ns: zero(),
             writing: zero(),
             batch_s: zero(),
             record_s: zero(),
@@ -70,11 +73,19 @@ impl Meter {
         }
     }
 
+    /// The first record of a batch came.
+    pub(super) fn gather(&self, now: Instant) {
+        self.gathers_ns.store(self.since_birth_ns(now), Ordering::Relaxed);
+    }
+
     /// A batch of so many records is going to be written.
     pub(super) fn begin(&self, records: u64, now: Instant) {
         self.writing.store(records, Ordering::Relaxed);
-        let since_birth = now.duration_since(self.born).as_nanos();
-        self.began_ns.store(u64::try_from(since_birth).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+        self.began_ns.store(self.since_birth_ns(now).max(1), Ordering::Relaxed);
+    }
+
+    fn since_birth_ns(&self, now: Instant) -> u64 {
+        u64::try_from(now.duration_since(self.born).as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// The batch that was begun became durable, after so long.
@@ -100,24 +111,28 @@ impl Meter {
         let _ = self.listener.set(Listener(Box::new(hear)));
     }
 
-    /// How long a record that is appended now waits, if so many are ahead of it. With none ahead and nothing being written
-    /// it does not wait: how fast the writer is now is only known by letting it write.
+    /// How long somebody waits in the batch of a record that is appended now, if so many are ahead of it: it itself, or the
+    /// first in that batch, who has waited already and for whom it makes the batch longer. With none ahead and nothing being
+    /// written nobody waits: how fast the writer is now is only known by letting it write.
     ///
     /// It waits for what is left of the batch that is being written, and then for its own, in which all are that have
     /// gathered meanwhile.
     pub(super) fn wait(&self, records_ahead: u64, now: Instant) -> Duration {
-        let began_ns = self.began_ns.load(Ordering::Relaxed);
-        match (records_ahead, began_ns) {
-            (0, 0) => Duration::ZERO,
-            (gathered, 0) => self.expected(gathered + 1),
-            (ahead, began_ns) => {
+        let now_ns = self.since_birth_ns(now);
+        let passed =
+            |since: &AtomicU64| Duration::from_nanos(now_ns.saturating_sub(since.load(Ordering::Relaxed)));
+        let (left, gathered) = match (records_ahead, self.began_ns.load(Ordering::Relaxed)) {
+            (0, 0) => return Duration::ZERO,
+            (ahead, 0) => (Duration::ZERO, ahead),
+            (ahead, _) => {
                 let writing = self.writing.load(Ordering::Relaxed);
-                let passed = now.duration_since(self.born).saturating_sub(Duration::from_nanos(began_ns));
                 // A batch that is late will be late by as much again, for all that is known.
-                let left = self.expected(writing).abs_diff(passed);
-                left.saturating_add(self.expected(ahead.saturating_sub(writing) + 1))
+                let left = self.expected(writing).abs_diff(passed(&self.began_ns));
+                (left, ahead.saturating_sub(writing))
             }
-        }
+        };
+        let waited = if gathered == 0 { Duration::ZERO } else { passed(&self.gathers_ns) };
+        waited.saturating_add(left).saturating_add(self.expected(gathered + 1))
     }
 
     /// How long a batch of so many records takes, lately.

@@ -45,10 +45,12 @@ fn an_empty_batch_never_takes_less_than_no_time() {
 fn a_batch_that_hangs_is_seen_before_it_ends() {
     let (meter, mut fit) = (Meter::new(), Fit::default());
     let (began, hangs) = (Instant::now() + Duration::from_millis(1), Duration::from_millis(20));
+    meter.gather(began);
     assert_eq!(meter.wait(1000, began), Duration::ZERO, "nothing is known");
     meter.begin(10, began);
     assert_eq!(meter.wait(0, began + hangs), hangs);
     meter.end(10, hangs, &mut fit);
+    meter.gather(began + hangs);
     assert_eq!(meter.wait(10, began + hangs), hangs);
     assert_eq!(
         meter.wait(0, began),
@@ -69,26 +71,34 @@ fn syncs_are_told_by_quantiles() {
     assert!((1450..1550).contains(&times.max.as_micros()), "{times:?}");
 }
 
-/// Two milliseconds a record. So many are in the batch that was begun so long ago, so many wait behind it; expected of
-/// one more, milliseconds.
+/// Two milliseconds a record. So many are in the batch that was begun so long ago, so many wait behind it, the first of them
+/// for so long; expected of the batch that one more joins, milliseconds.
 #[track_caller]
-fn check_wait(writing: u64, passed_ms: u64, gathered: u64, expected_ms: u64) {
+fn check_wait(writing: u64, passed_ms: u64, gathered: u64, waited_ms: u64, expected_ms: u64) {
     let (meter, mut fit) = (Meter::new(), Fit::default());
     for records in (1..9).cycle().take(64) {
         meter.end(records, Duration::from_millis(2 * records), &mut fit);
     }
-    let began = Instant::now();
+    let (began, ms) = (Instant::now(), Duration::from_millis);
     meter.begin(writing, began);
-    let wait = meter.wait(writing + gathered, began + Duration::from_millis(passed_ms));
-    let apart = wait.abs_diff(Duration::from_millis(expected_ms));
+    meter.gather(began + ms(passed_ms - waited_ms));
+    let wait = meter.wait(writing + gathered, began + ms(passed_ms));
+    let apart = wait.abs_diff(ms(expected_ms));
     assert!(apart < Duration::from_micros(10), "{wait:?}, not {expected_ms} ms");
 }
 
 #[test]
 fn who_comes_waits_for_what_is_left_of_one_batch_and_for_the_next() {
-    check_wait(100, 0, 0, 202);
-    check_wait(100, 0, 50, 302);
-    check_wait(100, 100, 50, 202);
+    check_wait(100, 0, 0, 0, 202);
+    check_wait(100, 0, 50, 0, 302);
+    check_wait(100, 100, 50, 0, 202);
     // It is late by a hundred milliseconds.
-    check_wait(5, 110, 0, 102);
+    check_wait(5, 110, 0, 0, 102);
+}
+
+/// Whoever was let in is not made to wait longer than that by those who come later.
+#[test]
+fn who_comes_makes_those_before_it_wait() {
+    check_wait(100, 100, 50, 100, 302);
+    check_wait(100, 100, 0, 100, 102);
 }

@@ -113,6 +113,9 @@ impl Shared {
     /// Adds a record to what gathers; gives its offset.
     pub(super) fn append(&self, entry: &Entry<'_>) -> u64 {
         let mut buffer = self.buffer.lock();
+        if buffer.batch.records == 0 {
+            self.meter.gather(Instant::now());
+        }
         let before = buffer.batch.bytes.len();
         let offset = buffer.batch.push(entry);
         let gathered = buffer.batch.bytes.len();
