@@ -119,19 +119,21 @@ impl Meter {
     /// gathered meanwhile.
     pub(super) fn wait(&self, records_ahead: u64, now: Instant) -> Duration {
         let now_ns = self.since_birth_ns(now);
-        let passed =
-            |since: &AtomicU64| Duration::from_nanos(now_ns.saturating_sub(since.load(Ordering::Relaxed)));
+        let passed = |since_ns: u64| Duration::from_nanos(now_ns.saturating_sub(since_ns));
         let (left, gathered) = match (records_ahead, self.began_ns.load(Ordering::Relaxed)) {
             (0, 0) => return Duration::ZERO,
             (ahead, 0) => (Duration::ZERO, ahead),
-            (ahead, _) => {
+            (ahead, began_ns) => {
                 let writing = self.writing.load(Ordering::Relaxed);
                 // A batch that is late will be late by as much again, for all that is known.
-                let left = self.expected(writing).abs_diff(passed(&self.began_ns));
+                let left = self.expected(writing).abs_diff(passed(began_ns));
                 (left, ahead.saturating_sub(writing))
             }
         };
-        let waited = if gathered == 0 { Duration::ZERO } else { passed(&self.gathers_ns) };
+        let waited = match gathered {
+            0 => Duration::ZERO,
+            _ => passed(self.gathers_ns.load(Ordering::Relaxed)),
+        };
         waited.saturating_add(left).saturating_add(self.expected(gathered + 1))
     }
 

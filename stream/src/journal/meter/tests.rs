@@ -1,5 +1,8 @@
 //! What admission is told: how long a record would wait.
 
+use std::sync::atomic::AtomicBool;
+use std::thread;
+
 use super::*;
 
 /// Batches of so many records and milliseconds; expected of a hundred records ahead, milliseconds.
@@ -101,4 +104,26 @@ fn who_comes_waits_for_what_is_left_of_one_batch_and_for_the_next() {
 fn who_comes_makes_those_before_it_wait() {
     check_wait(100, 100, 50, 100, 302);
     check_wait(100, 100, 0, 100, 102);
+}
+
+/// What it is asked while batches begin and end is told of one moment: hours are nobody's wait here.
+#[test]
+fn a_batch_that_ends_while_somebody_asks_is_no_long_wait() {
+    let (meter, done) = (Meter::new(), AtomicBool::new(false));
+    let (now, took) = (Instant::now() + Duration::from_secs(3_600), Duration::from_millis(1));
+    meter.gather(now);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut fit = Fit::default();
+            for _ in 0..3_000_000 {
+                meter.begin(1, now);
+                meter.end(1, took, &mut fit);
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        while !done.load(Ordering::Relaxed) {
+            let wait = meter.wait(2, now);
+            assert!(wait < 10 * took, "{wait:?}");
+        }
+    });
 }
