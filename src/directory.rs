@@ -84,6 +84,12 @@ fn there(data: &Path) -> anyhow::Result<std::path::PathBuf> {
     let folder = data.join("journal");
     let shown = data.display();
     ensure!(
+        folder.is_dir() || !data.join("snapshots").is_dir(),
+        "`{shown}` holds snapshots and no journal: put `{}` back, which they go on from; what `weir replay --state` saved \
+         has none",
+        folder.display()
+    );
+    ensure!(
         folder.is_dir(),
         "`{shown}` holds no journal: name the data directory of `weir serve` or `weir replay --data`"
     );

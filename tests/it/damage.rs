@@ -65,6 +65,20 @@ fn records_that_a_snapshot_goes_on_from_are_missed() {
     check_missed(|segment| fs::remove_file(segment).unwrap(), missing);
 }
 
+#[test]
+fn a_journal_that_is_gone_as_a_whole_is_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("snapshots")).unwrap();
+    let shown = folder.path().to_str().unwrap();
+    for command in
+        [&["journal", "stat", "--data", shown][..], &["replay", shown, "--rules", "fixtures/wallet"]]
+    {
+        let said = refuses(command);
+        assert!(said.contains(&format!("put `{shown}/journal` back")), "{command:?}: {said}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "and nothing is made");
+}
+
 /// Changes a byte of a file: the first, one in the middle, or the last.
 fn damage(file: &Path, part: usize) {
     let mut bytes = fs::read(file).unwrap();
