@@ -44,7 +44,7 @@ impl Entrance {
     ) -> Response {
         let start = Instant::now();
         let metrics = &self.traffic.metrics;
-        let place = Place::take(&self.traffic);
+        let place = self.traffic.enter();
         let admitted = if REQUESTS_MAX < place.of {
             metrics.shed("requests");
             let detail = format!("{REQUESTS_MAX} requests are being worked on already");
@@ -76,25 +76,6 @@ pub(crate) async fn enter(State(entrance): State<Arc<Entrance>>, request: Reques
         next.run(request)
     };
     entrance.pass(route, request, answer).await
-}
-
-/// A request's place among those being worked on, given back when it is dropped, whatever ended it.
-struct Place<'a> {
-    traffic: &'a Traffic,
-    /// How many there are with it.
-    of: usize,
-}
-
-impl<'a> Place<'a> {
-    fn take(traffic: &'a Traffic) -> Self {
-        Self { traffic, of: traffic.begin() }
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.traffic.end();
-    }
 }
 
 /// What answers the requests of all connections.

@@ -135,7 +135,7 @@ impl Server {
     /// Serves until it is stopped; what was accepted is then finished, and all its alerts are told.
     pub async fn serve(self, listener: TcpListener) {
         let Self { front } = self;
-        let (app, patience) = (Arc::clone(&front.app), front.app.patience);
+        let app = Arc::clone(&front.app);
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&app.keys).keep_fresh());
         tasks.spawn(sizes::keep_counted(Arc::clone(&app)));
@@ -147,7 +147,7 @@ impl Server {
                     .await;
             })
         };
-        server::serve(listener, front, patience).await;
+        server::serve(listener, front).await;
         // It ends by itself when everything durable is told; not told is told at the next start.
         let _ = tokio::time::timeout(limits::STOP_TIME_MAX, follower).await;
         tasks.shutdown().await;

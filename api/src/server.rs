@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-use crate::app::Patience;
 use crate::connection;
 use crate::entrance::Front;
 use crate::limits::{CONNECTIONS_MAX, STOP_TIME_MAX};
@@ -59,14 +58,9 @@ impl Traffic {
         *self.stopping.borrow()
     }
 
-    /// One more request is being worked on; gives how many there are with it.
-    pub(crate) fn begin(&self) -> usize {
-        self.in_flight.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// One less.
-    pub(crate) fn end(&self) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    /// One more request is being worked on.
+    pub(crate) fn enter(&self) -> Place<'_> {
+        Place { traffic: self, of: self.in_flight.fetch_add(1, Ordering::Relaxed) + 1 }
     }
 
     /// How many requests are being worked on.
@@ -88,9 +82,22 @@ impl Traffic {
     }
 }
 
+/// A request's place among those being worked on, given back when it is dropped, whatever ended it.
+pub(crate) struct Place<'a> {
+    traffic: &'a Traffic,
+    /// How many there are with it.
+    pub(crate) of: usize,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.traffic.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Serves until [`Traffic::stop`], then finishes what was accepted, for at most [`STOP_TIME_MAX`].
-pub(crate) async fn serve(listener: TcpListener, front: Front, patience: Patience) {
-    let traffic = Arc::clone(&front.entrance.traffic);
+pub(crate) async fn serve(listener: TcpListener, front: Front) {
+    let traffic = Arc::clone(&front.app.traffic);
     let front = Arc::new(front);
     let mut stopping = traffic.stopping();
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
@@ -113,7 +120,7 @@ pub(crate) async fn serve(listener: TcpListener, front: Front, patience: Patienc
                 continue;
             }
         };
-        let served = connection::serve(stream, Arc::clone(&front), patience, traffic.stopping());
+        let served = connection::serve(stream, Arc::clone(&front));
         tokio::spawn(async move {
             served.await;
             drop(permit);

@@ -16,6 +16,7 @@ use crate::hands::{Answers, Client, HANDS, Hand, Told, put_in_force};
 use crate::journal::{copied, refuses, says};
 use crate::program::output;
 use crate::serve::Server;
+use crate::tables::column;
 
 const RULES: &str = include_str!("../../fixtures/wallet/wallet.weir");
 
@@ -107,14 +108,6 @@ fn fall_back_and_pay(client: &mut Client<'_>) {
     assert_eq!(second["outcome"], json!("allow"), "{second}");
 }
 
-/// A cell of a CSV file, by the first of its row and the name of its column.
-fn column(rows: &str, first: &str, name: &str) -> String {
-    let names = rows.lines().next().unwrap();
-    let at = names.split(',').position(|it| it == name).unwrap();
-    let row = rows.lines().find(|it| it.split(',').next() == Some(first)).unwrap();
-    row.split(',').nth(at).unwrap().to_owned()
-}
-
 /// The ids of those decisions of a journal whose callers got the fallback, and what else is in it.
 fn fallbacks(lines: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut fallbacks, mut kinds) = (BTreeSet::new(), BTreeSet::new());
@@ -166,7 +159,10 @@ fn with_what_was_recorded_every_decision_is_made_again() {
     assert!(said.contains(" missed deadline"), "{said}");
     let features = |history| replay(folder.path(), "fixtures/wallet", history, "--features");
     let (own, said) = features("own");
-    let spent = |rows: &str| column(rows, "late-2", "spent_24h");
+    let spent = |rows: &str| {
+        let at = column(rows, "event_id").iter().position(|it| it == "late-2").unwrap();
+        column(rows, "spent_24h").swap_remove(at)
+    };
     assert_eq!(spent(&own), "100000", "by these rules the first was allowed");
     assert_eq!(spent(&features("recorded").0), "0", "and it was not");
     assert!(said.contains("history    own: outcomes of these rules; "), "{said}");

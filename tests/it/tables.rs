@@ -77,7 +77,7 @@ impl Fixture {
 }
 
 /// The column of a name, without its header.
-fn column(csv: &str, name: &str) -> Vec<String> {
+pub(crate) fn column(csv: &str, name: &str) -> Vec<String> {
     let mut rows = csv::Reader::from_reader(csv.as_bytes());
     let at = rows.headers().unwrap().iter().position(|it| it == name).unwrap();
     rows.records().map(|row| row.unwrap()[at].to_owned()).collect()

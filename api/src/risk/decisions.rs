@@ -86,11 +86,11 @@ fn submit_alone(
     let start = Instant::now();
     app.traffic.check_memory()?;
     let deadline = deadline(headers, start)?;
-    let mut seat = app.door.seat();
-    let decided = submit(app, &body.0, "", deadline, &mut seat);
-    let event = std::mem::take(&mut seat.event);
-    app.door.leave(seat);
-    Ok((decided?, event))
+    app.door.seated(|seat| {
+        let decided = submit(app, &body.0, "", deadline, seat);
+        let event = std::mem::take(&mut seat.event);
+        Ok((decided?, event))
+    })
 }
 
 /// An answer in JSON, written in one piece.
@@ -192,13 +192,13 @@ pub(crate) async fn decide_batch(
         let detail = format!("{} events: at most {BATCH_EVENTS_MAX} at once", events.len());
         return Err(Problem::field("/events", detail));
     }
-    let mut submitted = Vec::with_capacity(events.len());
-    let mut seat = app.door.seat();
-    for (at, text) in events.iter().enumerate() {
-        let ticket = submit(&app, text.as_bytes(), &format!("/events/{at}"), deadline, &mut seat);
-        submitted.push((ticket, std::mem::take(&mut seat.event)));
-    }
-    app.door.leave(seat);
+    let submitted: Vec<_> = app.door.seated(|seat| {
+        let one = |(at, text): (usize, &&str)| {
+            let ticket = submit(&app, text.as_bytes(), &format!("/events/{at}"), deadline, seat);
+            (ticket, std::mem::take(&mut seat.event))
+        };
+        events.iter().enumerate().map(one).collect()
+    });
     let mut answers = Vec::with_capacity(submitted.len());
     for (ticket, event) in submitted {
         answers.push(match ticket {

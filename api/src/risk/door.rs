@@ -43,8 +43,7 @@ pub struct Door {
     former: Mutex<BTreeMap<u32, Option<Arc<InForce>>>>,
 }
 
-/// What deciding an event needs: taken for a request, given back on the same thread for the next, before the disk is
-/// awaited.
+/// What deciding an event needs: used by one request after the other, each until it waits for the disk.
 #[derive(Debug)]
 pub struct Seat {
     worker: Worker,
@@ -157,9 +156,10 @@ impl Door {
         self.gate.clock()
     }
 
-    /// A seat for one request.
-    pub fn seat(&self) -> Box<Seat> {
-        let mut seat = self.seats.get_or_default().take().unwrap_or_else(|| {
+    /// Does something in the seat of this thread. Nothing can be awaited there, and a panic takes the seat along.
+    pub fn seated<T>(&self, work: impl FnOnce(&mut Seat) -> T) -> T {
+        let own = self.seats.get_or_default();
+        let mut seat = own.take().unwrap_or_else(|| {
             let worker = self.gate.worker(Vec::new());
             Box::new(Seat { worker, used: Vec::new(), event: Event::default() })
         });
@@ -167,12 +167,9 @@ impl Door {
             seat.event = event;
             seat.worker.reuse(ruling);
         }
-        seat
-    }
-
-    /// Gives a seat back.
-    pub fn leave(&self, seat: Box<Seat>) {
-        self.seats.get_or_default().replace(Some(seat));
+        let done = work(&mut seat);
+        own.replace(Some(seat));
+        done
     }
 
     /// Decides the event in the seat and records it. It is no answer yet.
@@ -421,12 +418,14 @@ mod tests {
         let first = InForce::compile(0, bundle, HashKey::new([1; 16])).unwrap();
         let journal = Memory::default();
         let door = Door::new(Arc::new(Gate::of(first, Box::new(journal.clone()))));
-        let mut seat = door.seat();
-        seat.event.begin(EventTypeId(0), 1);
-        seat.event.id.push_str("l1");
-        seat.event.time = HOUR;
-        seat.event.set_text(0, "u1");
-        let offset = door.decide(&mut seat, Deadline::Never).unwrap().position.offset;
+        let ticket = door.seated(|seat| {
+            seat.event.begin(EventTypeId(0), 1);
+            seat.event.id.push_str("l1");
+            seat.event.time = HOUR;
+            seat.event.set_text(0, "u1");
+            door.decide(seat, Deadline::Never)
+        });
+        let offset = ticket.unwrap().position.offset;
         let mut body = Vec::new();
         let kind = journal.read(offset, &mut body).unwrap().unwrap();
         // Decided under the first, and as if under another whose record is gone.

@@ -41,11 +41,11 @@ pub(crate) async fn record(
     body: JsonText<BODY_BYTES_MAX>,
 ) -> Result<Json<EventBody>, Problem> {
     app.traffic.check_memory()?;
-    let mut seat = app.door.seat();
-    let ticket = incoming::event(&app, &body.0, "", &mut seat.event)
-        .and_then(|()| app.door.record(&mut seat).map_err(|it| refused("", it, &app.metrics)));
-    let event = std::mem::take(&mut seat.event);
-    app.door.leave(seat);
+    let (ticket, event) = app.door.seated(|seat| {
+        let ticket = incoming::event(&app, &body.0, "", &mut seat.event)
+            .and_then(|()| app.door.record(seat).map_err(|it| refused("", it, &app.metrics)));
+        (ticket, std::mem::take(&mut seat.event))
+    });
     let answer = app.door.settle(ticket?, event).await.map_err(|it| refused("", it.into(), &app.metrics))?;
     let decision = answer.decision();
     let (flags, durable) = (decision.flags.names().collect(), decision.durable);
@@ -83,9 +83,7 @@ pub(crate) async fn amend(
     body: JsonText<BODY_BYTES_MAX>,
 ) -> Result<Json<AmendmentBody>, Problem> {
     let amendment = incoming::amendment(&body.0)?;
-    let mut seat = app.door.seat();
-    let amended = app.door.amend(&amendment, &mut seat);
-    app.door.leave(seat);
+    let amended = app.door.seated(|seat| app.door.amend(&amendment, seat));
     let amended = amended.map_err(|it| refused_amendment(it, &app.metrics))?;
     app.door.durable(amended.position).await.map_err(|it| refused("", it.into(), &app.metrics))?;
     let repeated = amended.event.is_none();
