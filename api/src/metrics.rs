@@ -1,28 +1,29 @@
 //! What is counted and timed, for Prometheus. Labels are names from the rule set or fixed words, never ids.
+//!
+//! What is counted at every request is counted by each thread for itself, and added up when somebody asks: threads that
+//! count together wait for each other, at every number and every label.
 
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use engine::decision::Decision;
+use parking_lot::{Mutex, MutexGuard};
+use prometheus::local::{LocalHistogram, LocalHistogramVec, LocalIntCounter, LocalIntCounterVec};
 use prometheus::{
     Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry, TextEncoder,
 };
+use thread_local::ThreadLocal;
 
 /// All metrics of one server.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    decisions: IntCounterVec,
-    hits: IntCounterVec,
-    alerts: IntCounterVec,
-    fallbacks: IntCounterVec,
-    late: IntCounterVec,
-    repeats: IntCounter,
+    /// What requests count in, all threads together.
+    all: Tallied,
+    /// The same of each thread, since it was last added. Its lock is its thread's, but while all are added up.
+    own: ThreadLocal<Mutex<Tally>>,
     shed: IntCounterVec,
-    /// In the order of [`Stage`].
-    stages: [Histogram; 3],
-    requests: HistogramVec,
     /// Alerts as they wait to be shown: records of the journal that the projection has not told yet.
     pub projection_lag: IntGauge,
     /// Records that were appended and are not durable.
@@ -41,6 +42,72 @@ pub struct Metrics {
     pub memory_limit: IntGauge,
     /// Requests that are being worked on.
     pub in_flight: IntGauge,
+}
+
+/// What is counted at every request: of all threads, or of one.
+#[derive(Debug)]
+struct Counts<Counter, Counters, Histogram, Histograms> {
+    decisions: Counters,
+    hits: Counters,
+    alerts: Counters,
+    fallbacks: Counters,
+    late: Counters,
+    repeats: Counter,
+    /// In the order of [`Stage`].
+    stages: [Histogram; 3],
+    requests: Histograms,
+}
+
+type Tallied = Counts<IntCounter, IntCounterVec, Histogram, HistogramVec>;
+type Tally = Counts<LocalIntCounter, LocalIntCounterVec, LocalHistogram, LocalHistogramVec>;
+
+impl Tallied {
+    /// A thread's own, at zero.
+    fn local(&self) -> Tally {
+        Tally {
+            decisions: self.decisions.local(),
+            hits: self.hits.local(),
+            alerts: self.alerts.local(),
+            fallbacks: self.fallbacks.local(),
+            late: self.late.local(),
+            repeats: self.repeats.local(),
+            stages: self.stages.each_ref().map(Histogram::local),
+            requests: self.requests.local(),
+        }
+    }
+}
+
+impl Tally {
+    /// Adds it to that of all threads, and begins at zero again.
+    fn add(&self) {
+        for counters in [&self.decisions, &self.hits, &self.alerts, &self.fallbacks, &self.late] {
+            counters.flush();
+        }
+        self.repeats.flush();
+        self.stages.iter().for_each(LocalHistogram::flush);
+        self.requests.flush();
+    }
+
+    fn decided(&mut self, decision: &Decision<'_>) {
+        if decision.flags.repeated {
+            self.repeats.inc();
+            return;
+        }
+        self.decisions.with_label_values(&[decision.outcome.name()]).inc();
+        for hit in &decision.hits {
+            let mode = if hit.shadow { "shadow" } else { "live" };
+            self.hits.with_label_values(&[hit.rule, mode]).inc();
+        }
+        for alert in &decision.alerts {
+            self.alerts.with_label_values(&[alert.severity.name()]).inc();
+        }
+        if decision.fallback.is_some() {
+            self.fallbacks.with_label_values(&["deadline"]).inc();
+        }
+        if decision.flags.late {
+            self.late.with_label_values(&[if decision.flags.too_late { "too_late" } else { "late" }]).inc();
+        }
+    }
 }
 
 /// The parts of a decision's time.
@@ -70,7 +137,7 @@ impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let maker = Maker { registry: &registry };
-        let metrics = Self {
+        let all = Counts {
             decisions: maker.counters("decisions_total", "Decisions, by outcome", &["outcome"])?,
             hits: maker.counters("rule_hits_total", "Rules that hit, by rule and mode", &["rule", "mode"])?,
             alerts: maker.counters("alerts_total", "Alerts raised, by severity", &["severity"])?,
@@ -81,11 +148,6 @@ impl Metrics {
             )?,
             late: maker.counters("late_events_total", "Events behind the engine clock", &["how"])?,
             repeats: maker.counter("repeated_events_total", "Events that had been decided before")?,
-            shed: maker.counters(
-                "shed_total",
-                "Requests refused to protect the rest, by reason",
-                &["reason"],
-            )?,
             stages: {
                 let stages =
                     maker.histograms("decision_stage_seconds", "Time of a decision, by stage", &["stage"])?;
@@ -95,6 +157,15 @@ impl Metrics {
                 "http_request_seconds",
                 "Requests, by route and status",
                 &["route", "status"],
+            )?,
+        };
+        let metrics = Self {
+            all,
+            own: ThreadLocal::new(),
+            shed: maker.counters(
+                "shed_total",
+                "Requests refused to protect the rest, by reason",
+                &["reason"],
             )?,
             projection_lag: maker.gauge("alerts_lag_records", "Durable records not yet told as alerts")?,
             queue_depth: maker.gauge("journal_queue_records", "Records appended and not yet durable")?,
@@ -116,11 +187,11 @@ impl Metrics {
     fn begin(&self) {
         #[rustfmt::skip]
         let known: [(&IntCounterVec, &[&str]); 5] = [
-            (&self.decisions, &["allow", "challenge", "block"]),
-            (&self.alerts,    &["low", "medium", "high", "critical"]),
-            (&self.fallbacks, &["deadline"]),
-            (&self.late,      &["late", "too_late"]),
-            (&self.shed,      &["disk", "memory", "requests"]),
+            (&self.all.decisions, &["allow", "challenge", "block"]),
+            (&self.all.alerts,    &["low", "medium", "high", "critical"]),
+            (&self.all.fallbacks, &["deadline"]),
+            (&self.all.late,      &["late", "too_late"]),
+            (&self.shed,          &["disk", "memory", "requests"]),
         ];
         for (counters, labels) in known {
             for label in labels {
@@ -129,26 +200,14 @@ impl Metrics {
         }
     }
 
+    /// What this thread counts.
+    fn own(&self) -> MutexGuard<'_, Tally> {
+        self.own.get_or(|| Mutex::new(self.all.local())).lock()
+    }
+
     /// Counts a decision that was answered.
     pub fn decided(&self, decision: &Decision<'_>) {
-        if decision.flags.repeated {
-            self.repeats.inc();
-            return;
-        }
-        self.decisions.with_label_values(&[decision.outcome.name()]).inc();
-        for hit in &decision.hits {
-            let mode = if hit.shadow { "shadow" } else { "live" };
-            self.hits.with_label_values(&[hit.rule, mode]).inc();
-        }
-        for alert in &decision.alerts {
-            self.alerts.with_label_values(&[alert.severity.name()]).inc();
-        }
-        if decision.fallback.is_some() {
-            self.fallbacks.with_label_values(&["deadline"]).inc();
-        }
-        if decision.flags.late {
-            self.late.with_label_values(&[if decision.flags.too_late { "too_late" } else { "late" }]).inc();
-        }
+        self.own().decided(decision);
     }
 
     /// Counts a request that was refused so that others go on.
@@ -159,7 +218,8 @@ impl Metrics {
     /// Notes how long a stage took, and gives the time at which the next begins.
     pub fn took(&self, stage: Stage, since: Instant) -> Instant {
         let now = Instant::now();
-        let [intake, decide, durable] = &self.stages;
+        let own = self.own();
+        let [intake, decide, durable] = &own.stages;
         let of = match stage {
             Stage::Intake => intake,
             Stage::Decide => decide,
@@ -171,7 +231,7 @@ impl Metrics {
 
     /// Notes a request that was answered.
     pub fn answered(&self, route: &str, status: StatusCode, took: Duration) {
-        self.requests.with_label_values(&[route, status.as_str()]).observe(took.as_secs_f64());
+        self.own().requests.with_label_values(&[route, status.as_str()]).observe(took.as_secs_f64());
     }
 
     /// All of them, as Prometheus reads them.
@@ -179,6 +239,7 @@ impl Metrics {
     /// # Errors
     /// If one of them cannot be written, which is a bug.
     pub fn text(&self) -> Result<Vec<u8>, prometheus::Error> {
+        self.own.iter().for_each(|own| own.lock().add());
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
@@ -220,5 +281,52 @@ impl Maker<'_> {
     fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {
         let options = HistogramOpts::new(format!("weir_{name}"), help).buckets(buckets());
         self.keep(HistogramVec::new(options, labels)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lines that the text of some metrics has.
+    #[track_caller]
+    fn check(metrics: &Metrics, expected: &[&str]) {
+        let text = String::from_utf8(metrics.text().unwrap()).unwrap();
+        for line in expected {
+            assert!(text.lines().any(|it| it == *line), "no line {line:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn all_threads_are_added_up_whenever_somebody_asks() {
+        let metrics = Metrics::new().unwrap();
+        let count = |requests: u64| {
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        for _ in 0..requests {
+                            metrics.took(Stage::Decide, Instant::now());
+                            metrics.answered("/v1/decisions", StatusCode::OK, Duration::from_millis(500));
+                        }
+                    });
+                }
+            });
+        };
+        count(10);
+        check(&metrics, &["weir_decision_stage_seconds_count{stage=\"decide\"} 40"]);
+        // Nothing is added twice, and what comes later is added too.
+        check(&metrics, &["weir_decision_stage_seconds_count{stage=\"decide\"} 40"]);
+        count(2);
+        let requests = "route=\"/v1/decisions\",status=\"200\"";
+        check(
+            &metrics,
+            &[
+                "weir_decision_stage_seconds_count{stage=\"decide\"} 48",
+                &format!("weir_http_request_seconds_count{{{requests}}} 48"),
+                &format!("weir_http_request_seconds_sum{{{requests}}} 24"),
+                &format!("weir_http_request_seconds_bucket{{{requests},le=\"0.2\"}} 0"),
+                &format!("weir_http_request_seconds_bucket{{{requests},le=\"0.5\"}} 48"),
+            ],
+        );
     }
 }

@@ -16,6 +16,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri, header};
+use futures_util::FutureExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use rules::time::Micros;
 use stream::intake::{self, JsonError, Object, shown};
@@ -55,8 +56,13 @@ impl<const BYTES_MAX: usize> JsonText<BYTES_MAX> {
         if u64::try_from(BYTES_MAX).is_ok_and(|max| max < body.size_hint().lower()) {
             return Err(too_long(BYTES_MAX));
         }
-        let body = pin!(Limited::new(body, BYTES_MAX));
-        let Ok(read) = tokio::time::timeout(patience, body.collect()).await else {
+        let mut body = pin!(Limited::new(body, BYTES_MAX).collect());
+        // Mostly it is there already, and needs no timer.
+        let read = match body.as_mut().now_or_never() {
+            Some(read) => Ok(read),
+            None => tokio::time::timeout(patience, body).await,
+        };
+        let Ok(read) = read else {
             let detail = format!("the body was not there after {patience:?}: send it at once");
             return Err(Problem::at(Code::RequestTimeout, whole_body(), detail));
         };

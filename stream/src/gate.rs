@@ -214,6 +214,14 @@ impl Gate {
         self.current.get()
     }
 
+    /// The same, as a worker holds it, so that whoever asks all the time shares nothing with other threads.
+    pub fn in_force_with<'a>(&self, worker: &'a mut Worker) -> &'a InForce {
+        if worker.in_force.number != self.current.number() {
+            worker.follow(self.current.with_directory());
+        }
+        &worker.in_force
+    }
+
     /// What was in force under a number, as tickets name it; none if that was before this process and nothing that is
     /// remembered speaks of it.
     pub fn in_force_at(&self, number: u32) -> Option<Arc<InForce>> {
@@ -404,9 +412,7 @@ impl Gate {
         original: Option<&Place>,
         worker: &mut Worker,
     ) -> Result<Ticket, Refused> {
-        if worker.in_force.number != self.current.number() {
-            worker.follow(self.current.with_directory());
-        }
+        self.in_force_with(worker);
         let due = incoming.deadline.due(&worker.in_force.rules, incoming.event);
         if let (Way::Decide, Some((at, outcome))) = (incoming.way, due)
             && at <= Instant::now()

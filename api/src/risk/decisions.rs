@@ -57,10 +57,7 @@ pub(crate) async fn decide(
     headers: HeaderMap,
     body: JsonText<BODY_BYTES_MAX>,
 ) -> Result<Response, Problem> {
-    let (ticket, event) = submit_alone(&app, &headers, &body)?;
-    let waiting = Instant::now();
-    let answer = app.door.settle(ticket, event).await.map_err(|it| refused("", it.into(), &app.metrics))?;
-    app.metrics.took(Stage::Durable, waiting);
+    let answer = settle(&app, submit_alone(&app, &headers, &body)?).await?;
     let response = json(&said(&app, &answer))?;
     app.door.done(answer);
     Ok(response)
@@ -76,21 +73,25 @@ pub(crate) fn decide_at_once(app: Arc<App>, request: Request<Incoming>) -> impl 
     decided.map(IntoResponse::into_response)
 }
 
+/// An event that was decided and recorded.
+struct Submitted {
+    ticket: Ticket,
+    event: Event,
+    /// When it was: from then on it waits for the disk.
+    at: Instant,
+}
+
 /// Decides the event of a body. All that is needed for it stays out of the future that then waits for the disk: a future
 /// is copied more than once.
 fn submit_alone(
     app: &App,
     headers: &HeaderMap,
     body: &JsonText<BODY_BYTES_MAX>,
-) -> Result<(Ticket, Event), Problem> {
+) -> Result<Submitted, Problem> {
     let start = Instant::now();
     app.traffic.check_memory()?;
     let deadline = deadline(headers, start)?;
-    app.door.seated(|seat| {
-        let decided = submit(app, &body.0, "", deadline, seat);
-        let event = std::mem::take(&mut seat.event);
-        Ok((decided?, event))
-    })
+    app.door.seated(|seat| submit(app, &body.0, "", start, deadline, seat))
 }
 
 /// An answer in JSON, written in one piece.
@@ -101,13 +102,30 @@ fn json(body: &DecisionBody<'_>) -> Result<Response, Problem> {
 }
 
 /// Reads an event from text and decides it; `at` is the JSON pointer at which it stands in the body.
-fn submit(app: &App, text: &[u8], at: &str, deadline: Deadline, seat: &mut Seat) -> Result<Ticket, Problem> {
-    let start = Instant::now();
-    incoming::event(app, text, at, &mut seat.event)?;
+fn submit(
+    app: &App,
+    text: &[u8],
+    at: &str,
+    start: Instant,
+    deadline: Deadline,
+    seat: &mut Seat,
+) -> Result<Submitted, Problem> {
+    incoming::event(app, text, at, seat)?;
     let read = app.metrics.took(Stage::Intake, start);
     let ticket = app.door.decide(seat, deadline).map_err(|it| refused(at, it, &app.metrics));
-    app.metrics.took(Stage::Decide, read);
-    ticket
+    let decided = app.metrics.took(Stage::Decide, read);
+    Ok(Submitted { ticket: ticket?, event: std::mem::take(&mut seat.event), at: decided })
+}
+
+/// Waits until a decision may be answered.
+fn settle(app: &App, submitted: Submitted) -> impl Future<Output = Result<Answer, Problem>> + Send + use<'_> {
+    let Submitted { ticket, event, at } = submitted;
+    let answer = app.door.settle(ticket, event);
+    async move {
+        let answer = answer.await.map_err(|it| refused("", it.into(), &app.metrics))?;
+        app.metrics.took(Stage::Durable, at);
+        Ok(answer)
+    }
 }
 
 fn said<'a>(app: &App, answer: &'a Answer) -> DecisionBody<'a> {
@@ -194,17 +212,14 @@ pub(crate) async fn decide_batch(
     }
     let submitted: Vec<_> = app.door.seated(|seat| {
         let one = |(at, text): (usize, &&str)| {
-            let ticket = submit(&app, text.as_bytes(), &format!("/events/{at}"), deadline, seat);
-            (ticket, std::mem::take(&mut seat.event))
+            submit(&app, text.as_bytes(), &format!("/events/{at}"), Instant::now(), deadline, seat)
         };
         events.iter().enumerate().map(one).collect()
     });
     let mut answers = Vec::with_capacity(submitted.len());
-    for (ticket, event) in submitted {
-        answers.push(match ticket {
-            Ok(ticket) => {
-                app.door.settle(ticket, event).await.map_err(|it| refused("", it.into(), &app.metrics))
-            }
+    for submitted in submitted {
+        answers.push(match submitted {
+            Ok(submitted) => settle(&app, submitted).await,
             Err(problem) => Err(problem),
         });
     }

@@ -18,6 +18,7 @@ use rules::schema::KindId;
 use rules::time::Micros;
 use stream::gate::{Amended, Deadline, Gate, Poisoned, Refused, Settled, Ticket, Worker};
 use stream::in_force::InForce;
+use stream::intake::{self, JsonError};
 use stream::journal::{JournalError, RecordKind};
 use stream::record::{Amend, Cause, Decided, Stamp};
 use thread_local::ThreadLocal;
@@ -49,7 +50,7 @@ pub struct Seat {
     worker: Worker,
     /// Buffers of those that were answered.
     used: Vec<(Event, Ruling)>,
-    /// The event, to be filled by whoever reads the body.
+    /// The event that was read into it.
     pub event: Event,
 }
 
@@ -172,12 +173,22 @@ impl Door {
         done
     }
 
+    /// Reads an event into the seat, in the words of what is in force. Gives when it was received, which is now.
+    ///
+    /// # Errors
+    /// If the text is none; what is in the seat then is of no use.
+    pub fn receive(&self, text: &[u8], seat: &mut Seat) -> Result<Micros, JsonError> {
+        let in_force = self.gate.in_force_with(&mut seat.worker);
+        intake::parse_event(text, &in_force.rules.typed.schema, &mut seat.event)?;
+        seat.worker.received_at = now();
+        Ok(seat.worker.received_at)
+    }
+
     /// Decides the event in the seat and records it. It is no answer yet.
     ///
     /// # Errors
     /// If nothing was decided, and nothing recorded.
     pub fn decide(&self, seat: &mut Seat, deadline: Deadline) -> Result<Ticket, Refused> {
-        seat.worker.received_at = now();
         self.gate.submit(&seat.event, deadline, &mut seat.worker)
     }
 
@@ -186,7 +197,6 @@ impl Door {
     /// # Errors
     /// If it was not recorded.
     pub fn record(&self, seat: &mut Seat) -> Result<Ticket, Refused> {
-        seat.worker.received_at = now();
         self.gate.record(&seat.event, &mut seat.worker)
     }
 

@@ -42,7 +42,7 @@ pub(crate) async fn record(
 ) -> Result<Json<EventBody>, Problem> {
     app.traffic.check_memory()?;
     let (ticket, event) = app.door.seated(|seat| {
-        let ticket = incoming::event(&app, &body.0, "", &mut seat.event)
+        let ticket = incoming::event(&app, &body.0, "", seat)
             .and_then(|()| app.door.record(seat).map_err(|it| refused("", it, &app.metrics)));
         (ticket, std::mem::take(&mut seat.event))
     });

@@ -1,32 +1,29 @@
 //! Events and amendments on their way in: read by `stream`'s intake, stamped and held to the wall clock here, because
 //! the engine has none.
 
-use engine::event::{Amendment, Event};
+use engine::event::Amendment;
 use engine::facts::Incomparable;
 use rules::time::Micros;
 use stream::gate::Refused;
 use stream::intake::{self, JsonError, Object};
 
-use super::door::Unreadable;
+use super::door::{Seat, Unreadable};
 use crate::app::{App, micros, now};
 use crate::limits::AHEAD_MAX;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem, Where};
 use crate::request::unreadable_json;
 
-/// Reads an event, which stands in the body at the JSON pointer `at`, and stamps it if it has no time.
+/// Reads an event into the seat, which stands in the body at the JSON pointer `at`, and stamps it if it has no time.
 ///
 /// # Errors
 /// If it is none, or its time is not to be believed.
-pub(super) fn event(app: &App, text: &[u8], at: &str, event: &mut Event) -> Result<(), Problem> {
-    let in_force = app.door.in_force();
-    let read = intake::parse_event(text, &in_force.rules.typed.schema, event);
-    read.map_err(|error| no_event(text, at, error))?;
-    let arrival = now();
-    if event.time_given {
-        check_time(app, event.time, arrival, at)
+pub(super) fn event(app: &App, text: &[u8], at: &str, seat: &mut Seat) -> Result<(), Problem> {
+    let arrival = app.door.receive(text, seat).map_err(|error| no_event(text, at, error))?;
+    if seat.event.time_given {
+        check_time(app, seat.event.time, arrival, at)
     } else {
-        event.time = arrival;
+        seat.event.time = arrival;
         Ok(())
     }
 }
