@@ -5,10 +5,13 @@
 //! INVARIANT (tree ids): every id in a node, a link, `root`, `head` or `tail` is that of a block or node in use; only
 //! the functions of this file write them.
 
+mod node;
+
 use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use self::node::Node;
 use super::plan::{ExtremeLane, Plan, Tap};
 use super::table::Table;
 use super::{Extremes, Key, lane};
@@ -43,17 +46,6 @@ pub(crate) struct Block {
     pub(crate) next: u32,
 }
 
-/// Up to `fan` children, each with its greatest key, totals and extremes.
-#[derive(Clone, Debug, Default)]
-struct Node {
-    children: Vec<u32>,
-    last: Vec<Key>,
-    /// Child after child, the totals of all lanes.
-    totals: Vec<i128>,
-    /// Child after child, the extremes of all extreme lanes.
-    extremes: Vec<Option<Extremes>>,
-}
-
 /// A step from the root towards a block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Step {
@@ -63,55 +55,6 @@ pub(crate) struct Step {
 
 /// All steps from the root to a block.
 pub(crate) type Path = SmallVec<[Step; 6]>;
-
-impl Node {
-    fn insert(&mut self, plan: &Plan, at: usize, child: u32) {
-        self.children.insert(at, child);
-        self.last.insert(at, KEY_MAX);
-        open_gap(&mut self.totals, at * plan.totals, plan.totals, 0);
-        open_gap(&mut self.extremes, at * plan.extremes.len(), plan.extremes.len(), None);
-    }
-
-    fn remove(&mut self, plan: &Plan, at: usize) {
-        self.children.remove(at);
-        self.last.remove(at);
-        self.totals.drain(at * plan.totals..(at + 1) * plan.totals);
-        self.extremes.drain(at * plan.extremes.len()..(at + 1) * plan.extremes.len());
-    }
-
-    fn move_tail(&mut self, plan: &Plan, at: usize, to: &mut Self) {
-        to.children.extend(self.children.drain(at..));
-        to.last.extend(self.last.drain(at..));
-        to.totals.extend(self.totals.drain(at * plan.totals..));
-        to.extremes.extend(self.extremes.drain(at * plan.extremes.len()..));
-    }
-
-    fn totals(&self, plan: &Plan, child: usize) -> &[i128] {
-        self.totals.get(child * plan.totals..(child + 1) * plan.totals).unwrap_or(&[])
-    }
-
-    fn extremes(&self, plan: &Plan, child: usize) -> &[Option<Extremes>] {
-        let lanes = plan.extremes.len();
-        self.extremes.get(child * lanes..(child + 1) * lanes).unwrap_or(&[])
-    }
-
-    fn bytes(&self) -> usize {
-        self.children.capacity() * size_of::<u32>()
-            + self.last.capacity() * size_of::<Key>()
-            + self.totals.capacity() * size_of::<i128>()
-            + self.extremes.capacity() * size_of::<Option<Extremes>>()
-    }
-}
-
-/// Makes room for `count` items at a place.
-fn open_gap<T: Copy>(items: &mut Vec<T>, at: usize, count: usize, filler: T) {
-    let end = items.len();
-    items.resize(end + count, filler);
-    items.copy_within(at..end, at + count);
-    if let Some(gap) = items.get_mut(at..at + count) {
-        gap.fill(filler);
-    }
-}
 
 /// Joins two optional extremes.
 pub(crate) fn join(lane: &ExtremeLane, a: Option<Extremes>, b: Option<Extremes>) -> Option<Extremes> {
