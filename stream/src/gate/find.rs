@@ -217,6 +217,8 @@ impl Gate {
 
     /// The place of the event whose record is in `worker.record`; none if that is no record of an event.
     pub(super) fn place_of_record(&self, position: u64, worker: &mut Worker) -> Option<Place> {
+        // The event may be of a schema that the worker has not heard of yet.
+        self.in_force_with(worker);
         let Worker { in_force, scratch, message, record, original, .. } = worker;
         let (stamp, bytes) = Stamp::split(record)?;
         message.read(bytes).ok()?;

@@ -11,6 +11,7 @@ use engine::event::{Amendment, Change};
 use rules::past::Label;
 use rules::reference::generate::Choices;
 use rules::time::{MINUTE, SECOND};
+use rules::value::Value;
 use stream::bundle::Bundle;
 use stream::gate::{BuildError, Deadline, Gate, NotAtOnce, Worker};
 use stream::journal::Memory;
@@ -333,6 +334,34 @@ fn decisions_are_warming_until_all_that_they_may_read_is_complete() {
         "feature n = count(payment) by user over 1h\nrule r \"R\" on payment when n > 99 then block\n",
         0,
     );
+}
+
+/// Who was busy elsewhere while the schema grew finds the entities of an event of a type that is new to it.
+#[test]
+fn what_becomes_known_of_an_event_of_a_new_type_reaches_its_entities() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new(folder.path(), OLD);
+    let mut before = world.gate.worker(Vec::new());
+    let grown =
+        SCHEMA.replace("schema pay 1", "schema pay 2") + "event bind\n  user: user\n  bank: text(4)\n";
+    let rules = "use schema pay\nlist watched : user\nfeature n = count(payment) by user over 1h\n\
+                 feature bad = count(bind where label == fraud) by user over 1h before\nrecord n\n";
+    world.activate(&bundle(&grown, rules)).unwrap();
+    let typed = world.gate.rules();
+    let bad = typed.typed.features.iter().position(|it| it.name == "bad").unwrap();
+    let mut worker = world.gate.worker(vec![rules::typed::FeatureId(u16::try_from(bad).unwrap())]);
+    let mut bind = |id: &str| {
+        let bind = event(&typed.typed.schema, "bind", id, MINUTE, "user=u1 bank=b");
+        world.gate.submit(&bind, Deadline::Never, &mut worker).unwrap();
+        worker.observed.clone()
+    };
+    bind("b1");
+    let change = Change::Label(Label::Fraud, None);
+    let amendment =
+        Amendment { id: "a1".into(), event_id: "b1".into(), time: MINUTE, time_given: true, change };
+    world.gate.amend(&amendment, None, &mut before).unwrap();
+    assert_eq!(bind("b2"), [Value::Exact(1)], "the label is known");
+    check_verified(&world.journal, key());
 }
 
 /// What holds an alert back is the rule's name, not its place.
