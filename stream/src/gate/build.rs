@@ -133,11 +133,17 @@ impl Gate {
             more = spare.work("build", || build.turn()).map_err(BuildError::Thread)??;
             tell(Built { records: build.next - from, of: self.journal.next() - from });
         }
-        self.take_over(build, bundle, base.and_then(|it| it.clock()))
+        self.take_over(build, bundle, dir, base.and_then(|it| it.clock()))
     }
 
     /// Puts the built states in the place of those that are in use, at one moment for all.
-    fn take_over(&self, mut build: Build, bundle: &Bundle, since: Option<Micros>) -> Result<(), BuildError> {
+    fn take_over(
+        &self,
+        mut build: Build,
+        bundle: &Bundle,
+        dir: &DataDir,
+        since: Option<Micros>,
+    ) -> Result<(), BuildError> {
         let change = self.current.begin();
         let old = self.current.get();
         let wide = InForce { number: old.number + 1, ..widened(&old, bundle)? };
@@ -164,6 +170,8 @@ impl Gate {
         let before = self.current.directory();
         change.put(wide, Some(directory), self.now());
         drop(closed);
+        // A snapshot that is under way may be of these states, and whoever is gone would be missing in it.
+        let _one = dir.begin();
         // Workers let go of it one by one; what it holds is freed here and not by the last of them.
         let mut pace = Pace::begin();
         before.clear(|| pace.rest());

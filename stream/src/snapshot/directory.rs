@@ -82,7 +82,7 @@ impl DataDir {
     }
 
     /// Until what it gives is dropped no snapshot comes or goes but by the caller.
-    pub(super) fn begin(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn begin(&self) -> MutexGuard<'_, ()> {
         self.writing.lock()
     }
 

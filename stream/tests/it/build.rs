@@ -5,6 +5,9 @@ use std::fs::OpenOptions;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 use engine::entity::HashKey;
 use engine::event::{Amendment, Change};
@@ -14,7 +17,7 @@ use rules::time::{MINUTE, SECOND};
 use rules::value::Value;
 use stream::bundle::Bundle;
 use stream::gate::{BuildError, Deadline, Gate, NotAtOnce, Worker};
-use stream::journal::Memory;
+use stream::journal::{Entry, Journal as _, Memory, Record, RecordKind};
 use stream::prune::rebase;
 use stream::recover::recover;
 use stream::snapshot::{self, DataDir, Extra};
@@ -362,6 +365,49 @@ fn what_becomes_known_of_an_event_of_a_new_type_reaches_its_entities() {
     world.gate.amend(&amendment, None, &mut before).unwrap();
     assert_eq!(bind("b2"), [Value::Exact(1)], "the label is known");
     check_verified(&world.journal, key());
+}
+
+/// A snapshot that was begun before new state took over, and ends behind that, has lost nobody: a crash before the rule
+/// set comes into force may leave no newer one.
+#[test]
+fn a_snapshot_under_way_while_new_state_takes_over_loses_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path(), OLD);
+    world.pay(200);
+    let World { gate, journal, dir, .. } = &world;
+    let (mut first, (is_locked, locked)) = (None, channel());
+    gate.for_each_entity(|key, _| first = first.min(Some(key)).or(Some(key)));
+    let snapshot = thread::scope(|scope| {
+        scope.spawn(|| {
+            gate.look(first.unwrap(), |_, _| {
+                is_locked.send(()).unwrap();
+                // Until new state has taken over, and its own snapshot waits for the one that waits here.
+                while gate.in_force().number == 0 {
+                    thread::yield_now();
+                }
+                thread::sleep(Duration::from_millis(100));
+            })
+        });
+        locked.recv().unwrap();
+        let snapshot =
+            scope.spawn(|| std::fs::read(snapshot::write(dir, gate, &Extra::new()).unwrap()).unwrap());
+        thread::sleep(Duration::from_millis(100));
+        gate.activate_built(&bundle(SCHEMA, NEW), dir, &Extra::new(), &mut |_| ()).unwrap();
+        snapshot.join().unwrap()
+    });
+    let (other, before) = (tempfile::tempdir().unwrap(), Memory::default());
+    let mut records = journal.cursor(0).unwrap();
+    while let Some(record) =
+        records.next().unwrap().filter(|it| it.offset == 0 || it.kind != RecordKind::RuleSet)
+    {
+        let Record { kind, body, id, received_at, .. } = record;
+        before.append(&Entry { kind, body, id, entities: &[], received_at });
+    }
+    assert_eq!(before.next(), journal.next() - 1);
+    let dir = DataDir::open(other.path()).unwrap();
+    std::fs::write(other.path().join("snapshots/0000000000.snapshot"), snapshot).unwrap();
+    let recovered = recover(&dir, key(), Box::new(before.clone()), PATIENT).unwrap().unwrap();
+    check_same(&recovered.gate, &folded(&before, key()));
 }
 
 /// What holds an alert back is the rule's name, not its place.
