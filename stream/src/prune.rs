@@ -11,7 +11,7 @@ use crate::gate::REPEAT_FOR;
 use crate::journal::{Cursor, Forgetful, Journal, JournalError, OnDisk, Record};
 use crate::record::Stamp;
 use crate::recover::RecoverError;
-use crate::snapshot::{Base, DataDir, Extra, write_base};
+use crate::snapshot::{Base, DataDir, Extra, drop_below, write_base};
 
 /// Drops whole sealed segments all of whose records are below an offset, once the base holds what they left behind;
 /// `extra` is kept in it. Gives how many segments.
@@ -38,9 +38,21 @@ pub fn rebase(
     first: u64,
     extra: &Extra,
 ) -> Result<(), RecoverError> {
-    if Base::of(dir)?.is_some_and(|it| first <= it.start()) {
-        return Ok(());
+    if Base::of(dir)?.is_none_or(|it| it.start() < first) {
+        write(dir, journal, key, first, extra)?;
     }
+    // Where this broke off before, the base was there and what it makes useless too.
+    Ok(drop_below(dir, first)?)
+}
+
+/// Writes what the records below `first` left behind.
+fn write(
+    dir: &DataDir,
+    journal: &dyn Journal,
+    key: HashKey,
+    first: u64,
+    extra: &Extra,
+) -> Result<(), RecoverError> {
     let base = Base::beneath(dir, journal.oldest())?;
     let mut folder = Folder::of(&|from| journal.cursor(from), key, base.as_ref())?;
     let records = journal.cursor(base.as_ref().map_or(0, Base::start))?;

@@ -38,7 +38,7 @@ use crate::in_force::{InForce, Kept};
 use crate::journal::Journal;
 use crate::record::Lacking;
 pub use base::Base;
-pub(crate) use base::write as write_base;
+pub(crate) use base::{drop_below, write as write_base};
 use block::{Beside, BlockKind, BlockReader, BlockWriter, Columns};
 pub use directory::DataDir;
 use entity::EntityWriter;

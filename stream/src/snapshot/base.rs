@@ -121,16 +121,20 @@ impl Base {
     }
 }
 
-/// Writes what the gate holds as the base, in the place of the one before. Snapshots that begin below are of no more use:
-/// the records behind them are about to go.
+/// Writes what the gate holds as the base, in the place of the one before.
 pub(crate) fn write(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<(), SnapshotError> {
     let _one = dir.begin();
     let (draft, _) = write_draft(dir, gate, extra, None)?;
-    dir.publish_base(&draft)?;
+    dir.publish_base(&draft)
+}
+
+/// Removes the snapshots that begin below an offset: they are of no more use, the records behind them are about to go.
+pub(crate) fn drop_below(dir: &DataDir, start: u64) -> Result<(), SnapshotError> {
+    let _one = dir.begin();
     for older in dir.numbered()? {
         let header = BlockReader::open(&older).and_then(|mut it| read_header(&mut it));
         match header {
-            Ok(header) if header.start < gate.next_position() => dir.remove(&older)?,
+            Ok(header) if header.start < start => dir.remove(&older)?,
             // A damaged one is set aside when it is needed.
             Ok(_) | Err(SnapshotError::Damaged { .. }) => {}
             Err(error) => return Err(error),

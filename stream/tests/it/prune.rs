@@ -291,6 +291,28 @@ fn wherever_pruning_stops_the_journal_is_good() {
     check_stopped(Stopped::Never);
 }
 
+/// A crash between the base and the end of what it makes useless: the snapshots that begin before it are not needed any
+/// more, and do not stand in the way once the records behind them are gone.
+#[test]
+fn a_snapshot_that_outlived_the_base_is_of_no_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = DataDir::open(folder.path()).unwrap();
+    let journal = Memory::default();
+    let gate = Gate::begin(bundle(SCHEMA, RULES), key(), Box::new(journal.clone()), PATIENT).unwrap();
+    pay(&gate, "a", 100);
+    let older = snapshot::write(&dir, &gate, &Extra::new()).unwrap();
+    let bytes = fs::read(&older).unwrap();
+    pay(&gate, "b", 100);
+    let below = journal.next() - 50;
+    rebase(&dir, &journal, key(), below, &Extra::new()).unwrap();
+    fs::write(older, bytes).unwrap();
+    rebase(&dir, &journal, key(), below, &Extra::new()).unwrap();
+    journal.prune(below);
+    let found = recovered(&dir, journal.clone());
+    assert_eq!(found.tail, 50);
+    check_same(&found.gate, &gate);
+}
+
 /// Who dropped records and kept nothing of what they left behind is told so, and nothing is made up.
 #[test]
 fn without_a_base_nothing_is_derived() {
