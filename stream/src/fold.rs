@@ -111,6 +111,20 @@ impl Folder {
         self
     }
 
+    /// Remembers what may still be a repeat of the records below `oldest`, which the journal has dropped: the snapshot that
+    /// this stands on had left some of it to the journal, and the base has it.
+    pub(crate) fn remember_below(&self, oldest: u64, base: &Base) -> Result<(), SnapshotError> {
+        let since = self.clock().saturating_sub(REPEAT_FOR);
+        if base.clock().is_none_or(|it| it <= since) {
+            return Ok(());
+        }
+        base.ids(oldest, |it| {
+            if since < it.clock {
+                self.state.recent.complete(it);
+            }
+        })
+    }
+
     /// The state as it is.
     pub(crate) fn into_state(self) -> State {
         self.state

@@ -349,7 +349,9 @@ impl Gate {
         match self.seen(id, &digest, worker)? {
             Seen::Repeat { position } => {
                 if worker.record.is_empty() {
-                    self.find_record(id, worker)?;
+                    let found = self.find_record(id, worker)?;
+                    let gone = || Refused::Unreadable(format!("the record of event `{}` is gone", event.id));
+                    found.ok_or_else(gone)?;
                 }
                 Ok(self.repeat(incoming, position, worker))
             }

@@ -177,6 +177,18 @@ pub fn recover_on(
     Ok(Some(Recovered { read_in, notes, ..recovered }))
 }
 
+/// Lets the ids be remembered of records below `oldest`, which only the base has. That is no reason not to start: gives
+/// what a person should know.
+fn remember_pruned(folder: &Folder, dir: &DataDir, oldest: u64) -> Result<Option<String>, SnapshotError> {
+    let base = Base::of(dir).map(|it| it.filter(|base| oldest <= base.start()));
+    match base.and_then(|it| it.map_or(Ok(()), |base| folder.remember_below(oldest, &base))) {
+        Err(error @ SnapshotError::Damaged { .. }) => Ok(Some(format!(
+            "{error}; a repeat of what was pruned within 24 hours may be taken for a new event"
+        ))),
+        done => done.map(|()| None),
+    }
+}
+
 /// Goes on from what a snapshot held, or from nothing.
 fn go_on(
     running: Option<Running>,
@@ -187,6 +199,8 @@ fn go_on(
 ) -> Result<Recovered, RecoverError> {
     let (start, end) = (Instant::now(), journal.next());
     let mut notes = Vec::new();
+    let oldest = journal.oldest();
+    let is_on_base = running.as_ref().is_none_or(|it| it.is_base);
     let (folder, from, extra) = match running {
         Some(Running { key: other, file, .. }) if other != key => {
             return Err(SnapshotError::OtherKey { file }.into());
@@ -201,7 +215,10 @@ fn go_on(
         }
         None => (Folder::new(key), 0, Extra::new()),
     };
-    let mut folder = folder.beside_journal(journal.oldest());
+    let mut folder = folder.beside_journal(oldest);
+    if !is_on_base && oldest != 0 {
+        notes.extend(remember_pruned(&folder, dir, oldest)?);
+    }
     let tail = match fold(&mut folder, &*journal, from) {
         Err(RecoverError::Fold(FoldError { what: Failed::OtherState(_), .. })) => {
             let built;

@@ -211,6 +211,9 @@ impl Gate {
             return Ok(Some(found.position));
         }
         let newest = self.newest(id, 0, worker)?.filter(|it| is_event(it.kind));
+        if newest.is_none() {
+            worker.found.clear();
+        }
         std::mem::swap(&mut worker.record, &mut worker.found);
         Ok(newest.map(|it| it.position))
     }

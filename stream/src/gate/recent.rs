@@ -317,6 +317,19 @@ impl Recent {
         entries.make_room(most, u64::MAX);
     }
 
+    /// Puts an id back of a record that no journal has, unless it is here and not without its record.
+    pub(crate) fn complete(&self, it: Remembered<'_>) {
+        let (shard, _) = self.home(&it);
+        let mut entries = shard.entries.lock();
+        let is_here = entries.find(it.id).is_some_and(|(entry, number)| {
+            let has_record = entries.first_record <= number && entry.record_bytes != 0;
+            has_record || it.record.is_empty() || it.position < entry.position
+        });
+        if !is_here {
+            entries.push(it);
+        }
+    }
+
     /// Ids whose clock is at most this may have left before their time; none if all are here.
     pub(crate) fn let_go(&self) -> Option<Micros> {
         self.shards.iter().filter_map(|shard| shard.entries.lock().let_go).max()

@@ -13,12 +13,13 @@ use engine::entity::HashKey;
 use engine::rule_set::RuleSet;
 use rules::time::Micros;
 
-use super::block::BlockReader;
+use super::block::{BlockKind, BlockReader};
 use super::{
     DataDir, Extra, Header, Held, Running, SnapshotError, Texts, compile, compile_all, kept_of, load,
-    read_header, read_keeping, write_draft,
+    read_header, read_keeping, recent, write_draft,
 };
 use crate::gate::Gate;
+use crate::gate::recent::Remembered;
 use crate::in_force::{InForce, Kept};
 use crate::record::Lacking;
 use crate::warming::Warming;
@@ -95,6 +96,22 @@ impl Base {
         let mut reader = BlockReader::open(&self.file)?;
         let header = read_header(&mut reader)?;
         load::rest(reader, &header, rules, true)
+    }
+
+    /// Gives the ids of records below an offset to `take` that may still be repeats behind it.
+    pub(crate) fn ids(&self, below: u64, mut take: impl FnMut(Remembered<'_>)) -> Result<(), SnapshotError> {
+        let mut reader = BlockReader::open(&self.file)?;
+        loop {
+            let mut block = reader.next()?;
+            match block.kind {
+                BlockKind::End => return Ok(()),
+                BlockKind::Recent => {
+                    let read = recent::read(&mut block.columns, below, &mut take);
+                    read.ok_or_else(|| reader.damaged("its columns do not fit together"))?;
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Which features of a rule set that goes on from it are not complete, and until when.

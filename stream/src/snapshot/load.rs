@@ -106,7 +106,9 @@ fn sort(
         let read = match block.kind {
             BlockKind::Header => None,
             BlockKind::Entities => builders.give(block),
-            BlockKind::Recent => recent::read(&mut block.columns, &state.recent, start).map(|it| ids += it),
+            BlockKind::Recent => {
+                recent::read(&mut block.columns, start, |it| state.recent.remember(it)).map(|it| ids += it)
+            }
             BlockKind::Extra => read_extra(&mut block.columns, &mut extra),
             BlockKind::End => {
                 let end = End::decode(block.columns.rest(0)).ok().filter(|_| block.is_last);

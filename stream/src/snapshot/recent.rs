@@ -59,9 +59,9 @@ fn put(it: Remembered<'_>, block: &mut Columns) {
     block.put(column::RECORD, it.record);
 }
 
-/// Reads a block into the table and gives how many ids it had; none if it is not as one is written. Ids of records from
+/// Gives the ids of a block to `take`, and how many there were; none if it is not as one is written. Ids of records from
 /// `start` on are left out: whoever reads the journal from there sees them again.
-pub(super) fn read(block: &mut Cut, into: &Recent, start: u64) -> Option<u64> {
+pub(super) fn read(block: &mut Cut, start: u64, mut take: impl FnMut(Remembered<'_>)) -> Option<u64> {
     let mut ids = 0;
     while !block.is_empty(column::ID) {
         let id = u128::from_le_bytes(block.take(column::ID)?);
@@ -74,7 +74,7 @@ pub(super) fn read(block: &mut Cut, into: &Recent, start: u64) -> Option<u64> {
             continue;
         }
         // A snapshot counts once all that it tells of is durable.
-        into.remember(Remembered::of(id, digest, clock, position, record));
+        take(Remembered::of(id, digest, clock, position, record));
     }
     block.is_used_up().then_some(ids)
 }

@@ -313,6 +313,48 @@ fn a_snapshot_that_outlived_the_base_is_of_no_use() {
     check_same(&found.gate, &gate);
 }
 
+/// What was pruned within the last day is a repeat however little the server itself had remembered of it.
+#[test]
+fn what_was_pruned_a_moment_ago_is_still_a_repeat() {
+    for (ids, record_bytes) in [(usize::MAX, usize::MAX), (usize::MAX, 0), (64, 0)] {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(folder.path()).unwrap();
+        let journal = open(folder.path());
+        let journal = Arc::new(journal);
+        let gate =
+            Gate::begin(bundle(SCHEMA, RULES), key(), Box::new(Arc::clone(&journal)), PATIENT).unwrap();
+        let gate = gate.remembering(ids, record_bytes);
+        let payment = |number: i64| {
+            let fields = format!("user=u{number} card=c1 device=d1 merchant=m1 amount={}", 100 * number);
+            let time = (1_767_600_000 + number) * SECOND;
+            event(&gate.rules().typed.schema, "payment", &format!("p-{number}"), time, &fields)
+        };
+        let mut worker = gate.worker(Vec::new());
+        let first: Vec<_> = (0..400)
+            .map(|number| {
+                let ticket = gate.submit(&payment(number), Deadline::Never, &mut worker).unwrap();
+                while number % 10 == 0 && journal.synced() < journal.next() {
+                    std::thread::yield_now();
+                }
+                (ticket.position, ticket.time, ticket.ruling.verdict.outcome)
+            })
+            .collect();
+        let sent: Vec<_> = (0..400).map(payment).collect();
+        snapshot::write(&dir, &gate, &Extra::new()).unwrap();
+        drop((gate, worker));
+        journal.close();
+        let journal = open(folder.path());
+        assert!(2 < prune(&dir, &journal, 300, &Extra::new()).unwrap());
+        let gate = recovered(&dir, journal).gate;
+        let mut worker = gate.worker(Vec::new());
+        for (payment, first) in sent.iter().zip(first) {
+            let ticket = gate.submit(payment, Deadline::Never, &mut worker).unwrap();
+            assert!(ticket.ruling.flags.repeated, "{} with {ids} ids, {record_bytes} bytes", payment.id);
+            assert_eq!((ticket.position, ticket.time, ticket.ruling.verdict.outcome), first);
+        }
+    }
+}
+
 /// Who dropped records and kept nothing of what they left behind is told so, and nothing is made up.
 #[test]
 fn without_a_base_nothing_is_derived() {
