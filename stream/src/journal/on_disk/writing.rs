@@ -266,9 +266,11 @@ impl Shared {
         loop {
             let Some((segment, written)) = self.behind.next() else { return };
             let began = Instant::now();
+            let syncing = self.behind.syncing.lock();
             if let Err(error) = segment.file.sync() {
                 return self.poison(&JournalError::io("sync", &self.shelf.path(&segment))(error));
             }
+            drop(syncing);
             self.meter.synced(began.elapsed());
             self.synced.fetch_max(written, Ordering::AcqRel);
             self.behind.rest_until(began + SYNC_EVERY);
@@ -281,6 +283,8 @@ impl Shared {
 pub(super) struct Behind {
     work: Mutex<BehindWork>,
     told: Condvar,
+    /// Held by whoever syncs, until it is known whether that failed: of two who sync a file at once the system tells one.
+    syncing: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -345,6 +349,11 @@ impl Writer {
         let began = Instant::now();
         shared.meter.begin(records, began);
         log.set_synced(shared.synced.load(Ordering::Acquire));
+        // To roll is to sync.
+        let _syncing = (!log.has_room(batch.bytes.len())).then(|| shared.behind.syncing.lock());
+        if shared.poisoned.load(Ordering::Acquire) {
+            return Ok(());
+        }
         log.write(batch)?;
         if BUFFER_KEPT_BYTES < batch.bytes.capacity() {
             batch.bytes.shrink_to(BUFFER_KEPT_BYTES);
@@ -386,6 +395,10 @@ impl Writer {
 
     /// Records that everything is on the disk, so that damage to it is told from a torn tail.
     fn mark(&mut self, role: Role, shared: &Shared) -> Result<(), JournalError> {
+        let _syncing = shared.behind.syncing.lock();
+        if shared.poisoned.load(Ordering::Acquire) {
+            return Ok(());
+        }
         self.log.mark(role)?;
         shared.synced.fetch_max(self.log.synced(), Ordering::AcqRel);
         shared.buffer.lock().marked = Some(self.log.next());

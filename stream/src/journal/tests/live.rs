@@ -1,6 +1,7 @@
 //! The journal with its threads.
 
 use std::future::poll_fn;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,8 +9,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::*;
-use crate::disk::Folder;
 use crate::disk::simulated::Faults;
+use crate::disk::{File, Folder};
 use crate::journal::{Durability, Full, Journal, OnDisk, Options, Progress, verify};
 
 fn options(durability: Durability) -> Options {
@@ -197,6 +198,102 @@ fn after_a_failed_sync_nothing_becomes_durable() {
         journal.close();
         assert!(journal.durable() <= later);
     }
+}
+
+/// A disk of which two sync a file at once, one of whom is told that it failed.
+#[derive(Debug)]
+struct Forgetting {
+    disk: Simulated,
+    /// Syncs so far, counted from when it began to fail.
+    syncs: Arc<AtomicU64>,
+}
+
+const WELL: u64 = u64::MAX;
+
+impl Disk for Forgetting {
+    fn create(&self, name: &str) -> io::Result<Box<dyn File>> {
+        Ok(Box::new(ForgettingFile { file: self.disk.create(name)?, syncs: Arc::clone(&self.syncs) }))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
+        Ok(Box::new(ForgettingFile { file: self.disk.open(name)?, syncs: Arc::clone(&self.syncs) }))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.disk.list()
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
+        self.disk.sync_folder()
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.disk.path(name)
+    }
+}
+
+#[derive(Debug)]
+struct ForgettingFile {
+    file: Box<dyn File>,
+    syncs: Arc<AtomicU64>,
+}
+
+impl File for ForgettingFile {
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        self.file.read_at(into, at)
+    }
+
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        self.file.write_at(bytes, at)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        if self.syncs.load(Ordering::SeqCst) == WELL {
+            return self.file.sync();
+        }
+        if self.syncs.fetch_add(1, Ordering::SeqCst) != 0 {
+            return Ok(());
+        }
+        let until = Instant::now() + Duration::from_millis(300);
+        while self.syncs.load(Ordering::SeqCst) < 2 && Instant::now() < until {
+            thread::yield_now();
+        }
+        Err(io::Error::other("bytes were lost on the way"))
+    }
+
+    fn truncate(&self, bytes: u64) -> io::Result<()> {
+        self.file.truncate(bytes)
+    }
+
+    fn bytes(&self) -> io::Result<u64> {
+        self.file.bytes()
+    }
+}
+
+/// Nothing is said to be on the disk because a second sync went well.
+#[test]
+fn a_sync_that_fails_is_not_made_good_by_one_beside_it() {
+    let (disk, syncs) = (Simulated::new(1), Arc::new(AtomicU64::new(WELL)));
+    let forgetting = Forgetting { disk: disk.clone(), syncs: Arc::clone(&syncs) };
+    let journal = OnDisk::open(Arc::new(forgetting), options(Durability::Os)).unwrap();
+    syncs.store(0, Ordering::SeqCst);
+    append(&journal, 0, 0);
+    journal.urge();
+    while syncs.load(Ordering::SeqCst) == 0 {
+        thread::yield_now();
+    }
+    journal.close();
+    assert!(journal.fault().is_some());
+    let disk: Arc<dyn Disk> = Arc::new(disk);
+    assert_eq!(crate::journal::stat(&disk, 0).unwrap().unwrap().synced, 0);
 }
 
 #[test]
