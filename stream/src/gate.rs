@@ -167,7 +167,7 @@ impl Gate {
         admission: Option<Admission>,
     ) -> Option<Self> {
         let State { directory, recent, clock } = state;
-        let current = Current::of_all(in_force, directory)?;
+        let current = Current::of_all(in_force, directory, clock)?;
         Some(Self::over(current, (recent, clock), journal, admission))
     }
 

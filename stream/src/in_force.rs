@@ -231,12 +231,18 @@ impl Current {
         Self { number, standing, replaced: Mutex::default() }
     }
 
-    /// Of values by number, and entities; none if there is no value.
-    pub(crate) fn of_all(all: BTreeMap<u32, Arc<InForce>>, directory: Arc<Directory>) -> Option<Self> {
+    /// Of values by number, and entities; none if there is no value. When the others were replaced nobody knows: no later
+    /// than at this engine clock.
+    pub(crate) fn of_all(
+        all: BTreeMap<u32, Arc<InForce>>,
+        directory: Arc<Directory>,
+        clock: Micros,
+    ) -> Option<Self> {
         let (number, _) = all.last_key_value()?;
+        let replaced = all.range(..number).map(|(number, _)| (*number, clock)).collect();
         let number = AtomicU32::new(*number);
         let standing = Mutex::new(Standing { all, directory });
-        Some(Self { number, standing, replaced: Mutex::default() })
+        Some(Self { number, standing, replaced: Mutex::new(replaced) })
     }
 
     /// The number of the value in force.
@@ -336,16 +342,38 @@ mod tests {
 
     const RULES: &str = "schema s 1\nzone \"UTC\"\ncurrency EUR\nentity user\nevent payment\n  user: user\n";
 
-    #[test]
-    fn what_no_repeat_speaks_of_is_forgotten_and_what_is_in_force_never() {
+    fn first() -> InForce {
         let file = |name: &str, text: &str| File { name: name.to_owned(), text: text.to_owned() };
         let sources = vec![file("s.schema.weir", RULES), file("s.weir", "use schema s\n")];
         let bundle = Arc::new(Bundle { sources, ..Bundle::default() });
-        let first = InForce::compile(0, bundle, HashKey::new([0; 16])).unwrap();
-        let current = Current::new(Arc::new(first));
+        InForce::compile(0, bundle, HashKey::new([0; 16])).unwrap()
+    }
+
+    fn next(old: &InForce, number: u32) -> Result<InForce, BundleError> {
+        Ok(InForce { number, ..old.clone() })
+    }
+
+    /// What a process before had replaced is forgotten too.
+    #[test]
+    fn what_was_replaced_before_a_start_is_forgotten_a_day_behind_it() {
+        let first = first();
+        let second = next(&first, 1).unwrap();
+        let all = BTreeMap::from([(0, Arc::new(first)), (1, Arc::new(second))]);
+        let current = Current::of_all(all, Arc::default(), DAY).unwrap();
+        let mut known = Vec::new();
+        for clock in [DAY + HOUR, 2 * DAY, 3 * DAY] {
+            current.change(clock, next).unwrap();
+            known.push((0..5).filter(|number| current.of(*number).is_some()).collect::<Vec<_>>());
+        }
+        let expected: [&[u32]; 3] = [&[0, 1, 2], &[1, 2, 3], &[3, 4]];
+        assert_eq!(known, expected);
+    }
+
+    #[test]
+    fn what_no_repeat_speaks_of_is_forgotten_and_what_is_in_force_never() {
+        let current = Current::new(Arc::new(first()));
         let mut known = Vec::new();
         for clock in [Micros::MIN, DAY, DAY + HOUR, 2 * DAY, 2 * DAY + HOUR, 9 * DAY] {
-            let next = |old: &InForce, number| Ok::<_, BundleError>(InForce { number, ..old.clone() });
             current.change(clock, next).unwrap();
             known.push((0..8).filter(|number| current.of(*number).is_some()).collect::<Vec<_>>());
         }
