@@ -1,6 +1,7 @@
 //! A data directory that a command owns while it runs: to read its journal as it stands, or to go on with it. Every
 //! command opens it here.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -8,13 +9,16 @@ use std::thread;
 use anyhow::{Context as _, ensure};
 use engine::entity::{EntityKey, HashKey};
 use engine::lists::Membership;
-use stream::bundle::Bundle;
+use prost::Message as _;
+use stream::bundle::{self, Bundle};
 use stream::disk::{Disk, Folder};
 use stream::gate::{Admission, Gate};
-use stream::journal::{self, Durability, OnDisk, Options, Thorough};
+use stream::journal::{self, Durability, Journal as _, OnDisk, Options, RecordKind, Thorough};
+use stream::record::{ListRecord, RuleSetRecord, Stamp};
 use stream::recover::{self, Recovered};
 use stream::snapshot::{self, DataDir, Newest, SnapshotError};
 
+use crate::replay::patiently;
 use crate::stderr;
 
 /// A directory whose journal is read and not touched.
@@ -139,8 +143,38 @@ impl Opened {
         let recovered = recover::recover_on(read, &self.directory, key, journal, Admission::default())?;
         if let Some(recovered) = &recovered {
             recovered.notes.iter().for_each(|note| (self.say)(note));
+            if recovered.gate.clock().is_none() {
+                self.finish_begin(&recovered.gate)?;
+            }
         }
         Ok(recovered)
+    }
+
+    /// Puts on the lists of the first rules' files whom nobody has put there yet or taken off: the first start may have broken
+    /// off on the way. No event has come since.
+    fn finish_begin(&self, gate: &Gate) -> anyhow::Result<()> {
+        let (mut records, mut first, mut known) = (self.journal.cursor(0)?, None, HashSet::new());
+        while let Some(record) = records.next()? {
+            let Some((_, message)) = Stamp::split(record.body) else { continue };
+            match record.kind {
+                RecordKind::RuleSet if record.offset == 0 => first = RuleSetRecord::decode(message).ok(),
+                RecordKind::List => {
+                    let list = ListRecord::decode(message).ok();
+                    known.extend(list.and_then(|it| Some((it.entity()?, it.list))));
+                }
+                _ => {}
+            }
+        }
+        // Upon the state of a replay nothing is begun.
+        let Some(RuleSetRecord { bundle, .. }) = first else { return Ok(()) };
+        let checked = bundle.check()?;
+        for (entity, membership) in bundle::memberships(&checked.rules, &checked.items, self.journal.key()) {
+            let list = checked.rules.lists.get(membership.list.index()).map(|it| it.name.clone());
+            if list.is_some_and(|list| !known.contains(&(entity, list))) {
+                patiently(|| gate.put_on_list(entity, membership))?;
+            }
+        }
+        Ok(())
     }
 
     /// A gate over the journal, which is empty, with who is on the lists of its rules' files.
@@ -152,7 +186,7 @@ impl Opened {
         let journal = Box::new(Arc::clone(&self.journal));
         let gate = Gate::begin(Arc::new(bundle), self.journal.key(), journal, Admission::default())?;
         for (entity, membership) in memberships {
-            gate.put_on_list(entity, membership)?;
+            patiently(|| gate.put_on_list(entity, membership))?;
         }
         Ok(gate)
     }
@@ -164,5 +198,54 @@ impl Opened {
             None => Ok(()),
             Some(fault) => anyhow::bail!("the journal could not be written: {fault}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stream::bundle::{File, ListFile};
+
+    use super::*;
+
+    /// The first start broke off when so many were on the list; the next one puts the rest there, and once.
+    #[track_caller]
+    fn check(first: usize) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| File { name: name.to_owned(), text: text.to_owned() };
+        let schema = "schema s 1\nzone \"UTC\"\ncurrency EUR\nentity user\nevent payment\n  user: user\n";
+        let rules = "use schema s\nlist bad : user from \"bad.csv\"\n\
+                     rule r \"R\" on payment when user in bad then block\n";
+        let list = ListFile { list: "bad".into(), name: "bad.csv".into(), text: "u1\nu2\nu3\n".into() };
+        let sources = vec![file("s.schema.weir", schema), file("s.weir", rules)];
+        let bundle = Bundle { sources, lists: vec![list], rates: None };
+        let checked = bundle.check().unwrap();
+        let say: Say = |_| ();
+        let opened = open(folder.path(), Durability::Fsync, say).unwrap();
+        let all = bundle::memberships(&checked.rules, &checked.items, opened.journal.key());
+        let begun = opened.begin(bundle, all[..first].to_vec()).unwrap();
+        if first == 3 {
+            begun.take_off_list(all[0].0, all[0].1.list).unwrap();
+        }
+        drop(begun);
+        opened.close().unwrap();
+        drop(opened);
+        for _ in 0..2 {
+            let mut opened = open(folder.path(), Durability::Fsync, say).unwrap();
+            let gate = opened.recover().unwrap().unwrap().gate;
+            let mut listed = 0;
+            gate.for_each_entity(|_, state| listed += usize::from(state.lists().any_holds(0)));
+            assert_eq!(listed, if first == 3 { 2 } else { 3 });
+            assert_eq!(opened.journal.next(), if first == 3 { 5 } else { 4 });
+            drop(gate);
+            opened.close().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_first_start_that_broke_off_is_finished() {
+        check(0);
+        check(1);
+        // What was taken off since stays so.
+        check(3);
     }
 }
