@@ -18,6 +18,7 @@ use rules::diagnostic::{Colour, Diagnostic, Source, render};
 use rules::schema::Schema;
 use rules::typed::{List, ListId, ListKind};
 
+pub(crate) use contents::is_line;
 pub use contents::{Item, ListItem, Problems, Written, item, read_list};
 
 /// A rule set as texts.
@@ -189,6 +190,12 @@ impl Bundle {
         }
         let name = self.rates.as_ref().map_or_else(|| "rates.csv".to_owned(), |it| it.name.clone());
         Self { rates: Some(File { name, text }), ..self.clone() }
+    }
+
+    /// The lines of a list that say something, without what does not.
+    pub(crate) fn lines(&self, list: &str) -> impl Iterator<Item = &str> {
+        let files = self.lists.iter().filter(move |it| it.list == list);
+        files.flat_map(|it| it.text.lines()).map(contents::without_comment).filter(|it| !it.is_empty())
     }
 
     /// The same with a value in a list of plain values, or without it.

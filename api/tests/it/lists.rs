@@ -95,6 +95,50 @@ async fn what_a_list_cannot_hold_is_refused() {
     }
 }
 
+/// What a list's text would not hold as it is: then something else would be on the list, or come off it.
+#[tokio::test]
+async fn a_value_that_a_line_cannot_hold_is_refused_and_changes_nothing() {
+    let weir = Weir::start().await;
+    weir.put("/v1/lists/risky/a", &json!({})).await;
+    for id in ["%20a", "a%20", "a%0A", "a%0D", "a%20%23b", "%23a", "a%0Ab", "%EF%BB%BFa", "%20"] {
+        let path = format!("/v1/lists/risky/{id}");
+        for method in [Method::PUT, Method::DELETE] {
+            let refused = answer(weir.request(method, &path)).await;
+            assert_eq!(
+                (refused.status.as_u16(), &refused.body["code"]),
+                (400, &json!("invalid_parameter")),
+                "{id}"
+            );
+            let detail = refused.body["errors"][0]["detail"].as_str().unwrap();
+            assert!(detail.contains("no space at its ends"), "{id}: {detail}");
+        }
+        assert_eq!(weir.get(&path).await.body["member"], false, "{id}");
+    }
+    assert_eq!(weir.get("/v1/lists/risky/a").await.body["member"], true);
+    assert_eq!(weir.get("/v1/lists").await.body["lists"][1]["count"], 1);
+}
+
+#[tokio::test]
+async fn a_value_is_one_however_it_is_written() {
+    let weir = Weir::start().await;
+    let files = json!({ "files": { "s.schema.weir": SCHEMA, "s.weir": format!("{RULES}list shares : decimal(2)\n") } });
+    assert_eq!(weir.put("/v1/rules", &files).await.status, 202);
+    weir.until("the rules are in force", async |weir| {
+        (weir.get("/v1/lists/shares/1").await.status == 200).then_some(())
+    })
+    .await;
+    let member = async |id: &str| weir.get(&format!("/v1/lists/shares/{id}")).await.body["member"].clone();
+    for (put, taken_off) in [("1.5", "1.50"), ("01.50", "1.5")] {
+        for id in ["1.5", put] {
+            weir.put(&format!("/v1/lists/shares/{id}"), &json!({})).await;
+        }
+        assert_eq!(member("1.50").await, true);
+        let taken_off = answer(weir.request(Method::DELETE, &format!("/v1/lists/shares/{taken_off}"))).await;
+        assert_eq!(taken_off.body["member"], false, "{put}");
+        assert_eq!(member("1.5").await, false);
+    }
+}
+
 #[tokio::test]
 async fn an_amount_in_another_currency_needs_a_rate() {
     let weir = Weir::start().await;

@@ -10,6 +10,8 @@ use rules::typed::{List, ListId, ListKind, Numeric, Type};
 use super::ListFile;
 use crate::intake::{self, Parsed};
 
+/// May stand before the first line of a file.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 /// Problems that are shown; the rest is counted.
 const PROBLEMS_SHOWN_MAX: usize = 50;
 
@@ -72,7 +74,7 @@ pub fn read_list(
         }
         Ok(ListItem { list: id, item, value })
     };
-    let text = file.text.strip_prefix('\u{feff}').unwrap_or(&file.text);
+    let text = file.text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&file.text);
     for (line, text) in (1_usize..).zip(text.lines()) {
         let text = without_comment(text);
         if text.is_empty() {
@@ -85,6 +87,11 @@ pub fn read_list(
             }
         }
     }
+}
+
+/// Whether a text, written as a line of a list, says just that.
+pub(crate) fn is_line(text: &str) -> bool {
+    text.lines().eq([text]) && without_comment(text) == text && !text.starts_with(BYTE_ORDER_MARK)
 }
 
 pub(super) fn without_comment(line: &str) -> &str {

@@ -4,11 +4,11 @@ use engine::entity::EntityKey;
 use engine::lists::Membership;
 use engine::position::Position;
 use engine::rates::Rates;
-use rules::typed::{ListId, ListKind};
+use rules::typed::{List, ListId, ListKind, Type};
 
 use super::directory::Locks;
 use super::{Gate, Refused, find, new_state};
-use crate::bundle::{BundleError, ListFile, Problems, Written, read_list};
+use crate::bundle::{self, Bundle, BundleError, ListFile, Problems, Written, read_list};
 use crate::in_force::InForce;
 use crate::journal::RecordKind;
 use crate::record::{ListRecord, RatesRecord};
@@ -91,13 +91,15 @@ impl Gate {
         Ok(Position { partition: 0, offset })
     }
 
-    /// Puts a value on a list of plain values, or takes it off: written as in the list's file.
+    /// Puts a value on a list of plain values, or takes it off: written as in the list's file, or as a number or a time
+    /// may be written otherwise.
     ///
     /// # Errors
     /// If there is no such list, or it cannot hold such a value.
     pub fn put_value(&self, list: &str, value: &str, held: bool) -> Result<(), NoChange> {
         let mut room = self.admit_one()?;
         self.current.change(self.now(), |old, number| {
+            let value = as_held(old, list, value)?;
             let next = with_value(old, number, list, value, held)?;
             let message = ListRecord::of_value(list, value, held);
             self.append_change(RecordKind::List, number, &message, &[]);
@@ -132,6 +134,31 @@ impl Gate {
     }
 }
 
+/// A value as the list has it already, or else as it is written now: a record names it by its text, and the list has it
+/// once.
+fn as_held<'a>(old: &'a InForce, list: &str, value: &'a str) -> Result<&'a str, NoChange> {
+    let (declared, ty, bundle) = of_values(old, list)?;
+    let item = |text: &str| bundle::item(ty, None, &old.rules.typed.schema, text);
+    let meant = item(value).map_err(NoChange::Value)?;
+    if !bundle::is_line(value) {
+        return Err(NoChange::Value(format!(
+            "{} is no line of a list: that has no space at its ends, and no `#` at its start or behind a space",
+            crate::intake::shown(value)
+        )));
+    }
+    let held = bundle.lines(&declared.name).find(|line| item(line).is_ok_and(|it| it == meant));
+    Ok(held.unwrap_or(value))
+}
+
+/// A list of plain values, the type of these, and the texts that say which it holds.
+fn of_values<'a>(old: &'a InForce, list: &str) -> Result<(&'a List, Type, &'a Bundle), NoChange> {
+    let declared = old.rules.typed.lists.iter().find(|it| it.name == list);
+    match (declared, old.bundle.as_deref()) {
+        (Some(declared @ List { of: ListKind::Values(ty), .. }), Some(bundle)) => Ok((declared, *ty, bundle)),
+        _ => Err(NoChange::UnknownList(list.to_owned())),
+    }
+}
+
 /// What is in force with a value in a list of plain values, or without it.
 pub(crate) fn with_value(
     old: &InForce,
@@ -140,13 +167,11 @@ pub(crate) fn with_value(
     value: &str,
     held: bool,
 ) -> Result<InForce, NoChange> {
-    let unknown = || NoChange::UnknownList(list.to_owned());
-    let typed = &old.rules.typed;
-    let declared = typed.lists.iter().find(|it| it.name == list).ok_or_else(unknown)?;
-    let (ListKind::Values(_), Some(bundle)) = (declared.of, &old.bundle) else { return Err(unknown()) };
+    let (declared, _, bundle) = of_values(old, list)?;
+    let schema = &old.rules.typed.schema;
     let line = ListFile { list: list.to_owned(), name: list.to_owned(), text: format!("{value}\n") };
     let (mut items, mut problems) = (Vec::new(), Problems::default());
-    read_list((ListId(0), declared), &line, &typed.schema, Written::Before, &mut items, &mut problems);
+    read_list((ListId(0), declared), &line, schema, Written::Before, &mut items, &mut problems);
     if let Some(problem) = problems.finish() {
         return Err(NoChange::Value(problem));
     }
