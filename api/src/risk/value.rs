@@ -9,7 +9,9 @@ use rules::schema::{Currency, FieldType, Schema};
 use rules::time::Micros;
 use rules::typed::Type;
 use rules::value::Value;
+use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 /// A value of a feature or a field.
@@ -47,9 +49,13 @@ pub(crate) enum Json {
         /// Always true.
         present: bool,
     },
-    /// What the caller added for itself.
+    /// What the caller added for itself: the text of an object.
     #[schema(value_type = serde_json::Value)]
-    Extra(serde_json::Value),
+    Extra(#[serde(serialize_with = "raw")] String),
+}
+
+fn raw<S: Serializer>(json: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serde_json::from_str::<&RawValue>(json).map_err(S::Error::custom)?.serialize(serializer)
 }
 
 /// Minor units.
@@ -164,10 +170,25 @@ pub(super) fn of_event(event: &Event, schema: &Schema) -> Ordered<Json> {
             value => members.push((declared.name.clone(), value)),
         }
     }
-    if let Ok(extra) = serde_json::from_str(&event.extra) {
-        members.push(("extra".to_owned(), Json::Extra(extra)));
+    if !event.extra.is_empty() {
+        members.push(("extra".to_owned(), Json::Extra(in_one_line(&event.extra))));
     }
     Ordered(members)
+}
+
+/// JSON without the space between its parts.
+fn in_one_line(json: &str) -> String {
+    let (mut in_text, mut escaped) = (false, false);
+    let says = |it: &char| {
+        match it {
+            _ if escaped => escaped = false,
+            '\\' if in_text => escaped = true,
+            '"' => in_text = !in_text,
+            _ => {}
+        }
+        in_text || !it.is_ascii_whitespace()
+    };
+    json.chars().filter(says).collect()
 }
 
 /// What the amounts of an event came to that rules saw in another currency than they were sent in, by field: as the rates
@@ -295,6 +316,32 @@ mod tests {
         let mut event = Event::default();
         stream::intake::parse_json(sent.as_bytes(), &schema, &mut event).unwrap();
         assert_eq!(serde_json::to_string(&of_event(&event, &schema)).unwrap(), sent);
+    }
+
+    /// Whatever JSON that is: numbers that nobody here can hold, names that stand there twice, halves of characters.
+    #[test]
+    fn what_the_caller_added_goes_out_as_it_came_in() {
+        let schema = schema();
+        let check = |extra: &str, expected: &str| {
+            let sent = |extra: &str| {
+                format!(
+                    r#"{{"id":"p1","type":"payment","time":"2026-01-05T00:00:00Z","user":"u1","amount":{{"value":1,"currency":"CNY"}},"extra":{extra}}}"#
+                )
+            };
+            let mut event = Event::default();
+            stream::intake::parse_json(sent(extra).as_bytes(), &schema, &mut event).unwrap();
+            assert_eq!(serde_json::to_string(&of_event(&event, &schema)).unwrap(), sent(expected));
+        };
+        for it in [
+            r#"{}"#,
+            r#"{"b":1.10,"a":1e400,"b":-0}"#,
+            r#"{"k":123456789012345678901}"#,
+            r#"{"s":"\ud800 \" {"}"#,
+        ] {
+            check(it, it);
+        }
+        // Never more than a line: an export has one for each event.
+        check("{ \"a b\" :\r\n\t[1, \"\\\\\" ] }", r#"{"a b":[1,"\\"]}"#);
     }
 
     #[test]
