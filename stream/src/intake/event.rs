@@ -1,7 +1,7 @@
 //! What intake adds once the sent fields are in: derived fields, and the check that nothing required is missing.
 
 use engine::event::{Event, FieldValue};
-use rules::schema::{Derivation, EventTypeId, FieldId, Schema};
+use rules::schema::{Derivation, EventType, EventTypeId, FieldId, Schema};
 
 use super::FieldError;
 
@@ -24,11 +24,15 @@ pub fn finish(
         }
         if !field.optional && event.value(at) == FieldValue::Missing {
             let name = schema.field(field.field).map_or("", |it| it.name.as_str());
-            let message = format!("missing, and every `{}` has one", declared.name);
-            errors.push(FieldError { place: place_of(name), message });
+            errors.push(FieldError { place: place_of(name), message: missing(declared) });
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// What is said of a field that is missing and that every event of this type has.
+pub(super) fn missing(of: &EventType) -> String {
+    format!("missing, and every `{}` has one", of.name)
 }
 
 fn derive(event: &mut Event, schema: &Schema, of: EventTypeId, at: usize, derivation: Derivation) {

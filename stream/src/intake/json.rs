@@ -105,9 +105,15 @@ impl Object<'_> {
         let fields =
             declared.fields.iter().filter_map(|it| schema.field(it.field)).map(|it| it.name.as_str());
         self.refuse_unknown(own.chain(fields));
-        if !self.has_errors()
-            && let Err(missing) = event::finish(event, schema, pointer)
-        {
+        if self.has_errors() {
+            // What was sent is not missing, and what is derived of it may be there when that is right.
+            let required = declared.fields.iter().filter(|it| !it.optional && it.derived.is_none());
+            for field in required.filter_map(|it| schema.field(it.field)) {
+                if !self.has(&field.name) {
+                    self.refuse(&field.name, event::missing(declared));
+                }
+            }
+        } else if let Err(missing) = event::finish(event, schema, pointer) {
             missing.into_iter().for_each(|it| self.note(it));
         }
         Some(())

@@ -132,6 +132,8 @@ fn what_is_wrong_is_named_with_its_place() {
         (r#"{"id":"p","user":"u"}"#.into(), "`/type`: missing"),
         (long(10_000), "`/id`: `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` is too long: 10000 bytes, at most 128"),
         (r#"{"id":"p","type":"payment","mcc":"12345","risk":1}"#.into(), "`/mcc`: `12345` is too long: 5 bytes, at most 4; `/risk`: `1` must be"),
+        (r#"{"id":"p","type":"payment","mcc":"12345"}"#.into(),
+            "`/mcc`: `12345` is too long: 5 bytes, at most 4; `/user`: missing, and every `payment` has one"),
         ("[1]".into(), "must be a JSON object"),
         ("{".into(), "EOF while parsing"),
         (r#"{"id":"p"} x"#.into(), "trailing characters"),
