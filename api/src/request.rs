@@ -266,7 +266,13 @@ impl Params {
     /// # Errors
     /// If it is not.
     pub fn time(&mut self, name: &str) -> Result<Option<Micros>, Problem> {
-        self.value(name, |text| intake::time::rfc3339(text.as_bytes()))
+        let read = |text: &str| intake::time::rfc3339(text.as_bytes());
+        self.value(name, |text| {
+            // A `+` in a query is a space, which an offset does not have.
+            let meant = text.rsplit_once(' ').map(|(before, offset)| format!("{before}+{offset}"));
+            let of_plus = meant.is_some_and(|it| read(&it).is_ok());
+            read(text).map_err(|it| if of_plus { it + ": in a query its `+` is written `%2B`" } else { it })
+        })
     }
 
     /// One of a few names.

@@ -202,6 +202,8 @@ async fn a_wrong_parameter_is_told_what_is_wanted() {
         ("/v1/alerts?severty=high",     "`severty` is no parameter; did you mean `severity`?"),
         ("/v1/entities/user/u1?x=1",    "`x` is no parameter: there is none here"),
         ("/v1/alerts?limit=1&limit=2",  "`limit` is there twice"),
+        ("/v1/alerts?from=2026-01-05T08:00:00+08:00", "`2026-01-05T08:00:00 08:00` is not an RFC 3339 time with an offset, such as `2026-01-05T08:00:00+08:00`: in a query its `+` is written `%2B`"),
+        ("/v1/alerts?until=2026-01-05", "`2026-01-05` is not an RFC 3339 time with an offset, such as `2026-01-05T08:00:00+08:00`"),
     ];
     for (path, detail) in rows {
         let answer = weir.get(path).await;
