@@ -71,13 +71,12 @@ pub(super) fn amendment() -> Value {
 fn event_type(it: &EventType, schema: &Schema) -> Value {
     let mut properties = Map::new();
     let mut required = vec!["id".to_owned(), "type".to_owned()];
-    let id = json!({ "type": "string", "minLength": 1, "maxLength": 128, "description": "The caller's own; sent again, it gets the first answer." });
-    properties.insert("id".to_owned(), id);
+    let id = |says: &str| json!({ "type": "string", "minLength": 1, "maxLength": 128, "description": says });
+    properties.insert("id".to_owned(), id("The caller's own; sent again, it gets the first answer."));
     properties.insert("type".to_owned(), json!({ "const": it.name }));
     let time = json!({ "type": "string", "format": "date-time", "description": "RFC 3339 with an offset; left out: the time of arrival." });
     properties.insert("time".to_owned(), time);
-    let recheck = json!({ "type": "string", "description": "The event that this one decides again." });
-    properties.insert("recheck_of".to_owned(), recheck);
+    properties.insert("recheck_of".to_owned(), id("The event that this one decides again."));
     let extra = json!({ "type": "object", "description": "The caller's own: kept, and read by no rule." });
     properties.insert("extra".to_owned(), extra);
     for field in it.fields.iter().filter(|it| it.derived.is_none()) {

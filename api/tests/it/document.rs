@@ -225,6 +225,23 @@ async fn numbers_have_the_bounds_to_which_they_are_held() {
     }
 }
 
+#[tokio::test]
+async fn ids_have_the_bounds_to_which_they_are_held() {
+    let weir = Weir::start().await;
+    let document = document(&weir).await;
+    let schema = json!({ "$ref": "#/components/schemas/Event", "components": document["components"] });
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let too_long = "x".repeat(129);
+    for (name, id) in
+        [("id", ""), ("id", &too_long), ("user", ""), ("recheck_of", ""), ("recheck_of", &too_long)]
+    {
+        let mut event = crate::support::payment("p1", "u1", 0);
+        event[name] = json!(id);
+        assert_eq!(weir.post("/v1/decisions", &event).await.status, 422, "{name} `{id}`");
+        assert!(!validator.is_valid(&event), "{name} `{id}` by the document");
+    }
+}
+
 /// Whether a path is one of a template.
 fn matches(template: &str, path: &str) -> bool {
     let (template, path): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
