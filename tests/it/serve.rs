@@ -374,6 +374,33 @@ fn put_rules(server: &Server, key: &str, files: &Value) -> Value {
     job
 }
 
+/// A rule set that was read from a folder is shown as it may be sent again, with the files that it names beside it.
+#[test]
+fn the_files_that_a_server_shows_can_be_sent_back_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("mine");
+    std::fs::create_dir(&folder).unwrap();
+    let schema = "schema s 1\nzone \"UTC\"\ncurrency CNY\nrates \"rates.csv\"\nentity user\n\
+                  event payment\n  user: user\n  amount: money\n  mcc: text(4)?\n";
+    let rules = "use schema s\nlist risky : text(4) from \"risky.txt\"\n\
+                 rule shop \"A shop\"\n  on payment\n  when (mcc in risky) ?? false\n  then block\n";
+    let rates = "currency,rate\nUSD,7.1\n";
+    let files =
+        [("s.schema.weir", schema), ("s.weir", rules), ("rates.csv", rates), ("risky.txt", "5732 # shops\n")];
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    let server = Server::start(&dir.path().join("data"), &["--rules", folder.to_str().unwrap()]);
+    let key = server.key().unwrap();
+    let (_, shown) = server.send("GET", "/v1/rules", &key, "");
+    for (name, text) in &files[2..] {
+        assert_eq!(shown["files"][name], *text, "{}", shown["files"]);
+    }
+    let job = put_rules(&server, &key, &shown["files"]);
+    assert_eq!((&job["state"], &job["hash"]), (&json!("active"), &shown["hash"]), "{job}");
+    server.stop();
+}
+
 /// A merchant's payments of the last minutes are taken for a day's, so that a window of months would hold a million.
 #[test]
 fn a_rule_set_that_would_not_fit_into_memory_is_refused_with_the_numbers() {

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use rules::diagnostic::{Diagnostic, Severity, line_column};
 use rules::schema::Schema;
 use rules::time::Micros;
-use rules::typed::{Feature, ListKind, Mode};
+use rules::typed::{Feature, ListKind, Mode, RuleSet};
 use serde::Serialize;
 use stream::bundle::{Bundle, BundleError, Checked, File, ListFile};
 use stream::gate::{BuildError, Built, NotAtOnce};
@@ -199,7 +199,7 @@ pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Json<RulesBody>,
         features: named().map(|(_, it)| it.name.clone()).collect(),
         warming: named().filter_map(warming).collect(),
         lists: typed.lists.iter().map(|it| list(it, schema)).collect(),
-        files: in_force.bundle.as_deref().map(files_of).unwrap_or_default(),
+        files: in_force.bundle.as_deref().map(|it| files_of(it, typed)).unwrap_or_default(),
         versions: versions.collect(),
     }))
 }
@@ -230,11 +230,17 @@ fn list(it: &rules::typed::List, schema: &Schema) -> ListBody {
     ListBody { name: it.name.clone(), holds, kind }
 }
 
-/// All texts of a bundle by the names of their files.
-fn files_of(bundle: &Bundle) -> BTreeMap<String, String> {
-    let named = |it: &File| (it.name.clone(), it.text.clone());
-    let lists = bundle.lists.iter().map(|it| (it.name.clone(), it.text.clone()));
-    bundle.sources.iter().chain(&bundle.rates).map(named).chain(lists).collect()
+/// All texts of a bundle by the names of their files; by those that the rules say, where they do, so that they can be sent
+/// again.
+fn files_of(bundle: &Bundle, typed: &RuleSet) -> BTreeMap<String, String> {
+    let rates_file = || typed.schema.rates_file.clone();
+    let list_file = |list: &str| typed.lists.iter().find(|it| it.name == list)?.file.clone();
+    let sources = bundle.sources.iter().map(|it| (it.name.clone(), it.text.clone()));
+    let rates = bundle.rates.iter();
+    let rates = rates.map(|it| (rates_file().unwrap_or_else(|| it.name.clone()), it.text.clone()));
+    let lists = bundle.lists.iter();
+    let lists = lists.map(|it| (list_file(&it.list).unwrap_or_else(|| it.name.clone()), it.text.clone()));
+    sources.chain(rates).chain(lists).collect()
 }
 
 /// A rule set as texts.
@@ -337,9 +343,9 @@ pub(crate) async fn put(
     })?;
     let trial = Arc::clone(&app.trial);
     let examined = tokio::task::spawn_blocking(move || examine(&new, &*trial)).await;
-    let Examined { bundle, hash, tests_passed, warnings } =
+    let Examined { bundle, hash, files, tests_passed, warnings } =
         examined.map_err(|it| Problem::internal(&it))??;
-    let files = serde_json::to_string(&files_of(&bundle)).map_err(|it| Problem::internal(&it))?;
+    let files = serde_json::to_string(&files).map_err(|it| Problem::internal(&it))?;
     let version = app.desk.keep_rule_set(&hash, &files, &caller.name, now()).await?;
     let job = app.jobs.begin(hash, tests_passed, warnings);
     let id = job.id;
@@ -369,6 +375,7 @@ pub(crate) async fn job(State(app): State<Arc<App>>, mut names: Names) -> Result
 struct Examined {
     bundle: Bundle,
     hash: String,
+    files: BTreeMap<String, String>,
     tests_passed: usize,
     warnings: Vec<Complaint>,
 }
@@ -388,7 +395,8 @@ fn examine(new: &NewRules, trial: &dyn Trial) -> Result<Examined, Problem> {
         return Err(refused_rules(&detail, errors.collect()));
     }
     let warnings = complaints(&checked.warnings, &bundle, Severity::Warning);
-    Ok(Examined { hash: hex(&checked.rules.hash), tests_passed: passed, warnings, bundle })
+    let files = files_of(&bundle, &checked.rules);
+    Ok(Examined { hash: hex(&checked.rules.hash), files, tests_passed: passed, warnings, bundle })
 }
 
 /// The texts in their places: what is which is said by the names and by the rules.
@@ -474,7 +482,7 @@ pub(crate) async fn note_in_force(desk: &Desk, in_force: &InForce) -> Result<(),
         Some(known) => known.id,
         None => {
             // Texts by name are always JSON.
-            let files = serde_json::to_string(&files_of(bundle)).unwrap_or_default();
+            let files = serde_json::to_string(&files_of(bundle, &in_force.rules.typed)).unwrap_or_default();
             desk.keep_rule_set(&hash, &files, SERVER, now()).await?
         }
     };
