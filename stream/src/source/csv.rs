@@ -91,8 +91,8 @@ impl Csv {
     /// quotes are odd in number; where the row `misfits`, by all appearance.
     fn again(&mut self, misfits: bool) -> bool {
         // The end of the line before, and blank lines.
-        let first = self.before.iter().position(|it| !matches!(it, b'\r' | b'\n')).unwrap_or_default();
-        let row = self.before.get(first..).unwrap_or_default();
+        let first = self.before.iter().position(|it| !matches!(it, b'\r' | b'\n'));
+        let row = first.and_then(|at| self.before.get(at..)).unwrap_or_default();
         let rest =
             row.iter().position(|it| *it == b'\n').and_then(|end| row.get(end + 1..)).unwrap_or_default();
         let open = misfits || row.iter().filter(|it| **it == b'"').count() % 2 == 1;
@@ -134,12 +134,14 @@ mod tests {
     #[test]
     fn cells_lines_and_quotes() {
         #[rustfmt::skip]
-        let cases: [(&str, &[&[&str]]); 9] = [
+        let cases: [(&str, &[&[&str]]); 11] = [
             ("", &[]),
             ("a,b\n1,2\n", &[&["a", "b"], &["1", "2"]]),
             ("a,b\r\n1,2", &[&["a", "b"], &["1", "2"]]),
             ("\u{feff}a,b\n1,2", &[&["a", "b"], &["1", "2"]]),
             ("a,b\n\n\n1,2\n\n", &[&["a", "b"], &["1", "2"]]),
+            ("a,b\n1,2\n\n\n", &[&["a", "b"], &["1", "2"]]),
+            ("a,b\r\n1,2\r\n\r\n", &[&["a", "b"], &["1", "2"]]),
             ("a,b\n,\n", &[&["a", "b"], &["", ""]]),
             ("a,b\n\"x, y\",\"he said \"\"no\"\"\"\n", &[&["a", "b"], &["x, y", "he said \"no\""]]),
             ("a,b\n\"two\nlines\",2\n", &[&["a", "b"], &["two\nlines", "2"]]),
