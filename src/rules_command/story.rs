@@ -214,7 +214,7 @@ impl<'a> Story<'a> {
                     .map(|_| ())
                     .map_err(|it| StoryError::Event { id: event.clone(), problem: it.to_string() })
             }
-            TestStep::List { list, item, value, .. } => self.put_on_list(*list, item, *value),
+            TestStep::List { list, item, value, .. } => self.put_on_list(*list, item, value.as_ref()),
         }
     }
 
@@ -227,12 +227,15 @@ impl<'a> Story<'a> {
         Ok(ticket.ruling)
     }
 
-    fn put_on_list(&mut self, id: ListId, item: &str, value: Option<Value>) -> Result<(), StoryError> {
+    fn put_on_list(&mut self, id: ListId, item: &str, value: Option<&TestValue>) -> Result<(), StoryError> {
         let Some(list) = self.loaded.rules.lists.get(id.index()) else { return Ok(()) };
         let key = HashKey::new(KEY);
         match list.of {
             ListKind::Entities(kind) | ListKind::Table(kind, _) => {
-                let value = value.and_then(Value::to_slot);
+                let value = value.map(|it| match it {
+                    TestValue::Slot(slot) => *slot,
+                    TestValue::Text(text) => key.slot(text),
+                });
                 let membership = Membership { list: id, until: None, value };
                 let put = self.gate.put_on_list(EntityKey::new(kind, key.hash128(item)), membership);
                 put.map(|_| ())

@@ -425,6 +425,46 @@ test "a challenge that is passed counts"
     );
 }
 
+#[test]
+fn tables_of_tests_hold_what_fields_hold() {
+    let rules = r#"use schema shop
+table branch : user -> text(4)
+table phone  : user -> device
+table since  : user -> time
+rule other "Not the usual" on payment
+  when (mcc != branch[user]) ?? true or (device != phone[user]) ?? true or time < since[user] ?? time
+  then block
+test "as usual"
+  given u1 in branch = "5732"
+  given u1 in phone = d1
+  given u1 in since = "2026-01-05 12:00"
+  when  payment user u1 device d1 mcc "5732" amount 1.00 CNY
+  then  allow
+test "another text"
+  given u1 in branch = "5733"
+  given u1 in phone = d1
+  when  payment user u1 device d1 mcc "5732" amount 1.00 CNY
+  then  block
+test "another id"
+  given u1 in branch = "5732"
+  given u1 in phone = d2
+  when  payment user u1 device d1 mcc "5732" amount 1.00 CNY
+  then  block
+"#;
+    check(
+        rules,
+        &["rules", "test"],
+        expect![[r#"
+        test as usual ... ok
+        test another text ... ok
+        test another id ... ok
+
+        test result: ok. 3 passed; 0 failed; 0 filtered out
+        exit 0
+    "#]],
+    );
+}
+
 /// What goes wrong, one way each.
 const FAILING: &str = r#"
 test "another outcome"

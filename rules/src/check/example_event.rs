@@ -2,7 +2,7 @@
 
 use super::constant;
 use super::examples::{Story, written_time};
-use super::names::Checker;
+use super::names::{Checker, text_bytes_max};
 use super::past_of::bare_name;
 use super::quantity::{self, dimension};
 use super::words;
@@ -60,7 +60,8 @@ impl Checker<'_> {
                 continue;
             };
             let ty = self.schema.field(field)?.ty;
-            given.extend(self.given_value(value, ty).map(|it| (field, it)));
+            let (ty, bytes_max) = (quantity::field_type(ty, self.schema.currency), text_bytes_max(ty));
+            given.extend(self.given_value(value, ty, bytes_max).map(|it| (field, it)));
         }
         let sound = given.len() == fields.len();
         let mut given = Given { event_type: of?, fields: given, left_out: Vec::new() };
@@ -86,14 +87,17 @@ impl Checker<'_> {
         found.iter().all(|it| it.field == first.field).then_some(first.field)
     }
 
-    fn given_value(&mut self, value: &ast::Expr, ty: FieldType) -> Option<TestValue> {
+    /// A value of a field, or of a table; a text of at most so many bytes.
+    pub(super) fn given_value(
+        &mut self,
+        value: &ast::Expr,
+        ty: Type,
+        text_bytes_max: Option<u16>,
+    ) -> Option<TestValue> {
         let max = match ty {
-            FieldType::Entity(_) => ID_BYTES_MAX,
-            FieldType::Text { max_bytes } => usize::from(max_bytes),
-            _ => {
-                let ty = quantity::field_type(ty, self.schema.currency);
-                return self.value_of(value, ty)?.to_slot().map(TestValue::Slot);
-            }
+            Type::Entity(_) => ID_BYTES_MAX,
+            Type::Text => usize::from(text_bytes_max.unwrap_or(u16::MAX)),
+            _ => return self.value_of(value, ty)?.to_slot().map(TestValue::Slot),
         };
         let text = self.word(value)?;
         if text.is_empty() || max < text.len() {
@@ -126,7 +130,7 @@ impl Checker<'_> {
     }
 
     /// A value written out, as it stands in a slot of this type.
-    pub(super) fn value_of(&mut self, value: &ast::Expr, ty: Type) -> Option<Value> {
+    fn value_of(&mut self, value: &ast::Expr, ty: Type) -> Option<Value> {
         match (ty, &value.kind) {
             (Type::Enum(id), _) => {
                 let word = self.word(value)?;

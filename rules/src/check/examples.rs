@@ -12,7 +12,7 @@ use crate::schema::EventTypeId;
 use crate::span::Span;
 use crate::syntax::ast;
 use crate::time::{Micros, TIME_MAX, TIME_MIN};
-use crate::typed::{Expectation, ListKind, MutableColumn, RuleId, Test, TestStep};
+use crate::typed::{Expectation, List, ListKind, MutableColumn, RuleId, Test, TestStep};
 
 /// What a test may expect of a decision.
 const OUTCOMES: [&str; 3] = ["allow", "challenge", "block"];
@@ -233,8 +233,9 @@ fn listed(
     time: Micros,
 ) -> Option<TestStep> {
     let id = checker.list_named(list)?;
-    let value = match (checker.lists.get(id.index())?.of, value) {
-        (ListKind::Table(_, ty), Some(value)) => Some(checker.value_of(value, ty)?),
+    let &List { of, text_bytes_max, .. } = checker.lists.get(id.index())?;
+    let value = match (of, value) {
+        (ListKind::Table(_, ty), Some(value)) => Some(checker.given_value(value, ty, text_bytes_max)?),
         (ListKind::Table(..), None) => {
             let message = format!("`{}` is a table, so there is a value beside each entity", list.text);
             let help = format!("write `{} in {} = …`", item.text, list.text);

@@ -487,7 +487,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-fn text_bytes_max(ty: FieldType) -> Option<u16> {
+pub(super) fn text_bytes_max(ty: FieldType) -> Option<u16> {
     match ty {
         FieldType::Text { max_bytes } => Some(max_bytes),
         _ => None,

@@ -5,7 +5,6 @@ use crate::past::Outcome;
 use crate::schema::{EventTypeId, FieldId};
 use crate::span::Span;
 use crate::time::Micros;
-use crate::value::Value;
 
 /// A test in the language.
 #[derive(Clone, PartialEq, Debug)]
@@ -45,7 +44,7 @@ pub enum TestStep {
         /// The entity's id, or the value's text.
         item: String,
         /// Of a table.
-        value: Option<Value>,
+        value: Option<TestValue>,
     },
 }
 
@@ -62,7 +61,7 @@ pub struct TestEvent {
     pub fields: Vec<(FieldId, TestValue)>,
 }
 
-/// A field's value in a test.
+/// The value of a field or of a table in a test.
 #[derive(Clone, PartialEq, Debug)]
 pub enum TestValue {
     /// As it stands in a slot.
