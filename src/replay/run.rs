@@ -1,6 +1,6 @@
 //! The run itself: items in order through the gate.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
@@ -135,6 +135,8 @@ struct Replay<'a> {
     progress: Progress,
     /// Where the labelled events stand whose labels are not known yet, by event id.
     places: HashMap<String, Place>,
+    /// The rows whose events were refused while their labels are still to come: those are of no event.
+    refused: HashSet<RowAt>,
 }
 
 impl<'a> Replay<'a> {
@@ -154,6 +156,7 @@ impl<'a> Replay<'a> {
             tally: Tally::new(rules.typed.rules.len()),
             progress,
             places: HashMap::new(),
+            refused: HashSet::new(),
         }
     }
 
@@ -192,7 +195,10 @@ impl<'a> Replay<'a> {
         let submitted = patiently(|| self.gate.submit(event, Deadline::Never, &mut self.worker));
         let mut ticket = match submitted {
             Ok(ticket) => ticket,
-            Err(refused) => return self.refused(read.at, refused),
+            Err(refused) => {
+                self.refused.extend(read.at.filter(|_| read.labelled));
+                return self.refused(read.at, refused);
+            }
         };
         self.tally.decision(ticket.position.offset, &ticket.ruling);
         if !ticket.ruling.flags.repeated {
@@ -209,6 +215,9 @@ impl<'a> Replay<'a> {
     }
 
     fn amendment(&mut self, known: &Known, at: Option<RowAt>) -> anyhow::Result<()> {
+        if at.is_some_and(|it| self.refused.remove(&it)) {
+            return Ok(());
+        }
         let amendment = &known.amendment;
         let place = self.places.remove(&amendment.event_id).or_else(|| known.place.clone());
         match patiently(|| self.gate.amend(amendment, place.as_ref(), &mut self.worker)) {
@@ -253,7 +262,8 @@ impl<'a> Replay<'a> {
         self.progress.finish();
         self.rejects.finish()?;
         let skipped = source.as_ref().map_or(0, Source::skipped);
-        let state = source.map(Source::into_state).unwrap_or_default();
+        let mut state = source.map(Source::into_state).unwrap_or_default();
+        state.pending.retain(|it| !it.at.is_some_and(|at| self.refused.contains(&at)));
         for known in &state.pending {
             if let (Some(place), Change::Label(label, _)) =
                 (self.places.get(&known.amendment.event_id), &known.amendment.change)

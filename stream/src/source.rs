@@ -37,7 +37,7 @@ pub use pending::{Known, Pending};
 pub use unpack::{Damage, Input};
 
 /// A row of a file.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct RowAt {
     /// The file's place among the inputs.
     pub file: u32,

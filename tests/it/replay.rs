@@ -158,6 +158,30 @@ fn bad_rows_are_rejected_and_the_good_are_kept() {
     refused(&[&arguments[..], &["--strict"]].concat(), &["row 1"]);
 }
 
+/// The label of a row that is refused is of no event: not of the one whose id it bears, nor a second reject.
+#[test]
+fn a_refused_row_takes_its_label_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let [file, rejects] = ["rows.csv", "rejects.csv"].map(path);
+    let header = "transaction_id,tx_datetime,customer_id,terminal_id,amount,fraud\n";
+    let first = "p,2018-04-01T00:00:00,c,t,10.00,0\np,2018-04-01T00:00:01,c,t,11.00,1\n";
+    let later = "q,2018-04-09T00:00:00,c,t,10.00,0\n";
+    let check = |rows: &str, kept: &[&str], rejected: &str| {
+        fs::write(&file, format!("{header}{rows}")).unwrap();
+        let output = run(&[&["replay", &file, "--rejects", &rejects], kept, &MAP[..]].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(said.contains(" rejected: see"), !rejected.is_empty(), "{said}");
+        assert!(said.contains(rejected) && !said.contains("label") && !said.contains("amendment"), "{said}");
+    };
+    check(&format!("{first}{later}"), &[], "1 rejected");
+    for kept in ["--data", "--state"] {
+        let kept = [kept, &path(kept)];
+        check(first, &kept, "1 rejected");
+        check(later, &kept, "");
+    }
+}
+
 /// Files that would be written over, each by an argument of its own.
 #[test]
 fn no_file_is_written_over_that_is_read_or_written() {
