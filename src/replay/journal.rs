@@ -8,7 +8,6 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Instant;
 
 use anyhow::{bail, ensure};
-use engine::event::Change;
 use engine::rule_set::RuleSet;
 use stream::fold::{History, Replay, Replayed};
 use stream::journal::{self, Cursor, Reader};
@@ -120,7 +119,7 @@ impl Run {
                 Replayed::Decided => Became::Decided,
                 Replayed::Recorded => Became::Recorded,
                 Replayed::Amended(event, change) => {
-                    self.amended(event, &change);
+                    self.tally.amended(Some(event), &change);
                     continue;
                 }
                 Replayed::Other => continue,
@@ -147,13 +146,6 @@ impl Run {
         let mut batch = self.empty.try_recv().unwrap_or_default();
         batch.begin();
         batch
-    }
-
-    fn amended(&mut self, event: u64, change: &Change) {
-        self.tally.amendments += 1;
-        if let Change::Label(label, _) = change {
-            self.tally.label(event, *label);
-        }
     }
 
     /// Adds the event that was just applied; the buffers change places, so that neither side allocates.

@@ -222,10 +222,7 @@ impl<'a> Replay<'a> {
         let place = self.places.remove(&amendment.event_id).or_else(|| known.place.clone());
         match patiently(|| self.gate.amend(amendment, place.as_ref(), &mut self.worker)) {
             Ok(amended) => {
-                self.tally.amendments += 1;
-                if let (Some(event), Change::Label(label, _)) = (amended.event, &amendment.change) {
-                    self.tally.label(event, *label);
-                }
+                self.tally.amended(amended.event, &amendment.change);
                 Ok(())
             }
             Err(refused) => {

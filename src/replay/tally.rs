@@ -1,5 +1,6 @@
 //! What is counted while a file is replayed: outcomes, hits, alerts, and with labels how well the score tells fraud.
 
+use engine::event::Change;
 use engine::words::Ruling;
 use rules::past::{Label, Outcome};
 
@@ -8,7 +9,7 @@ use rules::past::{Label, Outcome};
 pub(crate) struct Tally {
     /// Events decided.
     pub(crate) decided: u64,
-    /// Events that were repeats.
+    /// Events and amendments that were repeats.
     pub(crate) repeated: u64,
     /// Events that were late, and too late.
     pub(crate) late: (u64, u64),
@@ -91,6 +92,18 @@ impl Tally {
         // Positions rise by one or, where an amendment stands between, by a few.
         self.judged.resize(at.max(self.judged.len()), Judged::default());
         self.judged.push(Judged { score_e6: ruling.verdict.score_e6, event: true, stopped, fraud: false });
+    }
+
+    /// Counts an amendment of the event at a position; none if it is a repeat.
+    pub(crate) fn amended(&mut self, event: Option<u64>, change: &Change) {
+        let Some(event) = event else {
+            self.repeated += 1;
+            return;
+        };
+        self.amendments += 1;
+        if let Change::Label(label, _) = change {
+            self.label(event, *label);
+        }
     }
 
     /// Notes what turned out to be true of the event at a position.

@@ -158,6 +158,25 @@ fn bad_rows_are_rejected_and_the_good_are_kept() {
     refused(&[&arguments[..], &["--strict"]].concat(), &["row 1"]);
 }
 
+/// What was told before is told as that, an amendment like an event.
+#[test]
+fn a_file_replayed_again_applies_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let [file, data] = ["rows.jsonl", "data"].map(path);
+    let event = r#"{"id":"p","type":"login","time":"2026-01-05T08:00:00Z","user":"u","channel":"app"}"#;
+    let label = r#"{"id":"a","event_id":"p","time":"2026-01-05T09:00:00Z","label":"fraud"}"#;
+    fs::write(&file, format!("{event}\n{label}\n")).unwrap();
+    for (decided, unusual) in
+        [("1 event decided", " 1 amendment applied\n"), ("0 events decided", " 2 repeated\n")]
+    {
+        let output = run(&["replay", &file, "--rules", "fixtures/wallet", "--data", &data]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(decided) && said.contains(unusual), "{said}");
+        assert_eq!(said.contains("amendment"), unusual.contains("amendment"), "{said}");
+    }
+}
+
 /// The label of a row that is refused is of no event: not of the one whose id it bears, nor a second reject.
 #[test]
 fn a_refused_row_takes_its_label_along() {
