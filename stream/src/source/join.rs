@@ -15,6 +15,7 @@ use crate::intake::{shown, suggestion};
 pub(super) struct JoinTable {
     /// As the mapping calls it, before the point of `customers.lat`.
     pub(super) name: String,
+    pub(super) file: String,
     /// The key's column, here and in the main file.
     pub(super) key: String,
     pub(super) columns: Vec<String>,
@@ -47,6 +48,9 @@ impl JoinTable {
             let suggestion = suggestion(key, columns.iter().map(String::as_str));
             wrong(format!("the joined file `{file}` has no column `{key}`{suggestion}"))
         })?;
+        if has_twice(&columns, key) {
+            return Err(wrong(format!("`{file}` has the column `{key}` twice")));
+        }
         let mut rows = HashMap::new();
         loop {
             match csv.read(&mut row).map_err(&damaged)? {
@@ -58,6 +62,12 @@ impl JoinTable {
                 }
                 RowRead::Row => {}
             }
+            if row.len() != columns.len() {
+                let (nth, cells, width) = (rows.len() + 1, row.len(), columns.len());
+                return Err(wrong(format!(
+                    "`{file}`, row {nth}: {cells} cells where the header has {width}"
+                )));
+            }
             let mut kept = Row::default();
             row.iter().for_each(|it| kept.push(it));
             let key = row.cell(key_at);
@@ -65,6 +75,11 @@ impl JoinTable {
                 return Err(wrong(format!("the joined file `{file}` has the key {} twice", shown(key))));
             }
         }
-        Ok(Self { name: name.to_owned(), key: key.clone(), columns, rows })
+        Ok(Self { name: name.to_owned(), file: file.clone(), key: key.clone(), columns, rows })
     }
+}
+
+/// Whether several columns of a file have this name.
+pub(super) fn has_twice(columns: &[String], name: &str) -> bool {
+    1 < columns.iter().filter(|it| *it == name).count()
 }

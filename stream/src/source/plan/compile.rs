@@ -16,7 +16,7 @@ use super::{
 };
 use crate::intake::time::{TimeFormat, duration, unit};
 use crate::intake::{Parsed, nearest, parse, parse_currency, suggestion};
-use crate::source::join::JoinTable;
+use crate::source::join::{JoinTable, has_twice};
 use crate::source::mapping::{self, At, Mapping, MappingError, MappingErrors, Other, TextOr, Written};
 
 impl Columns {
@@ -144,9 +144,16 @@ impl Compiler<'_> {
             self.columns.find(name).map(Cell::Own)
         };
         if let Some(cell) = own.or(joined) {
-            return match self.columns.names().iter().filter(|it| *it == name).count() {
-                0 | 1 => Some(Column { cell, name: name.into() }),
-                _ => self.error(at, format!("`{}` has the column `{name}` twice", self.file)),
+            let twice = match &cell {
+                Cell::Own(_) => has_twice(self.columns.names(), name).then_some((self.file, name)),
+                Cell::Joined { join, at } => self.joins.get(*join).and_then(|it| {
+                    let column = it.columns.get(*at).filter(|column| has_twice(&it.columns, column))?;
+                    Some((it.file.as_str(), column.as_str()))
+                }),
+            };
+            return match twice {
+                None => Some(Column { cell, name: name.into() }),
+                Some((file, name)) => self.error(at, format!("`{file}` has the column `{name}` twice")),
             };
         }
         let own = self.columns.names().iter().cloned();
