@@ -8,6 +8,7 @@ use super::reports::Spot;
 use super::scope::Scope;
 use super::warnings::{score_asked_e6, score_reached_e6};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::notation::decimal;
 use crate::schema::EventTypeId;
 use crate::span::Span;
 use crate::syntax::ast;
@@ -112,7 +113,8 @@ fn score_out_of_reach(
     }
     let (Some(asked), Some(reached)) = (score_asked_e6(when), score_reached_e6(rules, types)) else { return };
     if reached < asked {
-        let message = format!("no score reaches this: live rules add up to at most {}", reached / 1_000_000);
+        let reached = decimal(reached, 6);
+        let message = format!("no score reaches this: live rules add up to at most {reached}");
         let help = "lower it, or let rules add more";
         checker.reports.warn(Code::ScoreOutOfReach, span, message, help);
     }

@@ -273,9 +273,13 @@ fn reads_accepted(expr: &Expr) -> bool {
 pub(super) fn score_asked_e6(when: &Expr) -> Option<i128> {
     match &when.kind {
         ExprKind::And(left, right) => score_asked_e6(left).max(score_asked_e6(right)),
-        ExprKind::Compare(Comparison::GreaterOrEqual | Comparison::Greater, left, right) => {
-            match (&left.kind, &right.kind) {
-                (ExprKind::Score, ExprKind::Const(Value::Exact(asked))) => Some(*asked),
+        ExprKind::Compare(comparison, left, right) => {
+            let (ExprKind::Score, ExprKind::Const(Value::Exact(asked))) = (&left.kind, &right.kind) else {
+                return None;
+            };
+            match comparison {
+                Comparison::GreaterOrEqual => Some(*asked),
+                Comparison::Greater => asked.checked_add(1),
                 _ => None,
             }
         }
