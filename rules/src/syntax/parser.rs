@@ -57,6 +57,8 @@ pub(super) struct Parser<'t> {
     pub(super) said: Said,
     /// The place of the last expression, if that is an aggregate without parentheses.
     pub(super) bare: Option<Span>,
+    /// How many parentheses, and how many brackets, are open here.
+    unclosed: (u32, u32),
 }
 
 /// A node that is being built.
@@ -90,6 +92,7 @@ impl<'t> Parser<'t> {
             clauses: ClauseOwner::Nobody,
             said: Said::default(),
             bare: None,
+            unclosed: (0, 0),
         }
     }
 
@@ -232,11 +235,24 @@ impl<'t> Parser<'t> {
     pub(super) fn bump(&mut self) -> Span {
         let span = self.span();
         if !self.at_end() {
+            self.count_unclosed();
             self.build_trivia();
             self.build_token();
             self.at += 1;
         }
         span
+    }
+
+    fn count_unclosed(&mut self) {
+        let current = self.current();
+        let (parentheses, brackets) = &mut self.unclosed;
+        match current {
+            SyntaxKind::OpenParen => *parentheses += 1,
+            SyntaxKind::CloseParen => *parentheses = parentheses.saturating_sub(1),
+            SyntaxKind::OpenBracket => *brackets += 1,
+            SyntaxKind::CloseBracket => *brackets = brackets.saturating_sub(1),
+            _ => {}
+        }
     }
 
     /// Takes the current token if it is of this kind.
@@ -316,10 +332,10 @@ impl<'t> Parser<'t> {
             if self.at_end() { "the end of the file".into() } else { format!("`{}`", self.current_text()) };
         let message = format!("expected {what}, found {found}");
         let diagnostic = Diagnostic::new(Code::Unexpected, self.span(), message);
-        match (before.map(|token| token.kind), self.current()) {
-            (Some(SyntaxKind::Number), SyntaxKind::Word) => diagnostic
+        match (before.map(|token| token.kind), self.current(), self.unclosed) {
+            (Some(SyntaxKind::Number), SyntaxKind::Word, _) => diagnostic
                 .help("the units of a number are `%`, `km`, `metres`, `km/h` and currencies such as `CNY`"),
-            (_, SyntaxKind::CloseParen | SyntaxKind::CloseBracket) => {
+            (_, SyntaxKind::CloseParen, (0, _)) | (_, SyntaxKind::CloseBracket, (_, 0)) => {
                 diagnostic.help("it closes nothing that is open here")
             }
             _ => diagnostic,
@@ -386,9 +402,10 @@ impl<'t> Parser<'t> {
         Name { text, span: self.close(open) }
     }
 
-    /// The grammar knows again where it is: what is wrong from here on is news.
+    /// The grammar knows again where it is: what is wrong from here on is news, and what is open before it stays so.
     pub(super) fn synchronised(&mut self) {
         self.reported_at = None;
+        self.unclosed = (0, 0);
     }
 
     /// Skips to a place where the grammar can go on: `stop`, the next item, or the end. Nothing more is said there.

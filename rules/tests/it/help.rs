@@ -194,3 +194,20 @@ fn a_name_with_clauses_is_shown_as_a_call() {
         "put the call and its clauses in parentheses: `(count(payment) by user over 1h) + 1`",
     );
 }
+
+#[test]
+fn a_bracket_closes_nothing_only_where_none_is_open() {
+    let nothing = "it closes nothing that is open here";
+    let rows = [
+        ("feature h = 1 + 1)\nrecord h", nothing),
+        ("feature h = count(pay)) by user over 1h\nrecord h", nothing),
+        ("rule r \"x\" on pay when n in [1) then block", nothing),
+        ("feature h = (1 + )\nrecord h", ""),
+        ("feature h = max(1, (1 + ))\nrecord h", ""),
+        ("feature h = count(pay) by (user) over 1h\nrecord h", ""),
+        ("table most : shop -> money\nrule r \"x\" on pay when most[] > 3.00 EUR then block", ""),
+    ];
+    for (rules, help) in rows {
+        check_help(SCHEMA, rules, help);
+    }
+}
