@@ -387,6 +387,10 @@ test "money that did not go is not spent"
   given result failed on p after 1m
   when  payment user u1 amount 900.00 CNY after 1h
   then  allow, spent == 0.00 CNY
+test "what happens behind it is not looked at"
+  when  payment user u1 amount 2000.00 CNY
+  given login user u1
+  then  challenge because dear, amount == 2000.00 CNY
 test "a challenge that is passed counts"
   given payment as p user u1 amount 1500.00 CNY
   given challenge passed on p after 1m
@@ -405,9 +409,10 @@ test "a challenge that is passed counts"
         test a table beside entities ... ok
         test a label is known from then on ... ok
         test money that did not go is not spent ... ok
+        test what happens behind it is not looked at ... ok
         test a challenge that is passed counts ... ok
 
-        test result: ok. 9 passed; 0 failed; 0 filtered out
+        test result: ok. 10 passed; 0 failed; 0 filtered out
         exit 0
     "#]],
     );
@@ -419,7 +424,7 @@ test "a challenge that is passed counts"
         test lists are empty before each test ... ok
         test a list of values from then on ... ok
 
-        test result: ok. 3 passed; 0 failed; 6 filtered out
+        test result: ok. 3 passed; 0 failed; 7 filtered out
         exit 0
     "#]],
     );

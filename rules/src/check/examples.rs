@@ -41,6 +41,8 @@ pub(super) struct Story {
     steps: Vec<TestStep>,
     /// The type of the event that is looked at.
     subject: Option<EventTypeId>,
+    /// How many steps there are up to that event, itself included.
+    until_subject: usize,
     /// Whether a step could not be read, so that nothing can be said of what is missing.
     broken: bool,
 }
@@ -53,6 +55,7 @@ fn test(checker: &mut Checker<'_>, item: &ast::Test) -> Test {
         made_up: 0,
         steps: Vec::new(),
         subject: None,
+        until_subject: 0,
         broken: checker.reports.did_not_parse(item.span),
     };
     for step in &item.steps {
@@ -69,6 +72,8 @@ fn test(checker: &mut Checker<'_>, item: &ast::Test) -> Test {
     }
     let expected =
         item.expectations.iter().filter_map(|it| expectation(checker, it, story.subject)).collect();
+    // What happens later changes nothing of what is looked at.
+    story.steps.truncate(story.until_subject);
     Test { name: item.name.text.clone(), steps: story.steps, expectations: expected, span: item.name.span }
 }
 
@@ -111,6 +116,9 @@ fn step(checker: &mut Checker<'_>, step: &ast::Step, story: &mut Story) {
             }
             let given = checker.given_event(event_type, of, fields);
             events(checker, step, story, id.as_ref(), given.as_ref());
+            if role == ast::StepRole::When {
+                story.until_subject = story.steps.len();
+            }
         }
         (_, ast::StepRole::When) => {
             let message = "what a test looks at is an event";

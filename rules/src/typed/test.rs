@@ -11,7 +11,7 @@ use crate::time::Micros;
 pub struct Test {
     /// As written.
     pub name: String,
-    /// What happens, in order; the last event of the last `when` is the one looked at.
+    /// What happens, in order; the last is the event that is looked at, the last of the last `when`.
     pub steps: Vec<TestStep>,
     /// What must then be true.
     pub expectations: Vec<Expectation>,
