@@ -185,13 +185,16 @@ fn events(
         checker.reports.error(Code::TestTime, repeat.count.span, message);
     }
     if let Some(id) = id {
-        let message = match (story.events.contains(&id.text), times) {
-            (true, _) => format!("there is an event `{}` already", id.text),
-            (false, 0 | 1) => String::new(),
-            (false, _) => format!("`{}` names one event, and this is {times}", id.text),
+        let wrong = match (story.events.contains(&id.text), times) {
+            (true, _) => Some((format!("there is an event `{}` already", id.text), "choose another id")),
+            (false, 0 | 1) => None,
+            (false, _) => {
+                let message = format!("`{}` names one event, and this is {times}", id.text);
+                Some((message, "leave the id out, or give the event that it names by itself"))
+            }
         };
-        if !message.is_empty() {
-            checker.reports.error_with_help(Code::TestField, id.span, message, "choose another id");
+        if let Some((message, help)) = wrong {
+            checker.reports.error_with_help(Code::TestField, id.span, message, help);
         }
         story.events.push(id.text.clone());
     }

@@ -211,3 +211,16 @@ fn a_bracket_closes_nothing_only_where_none_is_open() {
         check_help(SCHEMA, rules, help);
     }
 }
+
+#[test]
+fn an_id_of_several_events_is_left_out() {
+    let test =
+        |step: &str| format!("test \"t\"\n  given {step}\n  when pay amount 5.00 EUR n 1\n  then allow");
+    let pay = "pay as p amount 5.00 EUR n 1";
+    check_help(
+        SCHEMA,
+        &test(&format!("{pay}, 2 times every 1s")),
+        "leave the id out, or give the event that it names by itself",
+    );
+    check_help(SCHEMA, &test(&format!("{pay}\n  given {pay}")), "choose another id");
+}
