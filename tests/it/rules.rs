@@ -351,9 +351,8 @@ fn fmt_reads_standard_input_and_leaves_what_it_cannot_read_alone() {
     assert_eq!(std::fs::read_to_string(folder.path().join("shop.weir")).unwrap(), "rule\n");
 }
 
-#[test]
-fn tests_of_the_language_pass() {
-    let tests = r#"
+/// What comes true.
+const PASSING: &str = r#"
 test "events, times and a window's edge"
   given payment user u1 amount 1.00 CNY, 2 times every 20s
   when  payment user u1 amount 1.00 CNY after 20s
@@ -397,8 +396,11 @@ test "a challenge that is passed counts"
   when  payment user u1 amount 1.00 CNY after 1h
   then  challenge because dear, spent == 1500.00 CNY
 "#;
+
+#[test]
+fn tests_of_the_language_pass() {
     check(
-        &format!("{RULES}{tests}"),
+        &format!("{RULES}{PASSING}"),
         &["rules", "test"],
         expect![[r#"
         test events, times and a window's edge ... ok
@@ -417,7 +419,7 @@ test "a challenge that is passed counts"
     "#]],
     );
     check(
-        &format!("{RULES}{tests}"),
+        &format!("{RULES}{PASSING}"),
         &["rules", "test", "--filter", "list"],
         expect![[r#"
         test a device on the list, whatever the file says ... ok
