@@ -90,16 +90,24 @@ pub fn scaled_within(text: &[u8], scale: u8, max: i64) -> Result<i64, NumberErro
     Ok(if read.negative { -read.magnitude } else { read.magnitude })
 }
 
-/// Degrees in units of 10⁻⁷, rounded half to even where there are more digits.
+/// Degrees in units of 10⁻⁷, rounded half to even where there are more digits. They may have an exponent: near zero most
+/// programs write them so.
 ///
 /// # Errors
 /// See [`NumberError`]; beyond ±180 is too large.
 pub fn degrees_e7(text: &[u8]) -> Result<i64, NumberError> {
-    let read = read(text, DEGREES_SCALE, DEGREES_E7_MAX)?;
+    let plain = plain(text);
+    let read = read(plain.as_ref().map_or(text, String::as_bytes), DEGREES_SCALE, DEGREES_E7_MAX)?;
     let half = read.beyond == 5 && !read.beyond_more;
     let up = if half { read.magnitude % 2 == 1 } else { 5 <= read.beyond };
     let magnitude = read.magnitude + i64::from(up);
     Ok(if read.negative { -magnitude } else { magnitude })
+}
+
+/// A number with an exponent in plain digits, as many as a double tells apart; none if it has no exponent, or is none.
+fn plain(text: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(text).ok().filter(|it| it.contains(['e', 'E']))?;
+    text.parse::<f64>().ok().filter(|it| it.is_finite()).map(|it| it.to_string())
 }
 
 fn read(text: &[u8], scale: u8, max: i64) -> Result<Read, NumberError> {
@@ -195,7 +203,9 @@ mod tests {
             ("29.56", Ok(295_600_000)), ("-86.259", Ok(-862_590_000)), ("0.0000000", Ok(0)),
             ("0.00000015", Ok(2)), ("0.00000025", Ok(2)), ("0.000000250000001", Ok(3)), ("-0.00000015", Ok(-2)),
             ("0.00000014999", Ok(1)), ("180", Ok(1_800_000_000)),
-            ("180.0000001", Err(TooLarge { max: DEGREES_E7_MAX, scale: 7 })), ("1e2", Err(NotPlain)),
+            ("180.0000001", Err(TooLarge { max: DEGREES_E7_MAX, scale: 7 })), ("1e3", Err(TooLarge { max: DEGREES_E7_MAX, scale: 7 })),
+            ("5e-7", Ok(5)), ("5.0E-4", Ok(5_000)), ("-1.2e-5", Ok(-120)), ("1.0655e+2", Ok(1_065_500_000)),
+            ("2.5e-8", Ok(0)), ("5e-300", Ok(0)), ("1e999", Err(NotPlain)), ("e", Err(NotPlain)), ("1e", Err(NotPlain)),
         ];
         for (text, expected) in rows {
             assert_eq!(degrees_e7(text.as_bytes()), expected, "{text}");
