@@ -3,7 +3,7 @@
 mod project;
 mod work;
 
-pub use project::Told;
+pub use project::{Answered, Told};
 pub use work::{Act, Status};
 
 pub(crate) use project::forget_from;
@@ -45,7 +45,7 @@ pub struct Alert {
     pub rule: Option<String>,
     /// The rule's reason.
     pub reason: Option<String>,
-    /// What was decided.
+    /// What was answered: what was decided, or the declared fallback where the deadline had passed before that was durable.
     pub outcome: Outcome,
     /// In millionths.
     pub score_e6: i64,

@@ -195,7 +195,7 @@ pub struct Entry<'a> {
 }
 
 /// The tenant of every journal for now.
-const TENANT: u32 = 0;
+pub const TENANT: u32 = 0;
 
 /// Most entities of one record.
 pub const ENTITIES_MAX: usize = 255;

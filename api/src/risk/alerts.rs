@@ -54,7 +54,7 @@ pub(crate) struct AlertBody {
     rule: Option<String>,
     /// The rule's reason.
     reason: Option<String>,
-    /// What was decided.
+    /// What was answered: what was decided, or the declared fallback where the deadline had passed before that was durable.
     outcome: &'static str,
     /// Of the decision.
     #[schema(value_type = f64)]

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use desk::Desk;
-use desk::alert::{Alert, Party, alerts_of};
+use desk::alert::{Alert, Answered, Party, alerts_of};
+use engine::decision::decision_id;
 use engine::event::Event;
+use prost::Message as _;
 use rules::schema::{FieldId, KindId, Schema};
-use stream::journal::{Cursor, JournalError, RecordKind};
-use stream::record::{Decided, Stamp};
+use stream::journal::{Cursor, JournalError, RecordKind, TENANT};
+use stream::record::{Amend, Cause, Decided, Stamp};
 use tokio::sync::watch;
 
 use super::door::Door;
@@ -115,8 +117,9 @@ async fn follow_once(
         .await?;
         reader = back;
         let batch = batch?;
-        if !batch.alerts.is_empty() || QUIET_RECORDS_MAX <= batch.next - written {
-            desk.tell_alerts(&batch.alerts, batch.next).await?;
+        let says = !batch.alerts.is_empty() || !batch.answered.is_empty();
+        if says || QUIET_RECORDS_MAX <= batch.next - written {
+            desk.tell_alerts(&batch.alerts, &batch.answered, batch.next).await?;
             written = batch.next;
         }
         if let Some(newest) = batch.alerts.last() {
@@ -140,6 +143,8 @@ async fn follow_once(
 /// What some records raised.
 struct Batch {
     alerts: Vec<Alert>,
+    /// What callers were answered instead of what had been decided.
+    answered: Vec<Answered>,
     /// Offset of the first record that was not looked at.
     next: u64,
     /// Whether there may be more of them that are durable already.
@@ -160,7 +165,7 @@ impl Reader {
 
     /// Reads on; all records below `durable` can be read.
     fn batch(&mut self, durable: u64) -> Result<Batch, JournalError> {
-        let (mut alerts, mut looked_at) = (Vec::new(), 0);
+        let (mut alerts, mut answered, mut looked_at) = (Vec::new(), Vec::new(), 0);
         while looked_at < RECORDS_AT_ONCE {
             let Some(record) = self.cursor.next()? else { break };
             looked_at += 1;
@@ -178,6 +183,7 @@ impl Reader {
                         &it.rules.typed.schema,
                     ));
                 }
+                RecordKind::Amend => answered.extend(answered_by(record.offset, record.body)),
                 _ => {}
             }
         }
@@ -186,13 +192,24 @@ impl Reader {
             // Those that a journal does not have will not come: it may begin upon a snapshot, with none at all.
             self.next = self.next.max(durable);
         }
-        Ok(Batch { alerts, next: self.next, more })
+        Ok(Batch { alerts, answered, next: self.next, more })
     }
 }
 
 /// Whether a decision can be read, and raised no alert.
 fn raises_none(body: &[u8]) -> bool {
     Stamp::split(body).is_some_and(|(_, message)| Decided::raised_alerts(message) == Ok(false))
+}
+
+/// What a record of an amendment says that a caller was answered: the fallback, behind a deadline.
+fn answered_by(offset: u64, body: &[u8]) -> Option<Answered> {
+    let (_, message) = Stamp::split(body)?;
+    let amend = Amend::decode(message).ok().filter(|it| it.cause() == Cause::Deadline)?;
+    Some(Answered {
+        decision_id: decision_id(TENANT, &amend.event_id),
+        within: amend.position..offset,
+        outcome: amend.outcome()?,
+    })
 }
 
 fn alerts_in(

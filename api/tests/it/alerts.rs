@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use api::app::now;
+use api::app::{Patience, now};
 use desk::key::Role;
 use reqwest::Method;
 use rules::time::HOUR;
 use serde_json::{Value, json};
-use stream::journal::Journal as _;
+use stream::journal::{Journal as _, Memory};
 
-use crate::support::{Weir, payment};
+use crate::support::{Weir, answer, payment};
 
 /// Raises an alert for each of so many users.
 async fn raise(weir: &Weir, from: usize, to: usize) {
@@ -33,6 +33,23 @@ async fn raised(weir: &Weir, count: usize) {
         (events(&alerts(weir, "?limit=500").await).len() == count).then_some(())
     })
     .await;
+}
+
+/// Who looks at it must not take for blocked what its caller let pass.
+#[tokio::test]
+async fn an_alert_says_what_its_caller_got() {
+    // Nothing is durable until it is said.
+    let weir = Weir::start_with(Memory::held(), Patience::default()).await;
+    let impatient = weir.request(Method::POST, "/v1/decisions").header("Weir-Deadline", "30ms");
+    let late = answer(impatient.json(&payment("late", "u1", 150_000))).await.body;
+    assert_eq!((&late["outcome"], &late["durable"]), (&json!("challenge"), &json!(false)));
+    weir.journal.settle(u64::MAX);
+    assert_eq!(weir.pay("in-time", "u2", 150_000).await["outcome"], "block");
+    raised(&weir, 2).await;
+    let told = alerts(&weir, "").await;
+    let told = told["alerts"].as_array().unwrap().iter().map(|it| (&it["event_id"], &it["outcome"]));
+    let expected = [(&json!("in-time"), &json!("block")), (&json!("late"), &json!("challenge"))];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]

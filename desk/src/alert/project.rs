@@ -1,12 +1,15 @@
 //! The projection: rows and how far they tell, written together, so that no record is told twice or left out.
 
+use std::ops::Range;
+
+use rules::past::Outcome;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
     TransactionTrait as _,
 };
 
-use super::{Alert, first_seq};
+use super::{Alert, first_seq, record_of};
 use crate::table::{alert, alert_entity, projection};
 use crate::{Desk, Error, kept, migration, writing};
 
@@ -24,6 +27,17 @@ pub struct Told {
     pub seq: Option<i64>,
 }
 
+/// What the caller of a decision was answered instead: its alerts say that too.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Answered {
+    /// The decision's id.
+    pub decision_id: String,
+    /// Offsets of records of which one is the decision's: an id may be used again when it is old.
+    pub within: Range<u64>,
+    /// What was answered.
+    pub outcome: Outcome,
+}
+
 impl Desk {
     /// How far the journal has been told.
     ///
@@ -38,14 +52,18 @@ impl Desk {
         })
     }
 
-    /// Writes what the records before `next` raised, and that they have been looked at.
+    /// Writes what the records before `next` raised, what callers were answered instead of what had been decided, in the
+    /// records' order, and that they have been looked at.
     ///
     /// # Errors
     /// If the database fails; then nothing has been written.
-    pub async fn tell_alerts(&self, alerts: &[Alert], next: u64) -> Result<(), Error> {
+    pub async fn tell_alerts(&self, alerts: &[Alert], answered: &[Answered], next: u64) -> Result<(), Error> {
         let transaction = self.db.begin_with_options(writing()).await?;
         for some in alerts.chunks(ROWS_MAX) {
             insert(&transaction, some).await?;
+        }
+        for some in answered.chunks(ROWS_MAX) {
+            correct(&transaction, some).await?;
         }
         let position = projection::ActiveModel {
             name: Set(NAME.to_owned()),
@@ -103,6 +121,29 @@ async fn insert(db: &impl ConnectionTrait, alerts: &[Alert]) -> Result<(), Error
     let parties: Vec<alert_entity::ActiveModel> = parties.collect();
     for some in parties.chunks(ROWS_MAX) {
         alert_entity::Entity::insert_many(some.to_vec()).exec_without_returning(db).await?;
+    }
+    Ok(())
+}
+
+/// Lets alerts say what was answered. Of all who were, few had a decision that raised any: those are looked for together.
+async fn correct(db: &impl ConnectionTrait, answered: &[Answered]) -> Result<(), Error> {
+    let first = answered.iter().map(|it| first_seq(it.within.start)).min().unwrap_or(i64::MAX);
+    let of = answered.iter().map(|it| it.decision_id.as_str());
+    let raised = alert::Entity::find()
+        .filter(alert::Column::Seq.gte(first))
+        .filter(alert::Column::DecisionId.is_in(of))
+        .all(db)
+        .await?;
+    for row in raised {
+        let is_of = |it: &&Answered| {
+            it.decision_id == row.decision_id && record_of(row.seq).is_some_and(|at| it.within.contains(&at))
+        };
+        let Some(Answered { outcome, .. }) = answered.iter().rev().find(is_of) else { continue };
+        alert::Entity::update_many()
+            .col_expr(alert::Column::Outcome, Expr::value(outcome.name()))
+            .filter(alert::Column::Seq.eq(row.seq))
+            .exec(db)
+            .await?;
     }
     Ok(())
 }

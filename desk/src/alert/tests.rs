@@ -1,5 +1,7 @@
 //! The projection and the work beside it, over a file and over a server.
 
+use std::ops::Range;
+
 use engine::decision::{Alert as Raised, Flags, RuleHit};
 
 use super::*;
@@ -54,7 +56,7 @@ async fn pages_filters_and_work_over(place: &Place) {
     let all: Vec<Alert> = rows.iter().flat_map(|(n, user, it)| raised(*n, user, it)).collect();
     // In whatever order they are told, the parties are read in that of their roles.
     let reversed = |it: &Alert| Alert { entities: it.entities.iter().rev().cloned().collect(), ..it.clone() };
-    desk.tell_alerts(&all.iter().map(reversed).collect::<Vec<_>>(), 10).await.unwrap();
+    desk.tell_alerts(&all.iter().map(reversed).collect::<Vec<_>>(), &[], 10).await.unwrap();
     let [low, high, medium, critical] = [0, 1, 2, 3].map(|at: usize| all[at].clone());
     let review =
         Act { status: Some(Status::InReview), note: Some("calling".into()), by: "ann".into(), at: 1 };
@@ -98,12 +100,12 @@ async fn rows_and_position_are_written_together() {
         let desk = Desk::open(place).await.unwrap();
         assert_eq!(desk.alerts_told().await.unwrap(), Told { next: 0, seq: None });
         let first = raised(3, "u1", &[Severity::Low]);
-        desk.tell_alerts(&first, 4).await.unwrap();
+        desk.tell_alerts(&first, &[], 4).await.unwrap();
         let told = Told { next: 4, seq: Some(first[0].seq) };
         assert_eq!(desk.alerts_told().await.unwrap(), told);
         // A row that is there already: the whole batch is refused, its position too.
         let both = [raised(5, "u1", &[Severity::Low]), first].concat();
-        assert!(desk.tell_alerts(&both, 6).await.is_err());
+        assert!(desk.tell_alerts(&both, &[], 6).await.is_err());
         assert_eq!(desk.alerts_told().await.unwrap(), told);
     })
     .await
@@ -125,7 +127,7 @@ async fn what_a_table_cannot_hold_as_it_is() {
         many[2].entities[0].id = "a\0b".into();
         many[2].reason = Some("’\u{1f409}\0\\\"\n".into());
         many[2].event_id = "i".repeat(128);
-        desk.tell_alerts(&many, u64::MAX).await.unwrap();
+        desk.tell_alerts(&many, &[], u64::MAX).await.unwrap();
         assert_eq!(desk.alerts_told().await.unwrap().next, u64::try_from(i64::MAX).unwrap());
         let found = desk.alerts(&Filter::default(), Page::After(-1), 3).await.unwrap();
         assert_eq!(found[..2], many[..2]);
@@ -146,7 +148,7 @@ async fn a_dropped_projection_is_told_again_and_the_work_is_still_there() {
         let act = Act { status: Some(Status::Confirmed), note: None, by: "ann".into(), at: 1 };
         {
             let desk = Desk::open(place).await.unwrap();
-            desk.tell_alerts(&all, 4).await.unwrap();
+            desk.tell_alerts(&all, &[], 4).await.unwrap();
             desk.act_on_alert(&all[1].id, &act).await.unwrap();
             // As an operator might, by hand.
             sea_orm::ConnectionTrait::execute_unprepared(&desk.db, "DROP TABLE alerts").await.unwrap();
@@ -154,7 +156,7 @@ async fn a_dropped_projection_is_told_again_and_the_work_is_still_there() {
         }
         let desk = Desk::open(place).await.unwrap();
         assert_eq!(desk.alerts_told().await.unwrap(), Told { next: 0, seq: None });
-        desk.tell_alerts(&all, 4).await.unwrap();
+        desk.tell_alerts(&all, &[], 4).await.unwrap();
         let found = desk.alerts(&Filter::default(), Page::After(0), 9).await.unwrap();
         assert_eq!(found[1], Alert { status: Status::Confirmed, ..all[1].clone() });
         desk.forget_alerts().await.unwrap();
@@ -165,12 +167,52 @@ async fn a_dropped_projection_is_told_again_and_the_work_is_still_there() {
     .unwrap();
 }
 
+/// Of a decision whose caller did not wait, and of no other, though its id was used before.
+#[tokio::test]
+async fn an_alert_says_what_was_answered() {
+    over_each(async |place| {
+        let desk = Desk::open(place).await.unwrap();
+        let of = |offset: u64, n| {
+            let first = first_seq(offset);
+            let named =
+                |(it, at): (Alert, i64)| Alert { seq: first + at, id: format!("alt_{offset}_{at}"), ..it };
+            raised(n, "u1", &[Severity::Low, Severity::High])
+                .into_iter()
+                .zip(0..)
+                .map(named)
+                .collect::<Vec<_>>()
+        };
+        let answered = |n: u64, within: Range<u64>, outcome: Outcome| Answered {
+            decision_id: format!("dec_{n}"),
+            within,
+            outcome,
+        };
+        desk.tell_alerts(&[of(1, 7), of(5, 7)].concat(), &[], 6).await.unwrap();
+        // In the batch of its decision or in one behind it; of what raised nothing too.
+        let later = [answered(7, 5..8, Outcome::Challenge), answered(8, 6..9, Outcome::Allow)];
+        desk.tell_alerts(
+            &[of(6, 8), of(9, 9)].concat(),
+            &[&later[..], &[answered(3, 2..9, Outcome::Allow)]].concat(),
+            10,
+        )
+        .await
+        .unwrap();
+        let all = desk.alerts(&Filter::default(), Page::After(-1), 100).await.unwrap();
+        let told: Vec<_> = all.iter().map(|it| (record_of(it.seq).unwrap(), it.outcome)).collect();
+        let expected =
+            [(1, Outcome::Block), (5, Outcome::Challenge), (6, Outcome::Allow), (9, Outcome::Block)];
+        assert_eq!(told, expected.iter().flat_map(|it| [*it, *it]).collect::<Vec<_>>());
+    })
+    .await
+    .unwrap();
+}
+
 #[tokio::test]
 async fn alerts_of_records_that_a_crash_took_are_forgotten() {
     over_each(async |place| {
         let desk = Desk::open(place).await.unwrap();
         let of = |n| raised(n, "u1", &[Severity::Low, Severity::High]);
-        desk.tell_alerts(&[of(3), of(4), of(6)].concat(), 7).await.unwrap();
+        desk.tell_alerts(&[of(3), of(4), of(6)].concat(), &[], 7).await.unwrap();
         let key = engine::entity::HashKey::new([1; 16]);
         let told = async || desk.alerts_told().await.unwrap();
         for (next, forgotten, expected) in [
@@ -183,7 +225,7 @@ async fn alerts_of_records_that_a_crash_took_are_forgotten() {
             assert_eq!(told().await, expected, "{next}");
         }
         // Others may take their places.
-        desk.tell_alerts(&of(3), 5).await.unwrap();
+        desk.tell_alerts(&of(3), &[], 5).await.unwrap();
         assert_eq!(told().await.next, 5);
     })
     .await
