@@ -36,13 +36,20 @@ const TAGS: [(&str, &str); 7] = [
 ];
 
 /// What any operation may answer.
-const ANYWHERE: [Code; 4] =
-    [Code::MethodNotAllowed, Code::InvalidParameter, Code::Internal, Code::Unavailable];
+const ANYWHERE: [Code; 8] = [
+    Code::MalformedRequest,
+    Code::UriTooLong,
+    Code::HeadersTooLarge,
+    Code::RequestTimeout,
+    Code::MethodNotAllowed,
+    Code::InvalidParameter,
+    Code::Internal,
+    Code::Unavailable,
+];
 /// What any operation that asks for a key may answer.
 const WITH_KEY: [Code; 2] = [Code::Unauthorized, Code::Forbidden];
 /// What any operation with a body may answer.
-const WITH_BODY: [Code; 4] =
-    [Code::MalformedJson, Code::RequestTimeout, Code::BodyTooLarge, Code::UnsupportedMediaType];
+const WITH_BODY: [Code; 3] = [Code::MalformedJson, Code::BodyTooLarge, Code::UnsupportedMediaType];
 
 /// The document without what the rule set declares.
 #[derive(Clone, Debug)]

@@ -25,6 +25,12 @@ pub const STREAMS_MAX: usize = 256;
 pub const CONNECTIONS_MAX: u32 = 8_192;
 /// How long a stopping server waits for what was accepted.
 pub const STOP_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long it waits for a connection on which nothing is being worked on: an answer may still be on its way.
+pub const STOP_QUIET_MAX: Duration = Duration::from_secs(1);
+/// How long a connection that was closed takes what its client still sends …
+pub const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
+/// … and how much of it.
+pub const LINGER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Entries of a page unless the caller says how many.
 pub const PAGE_DEFAULT: u64 = 50;

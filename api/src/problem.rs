@@ -12,6 +12,8 @@ use utoipa::ToSchema;
 /// What went wrong. The names are part of the interface: they are never changed and never used for something else.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Code {
+    /// What came is no HTTP request.
+    MalformedRequest,
     /// The body is no JSON.
     MalformedJson,
     /// Some fields are wrong.
@@ -46,10 +48,14 @@ pub enum Code {
     EventIdReused,
     /// The rule set cannot take over here.
     NotActivated,
-    /// The body came too slowly.
+    /// The request came too slowly.
     RequestTimeout,
     /// The body is too large.
     BodyTooLarge,
+    /// Path and query are too long.
+    UriTooLong,
+    /// The headers are too long.
+    HeadersTooLarge,
     /// The body is not JSON by its own word.
     UnsupportedMediaType,
     /// The disk does not keep up.
@@ -71,7 +77,8 @@ struct Known {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
+        Self::MalformedRequest,
         Self::MalformedJson,
         Self::InvalidFields,
         Self::InvalidParameter,
@@ -91,6 +98,8 @@ impl Code {
         Self::NotActivated,
         Self::RequestTimeout,
         Self::BodyTooLarge,
+        Self::UriTooLong,
+        Self::HeadersTooLarge,
         Self::UnsupportedMediaType,
         Self::Overloaded,
         Self::Internal,
@@ -101,6 +110,8 @@ impl Code {
     fn known(self) -> Known {
         use StatusCode as S;
         let (name, status, title, advice) = match self {
+            Self::MalformedRequest => ("malformed_request", S::BAD_REQUEST, "no HTTP request",
+                "Send HTTP/1.1, without TLS. `detail` says what could not be read. The connection was closed."),
             Self::MalformedJson => ("malformed_json", S::BAD_REQUEST, "the body is no JSON",
                 "Send one JSON document in UTF-8. `detail` says at which column reading ended, and in which line if there are several."),
             Self::InvalidFields => ("invalid_fields", S::UNPROCESSABLE_ENTITY, "some fields are wrong",
@@ -135,10 +146,14 @@ impl Code {
                 "Within 24 hours an id names one body. Send a new id for a new event or amendment; send the same body again to ask for its first answer."),
             Self::NotActivated => ("not_activated", S::CONFLICT, "the rule set cannot take over here",
                 "`detail` says what its state lacks, or would take. What was in force stays in force."),
-            Self::RequestTimeout => ("request_timeout", S::REQUEST_TIMEOUT, "the body came too slowly",
-                "Send the whole body within 10 seconds."),
+            Self::RequestTimeout => ("request_timeout", S::REQUEST_TIMEOUT, "the request came too slowly",
+                "Send the headers at once, and the whole body within 10 seconds."),
             Self::BodyTooLarge => ("body_too_large", S::PAYLOAD_TOO_LARGE, "the body is too large",
                 "Send less at once: `detail` names the limit."),
+            Self::UriTooLong => ("uri_too_long", S::URI_TOO_LONG, "path and query are too long",
+                "Ask for less at once: an id has at most 128 bytes. The connection was closed."),
+            Self::HeadersTooLarge => ("headers_too_large", S::REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too large",
+                "Send no more than 100 headers, of no more than 400 kB together. The connection was closed."),
             Self::UnsupportedMediaType => ("unsupported_media_type", S::UNSUPPORTED_MEDIA_TYPE, "the body must be JSON",
                 "Send `Content-Type: application/json`."),
             Self::Overloaded => ("overloaded", S::TOO_MANY_REQUESTS, "more is offered than the disk can keep",

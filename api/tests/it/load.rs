@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::limits::STOP_TIME_MAX;
 use reqwest::Method;
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::support::{Weir, answer, payment};
@@ -67,6 +70,19 @@ async fn stopping_finishes_what_was_accepted() {
     weir.journal.settle(u64::MAX);
     assert_eq!(waiting.await.unwrap().status, 200);
     tokio::time::timeout(Duration::from_secs(5), &mut weir.serving).await.unwrap().unwrap();
+}
+
+/// What has not been accepted is not waited for, nor is who has nothing to say.
+#[tokio::test]
+async fn stopping_waits_for_no_half_request() {
+    let mut weir = Weir::start().await;
+    let mut half = TcpStream::connect(weir.address).await.unwrap();
+    half.write_all(b"GET /livez HT").await.unwrap();
+    let _idle = TcpStream::connect(weir.address).await.unwrap();
+    weir.pay("p1", "u1", 100).await;
+    weir.traffic.stop();
+    let stopped = tokio::time::timeout(STOP_TIME_MAX / 2, &mut weir.serving).await;
+    stopped.expect("it stops at once").unwrap();
 }
 
 #[tokio::test]

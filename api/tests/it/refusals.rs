@@ -261,12 +261,53 @@ async fn slow_clients_are_not_waited_for() {
     let mut idle = TcpStream::connect(weir.address).await.unwrap();
     let closed = tokio::time::timeout(Duration::from_secs(10), idle.read(&mut [0; 1])).await;
     assert_eq!(closed.expect("it is closed").unwrap(), 0);
-    // What is no HTTP.
-    let mut other = TcpStream::connect(weir.address).await.unwrap();
-    other.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n").await.unwrap();
-    let text = read_some(&mut other).await;
-    assert!(text.is_empty() || text.starts_with("HTTP/1.1 400 "), "{text}");
     weir.pay("p1", "u1", 100).await;
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_told_so() {
+    let weir = Weir::start().await;
+    let filled = |head: &str, times: usize| format!("GET /livez{head}").replace('~', &"x".repeat(times));
+    let many: String = (0..200).map(|n| format!("X-{n}: 1\r\n")).collect();
+    #[rustfmt::skip]
+    let rows = [
+        ("\x16\x03\x01\x02\0\x01\0\x01\u{fc}\x03\x03\r\n\r\n".to_owned(), 400, "malformed_request"),
+        ("GET /livez HTTP/1.1\r\nno header\r\n\r\n".to_owned(), 400, "malformed_request"),
+        ("GET /livez HTTP/9.9\r\n\r\n".to_owned(), 400, "malformed_request"),
+        ("POST /livez HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n".to_owned(), 400, "malformed_request"),
+        (filled("?~ HTTP/1.1\r\n\r\n", 70_000), 414, "uri_too_long"),
+        (filled(&format!(" HTTP/1.1\r\n{many}\r\n"), 0), 431, "headers_too_large"),
+        (filled(" HTTP/1.1\r\nX: ~\r\n\r\n", 1_000_000), 431, "headers_too_large"),
+    ];
+    for (sent, status, code) in rows {
+        let mut stream = TcpStream::connect(weir.address).await.unwrap();
+        // It may be refused before all of it is sent.
+        let _ = stream.write_all(sent.as_bytes()).await;
+        let text = read_some(&mut stream).await;
+        let shown = &sent[..sent.len().min(60)];
+        assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{shown:?}: {text}");
+        let body: Value = serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap();
+        assert_eq!((&body["code"], &body["status"]), (&json!(code), &json!(status)), "{shown:?}");
+    }
+    weir.pay("p1", "u1", 100).await;
+}
+
+/// Who sends everything before reading gets the answer all the same.
+#[tokio::test]
+async fn a_refusal_is_read_though_the_body_is_still_being_sent() {
+    let weir = Weir::start().await;
+    let mut sender = TcpStream::connect(weir.address).await.unwrap();
+    let body = vec![b' '; 20_000_000];
+    let head = format!(
+        "POST /v1/decisions HTTP/1.1\r\nHost: weir\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n",
+        weir.key(Role::Admin),
+        body.len()
+    );
+    sender.write_all(head.as_bytes()).await.unwrap();
+    sender.write_all(&body).await.expect("all of it is taken");
+    let text = read_some(&mut sender).await;
+    assert!(text.starts_with("HTTP/1.1 413 ") && text.contains("\"code\":\"body_too_large\""), "{text}");
 }
 
 #[tokio::test]
