@@ -145,7 +145,7 @@ fn deadline(headers: &HeaderMap, since: Instant) -> Result<Deadline, Problem> {
         Some(span) => Ok(Deadline::By(since + span)),
         None => {
             let detail = format!(
-                "{} is neither `none` nor a time of at most {}s, such as `10ms`",
+                "{} is neither `none` nor a time of at most {}s in whole units, such as `10ms` or `2s`",
                 intake::shown(given.as_bytes()),
                 DEADLINE_MAX.as_secs()
             );
