@@ -39,8 +39,15 @@ pub(crate) enum Told {
     Decided(Decision),
     /// It became known.
     Amended,
+    /// It had been known before.
+    Known,
     /// It was refused, and why.
     Refused(String),
+}
+
+#[derive(Debug, Deserialize)]
+struct Amended {
+    repeated: bool,
 }
 
 /// A problem document.
@@ -76,7 +83,9 @@ const NOT_OF_THE_ROW: [&str; 2] = ["no_such_route", "invalid_header"];
 pub(crate) fn read(answer: &Answer, is_event: bool) -> anyhow::Result<Told> {
     if answer.status == StatusCode::OK {
         if !is_event {
-            return Ok(Told::Amended);
+            let amended: Amended = serde_json::from_slice(&answer.body)
+                .context("the server's answer is not one to an amendment")?;
+            return Ok(if amended.repeated { Told::Known } else { Told::Amended });
         }
         let decision = serde_json::from_slice(&answer.body);
         return decision.map(Told::Decided).context("the server's answer is no decision");

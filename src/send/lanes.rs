@@ -1,6 +1,7 @@
 //! Connections side by side. What is about one event goes over one connection, one after another, so that a label never
 //! overtakes its event; over one connection the order is exactly the file's.
 
+use std::collections::HashSet;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -83,10 +84,18 @@ impl Lanes {
     }
 }
 
-/// Sends one after another.
+/// Sends one after another. The label of a row whose event was refused is of no event: it would go to the one whose id the
+/// row bears.
 async fn lane(mut client: Client, mut jobs: mpsc::Receiver<Job>, done: Sender<Done>) -> anyhow::Result<()> {
+    let mut refused = HashSet::new();
     while let Some(Job { at, is_event, body }) = jobs.recv().await {
+        if !is_event && at.is_some_and(|it| refused.contains(&it)) {
+            continue;
+        }
         let (told, took, retries) = post(&mut client, is_event, body).await?;
+        if is_event && matches!(told, Told::Refused(_)) {
+            refused.extend(at);
+        }
         if done.send(Done { at, told, took, retries }).is_err() {
             break;
         }

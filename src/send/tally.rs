@@ -26,7 +26,7 @@ pub(crate) struct Tally {
     outcomes: BTreeMap<String, u64>,
     /// Alerts by severity.
     alerts: BTreeMap<String, u64>,
-    /// Events that had been sent before.
+    /// Events and amendments that had been sent before.
     repeated: u64,
     amendments: u64,
     rejects: u64,
@@ -56,6 +56,7 @@ impl Tally {
         match told {
             Told::Decided(decision) => self.decision(decision),
             Told::Amended => self.amendments += 1,
+            Told::Known => self.repeated += 1,
             Told::Refused(_) => self.reject(),
         }
     }

@@ -67,6 +67,7 @@ fn check(file: &str, more: &[&str], rules: &str, expected: &[&str], again: bool)
     if again {
         let second = said(send(&server, &arguments));
         assert!(second.starts_with("0 events decided") && second.contains("sent before"), "{second}");
+        assert!(!second.contains("amendment"), "{second}");
     }
     server.stop();
     said(output(&["journal", "export", "--decisions", "--data", text(&data), "--out", text(&exported)]));
@@ -108,6 +109,24 @@ fn labels_of_a_mapping_are_merged_and_bad_rows_rejected_as_in_replay() {
         ["60 events decided", "amendments sent", "labels not known yet, and not sent", "1 rejected: see"];
     let map = ["--map", "fixtures/handbook/map.toml"];
     check(text(&file), &map, "fixtures/handbook/rules.weir", &expected, false);
+}
+
+/// A row whose id is another's takes its label along: that event did not become fraud.
+#[test]
+fn a_refused_row_takes_its_label_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, rejects] = ["rows.csv", "rejects.csv"].map(|it| folder.path().join(it));
+    let header = "transaction_id,tx_datetime,customer_id,terminal_id,amount,fraud\n";
+    let rows = "p,2018-04-01T00:00:00,c,t,10.00,0\np,2018-04-01T00:00:01,c,t,11.00,1\nq,2018-04-09T00:00:00,c,t,10.00,0\n";
+    fs::write(&file, format!("{header}{rows}")).unwrap();
+    let server = Server::start(
+        &folder.path().join("data"),
+        &["--rules", "fixtures/handbook/rules.weir", "--durability", "os"],
+    );
+    let more = [text(&file), "--map", "fixtures/handbook/map.toml", "--rejects", text(&rejects)];
+    let said = said(send(&server, &more));
+    assert!(said.contains("2 events decided") && said.contains("1 rejected"), "{said}");
+    assert!(!said.contains("amendment"), "{said}");
 }
 
 /// So many rows of the Handbook, with labels that become known a week later: thousands of decisions by windows of days.

@@ -10,6 +10,8 @@ use serde_json::Value;
 
 /// A decision in which nothing is said.
 const DECISION: &str = r#"{"outcome":"allow","score":0,"hits":[],"alerts":[],"flags":[]}"#;
+/// An amendment that was new.
+const AMENDED: &str = r#"{"repeated":false}"#;
 
 /// How a request is answered.
 #[derive(Clone, Copy)]
@@ -65,13 +67,14 @@ impl Stub {
 fn serve(stream: TcpStream, connection: usize, replies: &[Reply], all: &Mutex<Vec<Seen>>) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream, connection) {
+        let well = if request.path == "/v1/amendments" { AMENDED } else { DECISION };
         let number = {
             let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
             all.push(request);
             all.len() - 1
         };
         let (status, body, retry_after) = match replies.get(number).copied().unwrap_or(Reply::Well) {
-            Reply::Well => (200, DECISION.to_owned(), None),
+            Reply::Well => (200, well.to_owned(), None),
             Reply::Problem(status, code, retry_after) => {
                 (status, format!(r#"{{"code":"{code}","detail":"no"}}"#), retry_after)
             }
