@@ -121,7 +121,7 @@ pub enum Stage {
     Durable,
 }
 
-/// From two microseconds to half a second.
+/// Bounds in seconds, from two microseconds to five seconds.
 fn buckets() -> Vec<f64> {
     vec![
         2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5,
