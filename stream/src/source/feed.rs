@@ -1,6 +1,6 @@
 //! Several files as one: behind each other, merged by time, or all sorted by time.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use engine::event::Event;
 use rules::time::Micros;
@@ -13,8 +13,9 @@ use super::{RowAt, SourceError};
 pub(super) enum Feed {
     /// Behind each other, as given.
     Behind(VecDeque<FileReader>),
-    /// By time; each file in its own order.
-    Merged(Vec<Head>),
+    /// By time; each file in its own order. What stands at one time is put in order together where amendments are among
+    /// it.
+    Merged(Vec<Head>, VecDeque<Entry>),
     /// To be read whole, then sorted by time.
     Unsorted(VecDeque<FileReader>),
     /// Sorted; what was rejected comes first.
@@ -37,10 +38,27 @@ pub(super) struct Head {
     event: Event,
 }
 
+impl Head {
+    /// As [`Entry::key`]; none where nothing has been read.
+    fn key(&self) -> Option<(Micros, bool)> {
+        self.next.as_ref().map(|(_, got)| key(got, &self.event))
+    }
+
+    fn give(&mut self, event: &mut Event) -> Option<(RowAt, Got)> {
+        std::mem::swap(event, &mut self.event);
+        self.next.take()
+    }
+}
+
 impl Entry {
     /// When, and at equal times amendments before events. Rejects come before all.
     fn key(&self) -> (Micros, bool) {
         key(&self.got, &self.event)
+    }
+
+    fn give(self, event: &mut Event) -> (RowAt, Got) {
+        *event = self.event;
+        (self.at, self.got)
     }
 }
 
@@ -58,7 +76,7 @@ impl Feed {
             (true, _) => Self::Unsorted(readers.into()),
             (false, true) => {
                 let head = |reader| Head { reader, next: None, event: Event::default() };
-                Self::Merged(readers.into_iter().map(head).collect())
+                Self::Merged(readers.into_iter().map(head).collect(), VecDeque::new())
             }
             (false, false) => Self::Behind(readers.into()),
         }
@@ -73,16 +91,23 @@ impl Feed {
     ) -> Result<Option<(RowAt, Got)>, SourceError> {
         match self {
             Self::Behind(readers) => next_behind(readers, setup, counts, event),
-            Self::Merged(heads) => next_merged(heads, setup, counts, event),
+            Self::Merged(heads, together) => {
+                if together.is_empty() {
+                    let (at, got) = match next_merged(heads, setup, counts, event)? {
+                        Some((at, got @ Got::Amendment(_))) => (at, got),
+                        other => return Ok(other),
+                    };
+                    *together =
+                        all_of_its_time(Entry { at, got, event: Event::default() }, heads, setup, counts)?;
+                }
+                Ok(together.pop_front().map(|entry| entry.give(event)))
+            }
             Self::Unsorted(readers) => {
                 let entries = read_all(readers, setup, counts)?;
                 *self = Self::Sorted(entries);
                 self.next(setup, counts, event)
             }
-            Self::Sorted(entries) => Ok(entries.pop_front().map(|entry| {
-                *event = entry.event;
-                (entry.at, entry.got)
-            })),
+            Self::Sorted(entries) => Ok(entries.pop_front().map(|entry| entry.give(event))),
         }
     }
 }
@@ -117,6 +142,15 @@ fn next_merged(
     counts: &mut Counts,
     event: &mut Event,
 ) -> Result<Option<(RowAt, Got)>, SourceError> {
+    Ok(first(heads, setup, counts)?.and_then(|head| head.give(event)))
+}
+
+/// The file that gives the next of all; of equals the one given first.
+fn first<'a>(
+    heads: &'a mut Vec<Head>,
+    setup: &Setup,
+    counts: &mut Counts,
+) -> Result<Option<&'a mut Head>, SourceError> {
     let mut ended = false;
     for head in heads.iter_mut().filter(|it| it.next.is_none()) {
         let got = head.reader.read(setup, counts, &mut head.event)?;
@@ -126,12 +160,47 @@ fn next_merged(
     if ended {
         heads.retain(|it| it.next.is_some());
     }
-    // The first of equals is the one of the file given first.
-    let first = heads.iter_mut().min_by_key(|it| it.next.as_ref().map(|(_, got)| key(got, &it.event)));
-    Ok(first.and_then(|head| {
-        std::mem::swap(event, &mut head.event);
-        head.next.take()
-    }))
+    Ok(heads.iter_mut().min_by_key(|it| it.key()))
+}
+
+/// An amendment and all that stands at its time in these files, in order.
+fn all_of_its_time(
+    amendment: Entry,
+    heads: &mut Vec<Head>,
+    setup: &Setup,
+    counts: &mut Counts,
+) -> Result<VecDeque<Entry>, SourceError> {
+    let (time, _) = amendment.key();
+    let mut together = vec![amendment];
+    let is_of_it = |(at, _): (Micros, bool)| at == time || at == Micros::MIN;
+    while let Some(head) = first(heads, setup, counts)?.filter(|it| it.key().is_some_and(is_of_it)) {
+        let mut event = Event::default();
+        together.extend(head.give(&mut event).map(|(at, got)| Entry { at, got, event }));
+    }
+    Ok(behind_their_events(together).into())
+}
+
+/// Entries of one time, of which those that amend an event among them stand behind it: before it nobody knows it.
+fn behind_their_events(together: Vec<Entry>) -> Vec<Entry> {
+    let events = together.iter().filter(|it| matches!(it.got, Got::Event(_)));
+    let mut waiting: HashMap<String, Vec<Entry>> =
+        events.map(|it| (it.event.id.clone(), Vec::new())).collect();
+    let mut ordered = Vec::with_capacity(together.len());
+    for entry in together {
+        match &entry.got {
+            Got::Amendment(known) => match waiting.get_mut(&known.amendment.event_id) {
+                Some(waiting) => waiting.push(entry),
+                None => ordered.push(entry),
+            },
+            Got::Event(_) => {
+                let amended = waiting.remove(&entry.event.id);
+                ordered.push(entry);
+                ordered.extend(amended.into_iter().flatten());
+            }
+            Got::Reject(_) => ordered.push(entry),
+        }
+    }
+    ordered
 }
 
 fn read_all(
@@ -146,5 +215,16 @@ fn read_all(
         entries.push(Entry { at, got, event });
     }
     entries.sort_by_key(Entry::key);
-    Ok(entries.into())
+    let mut ordered = VecDeque::with_capacity(entries.len());
+    let mut entries = entries.into_iter().peekable();
+    while let Some(entry) = entries.next() {
+        let (time, is_event) = entry.key();
+        let mut together = vec![entry];
+        // Events alone are in order.
+        while let Some(more) = entries.next_if(|it| !is_event && it.key().0 == time) {
+            together.push(more);
+        }
+        ordered.extend(behind_their_events(together));
+    }
+    Ok(ordered)
 }

@@ -177,6 +177,33 @@ fn amendments_in_a_file_of_events_keep_their_place_and_are_merged_before_events_
     );
 }
 
+/// Of one time: before it is there, nobody knows an event. In whichever order the files are given.
+#[test]
+fn an_amendment_of_an_event_of_its_own_time_comes_behind_it() {
+    let event = |id: &str, second: u32| {
+        format!(r#"{{"id":"{id}","type":"payment","user":"u","time":"1970-01-01T00:00:{second:02}Z"}}"#)
+    };
+    let label = |id: &str, of: &str| {
+        format!(r#"{{"id":"{id}","event_id":"{of}","label":"fraud","time":"1970-01-01T00:00:05Z"}}"#)
+    };
+    let events = ["z 1", "a 5", "b 5", "c 5", "d 6"].map(|it| event(&it[..1], it[2..].parse().unwrap()));
+    let labels = [label("1", "c"), label("2", "a"), "[]".to_owned(), label("3", "z"), label("4", "c")];
+    let [events, labels] = [events.join("\n"), labels.join("\n")];
+    for files in [[&*events, &*labels], [&*labels, &*events]] {
+        let reject = usize::from(files[0] == events);
+        let expected = format!(
+            "payment z 00:01Z user=u\nreject {reject}:3 must be a JSON object: `{{…}}`\nfraud on z 00:05Z\n\
+             payment a 00:05Z user=u\nfraud on a 00:05Z\npayment b 00:05Z user=u\npayment c 00:05Z user=u\n\
+             fraud on c 00:05Z\nfraud on c 00:05Z\npayment d 00:06Z user=u\n"
+        );
+        let schema = schema(FIELDS);
+        let files = files.map(str::as_bytes);
+        let options = Options { merge: true, ..OPTIONS };
+        let (text, _) = read_all(open("", &schema, &files, options, SourceState::default()), &schema);
+        assert_eq!(text.replace("1970-01-01T00:", ""), expected);
+    }
+}
+
 #[test]
 fn a_label_is_told_where_its_event_stands() {
     let schema = schema(FIELDS);
