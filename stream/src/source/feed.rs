@@ -13,9 +13,8 @@ use super::{RowAt, SourceError};
 pub(super) enum Feed {
     /// Behind each other, as given.
     Behind(VecDeque<FileReader>),
-    /// By time; each file in its own order. What stands at one time is put in order together where amendments are among
-    /// it.
-    Merged(Vec<Head>, VecDeque<Entry>),
+    /// By time; each file in its own order.
+    Merged(Merged),
     /// To be read whole, then sorted by time.
     Unsorted(VecDeque<FileReader>),
     /// Sorted; what was rejected comes first.
@@ -28,6 +27,16 @@ pub(super) struct Entry {
     pub(super) at: RowAt,
     pub(super) got: Got,
     pub(super) event: Event,
+}
+
+/// Files that are merged.
+#[derive(Debug, Default)]
+pub(super) struct Merged {
+    heads: Vec<Head>,
+    /// What stands at one time, where amendments are among it: put in order together.
+    together: VecDeque<Entry>,
+    /// What went wrong behind it.
+    broken: Option<SourceError>,
 }
 
 /// A file, and what it gives next.
@@ -76,7 +85,8 @@ impl Feed {
             (true, _) => Self::Unsorted(readers.into()),
             (false, true) => {
                 let head = |reader| Head { reader, next: None, event: Event::default() };
-                Self::Merged(readers.into_iter().map(head).collect(), VecDeque::new())
+                let heads = readers.into_iter().map(head).collect();
+                Self::Merged(Merged { heads, ..Merged::default() })
             }
             (false, false) => Self::Behind(readers.into()),
         }
@@ -91,17 +101,7 @@ impl Feed {
     ) -> Result<Option<(RowAt, Got)>, SourceError> {
         match self {
             Self::Behind(readers) => next_behind(readers, setup, counts, event),
-            Self::Merged(heads, together) => {
-                if together.is_empty() {
-                    let (at, got) = match next_merged(heads, setup, counts, event)? {
-                        Some((at, got @ Got::Amendment(_))) => (at, got),
-                        other => return Ok(other),
-                    };
-                    *together =
-                        all_of_its_time(Entry { at, got, event: Event::default() }, heads, setup, counts)?;
-                }
-                Ok(together.pop_front().map(|entry| entry.give(event)))
-            }
+            Self::Merged(merged) => merged.next(setup, counts, event),
             Self::Unsorted(readers) => {
                 let entries = read_all(readers, setup, counts)?;
                 *self = Self::Sorted(entries);
@@ -136,13 +136,44 @@ fn next_behind(
     Ok(None)
 }
 
-fn next_merged(
-    heads: &mut Vec<Head>,
-    setup: &Setup,
-    counts: &mut Counts,
-    event: &mut Event,
-) -> Result<Option<(RowAt, Got)>, SourceError> {
-    Ok(first(heads, setup, counts)?.and_then(|head| head.give(event)))
+impl Merged {
+    fn next(
+        &mut self,
+        setup: &Setup,
+        counts: &mut Counts,
+        event: &mut Event,
+    ) -> Result<Option<(RowAt, Got)>, SourceError> {
+        if self.together.is_empty() {
+            if let Some(broken) = self.broken.take() {
+                return Err(broken);
+            }
+            let next = first(&mut self.heads, setup, counts)?.and_then(|head| head.give(event));
+            let Some((at, got @ Got::Amendment(_))) = next else { return Ok(next) };
+            self.gather(Entry { at, got, event: Event::default() }, setup, counts);
+        }
+        Ok(self.together.pop_front().map(|entry| entry.give(event)))
+    }
+
+    /// Reads all that stands at the time of an amendment, and puts it in order.
+    fn gather(&mut self, amendment: Entry, setup: &Setup, counts: &mut Counts) {
+        let (time, _) = amendment.key();
+        let mut together = vec![amendment];
+        let is_of_it = |(at, _): (Micros, bool)| at == time || at == Micros::MIN;
+        loop {
+            match first(&mut self.heads, setup, counts) {
+                Ok(Some(head)) if head.key().is_some_and(is_of_it) => {
+                    let mut event = Event::default();
+                    together.extend(head.give(&mut event).map(|(at, got)| Entry { at, got, event }));
+                }
+                Ok(_) => break,
+                Err(broken) => {
+                    self.broken = Some(broken);
+                    break;
+                }
+            }
+        }
+        self.together = behind_their_events(together).into();
+    }
 }
 
 /// The file that gives the next of all; of equals the one given first.
@@ -161,23 +192,6 @@ fn first<'a>(
         heads.retain(|it| it.next.is_some());
     }
     Ok(heads.iter_mut().min_by_key(|it| it.key()))
-}
-
-/// An amendment and all that stands at its time in these files, in order.
-fn all_of_its_time(
-    amendment: Entry,
-    heads: &mut Vec<Head>,
-    setup: &Setup,
-    counts: &mut Counts,
-) -> Result<VecDeque<Entry>, SourceError> {
-    let (time, _) = amendment.key();
-    let mut together = vec![amendment];
-    let is_of_it = |(at, _): (Micros, bool)| at == time || at == Micros::MIN;
-    while let Some(head) = first(heads, setup, counts)?.filter(|it| it.key().is_some_and(is_of_it)) {
-        let mut event = Event::default();
-        together.extend(head.give(&mut event).map(|(at, got)| Entry { at, got, event }));
-    }
-    Ok(behind_their_events(together).into())
 }
 
 /// Entries of one time, of which those that amend an event among them stand behind it: before it nobody knows it.

@@ -204,6 +204,25 @@ fn an_amendment_of_an_event_of_its_own_time_comes_behind_it() {
     }
 }
 
+/// Though it was read ahead.
+#[test]
+fn what_stands_at_one_time_before_a_damaged_place_is_given_out() {
+    let event = |n: u32| {
+        let user = n.wrapping_mul(2_654_435_761);
+        format!(r#"{{"id":"e{n}","type":"payment","user":"u{user}","time":"1970-01-01T00:00:05Z"}}"#) + "\n"
+    };
+    let whole = zstd::encode_all((0..30_000).map(event).collect::<String>().as_bytes(), 1).unwrap();
+    let label = br#"{"id":"l","event_id":"e1","label":"fraud","time":"1970-01-01T00:00:05Z"}"#;
+    let (schema, options) = (schema(FIELDS), Options { merge: true, ..OPTIONS });
+    let files: [&[u8]; 2] = [label, &whole[..whole.len() - 10]];
+    let (text, _) = read_all(open("", &schema, &files, options, SourceState::default()), &schema);
+    let mut lines = text.lines();
+    let begins = ["payment e0 ", "payment e1 ", "fraud on e1 ", "payment e2 "];
+    assert!(begins.iter().all(|it| lines.next().unwrap().starts_with(it)), "{}", &text[..200]);
+    assert!(10_000 < lines.clone().count());
+    assert!(lines.next_back().unwrap().starts_with("error: `file2` is damaged or cut short"));
+}
+
 #[test]
 fn a_label_is_told_where_its_event_stands() {
     let schema = schema(FIELDS);
