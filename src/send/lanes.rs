@@ -89,7 +89,7 @@ impl Lanes {
 async fn lane(mut client: Client, mut jobs: mpsc::Receiver<Job>, done: Sender<Done>) -> anyhow::Result<()> {
     let mut refused = HashSet::new();
     while let Some(Job { at, is_event, body }) = jobs.recv().await {
-        if !is_event && at.is_some_and(|it| refused.contains(&it)) {
+        if !is_event && at.is_some_and(|it| refused.remove(&it)) {
             continue;
         }
         let (told, took, retries) = post(&mut client, is_event, body).await?;

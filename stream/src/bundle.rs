@@ -195,7 +195,7 @@ impl Bundle {
     /// The lines of a list that say something, without what does not.
     pub(crate) fn lines(&self, list: &str) -> impl Iterator<Item = &str> {
         let files = self.lists.iter().filter(move |it| it.list == list);
-        files.flat_map(|it| it.text.lines()).map(contents::without_comment).filter(|it| !it.is_empty())
+        files.flat_map(|it| contents::lines(&it.text)).map(|(_, text)| text)
     }
 
     /// The same with a value in a list of plain values, or without it.

@@ -3,7 +3,7 @@
 //! It is a B⁺-tree that only loses rows at its front: rows are inserted anywhere, and whole blocks leave when their
 //! newest row is old enough. Blocks are linked in order and never move in memory, so that cursors may point at them.
 //! INVARIANT (tree ids): every id in a node, a link, `root`, `head` or `tail` is that of a block or node in use; only
-//! the functions of this file write them.
+//! the functions of this file and of `node` write them.
 
 mod node;
 

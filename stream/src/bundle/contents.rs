@@ -63,23 +63,18 @@ pub fn read_list(
     items: &mut Vec<ListItem>,
     problems: &mut Problems,
 ) {
-    let mut lines = HashMap::new();
+    let mut first_lines = HashMap::new();
     let mut read = |line: usize, text: &str| {
         let entry = entry(list, text)?;
         let (item, value) = entry.read(list, schema, written)?;
         if written == Written::New
-            && let Some(first) = lines.insert(item.clone(), line)
+            && let Some(first) = first_lines.insert(item.clone(), line)
         {
             return Err(format!("{} stands in line {first} already: leave one", intake::shown(entry.item)));
         }
         Ok(ListItem { list: id, item, value })
     };
-    let text = file.text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&file.text);
-    for (line, text) in (1_usize..).zip(text.lines()) {
-        let text = without_comment(text);
-        if text.is_empty() {
-            continue;
-        }
+    for (line, text) in lines(&file.text) {
         match read(line, text) {
             Ok(item) => items.push(item),
             Err(problem) => {
@@ -87,6 +82,13 @@ pub fn read_list(
             }
         }
     }
+}
+
+/// The lines of a list that say something, with their numbers and without what says nothing.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    let lines = (1..).zip(text.lines().map(without_comment));
+    lines.filter(|(_, text)| !text.is_empty())
 }
 
 /// Whether a text, written as a line of a list, says just that.

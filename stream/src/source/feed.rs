@@ -232,10 +232,14 @@ fn read_all(
     let mut ordered = VecDeque::with_capacity(entries.len());
     let mut entries = entries.into_iter().peekable();
     while let Some(entry) = entries.next() {
-        let (time, is_event) = entry.key();
+        // All else is in order.
+        if !matches!(entry.got, Got::Amendment(_)) {
+            ordered.push_back(entry);
+            continue;
+        }
+        let (time, _) = entry.key();
         let mut together = vec![entry];
-        // Events alone are in order.
-        while let Some(more) = entries.next_if(|it| !is_event && it.key().0 == time) {
+        while let Some(more) = entries.next_if(|it| it.key().0 == time) {
             together.push(more);
         }
         ordered.extend(behind_their_events(together));
