@@ -207,7 +207,8 @@ impl Bundle {
             changed.lists.len() - 1
         });
         if let Some(file) = changed.lists.get_mut(at) {
-            let others = file.text.lines().filter(|line| contents::without_comment(line) != value);
+            let lines = contents::without_mark(&file.text).lines();
+            let others = lines.filter(|line| contents::without_comment(line) != value);
             let mut text: String = others.flat_map(|line| [line, "\n"]).collect();
             if held {
                 text.push_str(value);

@@ -86,14 +86,17 @@ pub fn read_list(
 
 /// The lines of a list that say something, with their numbers and without what says nothing.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    let lines = (1..).zip(text.lines().map(without_comment));
+    let lines = (1..).zip(without_mark(text).lines().map(without_comment));
     lines.filter(|(_, text)| !text.is_empty())
 }
 
 /// Whether a text, written as a line of a list, says just that.
 pub(crate) fn is_line(text: &str) -> bool {
     text.lines().eq([text]) && without_comment(text) == text && !text.starts_with(BYTE_ORDER_MARK)
+}
+
+pub(super) fn without_mark(text: &str) -> &str {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
 pub(super) fn without_comment(line: &str) -> &str {

@@ -43,6 +43,8 @@ fn values_and_rates_change_alone() {
     let more = bundle().with_value("risky", "5999", true);
     assert_eq!(risky(&more), ["5732", "5944", "5999"]);
     assert_eq!(risky(&more.with_value("risky", "5732", false)), ["5944", "5999"]);
+    let marked = Bundle { lists: vec![list("risky", "\u{feff}5732\n5944\n")], ..bundle() };
+    assert_eq!(risky(&marked.with_value("risky", "5732", false)), ["5944"]);
     let empty = Bundle { lists: Vec::new(), ..bundle() };
     assert_eq!(risky(&empty.with_value("risky", "5999", true)), ["5999"]);
     let rates = Rates::parse("currency,rate\nUSD,0.8\nGBP,1.2\n", checked.rates.base()).unwrap();
