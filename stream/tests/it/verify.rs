@@ -460,6 +460,9 @@ fn a_snapshot_under_load_and_the_tail_are_the_fold_of_all() {
     // The table of ids remembers as many. Of more, each gate lets those go that came to it first.
     let world = world(folder.path(), events(20_000).min(100_000), None);
     play(&world, 4);
+    // The last snapshot may have ended with the last event: so that it has a tail, however the threads ran.
+    answers(&world.gate, "behind");
+    world.journal.settle(world.journal.next());
     let expected = folded(&world.journal, key());
     check_same(&world.gate, &expected);
     let recovered = || {
@@ -484,20 +487,22 @@ fn a_snapshot_under_load_and_the_tail_are_the_fold_of_all() {
     goes_on(&second.gate, &world.gate);
 }
 
-/// Two gates in the same state answer the same, repeats and amendments too.
+/// Two gates in the same state answer the same.
 fn goes_on(one: &Gate, other: &Gate) {
-    let rules = one.rules();
-    let clock = one.clock().unwrap();
-    let answers = [one, other].map(|gate| {
-        let mut worker = gate.worker(rules.typed.feature_order.clone());
-        let answer = |number: i64| {
-            let (user, shop, time) = (number % 7, number % 3, clock + number * SECOND);
-            let fields = format!("user=u{user} card=c{user} device=d{shop} merchant=m{shop} amount=500");
-            let payment = event(&rules.typed.schema, "payment", &format!("n-{number}"), time, &fields);
-            let ticket = gate.submit(&payment, Deadline::Never, &mut worker).unwrap();
-            format!("{:?} {:?}", ticket.ruling, worker.observed)
-        };
-        (0..200).map(answer).collect::<Vec<_>>()
-    });
-    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers(one, "on"), answers(other, "on"));
+}
+
+/// What the gate says of payments, a second apart, whose ids begin so.
+fn answers(gate: &Gate, ids: &str) -> Vec<String> {
+    let rules = gate.rules();
+    let clock = gate.clock().unwrap();
+    let mut worker = gate.worker(rules.typed.feature_order.clone());
+    let answer = |number: i64| {
+        let (user, shop, time) = (number % 7, number % 3, clock + number * SECOND);
+        let fields = format!("user=u{user} card=c{user} device=d{shop} merchant=m{shop} amount=500");
+        let payment = event(&rules.typed.schema, "payment", &format!("{ids}-{number}"), time, &fields);
+        let ticket = gate.submit(&payment, Deadline::Never, &mut worker).unwrap();
+        format!("{:?} {:?}", ticket.ruling, worker.observed)
+    };
+    (0..200).map(answer).collect()
 }

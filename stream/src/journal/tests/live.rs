@@ -101,9 +101,9 @@ fn threads_append_at_once_and_all_is_there() {
 #[test]
 fn one_sync_serves_all_who_came_meanwhile() {
     let disk = Simulated::new(1);
-    let journal = on(&disk, Options { segment_bytes: 1 << 30, ..options(Durability::Fsync) });
-    // Long enough that all 200 come meanwhile, however busy the machine is.
+    // Long enough that all 200 come meanwhile, however busy the machine is; from the first sync on, so that none is shorter.
     disk.set_faults(Faults { sync_time: Duration::from_millis(100), ..Faults::default() });
+    let journal = on(&disk, Options { segment_bytes: 1 << 30, ..options(Durability::Fsync) });
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hear = Arc::clone(&heard);
     journal.on_sync(move |took| hear.lock().push(took));
