@@ -1,12 +1,12 @@
-//! Files of one folder, and what it takes to make them last: the real disk, the same with a limit, and one simulated by
-//! seed.
+//! Files of one folder, and what it takes to make them last: the real disk, any with a test's hook in it, and one simulated
+//! by seed.
 //!
 //! What was written survives a crash of the machine once its file was synced; that a file exists, and under which name,
 //! once its folder was. Until then any part of it may be lost, in any order.
 
 mod folder;
 #[cfg(feature = "test-support")]
-mod limited;
+pub mod hooked;
 #[cfg(feature = "test-support")]
 pub mod simulated;
 
@@ -14,8 +14,6 @@ use std::fmt::Debug;
 use std::io;
 
 pub use folder::Folder;
-#[cfg(feature = "test-support")]
-pub use limited::Limited;
 
 /// A folder of files. Names have no folders in them.
 pub trait Disk: Debug + Send + Sync {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -17,7 +16,8 @@ use engine::words::Ruling;
 use rules::time::{DAY, Micros, SECOND};
 use rules::typed::ListId;
 use stream::bundle::{Bundle, File as Text};
-use stream::disk::{Disk, File, Folder};
+use stream::disk::hooked::{Hook, Hooked};
+use stream::disk::{Disk, Folder};
 use stream::fold::verify;
 use stream::gate::{Admission, Deadline, Gate, Worker};
 use stream::intake::{Body, parse_json};
@@ -189,7 +189,7 @@ fn make_in(data: &Path) {
     let door = Arc::new(Door::default());
     let folder = Folder::create(data.join("journal")).unwrap();
     let dir = DataDir::open(data).unwrap();
-    let disk = Doored { folder, door: Arc::clone(&door) };
+    let disk = Hooked::new(folder, Arc::clone(&door));
     let thresholds = RULES.replace("n_1h > 2", "n_1h > 3");
     let more = thresholds.replacen("record n_1h", MORE, 1);
     let [first, next, last] = [RULES, &thresholds, &more].map(bundle);
@@ -358,73 +358,14 @@ impl Door {
         self.state().closed = false;
         self.told.notify_all();
     }
+}
 
-    fn pass(&self) {
+/// Files are written through it: so it is known what is one batch.
+impl Hook for Door {
+    fn before_write(&self) {
         let mut state = self.state();
         state.waiting = state.closed;
         self.told.notify_all();
         self.told.wait_while(state, |it| it.closed).unwrap().waiting = false;
-    }
-}
-
-/// A folder whose files are written through a door: so it is known what is one batch.
-#[derive(Debug)]
-struct Doored {
-    folder: Folder,
-    door: Arc<Door>,
-}
-
-#[derive(Debug)]
-struct DooredFile {
-    file: Box<dyn File>,
-    door: Arc<Door>,
-}
-
-impl Doored {
-    fn doored(&self, file: Box<dyn File>) -> Box<dyn File> {
-        Box::new(DooredFile { file, door: Arc::clone(&self.door) })
-    }
-}
-
-impl Disk for Doored {
-    fn create(&self, name: &str) -> io::Result<Box<dyn File>> {
-        Ok(self.doored(self.folder.create(name)?))
-    }
-    fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
-        Ok(self.doored(self.folder.open(name)?))
-    }
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.folder.list()
-    }
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.folder.rename(from, to)
-    }
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.folder.remove(name)
-    }
-    fn sync_folder(&self) -> io::Result<()> {
-        self.folder.sync_folder()
-    }
-    fn path(&self, name: &str) -> String {
-        self.folder.path(name)
-    }
-}
-
-impl File for DooredFile {
-    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
-        self.file.read_at(into, at)
-    }
-    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
-        self.door.pass();
-        self.file.write_at(bytes, at)
-    }
-    fn sync(&self) -> io::Result<()> {
-        self.file.sync()
-    }
-    fn truncate(&self, bytes: u64) -> io::Result<()> {
-        self.file.truncate(bytes)
-    }
-    fn bytes(&self) -> io::Result<u64> {
-        self.file.bytes()
     }
 }

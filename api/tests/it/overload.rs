@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use api::app::Patience;
 use desk::key::Role;
 use serde_json::{Value, json};
-use stream::disk::{Disk, Folder, Limited};
+use stream::disk::hooked::{Hooked, Limit};
+use stream::disk::{Disk, Folder};
 use stream::fold;
 use stream::journal::{self, Cursor, OnDisk, Options, Reader, RecordKind};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream};
@@ -256,7 +257,7 @@ async fn what_the_disk_cannot_keep_is_refused_and_the_rest_is_in_time() {
     let bounds = if long.is_some() { ALONE } else { BESIDE_OTHERS };
     let folder = tempfile::tempdir().unwrap();
     let real = Folder::create(folder.path().join("journal")).unwrap();
-    let disk: Arc<dyn Disk> = Arc::new(Limited::new(real, DISK_PER_S * DECISION_BYTES));
+    let disk: Arc<dyn Disk> = Arc::new(Hooked::new(real, Arc::new(Limit::new(DISK_PER_S * DECISION_BYTES))));
     let journal = Arc::new(OnDisk::open(Arc::clone(&disk), Options::new(hash_key())).unwrap());
     let weir = Weir::start_over(Arc::clone(&journal), &RULES, Patience::default()).await;
 

@@ -9,7 +9,6 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use engine::entity::HashKey;
 use engine::event::{Amendment, Change};
 use rules::past::Label;
 use rules::reference::generate::Choices;
@@ -22,7 +21,7 @@ use stream::prune::rebase;
 use stream::recover::recover;
 use stream::snapshot::{self, DataDir, Extra};
 
-use crate::support::{PATIENT, bundle, check_same, check_verified, event, folded};
+use crate::support::{PATIENT, begin, bundle, check_same, check_verified, event, folded, key};
 
 pub(crate) const SCHEMA: &str = r#"
 schema pay 1
@@ -46,10 +45,6 @@ const NEW: &str = "use schema pay\nlist watched : user\nfeature n = count(paymen
     record n, wide, known, bad, odd\n\
     rule many \"Many\" on payment when n > 4 or odd > 9 then challenge\n";
 
-pub(crate) fn key() -> HashKey {
-    HashKey::new([5; 16])
-}
-
 /// A gate with a folder for its snapshots.
 pub(crate) struct World {
     pub(crate) gate: Gate,
@@ -67,8 +62,7 @@ impl World {
 
     fn new_in(folder: &Path, schema: &str, rules: &str) -> Self {
         let journal = Memory::default();
-        let bundle = bundle(schema, rules);
-        let gate = Gate::begin(bundle, key(), Box::new(journal.clone()), PATIENT).unwrap();
+        let gate = begin(schema, rules, Box::new(journal.clone()));
         let worker = gate.worker(Vec::new());
         let dir = DataDir::open(folder).unwrap();
         Self { gate, journal, dir, worker, dice: Choices::from_seed(7), number: 0 }

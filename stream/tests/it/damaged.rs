@@ -6,19 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use engine::entity::HashKey;
 use stream::disk::simulated::Simulated;
 use stream::gate::{Deadline, Gate};
 use stream::journal::{OnDisk, Options};
 use stream::recover::recover;
 use stream::snapshot::{self, DataDir, Extra};
 
-use crate::support::{PATIENT, bundle, check_same, event};
+use crate::support::{PATIENT, begin, check_same, event, key};
 use crate::verify::{RULES, SCHEMA};
-
-fn key() -> HashKey {
-    HashKey::new([6; 16])
-}
 
 fn open(disk: &Simulated) -> Box<OnDisk> {
     let options = Options { segment_bytes: 1 << 13, ..Options::new(key()) };
@@ -49,7 +44,7 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
 fn check(at: usize) {
     let folder = tempfile::tempdir().unwrap();
     let (disk, dir) = (Simulated::new(5), DataDir::open(folder.path()).unwrap());
-    let gate = Gate::begin(bundle(SCHEMA, RULES), key(), open(&disk), PATIENT).unwrap();
+    let gate = begin(SCHEMA, RULES, open(&disk));
     for numbers in [0..50, 50..120, 120..150] {
         pay(&gate, numbers.clone());
         if numbers.end < 150 {
@@ -89,7 +84,7 @@ fn the_state_is_built_from_the_journal() {
 fn without_records_all_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let (disk, dir) = (Simulated::new(5), DataDir::open(folder.path()).unwrap());
-    let gate = Gate::begin(bundle(SCHEMA, RULES), key(), open(&disk), PATIENT).unwrap();
+    let gate = begin(SCHEMA, RULES, open(&disk));
     pay(&gate, 0..20);
     let file = snapshot::write(&dir, &gate, &Extra::new()).unwrap();
     fs::write(&file, b"weirsnap").unwrap();

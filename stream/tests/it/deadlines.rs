@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use engine::decision::Fallback;
-use engine::entity::{EntityKey, HashKey};
+use engine::entity::EntityKey;
 use engine::event::Event;
 use parking_lot::Mutex;
 use rules::past::Outcome;
@@ -18,7 +18,7 @@ use stream::journal::{
 };
 use tokio::sync::watch;
 
-use crate::support::{PATIENT, bundle, check_folded, check_verified, event};
+use crate::support::{begin, bundle, check_folded, check_verified, event, key};
 
 const SCHEMA: &str = "schema pay 1\nzone \"UTC\"\ncurrency EUR\nentity user\n\
                       event payment\n  user: user\n  amount: money\nevent login\n  user: user\n";
@@ -32,14 +32,10 @@ policy on payment
   deadline 5ms else block
 "#;
 
-fn key() -> HashKey {
-    HashKey::new([4; 16])
-}
-
 /// A gate over a journal in which nothing is durable until somebody says so.
 fn held() -> (Gate, Memory, Worker) {
     let journal = Memory::held();
-    let gate = Gate::begin(bundle(SCHEMA, RULES), key(), Box::new(journal.clone()), PATIENT).unwrap();
+    let gate = begin(SCHEMA, RULES, Box::new(journal.clone()));
     let features = gate.rules().typed.feature_order.clone();
     let worker = gate.worker(features);
     (gate, journal, worker)

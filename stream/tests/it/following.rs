@@ -11,8 +11,8 @@ use stream::bundle::{Bundle, File, ListFile};
 use stream::gate::Deadline;
 use stream::snapshot::{self, Extra};
 
-use crate::build::{SCHEMA, World, key};
-use crate::support::{bundle, check_same, check_verified, event, folded};
+use crate::build::{SCHEMA, World};
+use crate::support::{bundle, check_same, check_verified, event, folded, key};
 
 const LISTS: &str = "use schema pay\nlist risky : text(4)\nlist watched : user\n\
     rule shop \"A risky shop\" on payment when user in watched then score +10\n";

@@ -1,12 +1,11 @@
 //! Events that come later than is allowed stand at the edge of that, for rules and for what is remembered.
 
-use engine::entity::HashKey;
 use rules::time::{HOUR, MINUTE};
 use rules::value::Value;
-use stream::gate::{Deadline, Gate};
+use stream::gate::Deadline;
 use stream::journal::Memory;
 
-use crate::support::{PATIENT, bundle, check_folded, check_verified, event};
+use crate::support::{begin, check_folded, check_verified, event, key};
 
 const SCHEMA: &str = "schema pay 1\nzone \"UTC\"\ncurrency EUR\nlateness 10m\nentity user\n\
                       event payment\n  user: user\n";
@@ -19,8 +18,8 @@ record at, at_11
 
 #[test]
 fn the_time_of_an_event_too_late_is_the_edge() {
-    let (journal, key) = (Memory::default(), HashKey::new([4; 16]));
-    let gate = Gate::begin(bundle(SCHEMA, RULES), key, Box::new(journal.clone()), PATIENT).unwrap();
+    let journal = Memory::default();
+    let gate = begin(SCHEMA, RULES, Box::new(journal.clone()));
     let features = gate.rules().typed.feature_order.clone();
     let mut worker = gate.worker(features);
     let mut check = |id: &str, time, hour, at_11, too_late| {
@@ -33,5 +32,5 @@ fn the_time_of_an_event_too_late_is_the_edge() {
     check("p2", 3 * HOUR, 11, 1, true);
     check("p3", 12 * HOUR + 6 * MINUTE, 12, 1, false);
     check_folded(&gate, &journal);
-    check_verified(&journal, key);
+    check_verified(&journal, key());
 }

@@ -15,8 +15,8 @@ use stream::journal::{Forgetful, Journal, Memory};
 use stream::recover::recover;
 use stream::snapshot::{self, DataDir, Extra};
 
-use crate::support::{PATIENT, bundle, check_folded, check_same, event};
-use crate::verify::{RULES, SCHEMA, key};
+use crate::support::{PATIENT, begin, check_folded, check_same, event, key};
+use crate::verify::{RULES, SCHEMA};
 
 /// While one snapshot is written, at most: so many that all ids stay in the table of recent ones.
 const CHANGES: usize = 500;
@@ -27,7 +27,7 @@ fn what_happens_between_the_pieces_is_in_the_tail() {
     let folder = tempfile::tempdir().unwrap();
     let dir = DataDir::open(folder.path()).unwrap();
     let journal = Memory::default();
-    let gate = Gate::begin(bundle(SCHEMA, RULES), key(), Box::new(journal.clone()), PATIENT).unwrap();
+    let gate = begin(SCHEMA, RULES, Box::new(journal.clone()));
     let mut shop =
         Shop { worker: gate.worker(Vec::new()), gate: &gate, dice: Choices::from_seed(1), number: 0 };
     (0..Shop::ROWS).for_each(|row| shop.pays(row, None));

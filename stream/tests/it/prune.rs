@@ -23,8 +23,8 @@ use stream::recover::{Recovered, recover};
 use stream::snapshot::{self, Base, DataDir, Extra};
 
 use crate::replay::{compared, rule_sets};
-use crate::support::{PATIENT, bundle, check_same, event, folded};
-use crate::verify::{RULES, SCHEMA, World, events, key, play, world};
+use crate::support::{PATIENT, begin, bundle, check_same, event, folded, key};
+use crate::verify::{RULES, SCHEMA, World, events, play, world};
 
 /// Drops the records below an offset; gives what those that are left stand on.
 fn dropped(world: &World, below: u64) -> Base {
@@ -187,7 +187,7 @@ fn pay(gate: &Gate, name: &str, count: i64) -> usize {
 fn features_that_are_newer_than_the_base_lack_the_same_for_all() {
     let folder = tempfile::tempdir().unwrap();
     let (dir, journal) = (DataDir::open(folder.path()).unwrap(), Memory::default());
-    let gate = Gate::begin(bundle(SCHEMA, RULES), key(), Box::new(journal.clone()), PATIENT).unwrap();
+    let gate = begin(SCHEMA, RULES, Box::new(journal.clone()));
     pay(&gate, "a", 400);
     rebase(&dir, &journal, key(), 300, &Extra::new()).unwrap();
     journal.prune(300);
@@ -239,10 +239,7 @@ fn check_stopped(stopped: Stopped) {
     for round in ["first", "second"] {
         let journal = Arc::new(open(folder.path()));
         let gate = match journal.next() {
-            0 => {
-                let journal = Box::new(Arc::clone(&journal));
-                Gate::begin(bundle(SCHEMA, RULES), key(), journal, PATIENT).unwrap()
-            }
+            0 => begin(SCHEMA, RULES, Box::new(Arc::clone(&journal))),
             _ => recovered(&dir, Arc::clone(&journal)).gate,
         };
         for part in 0..40 {
@@ -298,7 +295,7 @@ fn a_snapshot_that_outlived_the_base_is_of_no_use() {
     let folder = tempfile::tempdir().unwrap();
     let dir = DataDir::open(folder.path()).unwrap();
     let journal = Memory::default();
-    let gate = Gate::begin(bundle(SCHEMA, RULES), key(), Box::new(journal.clone()), PATIENT).unwrap();
+    let gate = begin(SCHEMA, RULES, Box::new(journal.clone()));
     pay(&gate, "a", 100);
     let older = snapshot::write(&dir, &gate, &Extra::new()).unwrap();
     let bytes = fs::read(&older).unwrap();
@@ -319,10 +316,8 @@ fn what_was_pruned_a_moment_ago_is_still_a_repeat() {
     for (ids, record_bytes) in [(usize::MAX, usize::MAX), (usize::MAX, 0), (64, 0)] {
         let folder = tempfile::tempdir().unwrap();
         let dir = DataDir::open(folder.path()).unwrap();
-        let journal = open(folder.path());
-        let journal = Arc::new(journal);
-        let gate =
-            Gate::begin(bundle(SCHEMA, RULES), key(), Box::new(Arc::clone(&journal)), PATIENT).unwrap();
+        let journal = Arc::new(open(folder.path()));
+        let gate = begin(SCHEMA, RULES, Box::new(Arc::clone(&journal)));
         let gate = gate.remembering(ids, record_bytes);
         let payment = |number: i64| {
             let fields = format!("user=u{number} card=c1 device=d1 merchant=m1 amount={}", 100 * number);
@@ -361,7 +356,7 @@ fn without_a_base_nothing_is_derived() {
     let folder = tempfile::tempdir().unwrap();
     let dir = DataDir::open(folder.path()).unwrap();
     let journal = Memory::default();
-    let gate = Gate::begin(bundle(SCHEMA, RULES), key(), Box::new(journal.clone()), PATIENT).unwrap();
+    let gate = begin(SCHEMA, RULES, Box::new(journal.clone()));
     pay(&gate, "p", 20);
     journal.prune(10);
     let said = [

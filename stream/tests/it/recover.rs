@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use engine::entity::HashKey;
 use engine::event::{Amendment, Change, Event};
 use rules::past::{Label, Outcome};
 use rules::reference::generate::Choices;
@@ -20,15 +19,11 @@ use stream::journal::{Forgetful, Journal as _, OnDisk, Options};
 use stream::recover::recover;
 use stream::snapshot::{self, DataDir, Extra};
 
-use crate::support::{PATIENT, bundle, check_same, event};
+use crate::support::{PATIENT, begin, check_same, event, key};
 use crate::verify::{RULES, SCHEMA};
 
 /// Crashes of one seed.
 const ROUNDS: u64 = 3;
-
-fn key() -> HashKey {
-    HashKey::new([6; 16])
-}
 
 /// An answer that was given as durable.
 struct Told {
@@ -56,7 +51,7 @@ fn open(disk: &Simulated) -> OnDisk {
 fn gate(disk: &Simulated, dir: &DataDir, seen: &mut Seen) -> Gate {
     let journal = Box::new(open(disk));
     if journal.next() == 0 {
-        let gate = Gate::begin(bundle(SCHEMA, RULES), key(), journal, PATIENT).unwrap();
+        let gate = begin(SCHEMA, RULES, journal);
         while gate.journal().durable() == 0 {
             thread::yield_now();
         }
@@ -191,7 +186,7 @@ fn without_syncing_what_was_told_is_lost() {
         let disk = Simulated::new(seed);
         disk.set_faults(Faults { syncs_do_nothing: true, ..Faults::default() });
         let journal = Box::new(open(&disk));
-        let gate = Gate::begin(bundle(SCHEMA, RULES), key(), journal, PATIENT).unwrap();
+        let gate = begin(SCHEMA, RULES, journal);
         let (told, _) = work(&gate, seed);
         disk.crash();
         drop(gate);

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use engine::entity::HashKey;
 use engine::event::{Amendment, Change, Event};
 use rules::past::{Label, Outcome};
 use rules::reference::generate::Choices;
@@ -14,15 +13,11 @@ use stream::journal::{OnDisk, Options};
 use stream::recover::recover;
 use stream::snapshot::{self, DataDir, Extra};
 
-use crate::support::{PATIENT, bundle, event};
+use crate::support::{PATIENT, begin, event, key};
 use crate::verify::{RULES, SCHEMA};
 
 const SEEDS: u64 = 12;
 const STEPS: u64 = 600;
-
-fn key() -> HashKey {
-    HashKey::new([3; 16])
-}
 
 fn open(disk: &Simulated) -> Box<OnDisk> {
     // Small segments, so that there are many filters to ask.
@@ -30,8 +25,8 @@ fn open(disk: &Simulated) -> Box<OnDisk> {
     Box::new(OnDisk::open(Arc::new(disk.clone()), options).unwrap())
 }
 
-fn begin(disk: &Simulated) -> Gate {
-    Gate::begin(bundle(SCHEMA, RULES), key(), open(disk), PATIENT).unwrap()
+fn begin_on(disk: &Simulated) -> Gate {
+    begin(SCHEMA, RULES, open(disk))
 }
 
 /// What somebody sends.
@@ -150,7 +145,7 @@ fn check(seed: u64, seen: &mut Seen) {
     let dir = DataDir::open(folder.path()).unwrap();
     let mut choices = Choices::from_seed(seed);
     let (ids, bytes) = (64 * choices.below(4), 64 * 300 * choices.below(4));
-    let (remembers, mut forgets) = (begin(&whole), begin(&scarce).remembering(ids, bytes));
+    let (remembers, mut forgets) = (begin_on(&whole), begin_on(&scarce).remembering(ids, bytes));
     let mut workers = [&remembers, &forgets].map(|gate| gate.worker(Vec::new()));
     let mut sender = Sender { choices, sent: Vec::new(), clock: 1_767_600_000 * SECOND };
     let mut started = 0;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::entity::{EntityKey, HashKey};
+use engine::entity::EntityKey;
 use engine::event::{Amendment, Change};
 use engine::lists::Membership;
 use engine::words::Ruling;
@@ -20,8 +20,8 @@ use stream::journal::{Journal as _, Memory, RecordKind};
 use stream::record::{Decided, RuleSetRecord, Stamp};
 use stream::snapshot::Base;
 
-use crate::support::{PATIENT, bundle, event};
-use crate::verify::{self, events, play, world};
+use crate::support::{begin, bundle, event, key};
+use crate::verify::{events, play, world};
 
 /// All rule sets that a journal speaks of.
 pub(crate) fn rule_sets(journal: &Memory) -> Vec<Bundle> {
@@ -42,7 +42,7 @@ pub(crate) fn compared(
     tested: Bundle,
     history: History,
 ) -> (u64, u64) {
-    let mut replay = Replay::new(verify::key(), Arc::new(tested), history, |_| Vec::new()).unwrap();
+    let mut replay = Replay::new(key(), Arc::new(tested), history, |_| Vec::new()).unwrap();
     if let Some(base) = base {
         replay = replay.on(base).unwrap();
     }
@@ -98,10 +98,6 @@ fn rules(lists: &str, most: &str) -> String {
     )
 }
 
-fn key() -> HashKey {
-    HashKey::new([3; 16])
-}
-
 /// A gate over a journal in which nothing is durable until somebody says so.
 struct Small {
     gate: Gate,
@@ -112,7 +108,7 @@ struct Small {
 impl Small {
     fn new(rules: &str) -> Self {
         let journal = Memory::held();
-        let gate = Gate::begin(bundle(SCHEMA, rules), key(), Box::new(journal.clone()), PATIENT).unwrap();
+        let gate = begin(SCHEMA, rules, Box::new(journal.clone()));
         let worker = gate.worker(Vec::new());
         Self { gate, journal, worker }
     }

@@ -27,13 +27,24 @@ pub(crate) fn rule_set(schema: &str, rules: &str) -> Arc<RuleSet> {
     let checked = rules::check::check(&sources);
     let said = render(&checked.diagnostics, &sources, Colour::Never);
     let typed = checked.rule_set.unwrap_or_else(|| panic!("{said}"));
-    Arc::new(RuleSet::new(typed, HashKey::new([7; 16]), ValueLists::default()).unwrap())
+    Arc::new(RuleSet::new(typed, key(), ValueLists::default()).unwrap())
 }
 
 /// The same as a bundle.
 pub(crate) fn bundle(schema: &str, rules: &str) -> Arc<Bundle> {
     let file = |name: &str, text: &str| File { name: name.to_owned(), text: text.to_owned() };
     Arc::new(Bundle { sources: vec![file("schema", schema), file("rules", rules)], ..Bundle::default() })
+}
+
+/// The key of the journals' hashes.
+pub(crate) fn key() -> HashKey {
+    HashKey::new([7; 16])
+}
+
+/// A gate over a new journal.
+#[track_caller]
+pub(crate) fn begin(schema: &str, rules: &str, journal: Box<dyn Journal>) -> Gate {
+    Gate::begin(bundle(schema, rules), key(), journal, PATIENT).unwrap()
 }
 
 /// A gate with nothing in memory, over a journal that keeps nothing.

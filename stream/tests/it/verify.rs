@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use engine::entity::{EntityKey, HashKey};
+use engine::entity::EntityKey;
 use engine::event::{Amendment, Change, Event};
 use engine::lists::Membership;
 use engine::rates::Rates;
@@ -22,7 +22,7 @@ use stream::journal::{Journal as _, Memory};
 use stream::recover::recover;
 use stream::snapshot::{self, DataDir, Extra};
 
-use crate::support::{PATIENT, bundle, check_same, check_verified, event, folded};
+use crate::support::{PATIENT, begin, bundle, check_same, check_verified, event, folded, key};
 
 pub(crate) const SCHEMA: &str = r#"
 schema pay 1
@@ -81,10 +81,6 @@ const BASE: Micros = 1_767_600_000 * SECOND;
 const STEP: Micros = SECOND / 5;
 /// The idle leave memory only after a day of silence: so often the clock jumps.
 const SILENCES: u64 = 4;
-
-pub(crate) fn key() -> HashKey {
-    HashKey::new([9; 16])
-}
 
 /// What the threads share.
 pub(crate) struct World {
@@ -286,8 +282,7 @@ impl Hand<'_> {
 /// Nothing has happened yet; snapshots go to this folder.
 pub(crate) fn world(folder: &Path, events: u64, release: Option<&str>) -> World {
     let journal = Memory::held();
-    let bundle = bundle(SCHEMA, RULES);
-    let mut gate = Gate::begin(bundle, key(), Box::new(journal.clone()), PATIENT).unwrap();
+    let mut gate = begin(SCHEMA, RULES, Box::new(journal.clone()));
     if let Some(kind) = release {
         let kind = gate.rules().typed.schema.kind(kind).unwrap();
         gate.release_early(kind);
@@ -460,7 +455,16 @@ fn a_snapshot_under_load_and_the_tail_are_the_fold_of_all() {
     // The table of ids remembers as many. Of more, each gate lets those go that came to it first.
     let world = world(folder.path(), events(20_000).min(100_000), None);
     play(&world, 4);
-    // The last snapshot may have ended with the last event: so that it has a tail, however the threads ran.
+    // Two snapshots may have begun at one record while events waited, and the last may have ended with the last event: one
+    // more, with records before it, beside it and behind it.
+    answers(&world.gate, "before");
+    world.done.store(false, Ordering::Release);
+    thread::scope(|scope| {
+        scope.spawn(|| disk(&world));
+        scope.spawn(|| answers(&world.gate, "beside"));
+        snapshot::write_beside_decisions(&world.dir, &world.gate, &Extra::new()).unwrap();
+        world.done.store(true, Ordering::Release);
+    });
     answers(&world.gate, "behind");
     world.journal.settle(world.journal.next());
     let expected = folded(&world.journal, key());

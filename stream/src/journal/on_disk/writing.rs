@@ -154,9 +154,6 @@ impl Shared {
     fn write_here(&self) -> bool {
         for _ in 0..ROUNDS {
             let Some(mut writer) = self.writer.try_lock() else { return true };
-            if self.poisoned.load(Ordering::Acquire) {
-                return true;
-            }
             if !writer.log.has_room(self.buffer.lock().batch.bytes.len()) {
                 return false;
             }
