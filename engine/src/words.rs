@@ -35,6 +35,14 @@ impl Ruling {
         self.fallback = None;
     }
 
+    /// Becomes one that no rule had a part in.
+    pub fn undecided(&mut self, outcome: Outcome, fallback: Option<Fallback>, flags: Flags) {
+        self.clear();
+        self.verdict.outcome = outcome;
+        self.flags = flags;
+        self.fallback = fallback;
+    }
+
     /// The decision in words, about an event that happened at a time: of a repeat that of the first, where the caller
     /// sent none.
     pub fn say<'a>(&self, rules: &'a RuleSet, event: &'a Event, at: Micros, durable: bool) -> Decision<'a> {

@@ -207,7 +207,7 @@ impl Folder {
         let Parsed { message, event, offset, .. } = &*it;
         let moment = Moment::of(event.time, stamp.clock, &rules.typed.schema);
         let original = message.original.map(|it| Key::new(it.at, it.position));
-        let stands = kind == RecordKind::Decided || !moment.flags.too_late;
+        let stands = apply::stands(kind, moment.flags);
         let case = Case { rules, event, moment, exclude: original };
         if let Some(again) = again {
             again.derive(case, it, stands, &mut locks.guards, scratch);
@@ -220,9 +220,7 @@ impl Folder {
             }
             engine::apply::fetch(&locks.guards);
             let applied = Applied { position: *offset, at: moment.at, clock: stamp.clock };
-            for (entity, state) in locks.guards.iter_mut().enumerate() {
-                apply::event(rules, applied, original, entity, state, scratch);
-            }
+            apply::event(rules, applied, original, &mut locks.guards, scratch);
         }
         locks.guards.clear();
         let digest = message.digest().ok_or(Failed::Event)?;

@@ -22,37 +22,28 @@ pub(crate) mod recent;
 #[cfg(feature = "test-support")]
 mod released;
 mod settle;
+mod submit;
 mod ticket;
 pub(crate) mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Instant;
 
-use engine::apply::Applied;
-use engine::decide::{self, Case, Moment, Scratch};
-use engine::decision::Fallback;
 use engine::entity::{EntityKey, HashKey};
 use engine::event::Event;
-use engine::history::Key;
-use engine::position::Position;
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use engine::state::EntityState;
 use parking_lot::Mutex;
-use rules::past::Outcome;
 use rules::time::{DAY, Micros};
 use rules::typed::FeatureId;
-use smallvec::SmallVec;
 use tokio::sync::watch;
 
 use crate::bundle::{Bundle, BundleError};
-use crate::fold::apply;
 use crate::in_force::{Current, InForce};
-use crate::journal::{Entry, Journal, Progress, RecordKind, Reservation};
-use crate::record::write::{self, Ending};
-use crate::record::{Original, RuleSetRecord, Stamp};
+use crate::journal::{Entry, Journal, Progress, RecordKind};
+use crate::record::{RuleSetRecord, Stamp};
 pub use activate::{NotAtOnce, OtherState};
 pub use admission::Admission;
 pub(crate) use amend::id_of_amendment;
@@ -63,7 +54,8 @@ pub use growth::Growth;
 pub use lists::NoChange;
 pub(crate) use lists::with_value;
 use passage::Passage;
-use recent::{Most, Recent, Remembered, Seen};
+use recent::{Most, Recent};
+use submit::Way;
 pub use ticket::{Amended, Deadline, Place, Poisoned, Refused, Settled, Ticket};
 pub use worker::Worker;
 
@@ -106,30 +98,6 @@ impl State {
     pub(crate) fn new() -> Self {
         Self { directory: Arc::default(), recent: Recent::new(REPEAT_FOR), clock: Micros::MIN }
     }
-}
-
-/// What is wanted of an event.
-#[derive(Clone, Copy, Debug)]
-enum Way {
-    /// A decision.
-    Decide,
-    /// No decision any more: the deadline has passed, and this is the outcome.
-    FallBack(Outcome),
-    /// To be recorded without a verdict.
-    Record,
-}
-
-/// An event on its way in.
-#[derive(Clone, Copy, Debug)]
-struct Incoming<'a> {
-    event: &'a Event,
-    /// The hash of its id.
-    id: u128,
-    /// Of its body as received.
-    digest: &'a [u8; 16],
-    way: Way,
-    /// Until when it must be answered.
-    deadline: Deadline,
 }
 
 impl Gate {
@@ -334,219 +302,6 @@ impl Gate {
         self.clock.load(Ordering::Acquire)
     }
 
-    /// Takes an event if its id is new.
-    fn once(
-        &self,
-        event: &Event,
-        way: Way,
-        deadline: Deadline,
-        worker: &mut Worker,
-    ) -> Result<Ticket, Refused> {
-        let id = self.key.hash128(&event.id);
-        write::begin(event, &mut worker.record);
-        let digest = write::digest(&worker.record, self.key);
-        let incoming = Incoming { event, id, digest: &digest, way, deadline };
-        match self.seen(id, &digest, worker)? {
-            Seen::Repeat { position } => {
-                if worker.record.is_empty() {
-                    let found = self.find_record(id, worker)?;
-                    let gone = || Refused::Unreadable(format!("the record of event `{}` is gone", event.id));
-                    found.ok_or_else(gone)?;
-                }
-                Ok(self.repeat(incoming, position, worker))
-            }
-            Seen::Reused => Err(Refused::IdReused(event.id.clone())),
-            Seen::New { .. } => {
-                let taken = match &event.recheck_of {
-                    None => self.take(incoming, None, worker),
-                    Some(original) => self.recheck(incoming, original, worker),
-                };
-                if taken.is_err() {
-                    self.recent.give_up(id);
-                }
-                taken
-            }
-        }
-    }
-
-    /// The decision of an id that was decided before, whose record is in the worker.
-    fn repeat(&self, incoming: Incoming<'_>, position: u64, worker: &mut Worker) -> Ticket {
-        let Incoming { event, id, deadline, .. } = incoming;
-        let mut ruling = std::mem::take(&mut worker.scratch.ruling);
-        ruling.clear();
-        let (mut rule_set, mut time) = (worker.in_force.number, event.time);
-        if let Some((stamp, first)) = Stamp::split(&worker.record)
-            && worker.message.read(first).is_ok()
-        {
-            worker.message.ruling(&mut ruling);
-            (rule_set, time) = (stamp.rule_set, worker.message.time());
-        }
-        ruling.flags.repeated = true;
-        let due = deadline.due(&worker.in_force.rules, event);
-        let position = Position { partition: 0, offset: position };
-        let room = Reservation::unbounded();
-        Ticket { position, ruling, rule_set, place: Place::default(), time, id, due, room }
-    }
-
-    /// Decides an event again, with the fields that the recheck changes.
-    fn recheck(
-        &self,
-        incoming: Incoming<'_>,
-        original: &str,
-        worker: &mut Worker,
-    ) -> Result<Ticket, Refused> {
-        let place = self.find(original, worker)?;
-        if worker.original.recheck_of.is_some() {
-            return Err(Refused::OfRecheck(original.to_owned()));
-        }
-        if worker.original.event_type != incoming.event.event_type {
-            return Err(Refused::TypeChanged(original.to_owned()));
-        }
-        let mut merged = incoming.event.clone();
-        merged.fill_from(&worker.original);
-        self.take(Incoming { event: &merged, ..incoming }, Some(&place), worker)
-    }
-
-    /// Takes an event whose id is new, and remembers it; a recheck, against the state without `original`.
-    fn take(
-        &self,
-        mut incoming: Incoming<'_>,
-        original: Option<&Place>,
-        worker: &mut Worker,
-    ) -> Result<Ticket, Refused> {
-        self.in_force_with(worker);
-        let due = incoming.deadline.due(&worker.in_force.rules, incoming.event);
-        if let (Way::Decide, Some((at, outcome))) = (incoming.way, due)
-            && at <= Instant::now()
-        {
-            incoming.way = Way::FallBack(outcome);
-        }
-        let mut room = self.admit(incoming.event, due, worker)?;
-        self.passage.enter(&worker.inside);
-        let locked = self.lock(incoming.event, original, worker);
-        let decided = locked.map(|()| self.decide(incoming, original, worker));
-        worker.inside.leave();
-        let (clock, offset, at) = decided?;
-        room.spend();
-        let Incoming { event, id, digest, way, .. } = incoming;
-        self.recent
-            .finish(Remembered::of(id, *digest, clock, offset, &worker.record), self.journal.durable());
-        // A ticket is large: it is made where it goes.
-        Ok(Ticket {
-            position: Position { partition: 0, offset },
-            ruling: std::mem::take(&mut worker.scratch.ruling),
-            rule_set: worker.in_force.number,
-            place: original.cloned().unwrap_or_else(|| {
-                let entities = SmallVec::from_slice(&worker.scratch.facts.roles.entities);
-                Place { at, position: offset, entities }
-            }),
-            time: event.time,
-            id,
-            // What was a fallback from the beginning has no deadline to miss.
-            due: due.filter(|_| matches!(way, Way::Decide)),
-            room,
-        })
-    }
-
-    /// Locks the entities of an event, which is loaded under what is in force once they are locked.
-    fn lock(&self, event: &Event, original: Option<&Place>, worker: &mut Worker) -> Result<(), Refused> {
-        loop {
-            let Worker { in_force, directory, scratch, locks, original: first, ahead, .. } = &mut *worker;
-            let rules = &*in_force.rules;
-            scratch.facts.load(event, rules, &in_force.rates)?;
-            let roles = &scratch.facts.roles;
-            if original.is_some_and(|it| *it.entities != *roles.entities) {
-                return Err(Refused::other_entities(event, first, &rules.typed.schema));
-            }
-            let near = ahead.near(&roles.stateful);
-            directory.lock_near(&roles.stateful, near, &|key| new_state(rules, key), locks);
-            if in_force.number == self.current.number() {
-                return Ok(());
-            }
-            locks.guards.clear();
-            worker.follow(self.current.with_directory());
-        }
-    }
-
-    /// Decides an event whose entities are locked, records and applies it, and unlocks them. Gives the clock, the
-    /// record's offset, and when the event stands in the windows.
-    fn decide(
-        &self,
-        incoming: Incoming<'_>,
-        original: Option<&Place>,
-        worker: &mut Worker,
-    ) -> (Micros, u64, Micros) {
-        let Incoming { event, way, .. } = incoming;
-        decide::fetch(&worker.locks.guards);
-        // With this event in it: what is late is the same, and an event at rest for long is no less a repeat.
-        let clock = self.clock.fetch_max(event.time, Ordering::AcqRel).max(event.time);
-        let moment = Moment::of(event.time, clock, &worker.in_force.rules.typed.schema);
-        let exclude = original.map(|it| Key::new(it.at, it.position));
-        let stands = !(matches!(way, Way::Record) && moment.flags.too_late);
-        worker.observed.clear();
-        let Worker { in_force, scratch, locks, .. } = &mut *worker;
-        let case = Case { rules: &in_force.rules, event, moment, exclude };
-        scratch.captured.clear();
-        if stands {
-            decide::capture(case, &mut locks.guards, scratch);
-        }
-        match way {
-            Way::Decide => {
-                decide::decide(case, &mut locks.guards, scratch);
-                worker.observe(event, moment, exclude);
-            }
-            Way::FallBack(outcome) => undecided(outcome, Some(Fallback::Deadline), moment, scratch),
-            Way::Record => undecided(Outcome::None, None, moment, scratch),
-        }
-        #[cfg(feature = "test-support")]
-        self.release(worker);
-        let offset = self.write(incoming, original, clock, worker);
-        let applied = Applied { position: offset, at: moment.at, clock };
-        let Worker { in_force, scratch, locks, .. } = &mut *worker;
-        if stands {
-            for (entity, state) in locks.guards.iter_mut().enumerate() {
-                apply::event(&in_force.rules, applied, exclude, entity, state, scratch);
-            }
-        }
-        locks.guards.clear();
-        #[cfg(feature = "test-support")]
-        self.apply_released(applied, exclude, worker);
-        (clock, offset, moment.at)
-    }
-
-    /// Ends the record of an event, which was begun in `worker.record`; gives its offset.
-    fn write(
-        &self,
-        incoming: Incoming<'_>,
-        original: Option<&Place>,
-        clock: Micros,
-        worker: &mut Worker,
-    ) -> u64 {
-        let Worker { in_force, scratch, record, received_at, .. } = worker;
-        if original.is_some() {
-            // A recheck is recorded with what it did not change.
-            write::begin(incoming.event, record);
-        }
-        let ending = Ending {
-            stamp: Stamp { clock, rule_set: in_force.number },
-            event: incoming.event,
-            rules: &in_force.rules.typed,
-            captured: &scratch.captured,
-            ruling: &scratch.ruling,
-            original: original.map(|it| Original { at: it.at, position: it.position }),
-            digest: incoming.digest,
-        };
-        ending.write(record);
-        let kind = if matches!(incoming.way, Way::Record) { RecordKind::Event } else { RecordKind::Decided };
-        self.journal.append(&Entry {
-            kind,
-            body: record,
-            id: Some(incoming.id),
-            entities: &scratch.facts.roles.entities,
-            received_at: *received_at,
-        })
-    }
-
     /// Records what has come into force.
     fn record_rule_set(&self, new: &InForce) {
         let Some(bundle) = &new.bundle else { return };
@@ -566,15 +321,6 @@ impl Gate {
         Stamp { clock: self.now(), rule_set }.write(message, &mut body);
         self.journal.append(&Entry { kind, body: &body, id: None, entities, received_at: 0 })
     }
-}
-
-/// A ruling that no rule had a part in.
-fn undecided(outcome: Outcome, fallback: Option<Fallback>, moment: Moment, scratch: &mut Scratch) {
-    let ruling = &mut scratch.ruling;
-    ruling.clear();
-    ruling.verdict.outcome = outcome;
-    ruling.flags = moment.flags;
-    ruling.fallback = fallback;
 }
 
 /// The recent ids and the clock of a gate that has seen nothing.

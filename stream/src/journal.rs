@@ -82,6 +82,10 @@ pub trait Journal: Send + Sync {
     /// then and not before.
     fn reached(&self, offset: u64, waker: Option<&Waker>) -> Poll<Progress>;
 
+    /// Ends the journal as a failed write does, and for this reason: nothing becomes durable any more, and whoever waits is
+    /// told. One that keeps nothing has no end.
+    fn fail(&self, why: &str);
+
     /// How much waits for the disk, and how fast it leaves.
     fn load(&self) -> Load;
 
@@ -107,18 +111,12 @@ pub trait Journal: Send + Sync {
     /// If the disk cannot be read, or what it holds is damaged.
     fn find_decision(&self, decision: u128) -> Result<Option<u64>, JournalError>;
 
-    /// Adds to `into` the offsets below `before` of the newest durable records that name an entity, newest first and
-    /// at most `most` of them.
+    /// Adds to `into` the offsets of the newest durable records that name an entity, newest first and at most `most` of
+    /// them.
     ///
     /// # Errors
     /// If the disk cannot be read, or what it holds is damaged.
-    fn about(
-        &self,
-        entity: EntityKey,
-        before: u64,
-        most: usize,
-        into: &mut Vec<u64>,
-    ) -> Result<(), JournalError>;
+    fn about(&self, entity: EntityKey, most: usize, into: &mut Vec<u64>) -> Result<(), JournalError>;
 
     /// Walks over the durable records from an offset on, or from the oldest that is kept if that is greater.
     ///
@@ -222,12 +220,8 @@ pub struct Record<'a> {
 pub struct Load {
     /// Records that were appended and are not durable.
     pub records_ahead: u64,
-    /// Records that became durable in a second, lately, while there were any to write; 0 = not known.
-    pub records_per_s: u64,
     /// How long a record that is appended now is expected to wait.
     pub wait: Duration,
-    /// A write or a sync failed: nothing more will become durable.
-    pub poisoned: bool,
 }
 
 /// There is no room for a record: the disk does not keep up.
@@ -338,6 +332,8 @@ impl Journal for Forgetful {
         Poll::Ready(ALL)
     }
 
+    fn fail(&self, _why: &str) {}
+
     fn load(&self) -> Load {
         Load::default()
     }
@@ -358,13 +354,7 @@ impl Journal for Forgetful {
         Ok(None)
     }
 
-    fn about(
-        &self,
-        _entity: EntityKey,
-        _before: u64,
-        _most: usize,
-        _into: &mut Vec<u64>,
-    ) -> Result<(), JournalError> {
+    fn about(&self, _entity: EntityKey, _most: usize, _into: &mut Vec<u64>) -> Result<(), JournalError> {
         Ok(())
     }
 

@@ -313,7 +313,7 @@ impl Door {
     pub fn about(&self, kind: KindId, id: &str, most: usize) -> Result<Vec<Recorded>, Unreadable> {
         let key = EntityKey::new(kind, self.gate.key().hash128(id));
         let mut offsets = Vec::new();
-        self.gate.journal().about(key, u64::MAX, most, &mut offsets)?;
+        self.gate.journal().about(key, most, &mut offsets)?;
         offsets.into_iter().filter_map(|offset| self.read(offset).transpose()).collect()
     }
 
@@ -356,7 +356,7 @@ impl Door {
             for (_, kind, id) in of.event.roles(&of.rules.typed.schema) {
                 offsets.clear();
                 let key = EntityKey::new(kind, self.gate.key().hash128(id));
-                self.gate.journal().about(key, u64::MAX, most, &mut offsets)?;
+                self.gate.journal().about(key, most, &mut offsets)?;
                 if offsets.len() < most || offsets.last().is_some_and(|oldest| *oldest <= of.offset) {
                     offsets.retain(|it| of.offset < *it);
                     offsets.reverse();

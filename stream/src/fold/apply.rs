@@ -3,6 +3,7 @@
 
 use engine::apply::{self, Applied};
 use engine::decide::Scratch;
+use engine::decision::Flags;
 use engine::event::Change;
 use engine::history::Key;
 use engine::rule_set::RuleSet;
@@ -11,12 +12,31 @@ use rules::past::Mutable;
 use rules::typed::ListId;
 
 use crate::gate::Place;
-use crate::gate::directory::Locks;
+use crate::gate::directory::{Guard, Locks};
+use crate::journal::RecordKind;
 use crate::record::ListRecord;
 
-/// Applies the event in `scratch.facts` and its ruling to the event's entity number `entity`: a row of its own, or of a
-/// recheck (`original` is where the event stands that it decides again) its effects and the original's outcome.
+/// Whether an event stands in windows: one that came too late only if it was decided.
+pub(crate) fn stands(kind: RecordKind, flags: Flags) -> bool {
+    kind == RecordKind::Decided || !flags.too_late
+}
+
+/// Applies the event in `scratch.facts` and its ruling to its entities: a row of its own, or of a recheck (`original` is
+/// where the event stands that it decides again) its effects and the original's outcome.
 pub(crate) fn event(
+    rules: &RuleSet,
+    applied: Applied,
+    original: Option<Key>,
+    states: &mut [Guard],
+    scratch: &mut Scratch,
+) {
+    for (entity, state) in states.iter_mut().enumerate() {
+        event_of(rules, applied, original, entity, state, scratch);
+    }
+}
+
+/// Applies as [`event`] does, to the event's entity number `entity` alone.
+pub(crate) fn event_of(
     rules: &RuleSet,
     applied: Applied,
     original: Option<Key>,

@@ -219,7 +219,7 @@ impl Replay {
         state.directory.lock(&scratch.facts.roles.stateful, &|key| new_state(rules, key), locks);
         let case = Case { rules, event, moment, exclude: original };
         let decided = record.kind == RecordKind::Decided;
-        let stands = decided || !moment.flags.too_late;
+        let stands = apply::stands(record.kind, moment.flags);
         scratch.captured.clear();
         if stands {
             decide::capture(case, &mut locks.guards, scratch);
@@ -230,22 +230,18 @@ impl Replay {
             let asked = self.observe.iter().copied().map(Some);
             observe(case, asked, &mut locks.guards, scratch, &mut self.observed);
         } else {
-            scratch.ruling.clear();
-            scratch.ruling.verdict.outcome = Outcome::None;
+            scratch.ruling.undecided(Outcome::None, None, moment.flags);
         }
         message.ruling(recorded);
         self.missed += u64::from(recorded.fallback == Some(Fallback::Deadline));
         let own = self.history == History::Own;
         if !own {
             std::mem::swap(ruling, &mut scratch.ruling);
-            scratch.ruling.clear();
-            scratch.ruling.verdict.outcome = recorded.verdict.outcome;
+            scratch.ruling.undecided(recorded.verdict.outcome, None, moment.flags);
         }
         if stands {
             let applied = Applied { position: record.offset, at: moment.at, clock: stamp.clock };
-            for (entity, state) in locks.guards.iter_mut().enumerate() {
-                apply::event(rules, applied, original, entity, state, scratch);
-            }
+            apply::event(rules, applied, original, &mut locks.guards, scratch);
         }
         if own {
             std::mem::swap(ruling, &mut scratch.ruling);

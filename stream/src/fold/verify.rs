@@ -133,12 +133,7 @@ impl Again {
         };
         match undecided {
             None => decide::decide(case, states, scratch),
-            Some((outcome, fallback)) => {
-                scratch.ruling.clear();
-                scratch.ruling.verdict.outcome = outcome;
-                scratch.ruling.flags = case.moment.flags;
-                scratch.ruling.fallback = fallback;
-            }
+            Some((outcome, fallback)) => scratch.ruling.undecided(outcome, fallback, case.moment.flags),
         }
         self.compare(case, it, scratch);
     }

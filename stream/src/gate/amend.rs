@@ -1,5 +1,7 @@
 //! Amendments: what became known later about an event, under the locks of its entities.
 
+use std::convert::Infallible;
+
 use engine::event::{Amendment, Change};
 use rules::time::Micros;
 
@@ -31,19 +33,14 @@ impl Gate {
     ) -> Result<Amended, Refused> {
         let id = id_of_amendment(self.key, &amendment.id);
         let digest = amendment.digest(self.key);
-        match self.seen(id, &digest, worker)? {
+        // It moves no clock.
+        match self.seen(id, &digest, self.now(), worker)? {
             Seen::Reused => Err(Refused::AmendmentIdReused(amendment.id.clone())),
             Seen::Repeat { position } => Ok(Amended { position, event: None }),
-            Seen::New { .. } => {
-                let amended = self.amend_new(amendment, place, (id, &digest), worker);
-                match &amended {
-                    Ok((clock, amended)) => {
-                        let it = Remembered::of(id, digest, *clock, amended.position, &[]);
-                        self.recent.finish(it, self.journal.durable());
-                    }
-                    Err(_) => self.recent.give_up(id),
-                }
-                amended.map(|(_, amended)| amended)
+            Seen::New { flight, .. } => {
+                let (clock, amended) = self.amend_new(amendment, place, (id, &digest), worker)?;
+                flight.land(Remembered::of(id, digest, clock, amended.position, &[]), self.journal.durable());
+                Ok(amended)
             }
         }
     }
@@ -74,25 +71,23 @@ impl Gate {
         id: Option<u128>,
         worker: &mut Worker,
     ) -> (Micros, u64) {
-        self.passage.enter(&worker.inside);
-        loop {
-            let Worker { in_force, directory, locks, .. } = &mut *worker;
+        let lock = |worker: &mut Worker| {
+            let Worker { in_force, directory, locks, .. } = worker;
             let rules = &*in_force.rules;
             directory.lock(&rules.plan.stateful(&place.entities), &|key| new_state(rules, key), locks);
-            if in_force.number == self.current.number() {
-                break;
-            }
-            locks.guards.clear();
-            worker.follow(self.current.with_directory());
-        }
-        let Worker { in_force, inside, scratch, locks, amend, record, received_at, .. } = worker;
-        let clock = self.now();
-        Stamp { clock, rule_set: in_force.number }.write(amend, record);
-        let entities = &place.entities;
-        let entry = Entry { kind: RecordKind::Amend, body: record, id, entities, received_at: *received_at };
-        let offset = self.journal.append(&entry);
-        apply::amendment(&in_force.rules, place, change, offset, locks, scratch);
-        inside.leave();
-        (clock, offset)
+            Ok(())
+        };
+        let Ok(changed) = self.change_locked::<_, Infallible>(worker, lock, |worker| {
+            let Worker { in_force, scratch, locks, amend, record, received_at, .. } = worker;
+            let clock = self.now();
+            Stamp { clock, rule_set: in_force.number }.write(amend, record);
+            let entities = &place.entities;
+            let entry =
+                Entry { kind: RecordKind::Amend, body: record, id, entities, received_at: *received_at };
+            let offset = self.journal.append(&entry);
+            apply::amendment(&in_force.rules, place, change, offset, locks, scratch);
+            (clock, offset)
+        });
+        changed
     }
 }

@@ -10,7 +10,7 @@ use rules::past::Outcome;
 use rules::schema::KindId;
 use rules::time::{HOUR, Micros};
 
-use super::recent::Seen;
+use super::recent::{Asked, Seen};
 use super::{Gate, Place, REPEAT_FOR, Refused, Worker};
 use crate::in_force::InForce;
 use crate::journal::{JournalError, RecordKind};
@@ -36,46 +36,42 @@ pub(super) const IN_FORCE: EntityKey = EntityKey::new(KindId(u16::MAX), 0);
 const CHANGES_MAX: usize = 10_000;
 
 impl Gate {
-    /// What is known of an id with this body. If it is a repeat, the bytes of its first record are in `worker.record`; of
-    /// an amendment's there are none.
-    pub(super) fn seen(&self, id: u128, digest: &[u8; 16], worker: &mut Worker) -> Result<Seen, Refused> {
-        let now = self.now();
-        let durable = self.journal.durable();
-        let seen = match self.recent.begin(id, digest, now, durable, &mut worker.record) {
-            Seen::New { certain: false } => {
-                let found = self.seen_in_journal(id, digest, now, worker);
-                if !matches!(found, Ok(Seen::New { .. })) {
-                    self.recent.give_up(id);
-                }
-                found?
-            }
-            known => known,
-        };
-        Ok(seen)
-    }
-
-    /// What the journal says of an id that is not in the table.
-    fn seen_in_journal(
+    /// What is known of an id with this body, whose record would have this clock now. If it is a repeat, the bytes of its
+    /// first record are in `worker.record`; of an amendment's there are none.
+    pub(super) fn seen(
         &self,
         id: u128,
         digest: &[u8; 16],
-        now: Micros,
+        clock: Micros,
         worker: &mut Worker,
-    ) -> Result<Seen, JournalError> {
-        let since = now.saturating_sub(REPEAT_FOR);
-        let from = self.repeats_from(since)?;
-        let new = Ok(Seen::New { certain: true });
-        let Some(Newest { position, kind }) = self.newest(id, from, worker)? else { return new };
-        let Some((stamp, bytes)) = Stamp::split(&worker.found) else { return new };
-        if stamp.clock <= since {
-            return new;
+    ) -> Result<Seen<'_>, Refused> {
+        let asked = Asked { id, digest, clock, now: self.now(), durable: self.journal.durable() };
+        match self.recent.begin(asked, &mut worker.record) {
+            Seen::New { certain: false, flight } => {
+                Ok(self.seen_in_journal(asked, worker)?.unwrap_or(Seen::New { certain: true, flight }))
+            }
+            known => Ok(known),
         }
+    }
+
+    /// What the journal says of an id that is not in the table; none if it is new.
+    fn seen_in_journal(
+        &self,
+        asked: Asked<'_>,
+        worker: &mut Worker,
+    ) -> Result<Option<Seen<'static>>, JournalError> {
+        let from = self.repeats_from(asked.now.saturating_sub(REPEAT_FOR))?;
+        let Some(Newest { position, kind }) = self.newest(asked.id, from, worker)? else { return Ok(None) };
+        let recent = |stamp: &Stamp| asked.clock.saturating_sub(REPEAT_FOR) < stamp.clock;
+        let Some((_, bytes)) = Stamp::split(&worker.found).filter(|(stamp, _)| recent(stamp)) else {
+            return Ok(None);
+        };
         let same = match kind {
-            RecordKind::Amend => worker.amend.body_digest == digest,
-            _ => worker.message.read(bytes).is_ok() && worker.message.digest().as_ref() == Some(digest),
+            RecordKind::Amend => worker.amend.body_digest == asked.digest,
+            _ => worker.message.read(bytes).is_ok() && worker.message.digest().as_ref() == Some(asked.digest),
         };
         std::mem::swap(&mut worker.record, &mut worker.found);
-        Ok(if same { Seen::Repeat { position } } else { Seen::Reused })
+        Ok(Some(if same { Seen::Repeat { position } } else { Seen::Reused }))
     }
 
     /// The offset below which no record's clock is above `since`.
@@ -172,7 +168,7 @@ impl Gate {
             return Ok(Some(known));
         }
         let (mut offsets, mut body, mut rates) = (Vec::new(), Vec::new(), None);
-        self.journal.about(IN_FORCE, u64::MAX, CHANGES_MAX, &mut offsets)?;
+        self.journal.about(IN_FORCE, CHANGES_MAX, &mut offsets)?;
         for offset in offsets {
             let kind = self.journal.read(offset, &mut body)?;
             let Some((stamp, bytes)) = Stamp::split(&body).filter(|(stamp, _)| stamp.rule_set <= number)

@@ -1,13 +1,14 @@
 //! Changes of lists and rates: records of their own.
 
+use std::convert::Infallible;
+
 use engine::entity::EntityKey;
 use engine::lists::Membership;
 use engine::position::Position;
 use engine::rates::Rates;
 use rules::typed::{List, ListId, ListKind, Type};
 
-use super::directory::Locks;
-use super::{Gate, Refused, find, new_state};
+use super::{Gate, Refused, Worker, find, new_state};
 use crate::bundle::{self, Bundle, BundleError, ListFile, Problems, Written, read_list};
 use crate::in_force::InForce;
 use crate::journal::RecordKind;
@@ -62,31 +63,27 @@ impl Gate {
         membership: Option<Membership>,
     ) -> Result<Position, Refused> {
         let mut room = self.admit_one()?;
-        let mut locks = Locks::default();
-        let inside = self.passage.pass();
-        self.passage.enter(&inside);
-        let in_force = loop {
-            let (in_force, directory) = self.current.with_directory();
-            directory.lock(&[entity], &|key| new_state(&in_force.rules, key), &mut locks);
-            if in_force.number == self.current.number() {
-                break in_force;
-            }
-            locks.guards.clear();
+        let lock = |worker: &mut Worker| {
+            let Worker { in_force, directory, locks, .. } = worker;
+            directory.lock(&[entity], &|key| new_state(&in_force.rules, key), locks);
+            Ok(())
         };
-        let list_name = in_force.rules.typed.lists.get(list.index()).map_or("", |it| it.name.as_str());
-        let message = match &membership {
-            Some(it) => ListRecord::entered(list_name, entity, it),
-            None => ListRecord::left(list_name, entity),
-        };
-        let offset = self.append_change(RecordKind::List, in_force.number, &message, &[entity]);
-        if let Some(state) = locks.guards.first_mut() {
-            match membership {
-                Some(it) => state.put_on_list(offset, it),
-                None => state.take_off_list(offset, list),
+        let Ok(offset) = self.change_locked::<_, Infallible>(&mut self.worker(Vec::new()), lock, |worker| {
+            let Worker { in_force, locks, .. } = worker;
+            let list_name = in_force.rules.typed.lists.get(list.index()).map_or("", |it| it.name.as_str());
+            let message = match &membership {
+                Some(it) => ListRecord::entered(list_name, entity, it),
+                None => ListRecord::left(list_name, entity),
+            };
+            let offset = self.append_change(RecordKind::List, in_force.number, &message, &[entity]);
+            if let Some(state) = locks.guards.first_mut() {
+                match membership {
+                    Some(it) => state.put_on_list(offset, it),
+                    None => state.take_off_list(offset, list),
+                }
             }
-        }
-        locks.guards.clear();
-        inside.leave();
+            offset
+        });
         room.spend();
         Ok(Position { partition: 0, offset })
     }

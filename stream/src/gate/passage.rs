@@ -11,6 +11,9 @@ use std::thread;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::{Gate, Worker};
+use crate::journal::Journal;
+
 /// Whether one thread is inside; on a cache line of its own.
 #[derive(Debug, Default)]
 #[repr(align(64))]
@@ -79,6 +82,46 @@ impl Inside {
 impl Drop for Closed<'_> {
     fn drop(&mut self) {
         self.passage.closed.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Gate {
+    /// Goes through the passage and changes the states of entities. `lock` locks them under what the worker takes to be in
+    /// force: once more, where something else has come into force meanwhile. They are unlocked here.
+    ///
+    /// # Errors
+    /// What `lock` gives; then nothing was changed.
+    pub(super) fn change_locked<T, E>(
+        &self,
+        worker: &mut Worker,
+        mut lock: impl FnMut(&mut Worker) -> Result<(), E>,
+        change: impl FnOnce(&mut Worker) -> T,
+    ) -> Result<T, E> {
+        self.passage.enter(&worker.inside);
+        let half_done = HalfDone(&*self.journal);
+        let locked = loop {
+            let locked = lock(worker);
+            if locked.is_err() || worker.in_force.number == self.current.number() {
+                break locked;
+            }
+            worker.locks.guards.clear();
+            worker.follow(self.current.with_directory());
+        };
+        let changed = locked.map(|()| change(worker));
+        worker.locks.guards.clear();
+        worker.inside.leave();
+        std::mem::forget(half_done);
+        changed
+    }
+}
+
+/// While states are being changed. Dropped by a panic, it ends the journal: nobody knows whether the states still are what
+/// the records lead to, and a restart has them from there.
+struct HalfDone<'a>(&'a dyn Journal);
+
+impl Drop for HalfDone<'_> {
+    fn drop(&mut self) {
+        self.0.fail("there was a panic while the states of entities were being changed");
     }
 }
 

@@ -97,13 +97,29 @@ struct Entry {
     record_bytes: u32,
 }
 
+/// What is asked about an id.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) id: u128,
+    /// Of its body.
+    pub(crate) digest: &'a [u8; 16],
+    /// The engine clock that a record of it would have now: by that it is told whether it is a repeat.
+    pub(crate) clock: Micros,
+    /// The engine clock: what is older may be forgotten.
+    pub(crate) now: Micros,
+    /// Only what is below this offset may be forgotten.
+    pub(crate) durable: u64,
+}
+
 /// What the table says of an id.
-#[derive(PartialEq, Eq, Debug)]
-pub(crate) enum Seen {
-    /// Never seen, or too long ago: now in flight, until [`Recent::finish`] or [`Recent::give_up`].
+#[derive(Debug)]
+pub(crate) enum Seen<'a> {
+    /// Never seen, or too long ago.
     New {
         /// Whether nobody else need be asked: otherwise the journal may have it.
         certain: bool,
+        /// Until this lands or is dropped, others with the id wait.
+        flight: Flight<'a>,
     },
     /// Seen with the same body; its record's position, and its bytes in the buffer that was given, which is empty
     /// where only the journal has them.
@@ -113,6 +129,36 @@ pub(crate) enum Seen {
     },
     /// Seen with another body.
     Reused,
+}
+
+/// An id in flight. Dropped, its event was not recorded, and the id is as new as before.
+#[derive(Debug)]
+pub(crate) struct Flight<'a> {
+    recent: &'a Recent,
+    id: u128,
+}
+
+impl Flight<'_> {
+    /// Remembers the record of the id. Only what is below `durable` may have to leave for it.
+    pub(crate) fn land(self, it: Remembered<'_>, durable: u64) {
+        let shard = self.recent.shard(self.id);
+        let mut entries = shard.entries.lock();
+        entries.push(it);
+        entries.make_room(self.recent.most, durable);
+        // Others see it landed with its record or not at all.
+        entries.land(self.id);
+        drop(entries);
+        shard.finished.notify_all();
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        let shard = self.recent.shard(self.id);
+        shard.entries.lock().land(self.id);
+        shard.finished.notify_all();
+    }
 }
 
 /// Where a record stands.
@@ -175,53 +221,31 @@ impl Recent {
         Self { most: Some(most), ..self }
     }
 
-    /// Looks an id up at this engine clock and, if it is new, marks it in flight. Waits while it is in flight
-    /// elsewhere. The first record's bytes of a repeat are put into `record`. Only what is below `durable` leaves.
-    pub(crate) fn begin(
-        &self,
-        id: u128,
-        digest: &[u8; 16],
-        clock: Micros,
-        durable: u64,
-        record: &mut Vec<u8>,
-    ) -> Seen {
+    /// Looks an id up and, if it is new, has it in flight. Waits while it is in flight elsewhere. The first record's bytes
+    /// of a repeat are put into `record`.
+    pub(crate) fn begin(&self, asked: Asked<'_>, record: &mut Vec<u8>) -> Seen<'_> {
+        let Asked { id, digest, clock, now, durable } = asked;
         let shard = self.shard(id);
         let mut entries = shard.entries.lock();
         while entries.in_flight.contains(&id) {
             shard.finished.wait(&mut entries);
         }
         let since = clock.saturating_sub(self.repeat_for);
-        entries.forget(since, durable);
+        let forgotten = now.saturating_sub(self.repeat_for);
+        entries.forget(forgotten, durable);
         entries.fetch_ends();
         let mut seen = entries.seen(id, digest, since, record);
         if let (None, Some(before)) = (&seen, self.before(id)) {
             let mut before = before.entries.lock();
-            before.forget(since, u64::MAX);
+            before.forget(forgotten, u64::MAX);
             seen = before.seen(id, digest, since, record);
         }
         if let Some(seen) = seen {
             return seen;
         }
         entries.in_flight.push(id);
-        Seen::New { certain: entries.let_go.is_none_or(|it| it <= since) }
-    }
-
-    /// Remembers the record of an id in flight. Only what is below `durable` may have to leave for it.
-    pub(crate) fn finish(&self, it: Remembered<'_>, durable: u64) {
-        let shard = self.shard(it.id);
-        let mut entries = shard.entries.lock();
-        entries.land(it.id);
-        entries.push(it);
-        entries.make_room(self.most, durable);
-        drop(entries);
-        shard.finished.notify_all();
-    }
-
-    /// Forgets an id in flight whose event was not recorded.
-    pub(crate) fn give_up(&self, id: u128) {
-        let shard = self.shard(id);
-        shard.entries.lock().land(id);
-        shard.finished.notify_all();
+        let certain = entries.let_go.is_none_or(|it| it <= since);
+        Seen::New { certain, flight: Flight { recent: self, id } }
     }
 
     /// The record of an id, if it is remembered and not in flight; its bytes are put into `record`, which is left empty
@@ -374,7 +398,13 @@ fn shard_of(id: u128) -> usize {
 
 impl Entries {
     /// Whether an id was seen later than `since`, and with which body.
-    fn seen(&self, id: u128, digest: &[u8; 16], since: Micros, record: &mut Vec<u8>) -> Option<Seen> {
+    fn seen(
+        &self,
+        id: u128,
+        digest: &[u8; 16],
+        since: Micros,
+        record: &mut Vec<u8>,
+    ) -> Option<Seen<'static>> {
         let (entry, number) = self.find(id).filter(|(entry, _)| since < entry.clock)?;
         if entry.digest != *digest {
             return Some(Seen::Reused);

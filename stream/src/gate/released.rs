@@ -6,7 +6,8 @@ use engine::apply::Applied;
 use engine::history::Key;
 use engine::state::EntityState;
 
-use super::{Gate, Worker, apply, new_state};
+use super::{Gate, Worker, new_state};
+use crate::fold::apply;
 
 impl Gate {
     /// The locks of this kind are released between decide and apply, with a yield there, so that a test that counts
@@ -40,7 +41,7 @@ impl Gate {
             let rules = &*in_force.rules;
             directory.lock(&[key], &|key| new_state(rules, key), locks);
             if let Some(state) = locks.guards.first_mut() {
-                apply::event(rules, applied, original, entity, state, scratch);
+                apply::event_of(rules, applied, original, entity, state, scratch);
             }
             locks.guards.clear();
         }

@@ -11,7 +11,7 @@ use engine::event::Change;
 use rules::past::Outcome;
 
 use super::recent::Remembered;
-use super::{Gate, Poisoned, Settled, Ticket, Worker};
+use super::{Gate, Place, Poisoned, Settled, Ticket, Worker};
 use crate::journal::{Journal, Progress};
 use crate::record::Stamp;
 
@@ -98,15 +98,15 @@ impl Gate {
         let mut worker = self.late.lock();
         let worker = &mut *worker;
         // INVARIANT (late): an event that was decided a deadline ago is in the table of recent ids, or became durable
-        // meanwhile: only a journal that cannot be read fails here.
-        let Ok(Some(position)) = self.find_record(id, worker) else { return Ok(outcome) };
-        let place = self.place_of_record(position, worker);
-        let (Some(digest), Some(place)) = (worker.message.digest(), place) else { return Ok(outcome) };
+        // meanwhile: only a journal that cannot be read fails here, and no fallback is told without its record.
+        let Some(Late { position, stamp, place, digest }) = self.late(id, worker) else {
+            self.journal.fail("the record of an event whose deadline has passed cannot be read");
+            return Err(Poisoned);
+        };
         if let (Some(Fallback::Deadline), Some(first)) = (worker.message.fallback(), worker.message.outcome())
         {
             return Ok(first);
         }
-        let Some((stamp, _)) = Stamp::split(&worker.record) else { return Ok(outcome) };
         let Worker { amend, message, .. } = &mut *worker;
         amend.set_fallback(&message.id, self.now(), outcome, &place);
         // Under the event's id: whoever looks for its decision finds what its caller got.
@@ -119,6 +119,24 @@ impl Gate {
         self.recent.restore(remembered, self.journal.durable());
         Ok(outcome)
     }
+
+    /// Finds an event whose deadline has passed; its record is left in `worker.record`, its message in `worker.message`.
+    fn late(&self, id: u128, worker: &mut Worker) -> Option<Late> {
+        let position = self.find_record(id, worker).ok()??;
+        let place = self.place_of_record(position, worker)?;
+        let (stamp, _) = Stamp::split(&worker.record)?;
+        Some(Late { position, stamp, place, digest: worker.message.digest()? })
+    }
+}
+
+/// An event whose deadline has passed.
+struct Late {
+    /// Offset of its record.
+    position: u64,
+    stamp: Stamp,
+    place: Place,
+    /// Of its body.
+    digest: [u8; 16],
 }
 
 /// How often it is looked whether the disk has what a snapshot has seen.

@@ -117,10 +117,12 @@ impl Journal for Memory {
         self.advance.reached(offset, waker)
     }
 
+    fn fail(&self, _why: &str) {
+        self.advance.poison();
+    }
+
     fn load(&self) -> Load {
-        let progress = self.advance.now();
-        let records_ahead = self.next().saturating_sub(progress.durable);
-        Load { records_ahead, poisoned: progress.poisoned, ..Load::default() }
+        Load { records_ahead: self.next().saturating_sub(self.durable()), ..Load::default() }
     }
 
     fn read(&self, offset: u64, into: &mut Vec<u8>) -> Result<Option<RecordKind>, JournalError> {
@@ -153,17 +155,10 @@ impl Journal for Memory {
         Ok(durable.iter().rposition(holds).map(|at| at as u64))
     }
 
-    fn about(
-        &self,
-        entity: EntityKey,
-        before: u64,
-        most: usize,
-        into: &mut Vec<u64>,
-    ) -> Result<(), JournalError> {
+    fn about(&self, entity: EntityKey, most: usize, into: &mut Vec<u64>) -> Result<(), JournalError> {
         let kept = self.kept.lock();
         let durable = kept.get(..self.durable_of(&kept)).unwrap_or_default();
-        let below = usize::try_from(before).ok().and_then(|before| durable.get(..before)).unwrap_or(durable);
-        let naming = below.iter().enumerate().rev().filter(|(_, it)| it.entities.contains(&entity));
+        let naming = durable.iter().enumerate().rev().filter(|(_, it)| it.entities.contains(&entity));
         into.extend(naming.map(|(at, _)| at as u64).take(most));
         Ok(())
     }

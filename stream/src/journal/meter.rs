@@ -52,7 +52,6 @@ pub(super) struct Meter {
     batch_s: AtomicU64,
     /// And so long for each record.
     record_s: AtomicU64,
-    records_per_s: AtomicU64,
     syncs: Mutex<Histogram<u64>>,
     listener: OnceLock<Listener>,
 }
@@ -67,7 +66,6 @@ impl Meter {
             writing: zero(),
             batch_s: zero(),
             record_s: zero(),
-            records_per_s: zero(),
             syncs: Mutex::new(histogram()),
             listener: OnceLock::new(),
         }
@@ -94,7 +92,6 @@ impl Meter {
         let (batch_s, record_s) = fit.line();
         self.batch_s.store(batch_s.to_bits(), Ordering::Relaxed);
         self.record_s.store(record_s.to_bits(), Ordering::Relaxed);
-        self.records_per_s.store(fit.records_per_s(), Ordering::Relaxed);
         self.began_ns.store(0, Ordering::Relaxed);
     }
 
@@ -147,11 +144,6 @@ impl Meter {
     /// How long a batch takes, lately, that has next to nothing in it.
     pub(super) fn usual(&self) -> Duration {
         self.expected(0)
-    }
-
-    /// Records that became durable in a second, lately, while there were any to write.
-    pub(super) fn records_per_s(&self) -> u64 {
-        self.records_per_s.load(Ordering::Relaxed)
     }
 
     pub(super) fn sync_times(&self) -> SyncTimes {
@@ -231,15 +223,6 @@ impl Fit {
         // Through two batches there is always a line.
         let evidence = (self.batches - 2.0).max(0.0) * explained;
         evidence / (evidence + DOUBT * (1.0 - explained)).max(f64::MIN_POSITIVE)
-    }
-
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an estimate; `as` saturates"
-    )]
-    fn records_per_s(&self) -> u64 {
-        if self.seconds <= 0.0 { 0 } else { (self.records / self.seconds) as u64 }
     }
 }
 

@@ -264,14 +264,13 @@ impl Journal for OnDisk {
         self.shared.advance.reached(offset, waker)
     }
 
+    fn fail(&self, why: &str) {
+        self.shared.poison(why.to_owned());
+    }
+
     fn load(&self) -> Load {
         let records_ahead = self.next().saturating_sub(self.durable());
-        Load {
-            records_ahead,
-            records_per_s: self.shared.meter.records_per_s(),
-            wait: self.shared.meter.wait(records_ahead, Instant::now()),
-            poisoned: self.shared.poisoned.load(Ordering::Acquire),
-        }
+        Load { records_ahead, wait: self.shared.meter.wait(records_ahead, Instant::now()) }
     }
 
     fn read(&self, offset: u64, into: &mut Vec<u8>) -> Result<Option<RecordKind>, JournalError> {
@@ -290,14 +289,8 @@ impl Journal for OnDisk {
         self.shared.shelf.find_decision(decision)
     }
 
-    fn about(
-        &self,
-        entity: EntityKey,
-        before: u64,
-        most: usize,
-        into: &mut Vec<u64>,
-    ) -> Result<(), JournalError> {
-        self.shared.shelf.about(entity, before, most, into)
+    fn about(&self, entity: EntityKey, most: usize, into: &mut Vec<u64>) -> Result<(), JournalError> {
+        self.shared.shelf.about(entity, most, into)
     }
 
     fn cursor(&self, from: u64) -> Result<Box<dyn Cursor>, JournalError> {

@@ -46,6 +46,10 @@ impl<J: Journal + ?Sized> Journal for Arc<J> {
         (**self).reached(offset, waker)
     }
 
+    fn fail(&self, why: &str) {
+        (**self).fail(why);
+    }
+
     fn load(&self) -> Load {
         (**self).load()
     }
@@ -66,14 +70,8 @@ impl<J: Journal + ?Sized> Journal for Arc<J> {
         (**self).find_decision(decision)
     }
 
-    fn about(
-        &self,
-        entity: EntityKey,
-        before: u64,
-        most: usize,
-        into: &mut Vec<u64>,
-    ) -> Result<(), JournalError> {
-        (**self).about(entity, before, most, into)
+    fn about(&self, entity: EntityKey, most: usize, into: &mut Vec<u64>) -> Result<(), JournalError> {
+        (**self).about(entity, most, into)
     }
 
     fn cursor(&self, from: u64) -> Result<Box<dyn Cursor>, JournalError> {

@@ -236,15 +236,14 @@ impl Shelf {
     pub(super) fn about(
         &self,
         entity: EntityKey,
-        before: u64,
         most: usize,
         into: &mut Vec<u64>,
     ) -> Result<(), JournalError> {
-        let (before, mut left) = (before.min(self.durable()), most);
+        let mut left = most;
         if left == 0 {
             return Ok(());
         }
-        self.look(By::Entity, index::entity_key(entity), 0..before, most, |offset, frame| {
+        self.look(By::Entity, index::entity_key(entity), 0..self.durable(), most, |offset, frame| {
             if frame.entities().any(|it| it == entity) && into.last() != Some(&offset) {
                 into.push(offset);
                 left -= 1;

@@ -1,6 +1,7 @@
 //! Deadlines, and what is refused before it takes a lock.
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::thread;
@@ -221,18 +222,29 @@ fn nothing_is_answered_after_a_failed_write() {
     );
 }
 
-/// A journal that says how long it would take, and whether it has room.
-struct Slow {
-    memory: Memory,
-    says: Arc<Mutex<(Duration, bool)>>,
+/// What a journal says and does.
+#[derive(Clone, Copy, Default)]
+struct Says {
+    /// How long a record would take.
+    wait: Duration,
+    /// There is no room for more.
+    full: bool,
+    /// Whoever appends panics.
+    panics: bool,
 }
 
-impl Journal for Slow {
+/// A journal that is told what to say.
+struct Told {
+    memory: Memory,
+    says: Arc<Mutex<Says>>,
+}
+
+impl Journal for Told {
     fn reserve(&self, records: usize, bytes_each: usize) -> Result<Reservation, Full> {
-        let (_, room) = *self.says.lock();
-        if room { self.memory.reserve(records, bytes_each) } else { Err(Full) }
+        if self.says.lock().full { Err(Full) } else { self.memory.reserve(records, bytes_each) }
     }
     fn append(&self, entry: &Entry<'_>) -> u64 {
+        assert!(!self.says.lock().panics, "a panic under the locks");
         self.memory.append(entry)
     }
     fn durable(&self) -> u64 {
@@ -247,8 +259,11 @@ impl Journal for Slow {
     fn reached(&self, offset: u64, waker: Option<&Waker>) -> Poll<Progress> {
         self.memory.reached(offset, waker)
     }
+    fn fail(&self, why: &str) {
+        self.memory.fail(why);
+    }
     fn load(&self) -> Load {
-        Load { wait: self.says.lock().0, ..self.memory.load() }
+        Load { wait: self.says.lock().wait, ..self.memory.load() }
     }
     fn read(&self, offset: u64, into: &mut Vec<u8>) -> Result<Option<RecordKind>, JournalError> {
         self.memory.read(offset, into)
@@ -263,48 +278,66 @@ impl Journal for Slow {
     fn find_decision(&self, decision: u128) -> Result<Option<u64>, JournalError> {
         self.memory.find_decision(decision)
     }
-    fn about(
-        &self,
-        entity: EntityKey,
-        before: u64,
-        most: usize,
-        into: &mut Vec<u64>,
-    ) -> Result<(), JournalError> {
-        self.memory.about(entity, before, most, into)
+    fn about(&self, entity: EntityKey, most: usize, into: &mut Vec<u64>) -> Result<(), JournalError> {
+        self.memory.about(entity, most, into)
     }
     fn cursor(&self, from: u64) -> Result<Box<dyn Cursor>, JournalError> {
         self.memory.cursor(from)
     }
 }
 
+fn told() -> (Gate, Memory, Arc<Mutex<Says>>) {
+    let (memory, says) = (Memory::default(), Arc::default());
+    let told = Box::new(Told { memory: memory.clone(), says: Arc::clone(&says) });
+    let gate = Gate::begin(bundle(SCHEMA, RULES), key(), told, Admission::default()).unwrap();
+    (gate, memory, says)
+}
+
+/// What is in memory after a panic between deciding and applying may not be what the records lead to: nothing more is
+/// answered, and nobody waits for the one who is gone.
+#[test]
+fn a_panic_under_the_locks_ends_the_journal() {
+    let (gate, memory, says) = told();
+    let (payment, durable) = (pay(&gate, "p1"), memory.next());
+    says.lock().panics = true;
+    let submit = || {
+        let mut worker = gate.worker(Vec::new());
+        gate.submit(&payment, Deadline::Never, &mut worker).map(|it| it.position)
+    };
+    catch_unwind(AssertUnwindSafe(submit)).unwrap_err();
+    says.lock().panics = false;
+    assert_eq!(submit(), Err(Refused::Poisoned(Poisoned)));
+    assert_eq!((memory.next(), gate.journal().watch().borrow().poisoned), (durable, true));
+    // Its user is not locked for ever.
+    gate.for_each_entity(|_, _| ());
+}
+
 #[test]
 fn what_would_wait_too_long_is_refused_before_it_leaves_a_trace() {
-    let says = Arc::new(Mutex::new((Duration::ZERO, true)));
-    let (memory, ms) = (Memory::default(), Duration::from_millis);
-    let slow = Box::new(Slow { memory: memory.clone(), says: Arc::clone(&says) });
-    let gate = Gate::begin(bundle(SCHEMA, RULES), key(), slow, Admission::default()).unwrap();
+    let (gate, memory, says) = told();
+    let ms = Duration::from_millis;
     let mut worker = gate.worker(Vec::new());
     let minute = || Deadline::By(Instant::now() + ms(60_000));
     #[rustfmt::skip]
     let rows = [
-        // wait, room, deadline, retry after
-        (ms(900),    true,  Deadline::Never,                None),
-        (ms(1_100),  true,  Deadline::Never,                Some(ms(1_100))),
-        (ms(20_000), true,  minute(),                       None),
-        (ms(40_000), true,  minute(),                       Some(ms(40_000))),
-        (ms(0),      false, Deadline::Never,                Some(ms(100))),
-        (ms(700),    false, Deadline::Never,                Some(ms(700))),
+        // wait, full, deadline, retry after
+        (ms(900),    false, Deadline::Never,                None),
+        (ms(1_100),  false, Deadline::Never,                Some(ms(1_100))),
+        (ms(20_000), false, minute(),                       None),
+        (ms(40_000), false, minute(),                       Some(ms(40_000))),
+        (ms(0),      true,  Deadline::Never,                Some(ms(100))),
+        (ms(700),    true,  Deadline::Never,                Some(ms(700))),
         // Late already: its fallback is recorded, so that it waits for nothing.
-        (ms(900),    true,  Deadline::By(Instant::now()),   None),
+        (ms(900),    false, Deadline::By(Instant::now()),   None),
     ];
-    for (at, (wait, room, deadline, retry_after)) in rows.into_iter().enumerate() {
-        *says.lock() = (wait, room);
+    for (at, (wait, full, deadline, retry_after)) in rows.into_iter().enumerate() {
+        *says.lock() = Says { wait, full, ..Says::default() };
         let (before, payment) = (memory.next(), pay(&gate, &format!("p{at}")));
         let refused = gate.submit(&payment, deadline, &mut worker).err();
         assert_eq!(refused, retry_after.map(|retry_after| Refused::Overloaded { retry_after }), "row {at}");
         assert_eq!(memory.next() - before, u64::from(retry_after.is_none()), "row {at}");
         // Its id was never used.
-        *says.lock() = (Duration::ZERO, true);
+        *says.lock() = Says::default();
         let again = gate.submit(&payment, Deadline::Never, &mut worker).unwrap();
         assert_eq!(again.ruling.flags.repeated, retry_after.is_none(), "row {at}");
     }

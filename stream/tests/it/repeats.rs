@@ -6,14 +6,14 @@ use std::sync::Arc;
 use engine::event::{Amendment, Change, Event};
 use rules::past::{Label, Outcome};
 use rules::reference::generate::Choices;
-use rules::time::{HOUR, Micros, SECOND};
+use rules::time::{DAY, HOUR, Micros, SECOND};
 use stream::disk::simulated::Simulated;
-use stream::gate::{Deadline, Gate, Worker};
-use stream::journal::{OnDisk, Options};
+use stream::gate::{Deadline, Gate, Refused, Worker};
+use stream::journal::{Memory, OnDisk, Options};
 use stream::recover::recover;
 use stream::snapshot::{self, DataDir, Extra};
 
-use crate::support::{PATIENT, begin, event, key};
+use crate::support::{PATIENT, begin, event, gate, key, rule_set};
 use crate::verify::{RULES, SCHEMA};
 
 const SEEDS: u64 = 12;
@@ -200,5 +200,36 @@ fn a_gate_that_remembers_next_to_nothing_answers_as_one_that_remembers_everythin
         ("ids that were free again", forgotten),
     ] {
         assert!(20 < count, "{count} {what}");
+    }
+}
+
+/// The clock that tells a repeat has the event itself in it: whether somebody else came in between makes no difference.
+#[test]
+fn an_id_of_a_day_ago_is_new() {
+    let disk = Simulated::new(8);
+    // One that remembers, one that has to ask its journal, and one that has none.
+    let small = begin_on(&disk).remembering(0, 0);
+    let gates = [begin(SCHEMA, RULES, Box::new(Memory::default())), small, gate(&rule_set(SCHEMA, RULES))];
+    for gate in gates {
+        let rules = gate.rules();
+        let mut worker = gate.worker(Vec::new());
+        let mut pay = |id: &str, time, cents: u32| {
+            let fields = format!("user=u1 card=c1 device=d1 merchant=m1 amount={cents}");
+            let payment = event(&rules.typed.schema, "payment", id, time, &fields);
+            let ticket = gate.submit(&payment, Deadline::Never, &mut worker);
+            while ticket.is_ok() && gate.journal().durable() < gate.journal().next() {
+                std::thread::yield_now();
+            }
+            ticket.map(|it| it.ruling.flags.repeated)
+        };
+        let day = |days: i64| 1_767_600_000 * SECOND + days * DAY;
+        assert_eq!(pay("a", day(0), 100), Ok(false));
+        // Refused, and nothing is forgotten by its time.
+        assert_eq!(pay("a", day(1) - 1, 200), Err(Refused::IdReused("a".to_owned())));
+        assert_eq!(pay("a", day(0), 100), Ok(true));
+        assert_eq!(pay("a", day(1), 200), Ok(false), "a day later");
+        assert_eq!(pay("a", day(60), 300), Ok(false), "months later");
+        assert_eq!(pay("b", day(61), 100), Ok(false));
+        assert_eq!(pay("a", day(61) - 1, 400), Ok(false), "with another in between");
     }
 }

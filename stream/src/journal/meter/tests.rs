@@ -60,7 +60,6 @@ fn a_batch_that_hangs_is_seen_before_it_ends() {
         Duration::ZERO,
         "whoever finds nobody ahead is let in, however slow it was"
     );
-    assert_eq!(meter.records_per_s(), 500);
 }
 
 #[test]

@@ -158,7 +158,7 @@ impl Shared {
                 return false;
             }
             if let Err(error) = writer.write(self) {
-                self.poison(&error);
+                self.poison(error.to_string());
                 return true;
             }
             drop(writer);
@@ -185,7 +185,7 @@ impl Shared {
                 Task::Close => writer.mark(Role::Closed, self),
             };
             if let Err(error) = done {
-                self.poison(&error);
+                self.poison(error.to_string());
             }
             if matches!(task, Task::Close) {
                 break;
@@ -251,9 +251,9 @@ impl Shared {
     }
 
     /// Ends the journal: nothing more becomes durable.
-    fn poison(&self, error: &JournalError) {
+    pub(super) fn poison(&self, why: String) {
         // The first error is the cause of those that follow.
-        let _ = self.fault.set(error.to_string());
+        let _ = self.fault.set(why);
         self.poisoned.store(true, Ordering::Release);
         self.advance.poison();
     }
@@ -265,7 +265,8 @@ impl Shared {
             let began = Instant::now();
             let syncing = self.behind.syncing.lock();
             if let Err(error) = segment.file.sync() {
-                return self.poison(&JournalError::io("sync", &self.shelf.path(&segment))(error));
+                let error = JournalError::io("sync", &self.shelf.path(&segment))(error);
+                return self.poison(error.to_string());
             }
             drop(syncing);
             self.meter.synced(began.elapsed());

@@ -59,13 +59,11 @@ fn check_lookups(log: &Log, from: u64) {
     }
     for (entity, offsets) in by_entity {
         let newest_first: Vec<u64> = offsets.into_iter().rev().collect();
-        for before in [u64::MAX, log.next() / 2 + 1, from] {
-            for most in [0, 1, 5, usize::MAX] {
-                let mut found = Vec::new();
-                log.shelf.about(entity, before, most, &mut found).unwrap();
-                let below = newest_first.iter().copied().filter(|it| *it < before);
-                assert_eq!(found, below.take(most).collect::<Vec<_>>(), "{entity:?} before {before}");
-            }
+        for most in [0, 1, 5, usize::MAX] {
+            let mut found = Vec::new();
+            log.shelf.about(entity, most, &mut found).unwrap();
+            let expected: Vec<u64> = newest_first.iter().copied().take(most).collect();
+            assert_eq!(found, expected, "{entity:?}, {most} at most");
         }
     }
     let mut bytes = Vec::new();
