@@ -23,7 +23,7 @@ pub enum NotAtOnce {
     /// Its features look at what is not remembered: that must be built from the journal first.
     #[error("the state of {} must be built from the journal first", crate::intake::listed(features.iter().map(String::as_str)))]
     NeedsBuild {
-        /// The features that are new, in file order.
+        /// The features that are new, or whose state takes another form, in file order.
         features: Vec<String>,
     },
     /// It cannot go on with what is remembered.
@@ -46,14 +46,14 @@ impl Gate {
         let mut room = self.admit_one()?;
         let activated = self.current.change(self.now(), |old, number| {
             let new = old.followed_by(number, old.completing(&bundle))?;
-            let fits = same_state(&old.rules, &new.rules);
-            if matches!(fits, Ok(()) | Err(Misfit::Lacking(_))) {
-                grows_rightly(&old.rules, &new.rules).map_err(OtherState)?;
-            }
-            match fits {
-                Ok(()) => {}
-                Err(Misfit::Lacking(features)) => return Err(NotAtOnce::NeedsBuild { features }),
+            let built = match same_state(&old.rules, &new.rules) {
+                Ok(()) => None,
+                Err(Misfit::Lacking(features) | Misfit::Order(features)) => Some(features),
                 Err(misfit) => return Err(OtherState(misfit).into()),
+            };
+            grows_rightly(&old.rules, &new.rules).map_err(OtherState)?;
+            if let Some(features) = built {
+                return Err(NotAtOnce::NeedsBuild { features });
             }
             self.record_rule_set(&new);
             Ok(new)

@@ -122,6 +122,10 @@ impl Gate {
         }
         let mut merged = incoming.event.clone();
         merged.fill_from(&worker.original);
+        let schema = &worker.in_force.rules.typed.schema;
+        if let Some(refused) = Refused::of_other_roles(&merged, &worker.original, schema) {
+            return Err(refused);
+        }
         self.take(Incoming { event: &merged, ..incoming }, Some(&place), flight, worker)
     }
 
@@ -141,7 +145,7 @@ impl Gate {
             incoming.way = Way::FallBack(outcome);
         }
         let mut room = self.admit(incoming.event, due, worker)?;
-        let lock = |worker: &mut Worker| lock(incoming.event, original, worker);
+        let lock = |worker: &mut Worker| lock(incoming.event, worker);
         let decide = |worker: &mut Worker| self.decide(incoming, original, worker);
         let (clock, offset, at) = self.change_locked(worker, lock, decide)?;
         room.spend();
@@ -244,15 +248,12 @@ impl Gate {
 }
 
 /// Locks the entities of an event, which is loaded under what the worker takes to be in force.
-fn lock(event: &Event, original: Option<&Place>, worker: &mut Worker) -> Result<(), Refused> {
-    let Worker { in_force, directory, scratch, locks, original: first, ahead, .. } = worker;
+fn lock(event: &Event, worker: &mut Worker) -> Result<(), Refused> {
+    let Worker { in_force, directory, scratch, locks, ahead, .. } = worker;
     let rules = &*in_force.rules;
     scratch.facts.load(event, rules, &in_force.rates)?;
-    let roles = &scratch.facts.roles;
-    if original.is_some_and(|it| *it.entities != *roles.entities) {
-        return Err(Refused::other_entities(event, first, &rules.typed.schema));
-    }
-    let near = ahead.near(&roles.stateful);
-    directory.lock_near(&roles.stateful, near, &|key| new_state(rules, key), locks);
+    let stateful = &scratch.facts.roles.stateful;
+    let near = ahead.near(stateful);
+    directory.lock_near(stateful, near, &|key| new_state(rules, key), locks);
     Ok(())
 }

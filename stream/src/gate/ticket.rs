@@ -144,20 +144,19 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// Of a recheck that is about somebody else than its original.
-    pub(super) fn other_entities(recheck: &Event, original: &Event, schema: &Schema) -> Self {
-        let name = recheck.recheck_of.clone().unwrap_or_default();
-        let declared = recheck.event_type.and_then(|it| schema.events.get(it.index()));
-        let fields = declared.into_iter().flat_map(|it| it.fields.iter().enumerate());
-        let changed =
-            fields.filter(|(at, _)| recheck.value(*at) != original.value(*at)).find_map(|(_, it)| {
-                schema.field(it.field).filter(|field| matches!(field.ty, FieldType::Entity(_)))?;
-                // What is derived is not sent.
-                let Some(Derivation::Prefix { of, .. }) = it.derived else { return schema.field(it.field) };
-                schema.field(of)
-            });
-        let field = changed.map_or("recheck_of", |it| it.name.as_str()).to_owned();
-        Self::RolesChanged { original: name, field }
+    /// Of a recheck in one of whose roles stands somebody else than in its original's; none if there is no such role.
+    pub(super) fn of_other_roles(recheck: &Event, original: &Event, schema: &Schema) -> Option<Self> {
+        let declared = recheck.event_type.and_then(|it| schema.events.get(it.index()))?;
+        let fields = declared.fields.iter().enumerate();
+        let mut changed = fields.filter(|(at, _)| recheck.value(*at) != original.value(*at));
+        let field = changed.find_map(|(_, it)| {
+            schema.field(it.field).filter(|field| matches!(field.ty, FieldType::Entity(_)))?;
+            // What is derived is not sent.
+            let Some(Derivation::Prefix { of, .. }) = it.derived else { return schema.field(it.field) };
+            schema.field(of)
+        })?;
+        let original = original.id.clone();
+        Some(Self::RolesChanged { original, field: field.name.clone() })
     }
 }
 

@@ -166,12 +166,13 @@ impl Namer<'_> {
 
     /// The features that look at the state of a kind: definition hash and plan.
     fn features_of(&self, kind: KindId) -> impl Iterator<Item = (String, &FeaturePlan)> {
-        let rules = self.0;
-        let all = rules.typed.features.iter().zip(&rules.plan.features);
-        let of_kind = move |plan: &FeaturePlan| {
-            plan.role().and_then(|role| rules.typed.schema.role_kind(role)) == Some(kind)
-        };
-        all.filter(move |(_, plan)| of_kind(plan)).map(|(it, plan)| (hex(&it.hash), plan))
+        let all = self.0.typed.features.iter().zip(&self.0.plan.features);
+        all.filter(move |(_, plan)| self.kind_of(plan) == Some(kind)).map(|(it, plan)| (hex(&it.hash), plan))
+    }
+
+    /// The kind of entities at whose state a feature looks.
+    fn kind_of(&self, plan: &FeaturePlan) -> Option<KindId> {
+        plan.role().and_then(|role| self.0.typed.schema.role_kind(role))
     }
 
     /// A condition without a test.
@@ -338,9 +339,9 @@ pub(crate) enum Misfit {
          put its entities on the list once it is there"
     )]
     Filled(String),
-    /// It keeps less, or in another order.
-    #[error("entities of `{0}` would keep less, or in another order")]
-    Order(String),
+    /// Its entities of a kind have other columns, or in another order, and these features look at them.
+    #[error("{} would be kept in another form", crate::intake::listed(.0.iter().map(String::as_str)))]
+    Order(Vec<String>),
 }
 
 /// Whether a rule set can take over every state as it is: the same columns, conditions, windows and lists under the
@@ -378,11 +379,18 @@ pub(crate) fn same_state(old: &RuleSet, new: &RuleSet) -> Result<(), Misfit> {
             && old_plan.has_history == new_plan.has_history
             && old_plan.history == new_plan.history;
         if !same {
-            let name = new.typed.schema.kinds.get(at).map(|it| it.name.clone());
-            return Err(Misfit::Order(name.unwrap_or_default()));
+            return Err(Misfit::Order(features_of(new, at)));
         }
     }
     Ok(())
+}
+
+/// The names of the features that look at the entities of a kind.
+fn features_of(rules: &RuleSet, kind: usize) -> Vec<String> {
+    let namer = Namer(rules);
+    let features = rules.typed.features.iter().zip(&rules.plan.features);
+    let looks = |plan: &FeaturePlan| namer.kind_of(plan).is_some_and(|it| it.index() == kind);
+    features.filter(|(_, plan)| looks(plan)).map(|(it, _)| it.name.clone()).collect()
 }
 
 /// Whether a schema that changes does so as a schema may, in a rule set that knows all that the one in force knows.
@@ -390,6 +398,13 @@ pub(crate) fn grows_rightly(old: &RuleSet, new: &RuleSet) -> Result<(), Misfit> 
     let (theirs, ours) = (&old.typed.schema, &new.typed.schema);
     if let Some(what) = schema::lacked(theirs, ours) {
         return Err(Misfit::Schema(what));
+    }
+    // States are trimmed by them, and what came too late stands where they say.
+    let times = schema::other_times(theirs, ours);
+    if !times.is_empty() {
+        return Err(Misfit::Schema(format!(
+            "its {times}, and every feature means something else by it: set it back, or begin a new data directory"
+        )));
     }
     match schema::unversioned(theirs, ours) {
         None => Ok(()),

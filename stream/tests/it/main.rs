@@ -9,6 +9,7 @@ mod late;
 mod locks;
 mod pieces;
 mod prune;
+mod rechecks;
 mod recover;
 mod reference;
 mod repeats;
