@@ -157,9 +157,13 @@ impl EntityState {
         self.dead = true;
     }
 
-    /// Whether nobody could tell if this entity left memory at this engine clock.
-    pub fn may_leave(&self, plan: &KindPlan, clock: Micros) -> bool {
-        clock.saturating_sub(self.last_event) > plan.keep && !self.lists.any_holds(clock)
+    /// Whether nobody could tell if this entity left memory at this engine clock. Rules of later may ask about alerts, for
+    /// which nothing was planned: these are remembered for `keep_alerts`.
+    pub fn may_leave(&self, plan: &KindPlan, keep_alerts: Micros, clock: Micros) -> bool {
+        let older = |at: Micros, than: Micros| clock.saturating_sub(at) > than;
+        older(self.last_event, plan.keep)
+            && !self.lists.any_holds(clock)
+            && self.alerted.iter().all(|(_, at)| older(*at, keep_alerts))
     }
 
     /// Whether a record at this position is new to this state; if so, it has now been seen.

@@ -337,9 +337,10 @@ pub(crate) fn new_state(rules: &RuleSet, key: EntityKey) -> EntityState {
 
 /// Whether nobody could tell if this entity left memory at this engine clock. What is late looks at lists as they were.
 pub(crate) fn may_leave(rules: &RuleSet, key: EntityKey, state: &EntityState, clock: Micros) -> bool {
-    let edge = clock.saturating_sub(rules.typed.schema.lateness);
+    let schema = &rules.typed.schema;
     let plan = rules.plan.kinds.get(key.kind.index());
-    plan.is_some_and(|plan| state.may_leave(plan, clock)) && !state.lists().any_holds(edge)
+    plan.is_some_and(|plan| state.may_leave(plan, schema.keep + schema.lateness, clock))
+        && !state.lists().any_holds(clock.saturating_sub(schema.lateness))
 }
 
 impl std::fmt::Debug for Gate {

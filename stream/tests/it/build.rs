@@ -219,6 +219,37 @@ fn a_crash_right_behind_the_swap_finds_the_state() {
     }
 }
 
+/// What was alerted about is not forgotten because the rule set in force asks for less of it than one that comes later.
+#[test]
+fn alerts_are_remembered_for_rules_of_later() {
+    let rules = |once: &str| {
+        let rule = format!("rule large \"Large\" on payment when amount > 1.00 EUR then alert high {once}");
+        bundle(SCHEMA, &format!("use schema pay\n{rule}\n"))
+    };
+    for in_force in [["once per user 1h", "once per user 10h"], ["once per user 10h", ""]] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut world = World::new(folder.path(), OLD);
+        let mut alerts = |world: &mut World, user: &str, minute: i64| {
+            let fields = format!("user={user} device=d1 amount=500");
+            let id = format!("{user}-{minute}");
+            let payment = event(&world.gate.rules().typed.schema, "payment", &id, minute * MINUTE, &fields);
+            let ticket = world.gate.submit(&payment, Deadline::Never, &mut world.worker).unwrap();
+            world.gate.evict_idle();
+            ticket.ruling.verdict.alerts.len()
+        };
+        for once in in_force {
+            world.activate(&rules(once)).unwrap();
+            alerts(&mut world, "u1", 0);
+            alerts(&mut world, "u2", 200);
+        }
+        world.activate(&rules("once per user 10h")).unwrap();
+        assert_eq!(alerts(&mut world, "u1", 210), 0, "{in_force:?}");
+        assert_eq!(alerts(&mut world, "u1", 600), 1, "{in_force:?}: its time is over");
+        check_same(&world.gate, &folded(&world.journal, key()));
+        check_verified(&world.journal, key());
+    }
+}
+
 /// Where no event but a payment had a user, and no payment two, it was not kept which rows are those of payments by their
 /// user: as the schema grows the same features need that.
 #[test]
