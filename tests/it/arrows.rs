@@ -97,6 +97,15 @@ fn every_file_says_what_it_is_for_and_none_is_unfinished() {
     }
 }
 
+/// A module is `foo.rs` beside `foo/`, everywhere: in an editor's tabs and in a search, each file has a name of its own.
+#[test]
+fn no_module_hides_in_a_mod_rs() {
+    let mut files = Vec::new();
+    sources(root(), &mut files);
+    let hidden: Vec<_> = files.iter().filter(|it| it.ends_with("mod.rs")).collect();
+    assert!(hidden.is_empty(), "`foo.rs` beside `foo/`, please: {hidden:?}");
+}
+
 /// Every place that the map names exists.
 #[test]
 fn the_map_is_true() {
