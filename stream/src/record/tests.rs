@@ -5,7 +5,6 @@ use engine::entity::{EntityKey, HashKey};
 use engine::event::{Amendment, Change, Event};
 use engine::lists::Membership;
 use engine::words::Ruling;
-use rules::diagnostic::Source;
 use rules::past::{Challenge, Label, OperationResult, Outcome};
 use rules::program::{Alert, EffectRef, Hit, Verdict};
 use rules::schema::{Currency, EventTypeId, KindId};
@@ -157,8 +156,7 @@ fn rules() -> rules::typed::RuleSet {
     let schema = "schema s 7\nzone \"UTC\"\ncurrency EUR\nentity user\nevent payment\n  user: user\n";
     let features = "use schema s\nfeature a = count(payment) by user over 1h\n\
                     feature b = time_since(payment) by user\n";
-    let sources = [Source { name: "s.schema.weir", text: schema }, Source { name: "s.weir", text: features }];
-    rules::check::check(&sources).rule_set.unwrap()
+    rules::testing::rule_set(schema, features)
 }
 
 /// A ruling that has everything.

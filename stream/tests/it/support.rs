@@ -9,7 +9,6 @@ use engine::event::Event;
 use engine::lists::ValueLists;
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
-use rules::diagnostic::{Colour, Source, render};
 use rules::schema::{FieldType, Schema};
 use stream::bundle::{Bundle, File};
 use stream::fold::{Folder, Report, verify};
@@ -23,10 +22,7 @@ pub(crate) const PATIENT: Admission = Admission { queue_max: Some(Duration::MAX)
 /// A schema and rules as one text each, checked and compiled.
 #[track_caller]
 pub(crate) fn rule_set(schema: &str, rules: &str) -> Arc<RuleSet> {
-    let sources = [Source { name: "schema", text: schema }, Source { name: "rules", text: rules }];
-    let checked = rules::check::check(&sources);
-    let said = render(&checked.diagnostics, &sources, Colour::Never);
-    let typed = checked.rule_set.unwrap_or_else(|| panic!("{said}"));
+    let typed = rules::testing::rule_set(schema, rules);
     Arc::new(RuleSet::new(typed, key(), ValueLists::default()).unwrap())
 }
 
