@@ -95,7 +95,20 @@ pub enum BundleError {
     Many(#[from] rules::TooManyFeatures),
 }
 
+impl File {
+    /// A text under a name.
+    pub fn new(name: &str, text: &str) -> Self {
+        Self { name: name.to_owned(), text: text.to_owned() }
+    }
+}
+
 impl Bundle {
+    /// Schema and rule files, each by its name and its text, with nothing on any list and no rate table.
+    pub fn of(sources: &[(&str, &str)]) -> Self {
+        let sources = sources.iter().map(|(name, text)| File::new(name, text)).collect();
+        Self { sources, lists: Vec::new(), rates: None }
+    }
+
     /// Checks all texts, as a record holds them.
     ///
     /// # Errors

@@ -338,14 +338,11 @@ mod tests {
     use rules::time::{DAY, HOUR};
 
     use super::*;
-    use crate::bundle::File;
 
     const RULES: &str = "schema s 1\nzone \"UTC\"\ncurrency EUR\nentity user\nevent payment\n  user: user\n";
 
     fn first() -> InForce {
-        let file = |name: &str, text: &str| File { name: name.to_owned(), text: text.to_owned() };
-        let sources = vec![file("s.schema.weir", RULES), file("s.weir", "use schema s\n")];
-        let bundle = Arc::new(Bundle { sources, ..Bundle::default() });
+        let bundle = Arc::new(Bundle::of(&[("s.schema.weir", RULES), ("s.weir", "use schema s\n")]));
         InForce::compile(0, bundle, HashKey::new([0; 16])).unwrap()
     }
 

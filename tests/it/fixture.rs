@@ -228,10 +228,8 @@ fn make_in(data: &Path) {
 }
 
 fn bundle(rules: &str) -> Arc<Bundle> {
-    let file = |name: &str, text: &str| Text { name: name.to_owned(), text: text.to_owned() };
-    let sources = vec![file("pay.schema.weir", SCHEMA), file("pay.weir", rules)];
-    let rates = Some(file("rates.csv", "currency,rate\nUSD,0.90\n"));
-    Arc::new(Bundle { sources, lists: Vec::new(), rates })
+    let rates = Some(Text::new("rates.csv", "currency,rate\nUSD,0.90\n"));
+    Arc::new(Bundle { rates, ..Bundle::of(&[("pay.schema.weir", SCHEMA), ("pay.weir", rules)]) })
 }
 
 /// A payment in cents on 2026-01-05.

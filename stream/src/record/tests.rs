@@ -88,7 +88,7 @@ fn changes_of_lists_come_back() {
 #[test]
 fn what_comes_into_force_comes_back() {
     use crate::bundle::{Bundle, File};
-    let file = File { name: "s.weir".to_owned(), text: "schema s 1".to_owned() };
+    let file = File::new("s.weir", "schema s 1");
     let bundle = Bundle { sources: vec![file.clone()], rates: Some(file.clone()), ..Bundle::default() };
     let record = RuleSetRecord::new(&bundle, &[3; 32]);
     assert!(!record.time_zones.is_empty());

@@ -10,7 +10,7 @@ use engine::lists::ValueLists;
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use rules::schema::{FieldType, Schema};
-use stream::bundle::{Bundle, File};
+use stream::bundle::Bundle;
 use stream::fold::{Folder, Report, verify};
 use stream::gate::{Admission, Gate};
 use stream::journal::{Forgetful, Journal, Memory};
@@ -26,10 +26,9 @@ pub(crate) fn rule_set(schema: &str, rules: &str) -> Arc<RuleSet> {
     Arc::new(RuleSet::new(typed, key(), ValueLists::default()).unwrap())
 }
 
-/// The same as a bundle.
+/// A schema and rules as a bundle of two files.
 pub(crate) fn bundle(schema: &str, rules: &str) -> Arc<Bundle> {
-    let file = |name: &str, text: &str| File { name: name.to_owned(), text: text.to_owned() };
-    Arc::new(Bundle { sources: vec![file("schema", schema), file("rules", rules)], ..Bundle::default() })
+    Arc::new(Bundle::of(&[("schema", schema), ("rules", rules)]))
 }
 
 /// The key of the journals' hashes.
