@@ -25,6 +25,7 @@ use stream::journal::{Cursor, Journal as _, OnDisk, Options, Reader, RecordKind}
 use stream::recover::recover;
 use stream::snapshot::{DataDir, Extra};
 
+use crate::data::files;
 use crate::program::output;
 
 const SCHEMA: &str = r#"schema pay 1
@@ -95,9 +96,7 @@ fn contents(journal: &Path) -> (Vec<(RecordKind, usize)>, usize) {
     while let Some(record) = records.next().unwrap() {
         *kinds.entry(record.kind).or_default() += 1;
     }
-    let names = fs::read_dir(journal).unwrap().map(|it| it.unwrap().path());
-    let segments = names.filter(|it| it.extension().is_some_and(|it| it == "segment")).count();
-    (kinds.into_iter().collect(), segments)
+    (kinds.into_iter().collect(), files(journal, ".segment").len())
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Rule sets from text, gates and events, in a line each.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +71,24 @@ pub(crate) fn event(schema: &Schema, event_type: &str, id: &str, time: i64, fiel
         }
     }
     event
+}
+
+/// The snapshots of a data directory but its base, the oldest first.
+pub(crate) fn snapshots(folder: &Path) -> Vec<PathBuf> {
+    let all = fs::read_dir(folder.join("snapshots")).unwrap().map(|it| it.unwrap().path());
+    let numbered =
+        |it: &PathBuf| it.extension().is_some_and(|it| it == "snapshot") && !it.ends_with("base.snapshot");
+    let mut found: Vec<_> = all.filter(numbered).collect();
+    found.sort();
+    found
+}
+
+/// Changes a byte of a file: so many thousandths of its length from its start.
+pub(crate) fn damage(file: &Path, at: usize) {
+    let mut bytes = fs::read(file).unwrap();
+    let byte = (bytes.len() - 1) * at / 1_000;
+    bytes[byte] ^= 1;
+    fs::write(file, bytes).unwrap();
 }
 
 /// All records of a journal, folded; nobody ever leaves memory.
