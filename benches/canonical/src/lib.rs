@@ -42,7 +42,7 @@ pub fn bundle() -> Bundle {
     Bundle::of(&[SCHEMA, RULES].map(|it| (it.name, it.text)))
 }
 
-/// The same with rules that ask of a merchant only, over its whole day.
+/// A gate as [`gate`] gives it, with rules that ask of a merchant only, over its whole day.
 ///
 /// # Errors
 /// If the rule set does not pass its check.

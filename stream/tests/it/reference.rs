@@ -319,7 +319,7 @@ impl Pair {
         }
     }
 
-    /// The same event again with other values in the fields that are no roles.
+    /// An event once more with other values in the fields that are no roles.
     fn recheck_of(&self, choices: &mut Choices, at: usize, id: String) -> Event {
         let mut event = self.events[at].0.clone();
         event.recheck_of = Some(std::mem::replace(&mut event.id, id));
