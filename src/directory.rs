@@ -203,7 +203,7 @@ impl Opened {
 
 #[cfg(test)]
 mod tests {
-    use stream::bundle::{File, ListFile};
+    use stream::bundle::ListFile;
 
     use super::*;
 
@@ -211,13 +211,12 @@ mod tests {
     #[track_caller]
     fn check(first: usize) {
         let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str, text: &str| File { name: name.to_owned(), text: text.to_owned() };
         let schema = "schema s 1\nzone \"UTC\"\ncurrency EUR\nentity user\nevent payment\n  user: user\n";
         let rules = "use schema s\nlist bad : user from \"bad.csv\"\n\
                      rule r \"R\" on payment when user in bad then block\n";
         let list = ListFile { list: "bad".into(), name: "bad.csv".into(), text: "u1\nu2\nu3\n".into() };
-        let sources = vec![file("s.schema.weir", schema), file("s.weir", rules)];
-        let bundle = Bundle { sources, lists: vec![list], rates: None };
+        let sources = Bundle::of(&[("s.schema.weir", schema), ("s.weir", rules)]);
+        let bundle = Bundle { lists: vec![list], ..sources };
         let checked = bundle.check().unwrap();
         let say: Say = |_| ();
         let opened = open(folder.path(), Durability::Fsync, say).unwrap();

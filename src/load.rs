@@ -99,7 +99,7 @@ impl Loaded {
         engine::rule_set::RuleSet::new(self.rules.clone(), key, values)
     }
 
-    /// The same as what is in force first, under a key, with its texts.
+    /// What was loaded, with its texts, as what is in force first under a key.
     ///
     /// # Errors
     /// If the state that the features need is beyond what is counted.

@@ -48,7 +48,7 @@ pub(crate) fn reader_left(error: &anyhow::Error) -> bool {
     error.chain().any(|it| it.downcast_ref().is_some_and(is_left))
 }
 
-/// The same of what a writer has failed with.
+/// Whether a writer has failed because nobody reads any more.
 pub(crate) fn is_left(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Left>())
 }

@@ -21,7 +21,8 @@ pub struct Metrics {
     registry: Registry,
     /// What requests count in, all threads together.
     all: Tallied,
-    /// The same of each thread, since it was last added. Its lock is its thread's, but while all are added up.
+    /// What each thread has counted since that was last added to `all`. The lock is its thread's, but while all are
+    /// added up.
     own: ThreadLocal<Mutex<Tally>>,
     shed: IntCounterVec,
     /// Alerts as they wait to be shown: records of the journal that the projection has not told yet.

@@ -334,7 +334,7 @@ pub struct Body {
     /// A page about problems of this code.
     #[serde(rename = "type")]
     pub problem_type: String,
-    /// The same for all problems of this code.
+    /// What this code means: one text for all problems of it.
     pub title: String,
     /// The HTTP status.
     pub status: u16,

@@ -150,7 +150,7 @@ pub fn decision_id(tenant: u32, event_id: &str) -> String {
     [DECISION, hex.get(..32).unwrap_or_default()].concat()
 }
 
-/// The same as a number: the digits of the id.
+/// The digits of a decision's id as a number.
 pub fn decision_number(tenant: u32, event_id: &str) -> u128 {
     let hash = decision_hash(tenant, event_id);
     hash.as_bytes().first_chunk().copied().map_or(0, u128::from_be_bytes)

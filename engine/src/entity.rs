@@ -59,7 +59,7 @@ impl HashKey {
         self.hash128_of(text.as_bytes())
     }
 
-    /// The same of any bytes: who does not know the key cannot make two that have one hash.
+    /// The hash of any bytes: who does not know the key cannot make two that have one hash.
     pub fn hash128_of(self, bytes: &[u8]) -> u128 {
         SipHasher13::new_with_key(&self.0).hash(bytes).as_u128()
     }

@@ -53,7 +53,7 @@ impl RuleSet {
         Ok(Self { program, plan, values, name, key, warming_until: Vec::new(), once, typed })
     }
 
-    /// The same, whose decisions are warming until these times, by event type.
+    /// This rule set, whose decisions are warming until these times, by event type.
     #[must_use]
     pub fn warming_until(self, by_event: Vec<Micros>) -> Self {
         Self { warming_until: by_event, ..self }

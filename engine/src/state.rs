@@ -96,7 +96,7 @@ impl EntityState {
         &self.history
     }
 
-    /// The same, to be filled from a snapshot.
+    /// The rows, to be filled from a snapshot.
     pub fn history_mut(&mut self) -> &mut History {
         &mut self.history
     }
@@ -106,7 +106,7 @@ impl EntityState {
         &self.occurrences
     }
 
-    /// The same, to be filled from a snapshot.
+    /// What is kept without rows, to be filled from a snapshot.
     pub fn occurrences_mut(&mut self) -> &mut [Occurrences] {
         &mut self.occurrences
     }

@@ -170,8 +170,7 @@ fn at<I: Copy>(numbers: &[I], index: usize, id: fn(u16) -> I) -> I {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use crate::check::check;
-    use crate::diagnostic::Source;
+    use crate::testing::rule_set;
     use crate::typed::{Captured, RuleSet};
 
     const SCHEMA: &str = "schema s 1\nzone \"UTC\"\ncurrency EUR\nentity user\nentity card owned\n\
@@ -180,10 +179,7 @@ pub(crate) mod tests {
 
     pub(crate) fn checked(schema: &str, rules: &str) -> RuleSet {
         let rules = format!("use schema s\n{rules}");
-        let sources =
-            [Source { name: "s.schema.weir", text: schema }, Source { name: "s.weir", text: &rules }];
-        let checked = check(&sources);
-        checked.rule_set.unwrap_or_else(|| panic!("{:?}", checked.diagnostics))
+        rule_set(schema, &rules)
     }
 
     /// Whoever takes up a rule set's features has them as if they had been declared here, behind its own.

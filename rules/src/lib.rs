@@ -17,6 +17,8 @@ pub mod reference;
 pub mod schema;
 pub mod span;
 pub mod syntax;
+#[cfg(any(test, feature = "test-support"))]
+pub mod testing;
 pub mod time;
 pub mod typed;
 pub mod value;

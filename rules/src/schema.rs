@@ -57,7 +57,7 @@ pub struct Schema {
     pub version: u32,
     /// Zone of `hour`, `weekday` and dates, as written.
     pub zone_name: String,
-    /// The same zone, from the bundled database.
+    /// The zone of that name, from the bundled database.
     pub zone: TimeZone,
     /// The currency in which money is compared and summed.
     pub currency: Currency,

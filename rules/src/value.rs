@@ -37,7 +37,7 @@ impl Value {
         if real.is_finite() { Self::Real(real + 0.0) } else { Self::Missing }
     }
 
-    /// The same as 64 bits for a history's column: an exact value that fits, a flag as 0 or 1, a real's bits.
+    /// The value as 64 bits for a history's column: an exact value that fits, a flag as 0 or 1, a real's bits.
     pub fn to_slot(self) -> Option<i64> {
         match self {
             Self::Missing => None,

@@ -11,7 +11,7 @@ use crate::replay::patiently;
 
 /// How long ago the traffic of a server begins: it refuses what lies ahead of its clock, and a run lives through months.
 pub(super) const AGE: Micros = 3_650 * DAY;
-/// The same payments for everybody.
+/// One seed, so that everybody decides the same payments.
 const SEED: u64 = 1;
 
 /// Payments that go on where they stopped, whoever decides them.
@@ -32,7 +32,7 @@ impl Payments {
         Self { traffic, shift: 0, event: Event::default(), text: String::new() }
     }
 
-    /// The same, long ago.
+    /// Payments as [`Payments::new`] gives them, which begin [`AGE`] ago.
     pub(super) fn long_ago(population: Population) -> Self {
         let payments = Self::new(population);
         let first = payments.traffic.clone().next().map_or(0, |it| it.time);

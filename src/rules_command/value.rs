@@ -101,7 +101,6 @@ fn time(micros: Micros, schema: &Schema) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rules::diagnostic::Source;
     use rules::typed::Numeric;
 
     use super::*;
@@ -119,8 +118,7 @@ mod tests {
     fn values_are_shown_as_the_language_writes_them() {
         let text = "schema s 1\nzone \"Asia/Shanghai\"\ncurrency CNY\nentity user\n\
                     enum channel = app, web\nevent payment\n  user: user\n";
-        let (schema, said) = rules::check::check_schema(Source { name: "s.schema.weir", text });
-        let schema = schema.unwrap_or_else(|| panic!("{said:?}"));
+        let schema = rules::testing::schema(text);
         let exact = |scale| Numeric::Exact { scale, digits: 20 };
         let yen = Currency::from_code("JPY").unwrap();
         let money = |scale| Type::Money(schema.currency, exact(scale));

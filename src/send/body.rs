@@ -95,7 +95,6 @@ fn time(micros: Micros) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use rules::diagnostic::Source;
     use stream::intake::{Body, parse_json};
 
     use super::*;
@@ -104,8 +103,7 @@ mod tests {
         let text = "schema s 1\nzone \"UTC\"\ncurrency CNY\nentity user\nenum channel = app, web\n\
                     event payment\n  user: user\n  amount: money\n  share: decimal(2)?\n  channel: channel?\n\
                     \x20 place: place?\n  held: duration?\n  vip: flag?\n  n: int?\n  at: time?\n  note: text(40)?\n";
-        let (schema, said) = rules::check::check_schema(Source { name: "s.schema.weir", text });
-        schema.unwrap_or_else(|| panic!("{said:?}"))
+        rules::testing::schema(text)
     }
 
     /// Read, written and read again it is the same.

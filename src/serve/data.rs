@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use api::metrics::Metrics;
 use api::risk::rules::Activation;
-use stream::bundle::{self, Bundle, File};
+use stream::bundle::{self, Bundle};
 use stream::gate::{BuildError, Built, Gate, NotAtOnce};
 use stream::in_force::InForce;
 use stream::journal::{self, Journal as _};
@@ -109,12 +109,10 @@ fn put_in_force(
 
 /// The rule set for whoever has none yet.
 fn starter() -> Bundle {
-    let file = |name: &str, text: &str| File { name: name.to_owned(), text: text.to_owned() };
-    let sources = vec![
-        file("wallet.schema.weir", include_str!("../../fixtures/wallet/wallet.schema.weir")),
-        file("wallet.weir", include_str!("../../fixtures/wallet/wallet.weir")),
-    ];
-    Bundle { sources, lists: Vec::new(), rates: None }
+    Bundle::of(&[
+        ("wallet.schema.weir", include_str!("../../fixtures/wallet/wallet.schema.weir")),
+        ("wallet.weir", include_str!("../../fixtures/wallet/wallet.weir")),
+    ])
 }
 
 impl Activation for Data {

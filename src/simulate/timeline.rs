@@ -80,7 +80,7 @@ impl Entry {
         }
     }
 
-    /// The same at another time.
+    /// This entry at another time.
     pub(crate) fn at(mut self, at: Micros) -> Self {
         match &mut self {
             Self::Event { event, .. } => event.time = at,

@@ -9,7 +9,6 @@ use engine::event::Event;
 use engine::lists::ValueLists;
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
-use rules::diagnostic::Source;
 use stream::gate::{Deadline, Gate};
 use stream::in_force::InForce;
 use stream::journal::Forgetful;
@@ -30,8 +29,7 @@ const PAYMENTS: usize = 20;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let users: usize = std::env::args().nth(1).map_or(Ok(50_000), |it| it.parse())?;
-    let sources = [Source { name: "schema", text: SCHEMA }, Source { name: "rules", text: RULES }];
-    let typed = rules::check::check(&sources).rule_set.ok_or("the rules do not check")?;
+    let typed = rules::testing::rule_set(SCHEMA, RULES);
     let rules = Arc::new(RuleSet::new(typed, HashKey::new([7; 16]), ValueLists::default())?);
     let rates = Arc::new(Rates::new(rules.typed.schema.currency));
     let gate = Gate::new(Arc::clone(&rules), Arc::clone(&rates), Box::new(Forgetful::default()));

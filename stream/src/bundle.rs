@@ -81,7 +81,7 @@ pub enum BundleError {
     Rules {
         /// By file and place; their `file` is the index of the source.
         diagnostics: Vec<Diagnostic>,
-        /// The same for people.
+        /// The diagnostics for people, with the lines that they speak of.
         said: String,
     },
     /// Lists or the rate table have errors, a line each.
@@ -95,7 +95,20 @@ pub enum BundleError {
     Many(#[from] rules::TooManyFeatures),
 }
 
+impl File {
+    /// A text under a name.
+    pub fn new(name: &str, text: &str) -> Self {
+        Self { name: name.to_owned(), text: text.to_owned() }
+    }
+}
+
 impl Bundle {
+    /// Schema and rule files, each by its name and its text, with nothing on any list and no rate table.
+    pub fn of(sources: &[(&str, &str)]) -> Self {
+        let sources = sources.iter().map(|(name, text)| File::new(name, text)).collect();
+        Self { sources, lists: Vec::new(), rates: None }
+    }
+
     /// Checks all texts, as a record holds them.
     ///
     /// # Errors
@@ -104,7 +117,7 @@ impl Bundle {
         self.check_growing(|_| Ok(()))
     }
 
-    /// The same; the rule set is made to `grow` before its lists are read.
+    /// Checks as [`Bundle::check`] does; the rule set is made to `grow` before its lists are read.
     pub(crate) fn check_growing(
         &self,
         grow: impl FnOnce(&mut rules::typed::RuleSet) -> Result<(), rules::TooManyFeatures>,
@@ -112,7 +125,7 @@ impl Bundle {
         self.checked(Written::Before, grow)
     }
 
-    /// The same of what people send.
+    /// Checks what people send: each item of a list stands there once, and no text is too long.
     ///
     /// # Errors
     /// As [`Bundle::check`].
@@ -168,8 +181,8 @@ impl Bundle {
         read.map_err(|errors| errors.0.into_iter().for_each(|it| problems.add(&told(it)))).ok()
     }
 
-    /// The same with what another one has beside its sources and this one says nothing of: the rate table, and what lists
-    /// of plain values hold. Both change while a rule set is in force, and the next does not undo that by its silence.
+    /// This bundle with what another one has beside its sources and this one says nothing of: the rate table, and what
+    /// lists of plain values hold. Both change while a rule set is in force, and the next does not undo that by its silence.
     pub(crate) fn with_contents_of(&self, other: &Self, lists: &[List]) -> Self {
         let mut whole = self.clone();
         whole.rates = whole.rates.or_else(|| other.rates.clone());
@@ -181,7 +194,7 @@ impl Bundle {
         whole
     }
 
-    /// The same with another rate table.
+    /// This bundle with another rate table.
     pub(crate) fn with_rates(&self, rates: &Rates) -> Self {
         let mut text = String::from("currency,rate\n");
         for (currency, rate) in rates.iter() {
@@ -198,7 +211,7 @@ impl Bundle {
         files.flat_map(|it| contents::lines(&it.text)).map(|(_, text)| text)
     }
 
-    /// The same with a value in a list of plain values, or without it.
+    /// This bundle with a value in a list of plain values, or without it.
     pub(crate) fn with_value(&self, list: &str, value: &str, held: bool) -> Self {
         let mut changed = self.clone();
         let at = changed.lists.iter().position(|it| it.list == list).unwrap_or_else(|| {

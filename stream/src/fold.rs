@@ -99,13 +99,12 @@ impl Folder {
         Ok(Self { numbers, builds: Some(ids_from), ..Self::on(key, std::iter::empty(), state) })
     }
 
-    /// The same, of which records may not say all that is captured.
+    /// This fold, for records that lack some captured values: these are computed while folding.
     pub(crate) fn capturing(self) -> Self {
         Self { builds: Some(0), ..self }
     }
 
-    /// The same, where the journal that is folded is there from a record on to be asked for ids: they are not all
-    /// remembered.
+    /// This fold, where the journal is there from a record on to be asked for ids: they are not all remembered.
     pub(crate) fn beside_journal(mut self, oldest: u64) -> Self {
         self.state.recent = self.state.recent.since(oldest).at_most(Most::USUAL);
         self
@@ -163,7 +162,7 @@ impl Folder {
         applied
     }
 
-    /// The same of a record that was parsed before.
+    /// Applies a record that was parsed before.
     ///
     /// # Errors
     /// If it does not say what it must.

@@ -106,7 +106,7 @@ impl Gate {
         Self::of(InForce::first(rules, rates, None), journal)
     }
 
-    /// The same, with what is in force.
+    /// A gate with nothing in memory, over a journal, with this in force.
     pub fn of(first: InForce, journal: Box<dyn Journal>) -> Self {
         Self::over(Current::new(Arc::new(first)), nothing(), journal, None)
     }
@@ -166,7 +166,7 @@ impl Gate {
         }
     }
 
-    /// The same, remembering so many ids and bytes of records itself: for tests of what is found in the journal.
+    /// This gate, remembering so many ids and bytes of records itself: for tests of what is found in the journal.
     #[cfg(feature = "test-support")]
     pub fn remembering(self, ids: usize, record_bytes: usize) -> Self {
         Self { recent: self.recent.at_most(Most::of(ids, record_bytes)), ..self }
@@ -182,7 +182,7 @@ impl Gate {
         self.current.get()
     }
 
-    /// The same, as a worker holds it, so that whoever asks all the time shares nothing with other threads.
+    /// What is in force, as a worker holds it, so that whoever asks all the time shares nothing with other threads.
     pub fn in_force_with<'a>(&self, worker: &'a mut Worker) -> &'a InForce {
         if worker.in_force.number != self.current.number() {
             worker.follow(self.current.with_directory());

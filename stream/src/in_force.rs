@@ -58,7 +58,7 @@ impl Kept {
         Ok(Self { all, ..Self::default() })
     }
 
-    /// The same, knowing the schemas of these too.
+    /// What is kept, knowing the schemas of these too.
     ///
     /// # Errors
     /// If the texts of one have errors.
@@ -73,7 +73,7 @@ impl Kept {
         Ok(kept)
     }
 
-    /// The same and one more, if it is not among them.
+    /// What is kept and one more, if it is not among them.
     ///
     /// # Errors
     /// If its texts have errors.
@@ -103,7 +103,7 @@ impl Kept {
         self.all.iter().try_for_each(|it| rules.keep_up(&it.1))
     }
 
-    /// The same, of which these features are not complete yet beside those that are known not to be.
+    /// What is kept; these features are not complete yet, beside those that are known not to be.
     #[must_use]
     pub(crate) fn lacking(&self, features: &[Lacking]) -> Self {
         let warming = Arc::new(self.warming.and(Warming::of(features)));
@@ -131,7 +131,7 @@ impl InForce {
         Self::keeping(number, bundle, key, &Kept::default())
     }
 
-    /// The same, keeping up the features of other rule sets.
+    /// A rule set as [`InForce::compile`] gives it, keeping up the features of others.
     pub(crate) fn keeping(
         number: u32,
         bundle: Arc<Bundle>,
@@ -160,7 +160,7 @@ impl InForce {
         }
     }
 
-    /// The same under another number, knowing the schema of a bundle.
+    /// What is in force, under another number, knowing the schema of a bundle.
     pub(crate) fn knowing(&self, number: u32, bundle: &Bundle) -> Result<Self, BundleError> {
         let kept = self.kept.knowing([bundle.clone()])?;
         match &self.bundle {
@@ -186,7 +186,7 @@ impl InForce {
         self.rules.typed.rules.iter().map(|rule| latest(read_by_rule(rule), &features)).collect()
     }
 
-    /// The same, of whose features these are not complete yet.
+    /// What is in force; of its features these are not complete yet.
     ///
     /// # Errors
     /// If its texts have errors.
@@ -338,14 +338,11 @@ mod tests {
     use rules::time::{DAY, HOUR};
 
     use super::*;
-    use crate::bundle::File;
 
     const RULES: &str = "schema s 1\nzone \"UTC\"\ncurrency EUR\nentity user\nevent payment\n  user: user\n";
 
     fn first() -> InForce {
-        let file = |name: &str, text: &str| File { name: name.to_owned(), text: text.to_owned() };
-        let sources = vec![file("s.schema.weir", RULES), file("s.weir", "use schema s\n")];
-        let bundle = Arc::new(Bundle { sources, ..Bundle::default() });
+        let bundle = Arc::new(Bundle::of(&[("s.schema.weir", RULES), ("s.weir", "use schema s\n")]));
         InForce::compile(0, bundle, HashKey::new([0; 16])).unwrap()
     }
 

@@ -138,7 +138,7 @@ pub fn recover(
     recover_on(read(dir)?, dir, key, journal, admission)
 }
 
-/// The same on a snapshot of the directory that was read before. Damaged ones are set aside under another name once the
+/// Recovers on a snapshot of the directory that was read before. Damaged ones are set aside under another name once the
 /// state is there.
 ///
 /// # Errors

@@ -97,6 +97,35 @@ struct Header {
     known: Vec<Bundle>,
 }
 
+impl Header {
+    /// Of a gate whose state is written from a clock and a position on, under the newest rules of all that was in force.
+    fn of(
+        gate: &Gate,
+        rules: &RuleSet,
+        in_force: &[Arc<InForce>],
+        (clock, start): (Option<Micros>, u64),
+        shown: Shown,
+    ) -> Self {
+        let (schema, all) = (&rules.typed.schema, shown == Shown::All);
+        // What is kept up shows in the layout; whose features they were is words too.
+        let kept = || in_force.last().filter(|_| all).map(|it| &it.kept).into_iter();
+        Self {
+            schema: schema.name.clone(),
+            schema_version: schema.version,
+            rule_set: rules.typed.hash.to_vec(),
+            key: rules.key.bytes().to_vec(),
+            tenant: 0,
+            clock,
+            start,
+            layout: Layout::of(rules),
+            in_force: in_force.iter().filter_map(|it| Texts::of(it)).collect(),
+            kept: kept().flat_map(Kept::bundles).cloned().collect(),
+            alone: all && gate.stands_alone(),
+            known: kept().flat_map(Kept::known_bundles).cloned().collect(),
+        }
+    }
+}
+
 /// What was in force under a number, as texts.
 #[derive(Clone, PartialEq, Message)]
 struct Texts {
@@ -107,6 +136,14 @@ struct Texts {
     /// Features that were not complete.
     #[prost(message, repeated, tag = "3")]
     lacking: Vec<Lacking>,
+}
+
+impl Texts {
+    /// None where nobody will ask for them.
+    fn of(it: &InForce) -> Option<Self> {
+        let bundle = it.bundle.as_deref()?.clone();
+        Some(Self { number: it.number, bundle, lacking: it.to_lacking() })
+    }
 }
 
 /// The last block.
@@ -218,34 +255,8 @@ fn write_to(
         in_force.drain(..in_force.len().saturating_sub(1));
     }
     let rules = in_force.last().map_or_else(|| gate.rules(), |it| Arc::clone(&it.rules));
-    let schema = &rules.typed.schema;
-    let texts = |it: &Arc<InForce>| {
-        let bundle = it.bundle.as_deref()?.clone();
-        Some(Texts { number: it.number, bundle, lacking: it.to_lacking() })
-    };
     let clock = gate.clock();
-    let kept = in_force.last().map(|it| &it.kept);
-    let header = Header {
-        schema: schema.name.clone(),
-        schema_version: schema.version,
-        rule_set: rules.typed.hash.to_vec(),
-        key: rules.key.bytes().to_vec(),
-        tenant: 0,
-        clock,
-        start,
-        layout: Layout::of(&rules),
-        in_force: in_force.iter().filter_map(texts).collect(),
-        // What is kept up shows in the layout; whose features they were is words too.
-        kept: kept
-            .filter(|_| shown == Shown::All)
-            .map(|it| it.bundles().cloned().collect())
-            .unwrap_or_default(),
-        alone: shown == Shown::All && gate.stands_alone(),
-        known: kept
-            .filter(|_| shown == Shown::All)
-            .map(|it| it.known_bundles().cloned().collect())
-            .unwrap_or_default(),
-    };
+    let header = Header::of(gate, &rules, &in_force, (clock, start), shown);
     let mut out = BlockWriter::new(file, beside)?;
     write_message(&mut out, BlockKind::Header, &header)?;
     let visible_at = clock.filter(|_| shown == Shown::Visible);

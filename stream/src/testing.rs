@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use rules::check::check_schema;
-use rules::diagnostic::Source;
 use rules::schema::Schema;
 
 /// The schema of a text without its first lines: it is in EUR and UTC, with a lateness of ten minutes.
@@ -13,6 +11,5 @@ pub(crate) fn schema(body: &str) -> Arc<Schema> {
 
 /// The schema of a whole text.
 pub(crate) fn schema_file(text: &str) -> Arc<Schema> {
-    let (schema, diagnostics) = check_schema(Source { name: "test.schema.weir", text });
-    Arc::new(schema.unwrap_or_else(|| panic!("{diagnostics:#?}")))
+    Arc::new(rules::testing::schema(text))
 }

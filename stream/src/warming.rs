@@ -36,7 +36,7 @@ impl Warming {
         self.0.is_empty()
     }
 
-    /// The same and what another one names.
+    /// What this one and what another one names.
     pub(crate) fn and(&self, other: Self) -> Self {
         let mut all = self.0.clone();
         all.extend(other.0);

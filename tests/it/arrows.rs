@@ -97,6 +97,15 @@ fn every_file_says_what_it_is_for_and_none_is_unfinished() {
     }
 }
 
+/// A module is `foo.rs` beside `foo/`, everywhere: in an editor's tabs and in a search, each file has a name of its own.
+#[test]
+fn no_module_hides_in_a_mod_rs() {
+    let mut files = Vec::new();
+    sources(root(), &mut files);
+    let hidden: Vec<_> = files.iter().filter(|it| it.ends_with("mod.rs")).collect();
+    assert!(hidden.is_empty(), "`foo.rs` beside `foo/`, please: {hidden:?}");
+}
+
 /// Every place that the map names exists.
 #[test]
 fn the_map_is_true() {
@@ -115,4 +124,68 @@ fn the_map_is_true() {
         let found = somewhere.iter().any(|folder| root().join(folder).join(place).exists());
         assert!(found, "ARCHITECTURE.md names `{place}`, which is not there");
     }
+}
+
+/// A text without what stands in parentheses.
+fn outside_parentheses(text: &str) -> String {
+    let mut depth = 0_usize;
+    let outside = text.chars().filter(|it| match it {
+        '(' => {
+            depth += 1;
+            false
+        }
+        ')' => {
+            depth = depth.saturating_sub(1);
+            false
+        }
+        _ => depth == 0,
+    });
+    outside.collect()
+}
+
+/// The single words that a text sets in backticks.
+fn words(text: &str) -> Vec<&str> {
+    let is_word = |it: &&str| it.chars().all(|it| it.is_ascii_lowercase() || it == '_');
+    text.split('`').skip(1).step_by(2).filter(is_word).collect()
+}
+
+/// The names beside the arrows of a chain: of what comes before the first the last, and of what follows the last the first.
+fn chained(text: &str) -> Vec<&str> {
+    let parts: Vec<Vec<&str>> = text.split('→').map(words).collect();
+    let [first, middle @ .., last] = &parts[..] else { return Vec::new() };
+    let ends = first.last().into_iter().chain(last.first());
+    ends.chain(middle.iter().flatten()).copied().collect()
+}
+
+/// What a chain of arrows names is a module of the section's crate; and whatever word follows `In ‹folder›` in a paragraph
+/// is one of that folder.
+#[test]
+fn the_chains_of_the_map_are_true() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let mut named = 0;
+    for section in text.split("\n### `").skip(1) {
+        let (name, section) = section.split_once("/`").unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        let crate_src = if name == "src" { root().join("src") } else { root().join(name).join("src") };
+        let mut files = Vec::new();
+        sources(&crate_src, &mut files);
+        let mut check = |words: Vec<&str>, folder: &Path| {
+            for word in words {
+                let is_it = |it: &PathBuf| it.starts_with(folder) && it.file_stem().unwrap() == word;
+                let shown = folder.strip_prefix(root()).unwrap().display();
+                assert!(files.iter().any(is_it), "ARCHITECTURE.md names `{word}`: no module of `{shown}`");
+                named += 1;
+            }
+        };
+        for paragraph in section.split("\n\n") {
+            let paragraph = outside_parentheses(paragraph);
+            let mut parts = paragraph.split("In `");
+            check(chained(parts.next().unwrap()), &crate_src);
+            for part in parts {
+                let (folder, behind) = part.split_once("/`").unwrap();
+                check(words(behind), &crate_src.join(folder));
+            }
+        }
+    }
+    assert!(40 < named, "the chains are found: {named}");
 }

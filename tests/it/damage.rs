@@ -4,16 +4,9 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use crate::data::{damage, files, snapshots};
 use crate::journal::{copied, refuses, says};
 use crate::program::output;
-
-/// The files of a folder that end so, by name.
-fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
-    let all = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
-    let mut found: Vec<PathBuf> = all.filter(|it| it.to_str().unwrap().ends_with(ending)).collect();
-    found.sort();
-    found
-}
 
 /// A directory in which a day was decided, with two snapshots beside its journal.
 fn day(folder: &Path) -> PathBuf {
@@ -21,7 +14,7 @@ fn day(folder: &Path) -> PathBuf {
     let shown = data.to_str().unwrap();
     says(&["replay", "fixtures/wallet/day.jsonl", "--rules", "fixtures/wallet", "--data", shown]);
     says(&["journal", "checkpoint", "--data", shown]);
-    assert_eq!(files(&data.join("snapshots"), ".snapshot").len(), 2);
+    assert_eq!(snapshots(&data).len(), 2);
     data
 }
 
@@ -79,14 +72,6 @@ fn a_journal_that_is_gone_as_a_whole_is_missed() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "and nothing is made");
 }
 
-/// Changes a byte of a file: the first, one in the middle, or the last.
-fn damage(file: &Path, part: usize) {
-    let mut bytes = fs::read(file).unwrap();
-    let at = (bytes.len() - 1) * part / 2;
-    bytes[at] ^= 1;
-    fs::write(file, bytes).unwrap();
-}
-
 /// Whatever happened to the snapshots, the state is the same, and the next start has whole ones.
 #[track_caller]
 fn check_built(data: &Path, damaged: &[PathBuf]) {
@@ -110,9 +95,9 @@ fn where_all_snapshots_are_damaged_the_state_is_built_from_the_journal() {
     for part in 0..3 {
         let folder = tempfile::tempdir().unwrap();
         let data = day(folder.path());
-        let snapshots = files(&data.join("snapshots"), ".snapshot");
-        snapshots.iter().for_each(|it| damage(it, part));
-        check_built(&data, &snapshots);
+        let all = snapshots(&data);
+        all.iter().for_each(|it| damage(it, part));
+        check_built(&data, &all);
     }
 }
 
@@ -122,16 +107,15 @@ fn where_the_journal_does_not_make_up_for_them_all_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let (whole, data) = (day(folder.path()), folder.path().join("pruned"));
         copied(&whole, &data, 1 << 12, |_, _, _| {});
-        let (shown, snapshots) = (data.to_str().unwrap(), data.join("snapshots"));
+        let shown = data.to_str().unwrap();
         says(&["journal", "prune", "--before", "100", "--data", shown]);
         says(&["journal", "checkpoint", "--data", shown]);
-        let base = snapshots.join("base.snapshot");
-        let mut others = files(&snapshots, ".snapshot");
-        others.retain(|it| *it != base);
+        let others = snapshots(&data);
         others.iter().for_each(|it| damage(it, part));
         check_built(&data, &others);
 
-        let all = files(&snapshots, ".snapshot");
+        let every = || files(&data.join("snapshots"), ".snapshot");
+        let all = every();
         assert!(2 < all.len(), "{all:?}");
         all.iter().for_each(|it| damage(it, part));
         let said = refuses(&["journal", "checkpoint", "--data", shown]);
@@ -141,7 +125,7 @@ fn where_the_journal_does_not_make_up_for_them_all_are_named() {
         for words in ["no snapshot is whole", "from a copy", "the journal begins at"] {
             assert!(said.contains(words), "`{words}` is not in: {said}");
         }
-        assert_eq!(files(&snapshots, ".snapshot"), all, "nothing is renamed");
+        assert_eq!(every(), all, "nothing is renamed");
     }
 }
 
@@ -150,10 +134,10 @@ fn where_the_journal_does_not_make_up_for_them_all_are_named() {
 fn a_damaged_journal_does_not_make_up_for_damaged_snapshots() {
     let folder = tempfile::tempdir().unwrap();
     let data = day(folder.path());
-    let snapshots = files(&data.join("snapshots"), ".snapshot");
+    let all = snapshots(&data);
     let segment = files(&data.join("journal"), ".segment").remove(0);
-    snapshots.iter().chain([&segment]).for_each(|it| damage(it, 1));
+    all.iter().chain([&segment]).for_each(|it| damage(it, 1));
     let said = refuses(&["journal", "checkpoint", "--data", data.to_str().unwrap()]);
     assert!(said.contains(segment.to_str().unwrap()) && said.contains("this was durable"), "{said}");
-    assert_eq!(files(&data.join("snapshots"), ".snapshot"), snapshots, "nothing is renamed");
+    assert_eq!(snapshots(&data), all, "nothing is renamed");
 }

@@ -25,6 +25,7 @@ use stream::journal::{Cursor, Journal as _, OnDisk, Options, Reader, RecordKind}
 use stream::recover::recover;
 use stream::snapshot::{DataDir, Extra};
 
+use crate::data::files;
 use crate::program::output;
 
 const SCHEMA: &str = r#"schema pay 1
@@ -95,9 +96,7 @@ fn contents(journal: &Path) -> (Vec<(RecordKind, usize)>, usize) {
     while let Some(record) = records.next().unwrap() {
         *kinds.entry(record.kind).or_default() += 1;
     }
-    let names = fs::read_dir(journal).unwrap().map(|it| it.unwrap().path());
-    let segments = names.filter(|it| it.extension().is_some_and(|it| it == "segment")).count();
-    (kinds.into_iter().collect(), segments)
+    (kinds.into_iter().collect(), files(journal, ".segment").len())
 }
 
 #[test]
@@ -228,10 +227,8 @@ fn make_in(data: &Path) {
 }
 
 fn bundle(rules: &str) -> Arc<Bundle> {
-    let file = |name: &str, text: &str| Text { name: name.to_owned(), text: text.to_owned() };
-    let sources = vec![file("pay.schema.weir", SCHEMA), file("pay.weir", rules)];
-    let rates = Some(file("rates.csv", "currency,rate\nUSD,0.90\n"));
-    Arc::new(Bundle { sources, lists: Vec::new(), rates })
+    let rates = Some(Text::new("rates.csv", "currency,rate\nUSD,0.90\n"));
+    Arc::new(Bundle { rates, ..Bundle::of(&[("pay.schema.weir", SCHEMA), ("pay.weir", rules)]) })
 }
 
 /// A payment in cents on 2026-01-05.

@@ -2,7 +2,7 @@
 //! from it, and a changed byte or decision is named.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rules::past::Outcome;
@@ -11,6 +11,7 @@ use stream::disk::{Disk, Folder};
 use stream::journal::{self, Cursor as _, Entry, Journal as _, OnDisk, Options, Reader, RecordKind};
 use stream::record::{Decided, Stamp};
 
+use crate::data::{base, files, snapshots};
 use crate::program::{output, unread};
 use crate::serve::Server;
 
@@ -300,12 +301,10 @@ fn a_changed_byte_and_a_changed_decision_are_named() {
         assert!(said.contains(words), "{words}: {said}");
     }
 
-    let segments: Vec<PathBuf> =
-        fs::read_dir(data.join("journal")).unwrap().map(|it| it.unwrap().path()).collect();
-    let segment = segments.iter().find(|it| it.extension().is_some_and(|it| it == "segment")).unwrap();
-    let mut bytes = fs::read(segment).unwrap();
+    let segment = files(&data.join("journal"), ".segment").remove(0);
+    let mut bytes = fs::read(&segment).unwrap();
     bytes[5_000] ^= 1;
-    fs::write(segment, bytes).unwrap();
+    fs::write(&segment, bytes).unwrap();
     let said = refuses(&["journal", "verify", "--data", data.to_str().unwrap()]);
     assert!(said.contains(segment.to_str().unwrap()) && said.contains("is damaged at byte"), "{said}");
 }
@@ -347,14 +346,10 @@ fn old_segments_go_and_what_they_left_behind_stays() {
         }
     }
     // A start needs nothing but the base.
-    for snapshot in fs::read_dir(Path::new(data).join("snapshots")).unwrap().map(|it| it.unwrap().path()) {
-        if !snapshot.ends_with("base.snapshot") {
-            fs::remove_file(snapshot).unwrap();
-        }
-    }
+    snapshots(Path::new(data)).iter().for_each(|it| fs::remove_file(it).unwrap());
     says(&["journal", "checkpoint", "--data", data]);
     says(&["journal", "verify", "--decide", "--data", data]);
-    fs::remove_file(Path::new(data).join("snapshots/base.snapshot")).unwrap();
+    fs::remove_file(base(Path::new(data))).unwrap();
     let missing = "bring back `snapshots/base.snapshot`";
     let said = refuses(&["journal", "verify", "--decide", "--data", data]);
     assert!(said.contains(missing) && stat().contains(missing), "{said}");

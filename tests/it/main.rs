@@ -6,6 +6,7 @@ mod arrows;
 mod bench;
 mod bench_http;
 mod damage;
+mod data;
 mod database;
 mod demo;
 mod fixture;

@@ -11,7 +11,7 @@ pub(crate) fn output(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// The same, of what must go well.
+/// Runs `weir` to its end, which must be a good one.
 #[track_caller]
 pub(crate) fn run(arguments: &[&str]) -> Output {
     let output = output(arguments);

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use crate::data::{damage, snapshots};
 use crate::program::{output, run};
 
 /// The first rows of the wallet's simulated traffic, through the starter rules.
@@ -389,12 +390,7 @@ fn a_damaged_state_is_no_place_to_go_on_from_in_silence() {
     let state = folder.path().join("state");
     replay(folder.path(), &lines[..100], Some(&state));
     replay(folder.path(), &lines[100..200], Some(&state));
-    let snapshots = fs::read_dir(state.join("snapshots")).unwrap().map(|it| it.unwrap().path());
-    let newest = snapshots.filter(|it| it.extension().is_some_and(|it| it == "snapshot")).max().unwrap();
-    let mut bytes = fs::read(&newest).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(&newest, bytes).unwrap();
+    damage(snapshots(&state).last().unwrap(), 1);
     let file = folder.path().join("part.jsonl");
     let arguments = ["replay", file.to_str().unwrap(), "--rules", "fixtures/wallet"];
     let says = ["damaged", "the last run, which is lost: replay its files again"];

@@ -26,7 +26,7 @@ impl Server {
         Self::start_as(Command::new(env!("CARGO_BIN_EXE_weir")), data, more, Stdio::inherit())
     }
 
-    /// The same as a command of which only the arguments are missing, with its log somewhere else.
+    /// Starts the server by a command of which only the arguments are missing, with its log somewhere else.
     fn start_as(mut weir: Command, data: &Path, more: &[&str], log: impl Into<Stdio>) -> Self {
         let mut process = weir
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])

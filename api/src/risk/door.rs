@@ -410,7 +410,7 @@ mod tests {
     use engine::entity::HashKey;
     use rules::schema::EventTypeId;
     use rules::time::HOUR;
-    use stream::bundle::{Bundle, File};
+    use stream::bundle::Bundle;
     use stream::journal::{Journal as _, Memory};
 
     use super::*;
@@ -422,9 +422,7 @@ mod tests {
     /// A decision says the names of its rule set, and none where that is not known any more; the rest stays.
     #[test]
     fn names_are_those_of_the_rule_set_that_decided_or_none() {
-        let file = |name: &str, text: &str| File { name: name.into(), text: text.into() };
-        let sources = vec![file("s.schema.weir", SCHEMA), file("s.weir", RULES)];
-        let bundle = Arc::new(Bundle { sources, ..Bundle::default() });
+        let bundle = Arc::new(Bundle::of(&[("s.schema.weir", SCHEMA), ("s.weir", RULES)]));
         let first = InForce::compile(0, bundle, HashKey::new([1; 16])).unwrap();
         let journal = Memory::default();
         let door = Door::new(Arc::new(Gate::of(first, Box::new(journal.clone()))));

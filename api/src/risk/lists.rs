@@ -410,8 +410,6 @@ pub(crate) async fn put_rates(
 
 #[cfg(test)]
 mod tests {
-    use rules::diagnostic::Source;
-
     use super::*;
 
     #[test]
@@ -420,9 +418,7 @@ mod tests {
                       event login\n  user: user\n";
         let check = |declared: &str, expected: &str| {
             let rules = format!("use schema s\ntable t : user -> {declared}\n");
-            let sources =
-                [Source { name: "s.schema.weir", text: schema }, Source { name: "s.weir", text: &rules }];
-            let rules = rules::check::check(&sources).rule_set.unwrap();
+            let rules = rules::testing::rule_set(schema, &rules);
             let list = &rules.lists[0];
             let ListKind::Table(_, ty) = list.of else { panic!("{declared}") };
             assert_eq!(written(ty, list.text_bytes_max, &rules.schema), expected);

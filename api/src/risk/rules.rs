@@ -401,7 +401,7 @@ fn examine(new: &NewRules, trial: &dyn Trial) -> Result<Examined, Problem> {
 
 /// The texts in their places: what is which is said by the names and by the rules.
 fn bundle_of(files: &BTreeMap<String, String>) -> Result<Bundle, Problem> {
-    let file = |name: &str| files.get(name).map(|text| File { name: name.to_owned(), text: text.clone() });
+    let file = |name: &str| files.get(name).map(|text| File::new(name, text));
     let sources = files.keys().filter(|it| it.ends_with(".weir")).filter_map(|it| file(it)).collect();
     let mut bundle = Bundle { sources, lists: Vec::new(), rates: None };
     if bundle.sources.is_empty() {

@@ -267,7 +267,6 @@ fn minor(exact: i128, scale: u32) -> Minor {
 
 #[cfg(test)]
 mod tests {
-    use rules::diagnostic::Source;
     use rules::typed::Numeric;
 
     use super::*;
@@ -276,7 +275,7 @@ mod tests {
         let text = "schema s 1\nzone \"UTC\"\ncurrency CNY\nentity user\nenum channel = app, web\n\
                     event payment\n  user: user\n  amount: money\n  share: decimal(2)?\n  channel: channel?\n\
                     \x20 place: place?\n  held: duration?\n  vip: flag?\n  n: int?\n  at: time?\n";
-        rules::check::check_schema(Source { name: "s.schema.weir", text }).0.unwrap()
+        rules::testing::schema(text)
     }
 
     #[test]

@@ -13,7 +13,7 @@ use desk::{Desk, Place};
 use engine::entity::HashKey;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use stream::bundle::{Bundle, Checked, File};
+use stream::bundle::{Bundle, Checked};
 use stream::gate::{Admission, BuildError, Gate};
 use stream::journal::{Journal, Memory};
 use stream::prune::rebase;
@@ -152,10 +152,8 @@ impl<J: Journal + Clone + 'static> Weir<J> {
             let secret = desk.create_key(role, role.name(), now()).await.unwrap();
             keys.push((role, secret.reveal().to_owned()));
         }
-        let file = |(name, text): &(&str, &str)| File { name: (*name).into(), text: (*text).into() };
-        let sources = files.iter().map(file).collect();
-        let bundle = Bundle { sources, lists: Vec::new(), rates: None };
-        let gate = Gate::begin(Arc::new(bundle), hash_key(), Box::new(journal.clone()), Admission::default());
+        let bundle = Arc::new(Bundle::of(files));
+        let gate = Gate::begin(bundle, hash_key(), Box::new(journal.clone()), Admission::default());
         let gate = gate.unwrap();
         let (gate, dir) = (Arc::new(gate), Arc::new(DataDir::open(folder.path()).unwrap()));
         let parts = Parts {

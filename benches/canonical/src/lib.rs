@@ -14,7 +14,7 @@ use engine::lists::ValueLists;
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use rules::diagnostic::{Colour, Source, render};
-use stream::bundle::{Bundle, File};
+use stream::bundle::Bundle;
 use stream::gate::Gate;
 use stream::journal::Forgetful;
 
@@ -39,11 +39,10 @@ pub fn gate() -> Result<Gate, Broken> {
 
 /// The workload's rules as texts, for a gate over a journal that keeps them.
 pub fn bundle() -> Bundle {
-    let file = |it: Source<'_>| File { name: it.name.to_owned(), text: it.text.to_owned() };
-    Bundle { sources: [SCHEMA, RULES].map(file).into(), lists: Vec::new(), rates: None }
+    Bundle::of(&[SCHEMA, RULES].map(|it| (it.name, it.text)))
 }
 
-/// The same with rules that ask of a merchant only, over its whole day.
+/// A gate as [`gate`] gives it, with rules that ask of a merchant only, over its whole day.
 ///
 /// # Errors
 /// If the rule set does not pass its check.

@@ -45,7 +45,7 @@ pub struct Payment {
 }
 
 impl Payment {
-    /// The same as the floor sees it: without new cards and devices.
+    /// The payment as the floor sees it: without new cards and devices.
     pub fn visit(&self) -> Visit {
         Visit { user: self.user, merchant: self.merchant }
     }

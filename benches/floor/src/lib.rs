@@ -49,7 +49,7 @@ impl Visit {
     }
 }
 
-/// The same visits for the same seed.
+/// So many visits, drawn by seed: one seed always gives the same ones.
 pub fn visits(population: Population, draw: Draw, count: usize, seed: u64) -> Vec<Visit> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let last = population.merchants.max(1) - 1;

@@ -86,7 +86,7 @@ impl<'a> Span<'a> {
         before.chain(after).filter(move |row| self.table.has(self.window.bit, *row) && in_pair(*row))
     }
 
-    /// The same, to be looked at.
+    /// The matching rows to be looked at, oldest first.
     pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'a>> + use<'_, 'a> {
         self.matching().map(|row| Row::new(self.table, self.layout, row))
     }

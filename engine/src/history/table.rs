@@ -310,7 +310,7 @@ impl Table {
         self.start = 0;
     }
 
-    /// The same rows with another capacity, which must be enough.
+    /// A copy with another capacity, which must be enough for its rows.
     pub(crate) fn resized(&self, width: usize, capacity: usize) -> Self {
         let mut table = Self::new(width, capacity);
         self.copy_rows(0..self.len(), &mut table);

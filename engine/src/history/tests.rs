@@ -315,7 +315,7 @@ fn bytes_are_as_planned() {
     assert_eq!((history.len(), history.bytes()), (9, plan.bytes_estimate(9)));
 }
 
-/// The same where as many rows leave as come, and values repeat: a third more at most.
+/// Where as many rows leave as come, and values repeat, memory is a third more than planned at most.
 #[test]
 fn bytes_are_as_planned_in_step() {
     let over = 1_000_000;

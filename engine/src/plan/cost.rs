@@ -67,8 +67,6 @@ const fn in_map(item: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use rules::diagnostic::Source;
-
     use crate::history::{History, NewRow};
     use crate::plan::Plan;
 
@@ -79,10 +77,7 @@ mod tests {
 
     fn plan(features: &str) -> Plan {
         let text = format!("use schema s\n{features}");
-        let sources =
-            [Source { name: "s.schema.weir", text: SCHEMA }, Source { name: "s.weir", text: &text }];
-        let checked = rules::check::check(&sources);
-        Plan::of(&checked.rule_set.unwrap_or_else(|| panic!("{:?}", checked.diagnostics))).unwrap()
+        Plan::of(&rules::testing::rule_set(SCHEMA, &text)).unwrap()
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Scope {
         Self { nameless: Some(owner.to_owned()), ..Self::current(types) }
     }
 
-    /// The same where a condition holds: what it makes sure of is present. None: it failed.
+    /// The scope where a condition holds: what it makes sure of is present. None: it failed.
     pub(super) fn where_holds(&self, condition: Option<&Expr>) -> Self {
         let mut scope = self.clone();
         match condition {

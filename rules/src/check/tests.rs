@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::check;
 use crate::diagnostic::{Code, Source, has_errors};
 use crate::syntax::{ast::Item, parse};
+use crate::testing;
 use crate::typed::{Captured, Definition, Expr, ExprKind, Feature, Numeric, RuleSet, TestStep, Type};
 use crate::value::Value;
 
@@ -12,9 +13,7 @@ const SCHEMA: &str = include_str!("../../tests/golden/ok/demo.schema.weir");
 
 fn rule_set(rules: &str) -> RuleSet {
     let text = format!("use schema demo\n{rules}");
-    let checked = check(&[Source { name: "schema", text: SCHEMA }, Source { name: "rules", text: &text }]);
-    assert!(!has_errors(&checked.diagnostics), "{rules}: {:?}", checked.diagnostics);
-    checked.rule_set.unwrap()
+    testing::rule_set(SCHEMA, &text)
 }
 
 fn named<'r>(rules: &'r RuleSet, name: &str) -> &'r Feature {

@@ -51,7 +51,7 @@ struct Limits {
 }
 
 enum ScoreCode {
-    /// The same for every event, in millionths.
+    /// One score for every event, in millionths.
     Const(i64),
     Exact(Node<i128>, u8),
     Real(Node<f64>),

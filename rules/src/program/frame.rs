@@ -91,7 +91,7 @@ impl Frame {
         self.known_in_place(id).copied()
     }
 
-    /// The same, where it stands: a value is 32 bytes, of which most readers want a few.
+    /// A feature's value if it is known, where it stands: a value is 32 bytes, of which most readers want a few.
     #[inline]
     pub(super) fn known_in_place(&self, id: FeatureId) -> Option<&Value> {
         let memo = self.features.get(id.index())?;

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use super::round::{exact_to_e6, real_to_e6};
 use super::zone::Zone;
 use super::{Frame, Program, Source, Verdict};
-use crate::check::check;
 use crate::past::Outcome;
 use crate::schema::{EventTypeId, FieldId};
+use crate::testing;
 use crate::time::{DAY, HOUR, SECOND, TIME_MAX};
 use crate::typed::{FeatureId, ListId, RuleId, RuleSet};
 use crate::value::Value;
@@ -18,9 +18,7 @@ const SCHEMA: &str = "schema demo 1\nzone \"UTC\"\ncurrency CNY\nlateness 10m\nk
 
 fn rule_set(rules: &str) -> RuleSet {
     let text = format!("use schema demo\n{rules}");
-    let source = |name, text| crate::diagnostic::Source { name, text };
-    let checked = check(&[source("s", SCHEMA), source("r", &text)]);
-    checked.rule_set.unwrap_or_else(|| panic!("{:?}", checked.diagnostics))
+    testing::rule_set(SCHEMA, &text)
 }
 
 /// Every aggregate is 7; counts what it is asked.

@@ -22,7 +22,7 @@ pub(super) struct Report {
     pub(super) calm: Seen,
     /// A rule set with new features.
     pub(super) built: Change,
-    /// The same with another threshold.
+    /// The rule set with new features, with another threshold.
     pub(super) thresholds: Change,
     /// The first one again.
     pub(super) back: Change,

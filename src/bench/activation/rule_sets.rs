@@ -22,7 +22,7 @@ pub(super) fn with_new_features() -> Bundle {
     })
 }
 
-/// The same with another threshold: no state is new.
+/// The rule set with new features, with another threshold: no state is new.
 pub(super) fn with_another_threshold() -> Bundle {
     let [old, new] = THRESHOLD;
     let mut bundle = with_new_features();

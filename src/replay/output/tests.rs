@@ -2,7 +2,6 @@
 
 use engine::entity::HashKey;
 use engine::lists::ValueLists;
-use rules::diagnostic::Source;
 use rules::place::Place;
 use rules::schema::{Currency, EnumId, KindId};
 use rules::typed::Numeric;
@@ -15,9 +14,7 @@ const SCHEMA: &str = "schema s 1\nzone \"UTC\"\ncurrency EUR\nentity user\nenum 
 const RULES: &str = "use schema s\nfeature n = note ?? \"none\"";
 
 fn rule_set() -> RuleSet {
-    let sources = [Source { name: "s.schema.weir", text: SCHEMA }, Source { name: "r.weir", text: RULES }];
-    let checked = rules::check::check(&sources);
-    let typed = checked.rule_set.unwrap_or_else(|| panic!("{:?}", checked.diagnostics));
+    let typed = rules::testing::rule_set(SCHEMA, RULES);
     RuleSet::new(typed, HashKey::new([7; 16]), ValueLists::default()).unwrap()
 }
 

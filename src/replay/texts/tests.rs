@@ -1,7 +1,6 @@
 //! Which texts are remembered, for how long, and from run to run.
 
 use engine::lists::ValueLists;
-use rules::diagnostic::Source;
 use rules::schema::EventTypeId;
 use rules::time::{DAY, HOUR};
 
@@ -15,9 +14,7 @@ const FIELDS: [&str; 3] = ["user", "device", "shop"];
 
 fn compiled(features: &str) -> RuleSet {
     let rules = format!("use schema s\ntable home : user -> text(9)\n{features}");
-    let sources = [Source { name: "s.schema.weir", text: SCHEMA }, Source { name: "r.weir", text: &rules }];
-    let checked = rules::check::check(&sources);
-    let typed = checked.rule_set.unwrap_or_else(|| panic!("{:?}", checked.diagnostics));
+    let typed = rules::testing::rule_set(SCHEMA, &rules);
     RuleSet::new(typed, HashKey::new([7; 16]), ValueLists::default()).unwrap()
 }
 

@@ -10,19 +10,15 @@ const RULES: &str = "use schema s\nlist watched : user from \"watched.txt\"\n\
                      table limits : user -> money from \"limits.txt\"\n\
                      table codes : user -> text(4) from \"codes.txt\"\n";
 
-fn file(name: &str, text: &str) -> File {
-    File { name: name.to_owned(), text: text.to_owned() }
-}
-
 fn list(list: &str, text: &str) -> ListFile {
     ListFile { list: list.to_owned(), name: format!("{list}.txt"), text: text.to_owned() }
 }
 
 fn bundle() -> Bundle {
     Bundle {
-        sources: vec![file("s.schema.weir", SCHEMA), file("s.weir", RULES)],
         lists: vec![list("watched", "u1\n"), list("risky", "5732 # shops\n5944\n")],
-        rates: Some(file("rates.csv", "currency,rate\nUSD,0.9\n")),
+        rates: Some(File::new("rates.csv", "currency,rate\nUSD,0.9\n")),
+        ..Bundle::of(&[("s.schema.weir", SCHEMA), ("s.weir", RULES)])
     }
 }
 
@@ -55,12 +51,12 @@ fn values_and_rates_change_alone() {
 
 #[test]
 fn what_is_wrong_is_told_with_file_and_line() {
-    let wrong = Bundle { sources: vec![file("s.schema.weir", SCHEMA), file("s.weir", "rule")], ..bundle() };
+    let wrong = Bundle::of(&[("s.schema.weir", SCHEMA), ("s.weir", "rule")]);
     let Err(BundleError::Rules { diagnostics, said }) = wrong.check() else { panic!() };
     assert!(!diagnostics.is_empty() && said.contains("s.weir:1"), "{said}");
     let wrong = Bundle {
         lists: vec![list("watched", &format!("u1\n{}\n", "u".repeat(300))), list("risky", "5944\n")],
-        rates: Some(file("rates.csv", "currency,rate\nUSD,no\n")),
+        rates: Some(File::new("rates.csv", "currency,rate\nUSD,no\n")),
         ..bundle()
     };
     let told = wrong.check().unwrap_err().to_string();

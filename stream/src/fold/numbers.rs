@@ -110,8 +110,8 @@ impl Numbers {
         })
     }
 
-    /// The same under another number, with features that are not complete yet, and knowing the schema of those that were
-    /// built: events may be of it from here on.
+    /// Lets what is in force go on under another number, with features that are not complete yet, and knowing the schema
+    /// of those that were built: events may be of it from here on.
     pub(super) fn warm(&mut self, number: u32, message: &WarmRecord) -> Result<(), Failed> {
         self.follow(number, |old| {
             let knowing = old.knowing(number, &message.bundle).map_err(Failed::Bundle)?;

@@ -131,9 +131,9 @@ impl Replay {
         })
     }
 
-    /// The same before the first record that a journal's base has not seen: what that holds is as it was recorded, whatever
-    /// later outcomes count. Decisions that read features which it does not hold are warming, as of a server that goes on
-    /// from it.
+    /// This replay, begun on a journal's base, before the first record that the base has not seen: what the base holds is as
+    /// it was recorded, whatever later outcomes count. Decisions that read features which it does not hold are warming, as
+    /// of a server that goes on from it.
     ///
     /// # Errors
     /// If the base cannot be read, or the rules under test do not fit it.
@@ -344,7 +344,7 @@ impl Then {
         }
     }
 
-    /// The same with the numbers of lists here; none about a list that is not here.
+    /// A touch with the numbers that lists have here; none if it is about a list that is not here.
     fn here(&self, touch: Touch) -> Option<Touch> {
         let list = |list: ListId| self.lists.get(list.index()).copied().flatten();
         Some(match touch {

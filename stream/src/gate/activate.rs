@@ -81,7 +81,6 @@ mod tests {
     use engine::event::Event;
     use engine::lists::ValueLists;
     use engine::rates::Rates;
-    use rules::diagnostic::Source;
     use rules::past::Outcome;
     use rules::schema::EventTypeId;
 
@@ -96,9 +95,7 @@ mod tests {
             "use schema s\nfeature n = count(payment) by user over {window}\n\
              rule r \"R\" on payment when n >= 2 then {effect}\n"
         );
-        let sources =
-            [Source { name: "s.schema.weir", text: SCHEMA }, Source { name: "s.weir", text: &text }];
-        let typed = rules::check::check(&sources).rule_set.unwrap();
+        let typed = rules::testing::rule_set(SCHEMA, &text);
         Arc::new(RuleSet::new(typed, HashKey::new([0; 16]), ValueLists::default()).unwrap())
     }
 

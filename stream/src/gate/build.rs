@@ -238,7 +238,6 @@ mod tests {
     use rules::past::Label;
 
     use super::*;
-    use crate::bundle::File;
     use crate::gate::{Admission, Deadline};
     use crate::journal::{Journal as _, Memory};
     use crate::recover::recover;
@@ -247,9 +246,7 @@ mod tests {
     const RULES: &str = "use schema s\nfeature n = count(any) by user over 1h\nrecord n\n";
 
     fn bundle(schema: &str) -> Bundle {
-        let file = |name: &str, text: &str| File { name: name.to_owned(), text: text.to_owned() };
-        let sources = vec![file("s.schema.weir", schema), file("s.weir", RULES)];
-        Bundle { sources, ..Bundle::default() }
+        Bundle::of(&[("s.schema.weir", schema), ("s.weir", RULES)])
     }
 
     /// Between the moment at which new state takes over and that at which its rules come into force, which a crash may

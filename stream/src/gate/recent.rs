@@ -200,7 +200,7 @@ impl Recent {
         Self { shards: shards(), before: Box::default(), oldest: 0, repeat_for, most: None }
     }
 
-    /// The same beside a journal whose first record is this.
+    /// This table beside a journal whose first record is this: ids of records before it are not let go before their time.
     pub(crate) fn since(self, oldest: u64) -> Self {
         if oldest == 0 {
             return self;
@@ -216,7 +216,7 @@ impl Recent {
         same
     }
 
-    /// The same beside a journal.
+    /// This table beside a journal that keeps the records: it has a fixed size.
     pub(crate) fn at_most(self, most: Most) -> Self {
         Self { most: Some(most), ..self }
     }
@@ -270,7 +270,7 @@ impl Recent {
         self.shards.len() + self.before.len()
     }
 
-    /// By id, and of one id by position.
+    /// All shards by number; of each number first the one for records that no journal has, whose positions are lower.
     fn all(&self) -> impl Iterator<Item = &Shard> {
         self.shards.iter().enumerate().flat_map(|(at, shard)| self.before.get(at).into_iter().chain([shard]))
     }

@@ -36,7 +36,7 @@ impl Gate {
         }
     }
 
-    /// The same for a thread that may wait.
+    /// Settles as [`Gate::settle`] does, on a thread that may wait.
     ///
     /// # Errors
     /// If the journal can write no more.

@@ -54,7 +54,7 @@ pub(super) struct Ahead {
     next: Vec<EntityKey>,
     /// … and their slots, if all were found.
     near: Vec<Slot>,
-    /// The same in the event behind it.
+    /// Those with a state in the event behind it.
     then: Vec<EntityKey>,
 }
 

@@ -173,7 +173,7 @@ impl<'a> Object<'a> {
         Some(member.value).filter(|_| member.is_there())
     }
 
-    /// The same of a member that must be there.
+    /// Takes a member that must be there; it is told if it is not.
     fn required(&mut self, name: &str) -> Option<&'a str> {
         let value = self.take(name);
         if value.is_none() {
@@ -225,7 +225,7 @@ impl<'a> Object<'a> {
         checked.map_err(|message| self.refuse(name, message)).ok()
     }
 
-    /// The same of a member that must be there.
+    /// Takes and checks a text that must be there; it is told if it is not.
     pub(super) fn required_text(
         &mut self,
         name: &str,
@@ -313,7 +313,7 @@ impl FieldError {
         Self { place: String::new(), message: message.into() }
     }
 
-    /// The same, one member deeper.
+    /// This complaint, one member deeper.
     pub(super) fn under(self, name: &str) -> Self {
         Self { place: pointer(name) + &self.place, ..self }
     }

@@ -148,7 +148,7 @@ impl Shelf {
         self.segments.read().first().map_or(0, |it| it.first)
     }
 
-    /// The same if whole segments were dropped whose records are all below an offset: see [`Shelf::prune`].
+    /// What the oldest record would be if segments were dropped whose records are all below an offset: see [`Shelf::prune`].
     pub(super) fn oldest_without(&self, before: u64) -> u64 {
         let segments = self.segments.read();
         let below = segments.partition_point(|it| it.first <= before);

@@ -5,7 +5,6 @@ use engine::entity::{EntityKey, HashKey};
 use engine::event::{Amendment, Change, Event};
 use engine::lists::Membership;
 use engine::words::Ruling;
-use rules::diagnostic::Source;
 use rules::past::{Challenge, Label, OperationResult, Outcome};
 use rules::program::{Alert, EffectRef, Hit, Verdict};
 use rules::schema::{Currency, EventTypeId, KindId};
@@ -89,7 +88,7 @@ fn changes_of_lists_come_back() {
 #[test]
 fn what_comes_into_force_comes_back() {
     use crate::bundle::{Bundle, File};
-    let file = File { name: "s.weir".to_owned(), text: "schema s 1".to_owned() };
+    let file = File::new("s.weir", "schema s 1");
     let bundle = Bundle { sources: vec![file.clone()], rates: Some(file.clone()), ..Bundle::default() };
     let record = RuleSetRecord::new(&bundle, &[3; 32]);
     assert!(!record.time_zones.is_empty());
@@ -157,8 +156,7 @@ fn rules() -> rules::typed::RuleSet {
     let schema = "schema s 7\nzone \"UTC\"\ncurrency EUR\nentity user\nevent payment\n  user: user\n";
     let features = "use schema s\nfeature a = count(payment) by user over 1h\n\
                     feature b = time_since(payment) by user\n";
-    let sources = [Source { name: "s.schema.weir", text: schema }, Source { name: "s.weir", text: features }];
-    rules::check::check(&sources).rule_set.unwrap()
+    rules::testing::rule_set(schema, features)
 }
 
 /// A ruling that has everything.

@@ -45,7 +45,7 @@ impl DataDir {
         Ok(snapshots)
     }
 
-    /// The same without the base.
+    /// The snapshots without the base, newest first.
     pub(super) fn numbered(&self) -> Result<Vec<PathBuf>, SnapshotError> {
         let mut numbers = self.numbers()?;
         numbers.reverse();

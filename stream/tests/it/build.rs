@@ -1,9 +1,7 @@
 //! A rule set that needs state which nobody has kept: built from the journal, it is as if it had been kept from the
 //! beginning; and a crash finds it.
 
-use std::fs::OpenOptions;
-use std::io::{Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -21,7 +19,9 @@ use stream::prune::rebase;
 use stream::recover::recover;
 use stream::snapshot::{self, DataDir, Extra};
 
-use crate::support::{PATIENT, begin, bundle, check_same, check_verified, event, folded, key};
+use crate::support::{
+    PATIENT, begin, bundle, check_same, check_verified, damage, event, folded, key, snapshots,
+};
 
 pub(crate) const SCHEMA: &str = r#"
 schema pay 1
@@ -96,8 +96,8 @@ impl World {
 
     /// What is recovered behind a crash that damaged so many of the newest snapshots, and what is said of it.
     pub(crate) fn crashed(self, folder: &Path, damaged: usize) -> (Self, String) {
-        for newest in self.snapshots(folder).iter().rev().take(damaged) {
-            damage(newest);
+        for newest in snapshots(folder).iter().rev().take(damaged) {
+            damage(newest, 500);
         }
         let Self { gate, journal, dir, number, .. } = self;
         drop(gate);
@@ -106,20 +106,6 @@ impl World {
         let (gate, dice) = (recovered.gate, Choices::from_seed(8));
         (Self { gate, journal, dir, worker, dice, number: number + 5_000 }, recovered.notes.join("\n"))
     }
-
-    fn snapshots(&self, folder: &Path) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(folder.join("snapshots")).unwrap();
-        let mut all: Vec<_> = entries.map(|it| it.unwrap().path()).collect();
-        all.retain(|it| !it.ends_with("base.snapshot"));
-        all.sort();
-        all
-    }
-}
-
-fn damage(snapshot: &Path) {
-    let mut file = OpenOptions::new().write(true).open(snapshot).unwrap();
-    file.seek(SeekFrom::Start(2_000)).unwrap();
-    file.write_all(b"damaged").unwrap();
 }
 
 #[test]
@@ -190,7 +176,7 @@ fn a_first_sighting_is_counted_as_it_was_then() {
         check_same(&world.gate, &expected);
         // A crash behind the record that puts it in force, of which only the first snapshot knows nothing.
         if damaged {
-            damage(world.snapshots(folder.path()).last().unwrap());
+            damage(snapshots(folder.path()).last().unwrap(), 500);
         }
         let World { gate, journal, dir, .. } = world;
         drop(gate);

@@ -2,7 +2,6 @@
 //! down.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
@@ -12,7 +11,7 @@ use stream::journal::{OnDisk, Options};
 use stream::recover::recover;
 use stream::snapshot::{self, DataDir, Extra};
 
-use crate::support::{PATIENT, begin, check_same, event, key};
+use crate::support::{PATIENT, begin, check_same, damage, event, key, snapshots};
 use crate::verify::{RULES, SCHEMA};
 
 fn open(disk: &Simulated) -> Box<OnDisk> {
@@ -34,11 +33,6 @@ fn pay(gate: &Gate, numbers: std::ops::Range<i64>) {
     }
 }
 
-fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
-    let all = fs::read_dir(folder.join("snapshots")).unwrap().map(|it| it.unwrap().path());
-    all.filter(|it| it.extension().is_some_and(|it| it == ending)).collect()
-}
-
 /// Damages all snapshots at a part of their bytes, in thousandths; the gate that comes up is the one that went down.
 #[track_caller]
 fn check(at: usize) {
@@ -51,19 +45,14 @@ fn check(at: usize) {
             snapshot::write(&dir, &gate, &Extra::new()).unwrap();
         }
     }
-    let snapshots = files(folder.path(), "snapshot");
+    let snapshots = snapshots(folder.path());
     assert_eq!(snapshots.len(), 2);
-    for file in snapshots {
-        let mut bytes = fs::read(&file).unwrap();
-        let byte = (bytes.len() - 1) * at / 1_000;
-        bytes[byte] ^= 1;
-        fs::write(file, bytes).unwrap();
-    }
+    snapshots.iter().for_each(|it| damage(it, at));
     let records = gate.journal().next();
     let recovered = recover(&dir, key(), open(&disk), PATIENT).unwrap().unwrap();
     assert_eq!((recovered.tail, recovered.notes.len()), (records, 2), "{:?}", recovered.notes);
     check_same(&gate, &recovered.gate);
-    assert_eq!(files(folder.path(), "damaged").len(), 2);
+    assert!(snapshots.iter().all(|it| !it.exists() && it.with_extension("damaged").exists()));
 
     // And a start after that is one of every day.
     snapshot::write(&dir, &recovered.gate, &Extra::new()).unwrap();

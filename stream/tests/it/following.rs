@@ -43,7 +43,7 @@ fn rates_and_lists_stay_where_the_next_rule_set_says_nothing_of_them() {
     // What it does say is from then on so.
     let text = "4829\n".to_owned();
     let list = ListFile { list: "risky".to_owned(), name: "risky.txt".to_owned(), text };
-    let table = File { name: "rates.csv".to_owned(), text: "currency,rate\nUSD,0.8\n".to_owned() };
+    let table = File::new("rates.csv", "currency,rate\nUSD,0.8\n");
     let said = Bundle { lists: vec![list], rates: Some(table), ..(*bundle(SCHEMA, LISTS)).clone() };
     world.activate(&Arc::new(said)).unwrap();
     assert_eq!(contents(&in_force(&world)), (Some("currency,rate\nUSD,0.8\n"), vec![("risky", "4829\n")]));

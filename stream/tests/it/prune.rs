@@ -23,7 +23,7 @@ use stream::recover::{Recovered, recover};
 use stream::snapshot::{self, Base, DataDir, Extra};
 
 use crate::replay::{compared, rule_sets};
-use crate::support::{PATIENT, begin, bundle, check_same, event, folded, key};
+use crate::support::{PATIENT, begin, bundle, check_same, damage, event, folded, key, snapshots};
 use crate::verify::{RULES, SCHEMA, World, events, play, world};
 
 /// Drops the records below an offset; gives what those that are left stand on.
@@ -52,18 +52,11 @@ fn from_base_alone(base: &Base, journal: &Memory) -> Recovered {
     recovered(&dir, journal.clone())
 }
 
-/// Damages every snapshot but the base.
-fn damage(folder: &Path) -> usize {
-    let files = fs::read_dir(folder.join("snapshots")).unwrap().map(|it| it.unwrap().path());
-    let snapshots = files.filter(|it| it.extension().is_some_and(|it| it == "snapshot"));
-    let newer: Vec<_> = snapshots.filter(|it| !it.ends_with("base.snapshot")).collect();
-    for snapshot in &newer {
-        let mut bytes = fs::read(snapshot).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-        fs::write(snapshot, bytes).unwrap();
-    }
-    newer.len()
+/// Damages every snapshot but the base; gives how many.
+fn damage_all(folder: &Path) -> usize {
+    let all = snapshots(folder);
+    all.iter().for_each(|it| damage(it, 500));
+    all.len()
 }
 
 fn recovered(dir: &DataDir, journal: impl Journal + 'static) -> Recovered {
@@ -99,9 +92,9 @@ fn what_is_left_is_as_if_all_were_there() {
         let (decisions, differ) = sums.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
         assert!(records / 20 < decisions && differ == 0, "{differ} of {decisions} differ behind {tenth}");
     }
-    let snapshots = damage(folder.path());
+    let damaged = damage_all(folder.path());
     let found = recovered(&world.dir, journal.clone());
-    assert_eq!(found.notes.len(), snapshots, "{:?}", found.notes);
+    assert_eq!(found.notes.len(), damaged, "{:?}", found.notes);
     assert_eq!(found.tail, records - 9 * records / 10);
     check_same(&found.gate, &all);
 }
@@ -209,7 +202,7 @@ fn features_that_are_newer_than_the_base_lack_the_same_for_all() {
         let (decisions, differ) = compared(&journal, Some(&base), (*new).clone(), History::Recorded);
         assert!(50 < decisions && differ == 0, "{differ} of {decisions} differ behind {below:?}");
     }
-    damage(folder.path());
+    damage_all(folder.path());
     let found = recovered(&dir, journal.clone());
     check_same(&found.gate, &gate);
     assert_eq!(pay(&found.gate, "c", 50), 50);
@@ -275,7 +268,7 @@ fn check_stopped(stopped: Stopped) {
         journal.close();
     }
     let newest = recovered(&dir, open(folder.path()));
-    damage(folder.path());
+    damage_all(folder.path());
     let from_base = recovered(&dir, open(folder.path()));
     assert!(newest.tail < from_base.tail && from_base.extra.contains_key("kept"));
     check_same(&newest.gate, &from_base.gate);

@@ -20,7 +20,7 @@ use rules::reference::{self, Lists, PastEvent, World};
 use rules::schema::{EventTypeId, FieldId, FieldType};
 use rules::time::{DAY, HOUR, MINUTE, Micros, SECOND};
 use rules::typed::{Effect, FeatureId, ListId, ListKind, RuleId};
-use stream::bundle::{Bundle, File, ListFile};
+use stream::bundle::{Bundle, ListFile};
 use stream::gate::{Deadline, Gate, Place, Refused, Worker};
 use stream::journal::Memory;
 
@@ -49,9 +49,7 @@ struct Pair {
 impl Pair {
     fn new(choices: &mut Choices) -> Self {
         let text = rule_set(choices);
-        let file = |name: &str, text: String| File { name: name.to_owned(), text };
-        let sources = vec![file("schema", text.schema), file("rules", text.rules)];
-        let bundle = Bundle { sources, ..Bundle::default() };
+        let bundle = Bundle::of(&[("schema", &text.schema), ("rules", &text.rules)]);
         let typed = bundle.check().unwrap_or_else(|it| panic!("{it}")).rules;
         let (lists, values) = fill_lists(choices, &typed);
         let bundle = Arc::new(Bundle { lists: values, ..bundle });
@@ -321,7 +319,7 @@ impl Pair {
         }
     }
 
-    /// The same event again with other values in the fields that are no roles.
+    /// An event once more with other values in the fields that are no roles.
     fn recheck_of(&self, choices: &mut Choices, at: usize, id: String) -> Event {
         let mut event = self.events[at].0.clone();
         event.recheck_of = Some(std::mem::replace(&mut event.id, id));

@@ -1,6 +1,8 @@
 //! Rule sets from text, gates and events, in a line each.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +11,8 @@ use engine::event::Event;
 use engine::lists::ValueLists;
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
-use rules::diagnostic::{Colour, Source, render};
 use rules::schema::{FieldType, Schema};
-use stream::bundle::{Bundle, File};
+use stream::bundle::Bundle;
 use stream::fold::{Folder, Report, verify};
 use stream::gate::{Admission, Gate};
 use stream::journal::{Forgetful, Journal, Memory};
@@ -23,17 +24,13 @@ pub(crate) const PATIENT: Admission = Admission { queue_max: Some(Duration::MAX)
 /// A schema and rules as one text each, checked and compiled.
 #[track_caller]
 pub(crate) fn rule_set(schema: &str, rules: &str) -> Arc<RuleSet> {
-    let sources = [Source { name: "schema", text: schema }, Source { name: "rules", text: rules }];
-    let checked = rules::check::check(&sources);
-    let said = render(&checked.diagnostics, &sources, Colour::Never);
-    let typed = checked.rule_set.unwrap_or_else(|| panic!("{said}"));
+    let typed = rules::testing::rule_set(schema, rules);
     Arc::new(RuleSet::new(typed, key(), ValueLists::default()).unwrap())
 }
 
-/// The same as a bundle.
+/// A schema and rules as a bundle of two files.
 pub(crate) fn bundle(schema: &str, rules: &str) -> Arc<Bundle> {
-    let file = |name: &str, text: &str| File { name: name.to_owned(), text: text.to_owned() };
-    Arc::new(Bundle { sources: vec![file("schema", schema), file("rules", rules)], ..Bundle::default() })
+    Arc::new(Bundle::of(&[("schema", schema), ("rules", rules)]))
 }
 
 /// The key of the journals' hashes.
@@ -74,6 +71,24 @@ pub(crate) fn event(schema: &Schema, event_type: &str, id: &str, time: i64, fiel
         }
     }
     event
+}
+
+/// The snapshots of a data directory but its base, the oldest first.
+pub(crate) fn snapshots(folder: &Path) -> Vec<PathBuf> {
+    let all = fs::read_dir(folder.join("snapshots")).unwrap().map(|it| it.unwrap().path());
+    let numbered =
+        |it: &PathBuf| it.extension().is_some_and(|it| it == "snapshot") && !it.ends_with("base.snapshot");
+    let mut found: Vec<_> = all.filter(numbered).collect();
+    found.sort();
+    found
+}
+
+/// Changes a byte of a file: so many thousandths of its length from its start.
+pub(crate) fn damage(file: &Path, at: usize) {
+    let mut bytes = fs::read(file).unwrap();
+    let byte = (bytes.len() - 1) * at / 1_000;
+    bytes[byte] ^= 1;
+    fs::write(file, bytes).unwrap();
 }
 
 /// All records of a journal, folded; nobody ever leaves memory.

@@ -22,7 +22,7 @@ use stream::journal::{Journal as _, Memory};
 use stream::recover::recover;
 use stream::snapshot::{self, DataDir, Extra};
 
-use crate::support::{PATIENT, begin, bundle, check_same, check_verified, event, folded, key};
+use crate::support::{PATIENT, begin, bundle, check_same, check_verified, damage, event, folded, key};
 
 pub(crate) const SCHEMA: &str = r#"
 schema pay 1
@@ -476,13 +476,7 @@ fn a_snapshot_under_load_and_the_tail_are_the_fold_of_all() {
     let first = recovered();
     assert_eq!(first.notes, Vec::<String>::new());
     check_same(&first.gate, &expected);
-    let files = std::fs::read_dir(folder.path().join("snapshots")).unwrap().map(|it| it.unwrap().path());
-    let snapshots = files.filter(|it| it.extension().is_some_and(|it| it == "snapshot"));
-    let newest = snapshots.max().unwrap();
-    let mut bytes = std::fs::read(&newest).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(&newest, bytes).unwrap();
+    damage(crate::support::snapshots(folder.path()).last().unwrap(), 500);
     let second = recovered();
     assert_eq!(second.notes.len(), 1);
     check_same(&second.gate, &expected);

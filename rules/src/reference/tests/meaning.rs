@@ -1,12 +1,11 @@
 //! The reference itself, on cases small enough to be judged by eye.
 
 use super::agree::in_share;
-use crate::check::check;
-use crate::diagnostic::Source;
 use crate::past::{Label, Mutable, Outcome};
 use crate::place::Place;
 use crate::reference::{Event, Lists, PastEvent, World};
 use crate::schema::EventTypeId;
+use crate::testing;
 use crate::time::{HOUR, MINUTE, SECOND};
 use crate::typed::RuleSet;
 use crate::value::Value;
@@ -20,9 +19,7 @@ const NOW: i64 = 1_767_614_400 * SECOND;
 
 fn rule_set(rules: &str) -> RuleSet {
     let text = format!("use schema demo\n{rules}");
-    let sources = [Source { name: "s", text: SCHEMA }, Source { name: "r", text: &text }];
-    let checked = check(&sources);
-    checked.rule_set.unwrap_or_else(|| panic!("{:?}", checked.diagnostics))
+    testing::rule_set(SCHEMA, &text)
 }
 
 /// A payment of user 1 to user 2, so long after [`NOW`].

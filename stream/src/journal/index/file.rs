@@ -31,7 +31,7 @@ pub(in super::super) fn name(first: u64) -> String {
     format!("{first:020}.index")
 }
 
-/// The same while it is written.
+/// What an index is called while it is written.
 pub(in super::super) fn draft_name(first: u64) -> String {
     format!("{first:020}.index-draft")
 }

@@ -7,7 +7,6 @@ use engine::event::{Amendment, Change, Event};
 use engine::lists::ValueLists;
 use engine::rule_set::RuleSet;
 use proptest::prelude::*;
-use rules::diagnostic::{Colour, Source, render};
 use rules::past::{Challenge, Label, OperationResult};
 use rules::place::Place;
 use rules::schema::{FieldType, Schema};
@@ -73,10 +72,7 @@ policy
 /// A schema, features and rules as text, checked and compiled.
 #[track_caller]
 pub(super) fn compile(schema: &str, rules: &str) -> Arc<RuleSet> {
-    let sources = [Source { name: "schema", text: schema }, Source { name: "rules", text: rules }];
-    let checked = rules::check::check(&sources);
-    let said = render(&checked.diagnostics, &sources, Colour::Never);
-    let typed = checked.rule_set.unwrap_or_else(|| panic!("{said}"));
+    let typed = rules::testing::rule_set(schema, rules);
     Arc::new(RuleSet::new(typed, HashKey::new([7; 16]), ValueLists::default()).unwrap())
 }
 

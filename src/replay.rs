@@ -4,7 +4,7 @@
 //! reader thread: unpack, parse, map ──batches──► this thread: decide, apply, tally ──► writer thread: rows
 //! ```
 //!
-//! The same gate as everywhere, over a journal that keeps nothing unless `--data` says where. Nothing of what is written
+//! The gate is that of the server, over a journal that keeps nothing unless `--data` says where. Nothing of what is written
 //! depends on the clock of the machine or on how the work was split.
 //!
 //! A journal goes the same way ([`journal`]), through a fold in the place of the gate.
