@@ -28,7 +28,7 @@ pub(crate) mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use engine::entity::{EntityKey, HashKey};
 use engine::event::Event;
@@ -81,6 +81,8 @@ pub struct Gate {
     clock: AtomicI64,
     /// For what is done when a deadline has passed, one at a time.
     late: Mutex<Worker>,
+    /// Twice as many as callers got the fallback behind the decision, and one more while one does.
+    fallbacks: AtomicU64,
     #[cfg(feature = "test-support")]
     release_early: Option<rules::schema::KindId>,
 }
@@ -152,6 +154,7 @@ impl Gate {
         Self {
             key: late.in_force.rules.key,
             late: Mutex::new(late),
+            fallbacks: AtomicU64::new(0),
             current,
             passage,
             building: Mutex::default(),

@@ -2,6 +2,7 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -76,60 +77,91 @@ impl Gate {
 
     /// `reached` is none where the deadline came first.
     fn settled(&self, ticket: Ticket, reached: Option<Result<(), Poisoned>>) -> Result<Settled, Poisoned> {
-        let Ticket { position, mut ruling, rule_set, time, id, due, room, .. } = ticket;
-        let durable = match (reached, due) {
+        let Ticket { position, mut ruling, rule_set, time, id, due, fallbacks, room, .. } = ticket;
+        let fallback = match (reached, due) {
             (Some(Err(poisoned)), _) => return Err(poisoned),
-            (Some(Ok(())), _) | (None, None) => true,
-            (None, Some((_, outcome))) => {
-                ruling.verdict.outcome = self.fall_back(id, outcome)?;
-                ruling.fallback = Some(Fallback::Deadline);
-                false
-            }
+            (None, Some((_, outcome))) => self.fall_back(id, position.offset, outcome)?,
+            // What is a fallback from the beginning is recorded as one.
+            _ if ruling.fallback.is_some() => None,
+            _ => self.fallback_since(id, fallbacks)?,
         };
+        if let Some(outcome) = fallback {
+            ruling.verdict.outcome = outcome;
+            ruling.fallback = Some(Fallback::Deadline);
+        }
         drop(room);
-        Ok(Settled { ruling, position, rule_set, time, durable })
+        Ok(Settled { ruling, position, rule_set, time, durable: fallback.is_none() })
     }
 
-    /// Records that the caller of an event has got the fallback, and gives it: if somebody has got one before, that.
-    fn fall_back(&self, id: u128, outcome: Outcome) -> Result<Outcome, Poisoned> {
+    /// Records that a caller of an event gets the fallback, and gives it: if another has got one before, that. None if its
+    /// record has become durable at the last moment, and the decision may have been answered to another.
+    fn fall_back(&self, id: u128, offset: u64, outcome: Outcome) -> Result<Option<Outcome>, Poisoned> {
         if self.progress.borrow().poisoned {
             return Err(Poisoned);
         }
         let mut worker = self.late.lock();
         let worker = &mut *worker;
-        // INVARIANT (late): an event that was decided a deadline ago is in the table of recent ids, or became durable
-        // meanwhile: only a journal that cannot be read fails here, and no fallback is told without its record.
-        let Some(Late { position, stamp, place, digest }) = self.late(id, worker) else {
-            self.journal.fail("the record of an event whose deadline has passed cannot be read");
-            return Err(Poisoned);
-        };
-        if let (Some(Fallback::Deadline), Some(first)) = (worker.message.fallback(), worker.message.outcome())
-        {
-            return Ok(first);
-        }
+        // INVARIANT (one answer): whoever answers a decision first sees that it is durable, and then that nobody falls back;
+        // who falls back first says so, and then sees that it is not durable. One of them sees the other.
+        self.fallbacks.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        let given = self.late(id, worker).map(|it| match it.fallback {
+            Some(given) => Some(given),
+            None if offset < self.journal.durable() => None,
+            None => {
+                self.record_fallback(it, outcome, id, worker);
+                Some(outcome)
+            }
+        });
+        self.fallbacks.fetch_add(1, Ordering::SeqCst);
+        given.ok_or_else(|| self.lost())
+    }
+
+    /// Of an event whose caller gets the fallback: the amendment, and what a repeat gets from now on.
+    fn record_fallback(&self, late: Late, outcome: Outcome, id: u128, worker: &mut Worker) {
+        let Late { position, stamp, place, digest, .. } = late;
         let Worker { amend, message, .. } = &mut *worker;
         amend.set_fallback(&message.id, self.now(), outcome, &place);
         // Under the event's id: whoever looks for its decision finds what its caller got.
         let (_, newest) = self.amend_at(&place, &Change::Outcome(outcome), Some(id), worker);
-        // A repeat gets what the caller got.
         worker.message.fall_back(outcome);
         stamp.write(&worker.message, &mut worker.record);
         let (clock, record) = (stamp.clock, &worker.record);
         let remembered = Remembered { id, digest, clock, position, newest, record };
         self.recent.restore(remembered, self.journal.durable());
-        Ok(outcome)
     }
 
-    /// Finds an event whose deadline has passed; its record is left in `worker.record`, its message in `worker.message`.
+    /// The fallback that another caller of an event has got since there were so many; none if none has.
+    fn fallback_since(&self, id: u128, fallbacks: u64) -> Result<Option<Outcome>, Poisoned> {
+        fence(Ordering::SeqCst);
+        let now = self.fallbacks.load(Ordering::SeqCst);
+        // An odd number: somebody is at it.
+        if now == fallbacks && now.is_multiple_of(2) {
+            return Ok(None);
+        }
+        let mut worker = self.late.lock();
+        self.late(id, &mut worker).map(|it| it.fallback).ok_or_else(|| self.lost())
+    }
+
+    /// INVARIANT (late): an event that was decided a deadline ago is in the table of recent ids, or became durable
+    /// meanwhile: only a journal that cannot be read fails here, and nothing is answered that it does not hold.
+    fn lost(&self) -> Poisoned {
+        self.journal.fail("the record of an event that is to be answered cannot be read");
+        Poisoned
+    }
+
+    /// Finds an event that is to be answered; its record is left in `worker.record`, its message in `worker.message`.
     fn late(&self, id: u128, worker: &mut Worker) -> Option<Late> {
         let position = self.find_record(id, worker).ok()??;
         let place = self.place_of_record(position, worker)?;
         let (stamp, _) = Stamp::split(&worker.record)?;
-        Some(Late { position, stamp, place, digest: worker.message.digest()? })
+        let fell_back = worker.message.fallback() == Some(Fallback::Deadline);
+        let fallback = worker.message.outcome().filter(|_| fell_back);
+        Some(Late { position, stamp, place, digest: worker.message.digest()?, fallback })
     }
 }
 
-/// An event whose deadline has passed.
+/// An event that is to be answered late.
 struct Late {
     /// Offset of its record.
     position: u64,
@@ -137,6 +169,8 @@ struct Late {
     place: Place,
     /// Of its body.
     digest: [u8; 16],
+    /// What its callers get, if that is the fallback.
+    fallback: Option<Outcome>,
 }
 
 /// How often it is looked whether the disk has what a snapshot has seen.

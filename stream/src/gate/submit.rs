@@ -52,6 +52,8 @@ struct Incoming<'a> {
     way: Way,
     /// Until when it must be answered.
     deadline: Deadline,
+    /// How many fallbacks had been given before.
+    fallbacks: u64,
 }
 
 impl Gate {
@@ -66,7 +68,9 @@ impl Gate {
         let id = self.key.hash128(&event.id);
         write::begin(event, &mut worker.record);
         let digest = write::digest(&worker.record, self.key);
-        let incoming = Incoming { event, id, digest: &digest, way, deadline };
+        // Before it is known what the event's other callers get.
+        let fallbacks = self.fallbacks.load(Ordering::SeqCst);
+        let incoming = Incoming { event, id, digest: &digest, way, deadline, fallbacks };
         // With this event in it, as its record will have it: an id of long ago is a new one, whoever came in between.
         let clock = self.now().max(event.time);
         match self.seen(id, &digest, clock, worker)? {
@@ -88,7 +92,7 @@ impl Gate {
 
     /// The decision of an id that was decided before, whose record is in the worker.
     fn repeat(&self, incoming: Incoming<'_>, position: u64, worker: &mut Worker) -> Ticket {
-        let Incoming { event, id, deadline, .. } = incoming;
+        let Incoming { event, id, deadline, fallbacks, .. } = incoming;
         let mut ruling = std::mem::take(&mut worker.scratch.ruling);
         ruling.clear();
         let (mut rule_set, mut time) = (worker.in_force.number, event.time);
@@ -102,7 +106,7 @@ impl Gate {
         let due = deadline.due(&worker.in_force.rules, event);
         let position = Position { partition: 0, offset: position };
         let room = Reservation::unbounded();
-        Ticket { position, ruling, rule_set, place: Place::default(), time, id, due, room }
+        Ticket { position, ruling, rule_set, place: Place::default(), time, id, due, fallbacks, room }
     }
 
     /// Decides an event again, with the fields that the recheck changes.
@@ -149,7 +153,7 @@ impl Gate {
         let decide = |worker: &mut Worker| self.decide(incoming, original, worker);
         let (clock, offset, at) = self.change_locked(worker, lock, decide)?;
         room.spend();
-        let Incoming { event, id, digest, way, .. } = incoming;
+        let Incoming { event, id, digest, way, fallbacks, .. } = incoming;
         flight.land(Remembered::of(id, *digest, clock, offset, &worker.record), self.journal.durable());
         // A ticket is large: it is made where it goes.
         Ok(Ticket {
@@ -164,6 +168,7 @@ impl Gate {
             id,
             // What was a fallback from the beginning has no deadline to miss.
             due: due.filter(|_| matches!(way, Way::Decide)),
+            fallbacks,
             room,
         })
     }

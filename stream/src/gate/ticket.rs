@@ -47,6 +47,8 @@ pub struct Ticket {
     pub(super) id: u128,
     /// When the caller will have waited long enough, and what it is told then.
     pub(super) due: Option<(Instant, Outcome)>,
+    /// How many fallbacks had been given when it was submitted.
+    pub(super) fallbacks: u64,
     /// Room in the journal's buffer for the amendment that a passed deadline needs.
     pub(super) room: Reservation,
 }

@@ -215,7 +215,7 @@ fn alerts_are_remembered_for_rules_of_later() {
     for in_force in [["once per user 1h", "once per user 10h"], ["once per user 10h", ""]] {
         let folder = tempfile::tempdir().unwrap();
         let mut world = World::new(folder.path(), OLD);
-        let mut alerts = |world: &mut World, user: &str, minute: i64| {
+        let alerts = |world: &mut World, user: &str, minute: i64| {
             let fields = format!("user={user} device=d1 amount=500");
             let id = format!("{user}-{minute}");
             let payment = event(&world.gate.rules().typed.schema, "payment", &id, minute * MINUTE, &fields);

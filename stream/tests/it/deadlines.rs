@@ -105,6 +105,41 @@ fn who_waits_too_long_gets_the_fallback_and_an_amendment_follows() {
     check_records(&gate, &journal);
 }
 
+/// Who asks twice at once gets one answer, whoever of the two is in a hurry, and at whatever moment the disk is done: the
+/// one that is recorded.
+#[test]
+fn all_callers_of_an_event_get_one_answer() {
+    let (gate, journal, mut worker) = held();
+    let (mut fell_back, mut decided) = (0, 0);
+    for round in 0..1_000 {
+        let payment = pay(&gate, &format!("p{round}"));
+        let micros = |most: u64| Duration::from_micros(round * 7_919 % most);
+        let first_by = Deadline::By(Instant::now() + Duration::from_micros(200));
+        let first_by = if round % 2 == 0 { Deadline::Never } else { first_by };
+        let first = gate.submit(&payment, first_by, &mut worker).unwrap();
+        let by = Deadline::By(Instant::now() + micros(300));
+        let second = gate.submit(&payment, by, &mut worker).unwrap();
+        let below = first.position.offset + 1;
+        let answers = thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(micros(211));
+                journal.settle(below);
+            });
+            let tickets = [first, second];
+            let waits = tickets.map(|it| scope.spawn(|| gate.settle_blocking(it).unwrap()));
+            waits.map(|it| it.join().unwrap())
+        });
+        let outcomes = answers.map(|it| (it.ruling.verdict.outcome, it.ruling.fallback));
+        assert_eq!(outcomes[0], outcomes[1], "round {round}");
+        journal.settle(journal.next());
+        let later = settled(&gate, &payment, Deadline::Never, &mut worker);
+        assert_eq!(outcomes[0], (later.ruling.verdict.outcome, later.ruling.fallback), "round {round}");
+        *(if outcomes[0].1.is_some() { &mut fell_back } else { &mut decided }) += 1;
+    }
+    assert!(0 < fell_back && 0 < decided, "{fell_back} fell back, {decided} did not");
+    check_records(&gate, &journal);
+}
+
 #[test]
 fn a_repeat_gets_the_fallback_when_only_the_journal_remembers_it() {
     let (gate, journal, mut worker) = held();
