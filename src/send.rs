@@ -135,7 +135,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     stderr::show(tally.say(elapsed, &Rest { pending, skipped, rejects: Some(&options.rejects) }));
     sent?;
     failed.context("nothing more was sent")?;
-    damaged.map_or(Ok(()), |it| Err(it.into()))
+    damaged.map_or(Ok(()), Err)
 }
 
 /// Everything that a run writes to.

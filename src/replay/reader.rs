@@ -135,13 +135,13 @@ impl Reader {
         self.empty.clone()
     }
 
-    /// Waits for the thread: the source, and the error that ended it, if one did.
-    pub(crate) fn finish(self) -> (Option<Source>, Option<SourceError>) {
+    /// Waits for the thread: the source if it is still there, and the error that ended the reading, if one did.
+    pub(crate) fn finish(self) -> (Option<Source>, Option<anyhow::Error>) {
         drop(self.full);
         match self.thread.join() {
-            Ok((source, error)) => (Some(source), error),
+            Ok((source, error)) => (Some(source), error.map(Into::into)),
             // A panic has been printed by its thread.
-            Err(_) => (None, None),
+            Err(_) => (None, Some(anyhow::anyhow!("the reading thread broke off"))),
         }
     }
 }

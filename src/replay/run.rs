@@ -80,7 +80,7 @@ pub(crate) fn replay(options: &Options) -> anyhow::Result<Ran> {
     let outcome = replay.all(&reader, &writer);
     let (source, unread) = reader.finish();
     let written = writer.finish()?;
-    let ended = outcome.err().or(unread.map(Into::into));
+    let ended = outcome.err().or(unread);
     // A run that broke off leaves the state as it was, so that it can be run again with the file mended.
     let keep = if ended.is_none() { &kept } else { &Kept::Nothing };
     let summary = replay.finish(source, written, keep, start.elapsed())?;
@@ -133,8 +133,8 @@ struct Replay<'a> {
     rejects: Rejects<'a>,
     tally: Tally,
     progress: Progress,
-    /// Where the labelled events stand whose labels are not known yet, by event id.
-    places: HashMap<String, Place>,
+    /// Where the labelled events stand whose labels are not known yet, by row: an id may be used again.
+    places: HashMap<RowAt, Place>,
     /// The rows whose events were refused while their labels are still to come: those are of no event.
     refused: HashSet<RowAt>,
 }
@@ -202,9 +202,7 @@ impl<'a> Replay<'a> {
         };
         self.tally.decision(ticket.position.offset, &ticket.ruling);
         if !ticket.ruling.flags.repeated {
-            if read.labelled {
-                self.places.insert(event.id.clone(), ticket.place.clone());
-            }
+            self.places.extend(read.at.filter(|_| read.labelled).map(|at| (at, ticket.place.clone())));
             read.became = Became::Decided;
             // The buffers change places, so that neither side allocates.
             std::mem::swap(&mut read.ruling, &mut ticket.ruling);
@@ -219,7 +217,7 @@ impl<'a> Replay<'a> {
             return Ok(());
         }
         let amendment = &known.amendment;
-        let place = self.places.remove(&amendment.event_id).or_else(|| known.place.clone());
+        let place = at.and_then(|at| self.places.remove(&at)).or_else(|| known.place.clone());
         match patiently(|| self.gate.amend(amendment, place.as_ref(), &mut self.worker)) {
             Ok(amended) => {
                 self.tally.amended(amended.event, &amendment.change);
@@ -263,7 +261,7 @@ impl<'a> Replay<'a> {
         state.pending.retain(|it| !it.at.is_some_and(|at| self.refused.contains(&at)));
         for known in &state.pending {
             if let (Some(place), Change::Label(label, _)) =
-                (self.places.get(&known.amendment.event_id), &known.amendment.change)
+                (known.at.and_then(|at| self.places.get(&at)), &known.amendment.change)
             {
                 self.tally.label(place.position, *label);
             }

@@ -11,7 +11,7 @@ use rules::past::{Challenge, Label, OperationResult, Outcome};
 use rules::schema::KindId;
 use stream::gate::Place;
 use stream::snapshot::Extra;
-use stream::source::{Known, SourceState};
+use stream::source::{Known, RowAt, SourceState};
 
 /// The name of the blob in a snapshot.
 const NAME: &str = "replay";
@@ -65,10 +65,10 @@ struct SavedPlace {
     hashes: Vec<u8>,
 }
 
-/// Puts a source's state among a snapshot's blobs; `places` are those of events whose labels wait.
-pub(super) fn save(state: &SourceState, places: &HashMap<String, Place>, extra: &mut Extra) {
+/// Puts a source's state among a snapshot's blobs; `places` are those of events whose labels wait, by row.
+pub(super) fn save(state: &SourceState, places: &HashMap<RowAt, Place>, extra: &mut Extra) {
     let pending = state.pending.iter().map(|known| {
-        let place = places.get(&known.amendment.event_id).or(known.place.as_ref());
+        let place = known.at.and_then(|at| places.get(&at)).or(known.place.as_ref());
         SavedAmendment { place: place.map(save_place), ..save_amendment(&known.amendment) }
     });
     let saved = Saved { sequence: state.sequence, clock: state.clock, pending: pending.collect() };
@@ -81,7 +81,8 @@ pub(super) fn restore(extra: &Extra) -> anyhow::Result<SourceState> {
     let saved =
         Saved::decode(bytes.as_slice()).context("the snapshot's part for `replay` is not readable")?;
     let pending = saved.pending.into_iter().map(restore_amendment).collect::<Option<_>>();
-    let pending = pending.context("the snapshot's part for `replay` was written by a later version")?;
+    let pending =
+        pending.context("the snapshot's part for `replay` is damaged, or was written by a later version")?;
     Ok(SourceState { sequence: saved.sequence, clock: saved.clock, pending })
 }
 
@@ -132,7 +133,10 @@ fn save_place(place: &Place) -> SavedPlace {
 }
 
 fn restore_place(saved: &SavedPlace) -> Option<Place> {
-    let (hashes, _) = saved.hashes.as_chunks::<16>();
+    let (hashes, rest) = saved.hashes.as_chunks::<16>();
+    if hashes.len() != saved.kinds.len() || !rest.is_empty() {
+        return None;
+    }
     let entity = |(kind, hash): (&u32, &[u8; 16])| {
         Some(EntityKey::new(KindId(u16::try_from(*kind).ok()?), u128::from_le_bytes(*hash)))
     };

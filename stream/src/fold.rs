@@ -278,12 +278,14 @@ impl Folder {
         Ok(())
     }
 
-    /// Whether an amendment names the place where its event stands, as far as the table of ids knows.
+    /// Whether an amendment names the place where its event stands, as far as the table of ids knows: that of the newest
+    /// event with the id, or of one before it, as a file's label may.
     fn check_place(&mut self, offset: u64, stamp: Stamp, place: &Place) {
         let id = self.key.hash128(&self.amend.event_id);
-        let Some((_, found)) = self.place_of(id, stamp.clock) else { return };
+        let Some((newest, found)) = self.place_of(id, stamp.clock) else { return };
         if let Some(again) = &mut self.again
             && found != (place.at, place.position)
+            && found.1.min(newest) <= place.position
         {
             again.misplaced(offset, &self.amend.event_id, (place.at, place.position), found);
         }

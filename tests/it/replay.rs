@@ -202,6 +202,42 @@ fn a_refused_row_takes_its_label_along() {
     }
 }
 
+/// An id may be used again after a day, and before the label of the first event with it is known.
+#[test]
+fn a_label_goes_to_the_event_of_its_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let [file, features, rejects] = ["rows.csv", "features.csv", "rejects.csv"].map(path);
+    let header = "transaction_id,tx_datetime,customer_id,terminal_id,amount,fraud\n";
+    // Terminal `s` has seen a fraud seven days later, `t` has not, though its event has the id.
+    let rows = [
+        "x,2018-04-01T00:00:00,c,s,1.00,1\n",
+        "w,2018-04-02T12:00:00,d,u,1.00,0\n",
+        "x,2018-04-03T00:00:00,c,t,20.00,0\n",
+        "y,2018-04-08T00:00:00,c,s,3.00,0\n",
+        "z,2018-04-10T00:00:00,c,t,3.00,0\n",
+    ];
+    for (kept, cuts) in [("", vec![0, 5]), ("--state", vec![0, 3, 5]), ("--data", vec![0, 1, 3, 5])] {
+        let mut frauds = Vec::new();
+        for piece in cuts.windows(2) {
+            fs::write(&file, header.to_owned() + &rows[piece[0]..piece[1]].concat()).unwrap();
+            let dir = path("kept") + kept;
+            let keeping = if kept.is_empty() { vec![] } else { vec![kept, &dir] };
+            let wanted = ["replay", &file, "--features", &features, "--rejects", &rejects, "--strict"];
+            run(&[&wanted[..], &keeping, &MAP].concat());
+            let text = fs::read_to_string(&features).unwrap();
+            let column =
+                text.lines().next().unwrap().split(',').position(|it| it == "term_fraud_1d").unwrap();
+            frauds.extend(body(&text).lines().map(|it| it.split(',').nth(column).unwrap().to_owned()));
+        }
+        assert_eq!(frauds, ["0", "0", "0", "1", "0"], "{kept}");
+        if kept == "--data" {
+            let proof = output(&["journal", "verify", "--decide", "--data", &(path("kept") + kept)]);
+            assert!(proof.status.success(), "{proof:?}");
+        }
+    }
+}
+
 /// Files that would be written over, each by an argument of its own.
 #[test]
 fn no_file_is_written_over_that_is_read_or_written() {

@@ -432,7 +432,7 @@ impl LabelFrom {
             None => None,
         };
         let amendment = Amendment {
-            id: label_id(&event.id),
+            id: label_id(event),
             event_id: event.id.clone(),
             time,
             time_given: true,
@@ -442,10 +442,12 @@ impl LabelFrom {
     }
 }
 
-/// The id of the amendment that labels an event: of one length, whatever the event's, and always the same.
-fn label_id(event_id: &str) -> String {
-    let hash = blake3::hash(event_id.as_bytes()).to_hex();
-    format!("label_{}", hash.get(..32).unwrap_or_default())
+/// The id of the amendment that labels an event: of one length, whatever the event's, and always the same. An event of
+/// another day may have the same id.
+fn label_id(event: &Event) -> String {
+    let mut hash = blake3::Hasher::new();
+    hash.update(event.id.as_bytes()).update(&event.time.to_le_bytes());
+    format!("label_{}", hash.finalize().to_hex().get(..32).unwrap_or_default())
 }
 
 /// A value as messages show it.
