@@ -13,6 +13,15 @@ use crate::decision::{
 use crate::event::{Event, FieldValue};
 use crate::rule_set::RuleSet;
 
+/// When an event happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct When {
+    /// Its own time: of a repeat that of the first, where the caller sent none.
+    pub time: Micros,
+    /// When it stands in the windows, and its actions begin: [`crate::decide::Moment::at`].
+    pub at: Micros,
+}
+
 /// A decision in numbers, as the engine gives it and a record holds it. Reused from event to event.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Ruling {
@@ -43,9 +52,8 @@ impl Ruling {
         self.fallback = fallback;
     }
 
-    /// The decision in words, about an event that happened at a time: of a repeat that of the first, where the caller
-    /// sent none.
-    pub fn say<'a>(&self, rules: &'a RuleSet, event: &'a Event, at: Micros, durable: bool) -> Decision<'a> {
+    /// The decision in words.
+    pub fn say<'a>(&self, rules: &'a RuleSet, event: &'a Event, when: When, durable: bool) -> Decision<'a> {
         let typed = &rules.typed;
         let challenged = self.verdict.outcome == Outcome::Challenge;
         let factors = self.verdict.factors.filter(|_| challenged).and_then(|it| effect(rules, it));
@@ -64,11 +72,16 @@ impl Ruling {
                 Some(Effect::Challenge { factors, .. }) => factors,
                 _ => &[],
             },
-            actions: self.verdict.actions.iter().filter_map(|it| action(rules, event, at, *it)).collect(),
+            actions: self
+                .verdict
+                .actions
+                .iter()
+                .filter_map(|it| action(rules, event, when.at, *it))
+                .collect(),
             alerts: self.verdict.alerts.iter().map(|it| alert(rules, it.severity, it.effect)).collect(),
             features: self.recorded.iter().filter_map(feature).collect(),
             rule_set: &rules.name,
-            valid_until: valid_for.map(|span| at.saturating_add(span)),
+            valid_until: valid_for.map(|span| when.time.saturating_add(span)),
             flags: self.flags,
             fallback: self.fallback,
             durable,
@@ -122,9 +135,9 @@ fn alert(rules: &RuleSet, severity: Severity, raised_by: EffectRef) -> Alert<'_>
     Alert { severity, rule }
 }
 
-/// An effect on a missing role does nothing.
-fn action<'a>(rules: &'a RuleSet, event: &'a Event, time: Micros, of: EffectRef) -> Option<Action<'a>> {
-    let until = |span: i64| Some(time.saturating_add(span));
+/// An effect on a missing role does nothing. What it does is done at a time.
+fn action<'a>(rules: &'a RuleSet, event: &'a Event, at: Micros, of: EffectRef) -> Option<Action<'a>> {
+    let until = |span: i64| Some(at.saturating_add(span));
     let list = |list: rules::typed::ListId| rules.typed.lists.get(list.index()).map(|it| it.name.as_str());
     Some(match effect(rules, of)? {
         Effect::Tag(name) => Action { kind: ActionKind::Tag, target: name.into(), until: None },

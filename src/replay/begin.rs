@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
+use engine::entity::EntityKey;
+use engine::lists::Membership;
 use stream::gate::Gate;
 use stream::in_force::InForce;
 use stream::journal::{Durability, Forgetful, Journal};
@@ -66,6 +68,9 @@ fn on_state(folder: DataDir, loaded: &Loaded) -> anyhow::Result<Begun> {
     let Some(restored) = snapshot::read(&folder, &loaded.first(newest.key)?, &journal)? else {
         return on_nothing(loaded, Kept::State(folder));
     };
+    // A list that is new here is as its file has it.
+    let memberships = loaded.memberships(restored.gate.key());
+    fill(&restored.gate, memberships.into_iter().filter(|(_, it)| restored.new_lists.contains(&it.list)));
     let source = state::restore(&restored.extra)?;
     Ok(Begun { gate: restored.gate, source, extra: restored.extra, kept: Kept::State(folder) })
 }
@@ -97,11 +102,16 @@ fn on_data(data: &Path, loaded: &Loaded) -> anyhow::Result<Begun> {
 pub(crate) fn first_gate(loaded: &Loaded, first: InForce) -> Gate {
     let memberships = loaded.memberships(first.rules.key);
     let gate = Gate::of(first, Box::new(Forgetful::default()));
+    fill(&gate, memberships);
+    gate
+}
+
+/// Puts entities on lists.
+fn fill(gate: &Gate, memberships: impl IntoIterator<Item = (EntityKey, Membership)>) {
     for (entity, membership) in memberships {
         // INVARIANT (forgetful): a journal that keeps nothing refuses nothing.
         let _ = gate.put_on_list(entity, membership);
     }
-    gate
 }
 
 impl Kept {

@@ -29,6 +29,7 @@ use engine::entity::HashKey;
 use engine::rule_set::RuleSet;
 use prost::Message;
 use rules::time::Micros;
+use rules::typed::ListId;
 
 use crate::aside;
 use crate::bundle::{Bundle, BundleError};
@@ -55,6 +56,8 @@ pub struct Restored {
     pub gate: Gate,
     /// What the caller had kept beside it.
     pub extra: Extra,
+    /// The lists of which the snapshot knows nothing: nobody is on them yet.
+    pub new_lists: Vec<ListId>,
 }
 
 /// The first block.
@@ -385,11 +388,12 @@ pub fn read(
         let next = journal(held.start.max(held.seen_below));
         let gate = Gate::resumed(BTreeMap::from([(0, in_force)]), held.state, next, None);
         let none = || SnapshotError::Rules { file: path.to_owned(), cause: "there is none".to_owned() };
-        Ok((gate.ok_or_else(none)?, held.extra))
+        let new_lists = Layout::of(&first.rules).new_lists(&header.layout);
+        Ok(Restored { gate: gate.ok_or_else(none)?, extra: held.extra, new_lists })
     })?;
-    let Some(((gate, extra), damaged)) = found.any()? else { return Ok(None) };
+    let Some((restored, damaged)) = found.any()? else { return Ok(None) };
     let damaged = set_aside(dir, damaged)?;
-    if damaged.is_empty() { Ok(Some(Restored { gate, extra })) } else { Err(SnapshotError::Lost { damaged }) }
+    if damaged.is_empty() { Ok(Some(restored)) } else { Err(SnapshotError::Lost { damaged }) }
 }
 
 /// Reads the newest whole snapshot with the rule set and the key that it holds itself, and changes nothing.

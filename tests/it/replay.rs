@@ -418,6 +418,38 @@ fn a_state_goes_on_under_a_changed_schema_only_if_its_version_says_so() {
     }
 }
 
+/// A list that a state knows nothing of is as its file has it; who is on one that it knows stays.
+#[test]
+fn a_state_goes_on_with_a_list_that_is_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let [file, out, state, rules] = ["rows.jsonl", "out.csv", "state", "rules"].map(path);
+    fs::create_dir(&rules).unwrap();
+    let schema = "schema s 1\nzone \"UTC\"\ncurrency EUR\nentity user\nevent login\n  user: user\n";
+    fs::write(path("rules/s.schema.weir"), schema).unwrap();
+    fs::write(path("rules/old.txt"), "u1\n").unwrap();
+    let replay = |user: &str, lists: &str, rule: &str| {
+        fs::write(
+            path("rules/s.weir"),
+            format!("use schema s\n{lists}rule r \"R\" on login when {rule} then block\n"),
+        )
+        .unwrap();
+        let id = format!("{user}-{}", lists.len());
+        let row = format!(r#"{{"id":"{id}","type":"login","time":"2026-01-05T08:00:00Z","user":"{user}"}}"#);
+        fs::write(&file, row + "\n").unwrap();
+        run(&["replay", &file, "--rules", &rules, "--state", &state, "--out", &out]);
+        body(&fs::read_to_string(&out).unwrap()).split(',').nth(3).unwrap().to_owned()
+    };
+    let old = "list old : user from \"old.txt\"\n";
+    assert_eq!(replay("u1", old, "user in old"), "block");
+    fs::write(path("rules/old.txt"), "u2\n").unwrap();
+    fs::write(path("rules/new.txt"), "u3\n").unwrap();
+    let both = format!("list new : user from \"new.txt\"\n{old}");
+    for (user, outcome) in [("u1", "block"), ("u2", "allow"), ("u3", "block")] {
+        assert_eq!(replay(user, &both, "user in old or user in new"), outcome, "{user}");
+    }
+}
+
 /// Without a journal the state before a damaged one lacks what the last run did.
 #[test]
 fn a_damaged_state_is_no_place_to_go_on_from_in_silence() {

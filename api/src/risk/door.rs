@@ -5,12 +5,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use engine::decide::Moment;
 use engine::decision::{Decision, Fallback, number_of_decision};
 use engine::entity::EntityKey;
 use engine::event::{Amendment, Event};
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
-use engine::words::Ruling;
+use engine::words::{Ruling, When};
 use parking_lot::Mutex;
 use prost::Message as _;
 use rules::program::EffectRef;
@@ -67,8 +68,8 @@ pub struct Answer {
 impl Answer {
     /// In words.
     pub fn decision(&self) -> Decision<'_> {
-        let Settled { ruling, time, durable, .. } = &self.settled;
-        ruling.say(&self.rules, &self.event, *time, *durable)
+        let Settled { ruling, when, durable, .. } = &self.settled;
+        ruling.say(&self.rules, &self.event, *when, *durable)
     }
 }
 
@@ -98,7 +99,9 @@ pub struct Recorded {
 impl Recorded {
     /// What was decided, in words; without names where nobody knows the rule set any more.
     pub fn decision(&self) -> Decision<'_> {
-        let said = self.ruling.say(&self.rules, &self.event, self.event.time, true);
+        let time = self.event.time;
+        let when = When { time, at: Moment::of(time, self.clock, &self.rules.typed.schema).at };
+        let said = self.ruling.say(&self.rules, &self.event, when, true);
         if self.rules_known { said } else { Decision { rule_set: "", valid_until: None, ..said } }
     }
 }

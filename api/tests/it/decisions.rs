@@ -277,6 +277,29 @@ async fn an_entity_is_shown_as_it_is_now() {
     assert!(wrong.body["detail"].as_str().unwrap().contains("did you mean `user`?"));
 }
 
+/// An event that came too late stands at the edge of the allowed lateness, and so does what it leads to: the answer, the
+/// repeat, the explanation and the list say one end.
+#[tokio::test]
+async fn an_action_ends_when_the_answer_says() {
+    let rules = RULES.replace("then score +60, alert medium", "then score +60, add user to watched for 1h");
+    let files = [("s.schema.weir", SCHEMA), ("s.weir", &*rules)];
+    let weir = Weir::start_over(Memory::default(), &files, Patience::default()).await;
+    weir.put("/v1/lists/watched/u1", &json!({})).await;
+    let mut first = payment("first", "u2", 100);
+    first["time"] = json!("2020-01-05T20:00:00Z");
+    assert_eq!(weir.post("/v1/decisions", &first).await.body["outcome"], "allow");
+    let mut late = payment("late", "u1", 100);
+    late["time"] = json!("2020-01-05T08:00:00Z");
+    let decided = weir.post("/v1/decisions", &late).await.body;
+    assert_eq!(decided["flags"], json!(["late", "too_late"]));
+    let until = &decided["actions"][0]["until"];
+    assert_eq!(&weir.get("/v1/lists/watched/u1").await.body["until"], until);
+    assert_eq!(&weir.post("/v1/decisions", &late).await.body["actions"][0]["until"], until, "again");
+    let explained = weir.get("/v1/decisions/late").await.body;
+    assert_eq!(&explained["decision"]["actions"][0]["until"], until, "explained");
+    assert_eq!(decided["valid_until"], "2020-01-05T08:01:00Z", "by its own time");
+}
+
 /// No feature, list or alert of these rules is about devices.
 #[tokio::test]
 async fn of_an_entity_that_has_no_state_the_journal_tells() {

@@ -77,7 +77,7 @@ impl Gate {
 
     /// `reached` is none where the deadline came first.
     fn settled(&self, ticket: Ticket, reached: Option<Result<(), Poisoned>>) -> Result<Settled, Poisoned> {
-        let Ticket { position, mut ruling, rule_set, time, id, due, fallbacks, room, .. } = ticket;
+        let Ticket { position, mut ruling, rule_set, when, id, due, fallbacks, room, .. } = ticket;
         let fallback = match (reached, due) {
             (Some(Err(poisoned)), _) => return Err(poisoned),
             (None, Some((_, outcome))) => self.fall_back(id, position.offset, outcome)?,
@@ -90,7 +90,7 @@ impl Gate {
             ruling.fallback = Some(Fallback::Deadline);
         }
         drop(room);
-        Ok(Settled { ruling, position, rule_set, time, durable: fallback.is_none() })
+        Ok(Settled { ruling, position, rule_set, when, durable: fallback.is_none() })
     }
 
     /// Records that a caller of an event gets the fallback, and gives it: if another has got one before, that. None if its

@@ -9,6 +9,7 @@ use engine::decision::Fallback;
 use engine::event::Event;
 use engine::history::Key;
 use engine::position::Position;
+use engine::words::When;
 use rules::past::Outcome;
 use rules::time::Micros;
 use smallvec::SmallVec;
@@ -95,18 +96,19 @@ impl Gate {
         let Incoming { event, id, deadline, fallbacks, .. } = incoming;
         let mut ruling = std::mem::take(&mut worker.scratch.ruling);
         ruling.clear();
-        let (mut rule_set, mut time) = (worker.in_force.number, event.time);
+        let (mut rule_set, mut when) = (worker.in_force.number, When { time: event.time, at: event.time });
         if let Some((stamp, first)) = Stamp::split(&worker.record)
             && worker.message.read(first).is_ok()
         {
             worker.message.ruling(&mut ruling);
-            (rule_set, time) = (stamp.rule_set, worker.message.time());
+            let (time, schema) = (worker.message.time(), &worker.in_force.rules.typed.schema);
+            (rule_set, when) = (stamp.rule_set, When { time, at: Moment::of(time, stamp.clock, schema).at });
         }
         ruling.flags.repeated = true;
         let due = deadline.due(&worker.in_force.rules, event);
         let position = Position { partition: 0, offset: position };
         let room = Reservation::unbounded();
-        Ticket { position, ruling, rule_set, place: Place::default(), time, id, due, fallbacks, room }
+        Ticket { position, ruling, rule_set, place: Place::default(), when, id, due, fallbacks, room }
     }
 
     /// Decides an event again, with the fields that the recheck changes.
@@ -164,7 +166,7 @@ impl Gate {
                 let entities = SmallVec::from_slice(&worker.scratch.facts.roles.entities);
                 Place { at, position: offset, entities }
             }),
-            time: event.time,
+            when: When { time: event.time, at },
             id,
             // What was a fallback from the beginning has no deadline to miss.
             due: due.filter(|_| matches!(way, Way::Decide)),

@@ -6,7 +6,7 @@ use engine::entity::EntityKey;
 use engine::event::Event;
 use engine::facts::Incomparable;
 use engine::position::Position;
-use engine::words::Ruling;
+use engine::words::{Ruling, When};
 use rules::past::Outcome;
 use rules::schema::{Derivation, FieldType, Schema};
 use rules::time::Micros;
@@ -41,8 +41,8 @@ pub struct Ticket {
     /// Where the event stands in its entities' histories: what an amendment needs to find it. Of a recheck: where its
     /// original stands. Of a repeat: nowhere.
     pub place: Place,
-    /// Event time as recorded: of a repeat, that of the first; the caller may have sent none.
-    pub time: Micros,
+    /// When the event happened as recorded: of a repeat, when the first did; the caller may have sent none.
+    pub when: When,
     /// The hash of the event's id.
     pub(super) id: u128,
     /// When the caller will have waited long enough, and what it is told then.
@@ -62,8 +62,8 @@ pub struct Settled {
     pub position: Position,
     /// The number of the rule set that it was decided by.
     pub rule_set: u32,
-    /// Event time as recorded, microseconds UTC.
-    pub time: Micros,
+    /// When the event happened as recorded.
+    pub when: When,
     /// Whether the record is durable. If not, the deadline has passed, and the ruling is the declared fallback.
     pub durable: bool,
 }

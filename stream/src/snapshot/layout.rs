@@ -12,7 +12,7 @@ use engine::rule_set::RuleSet;
 use engine::words::hex;
 use prost::Message;
 use rules::schema::{FieldId, FieldType, KindId};
-use rules::typed::{FeatureId, List, ListKind};
+use rules::typed::{FeatureId, List, ListId, ListKind};
 
 use super::schema;
 
@@ -93,6 +93,12 @@ impl Layout {
             let ours = self.shape.iter().find(|it| it.names.first() == theirs.names.first());
             schema::moved(theirs, ours)
         })
+    }
+
+    /// The lists here that `other` does not have, or that hold something else there.
+    pub(super) fn new_lists(&self, other: &Self) -> Vec<ListId> {
+        let lists = (0..).map(ListId).zip(&self.lists);
+        lists.filter(|(_, it)| !other.lists.contains(it)).map(|(id, _)| id).collect()
     }
 
     /// The features with a state here that `other` does not have.

@@ -324,7 +324,7 @@ fn what_was_pruned_a_moment_ago_is_still_a_repeat() {
                 while number % 10 == 0 && journal.synced() < journal.next() {
                     std::thread::yield_now();
                 }
-                (ticket.position, ticket.time, ticket.ruling.verdict.outcome)
+                (ticket.position, ticket.when, ticket.ruling.verdict.outcome)
             })
             .collect();
         let sent: Vec<_> = (0..400).map(payment).collect();
@@ -338,7 +338,7 @@ fn what_was_pruned_a_moment_ago_is_still_a_repeat() {
         for (payment, first) in sent.iter().zip(first) {
             let ticket = gate.submit(payment, Deadline::Never, &mut worker).unwrap();
             assert!(ticket.ruling.flags.repeated, "{} with {ids} ids, {record_bytes} bytes", payment.id);
-            assert_eq!((ticket.position, ticket.time, ticket.ruling.verdict.outcome), first);
+            assert_eq!((ticket.position, ticket.when, ticket.ruling.verdict.outcome), first);
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use engine::event::{Amendment, Change, Event};
+use engine::words::When;
 use rules::past::{Label, Outcome};
 use rules::reference::generate::Choices;
 use rules::time::{DAY, HOUR, Micros, SECOND};
@@ -39,7 +40,7 @@ enum Sent {
 /// What comes back.
 #[derive(PartialEq, Debug)]
 enum Answer {
-    Decided { offset: u64, outcome: Outcome, repeated: bool, fallback: bool, time: Micros },
+    Decided { offset: u64, outcome: Outcome, repeated: bool, fallback: bool, when: When },
     Amended { offset: u64, repeated: bool },
     Refused(String),
 }
@@ -52,10 +53,10 @@ fn send(gate: &Gate, sent: &Sent, worker: &mut Worker) -> Answer {
                 Ok(ticket) => ticket,
                 Err(error) => return refused(&error),
             };
-            let (offset, time, repeated) =
-                (ticket.position.offset, ticket.time, ticket.ruling.flags.repeated);
+            let (offset, when, repeated) =
+                (ticket.position.offset, ticket.when, ticket.ruling.flags.repeated);
             let (outcome, fallback) = (ticket.ruling.verdict.outcome, ticket.ruling.fallback.is_some());
-            Answer::Decided { offset, outcome, repeated, fallback, time }
+            Answer::Decided { offset, outcome, repeated, fallback, when }
         }
         Sent::Amendment(amendment) => match gate.amend(amendment, None, worker) {
             Ok(amended) => Answer::Amended { offset: amended.position, repeated: amended.event.is_none() },
