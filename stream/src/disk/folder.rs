@@ -25,18 +25,29 @@ impl Folder {
     /// If the disk refuses.
     pub fn create(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
-        if !path.is_dir() {
-            fs::create_dir_all(&path)?;
-            if let Some(parent) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
-                fs::File::open(parent)?.sync_all()?;
-            }
-        }
+        make(&path)?;
         Ok(Self { path })
     }
 
     fn at(&self, name: &str) -> PathBuf {
         self.path.join(Path::new(name))
     }
+}
+
+/// Makes a folder, each that is missing above it first, and has each synced into the one that it stands in.
+fn make(path: &Path) -> io::Result<()> {
+    let above = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.is_dir() {
+        // Whoever made it may have gone before it was synced. It may not be ours to sync.
+        let _ = fs::File::open(above).and_then(|it| it.sync_all());
+        return Ok(());
+    }
+    make(above)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    fs::File::open(above)?.sync_all()
 }
 
 impl Disk for Folder {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::error::SnapshotError;
+use crate::disk::Folder;
 
 /// How many snapshots are kept: the newest, and one to fall back to.
 const KEPT: usize = 2;
@@ -33,7 +34,7 @@ impl DataDir {
     /// If another process has it, naming that process; or if the disk does not let us.
     pub fn open(folder: &Path) -> Result<Self, SnapshotError> {
         let snapshots = folder.join("snapshots");
-        fs::create_dir_all(&snapshots).map_err(SnapshotError::io("make the folder", &snapshots))?;
+        Folder::create(&snapshots).map_err(SnapshotError::io("make the folder", &snapshots))?;
         let lock = lock(folder)?;
         Ok(Self { snapshots, writing: Mutex::default(), _lock: lock })
     }

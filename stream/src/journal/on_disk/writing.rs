@@ -102,6 +102,22 @@ enum Task {
     Close,
 }
 
+/// Whether a segment may be sealed and another begun for what is to be written, which takes syncs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Roll {
+    IfFull,
+    No,
+}
+
+/// What came of taking what has gathered.
+enum Taken {
+    All,
+    /// There is none.
+    Nothing,
+    /// There is more than the segment has room for.
+    TooMuch,
+}
+
 impl Buffer {
     pub(super) fn new(log: &Log) -> Self {
         let batch = Batch::new(log.next(), log.batch());
@@ -154,12 +170,13 @@ impl Shared {
     fn write_here(&self) -> bool {
         for _ in 0..ROUNDS {
             let Some(mut writer) = self.writer.try_lock() else { return true };
-            if !writer.log.has_room(self.buffer.lock().batch.bytes.len()) {
-                return false;
-            }
-            if let Err(error) = writer.write(self) {
-                self.poison(error.to_string());
-                return true;
+            match writer.write(self, Roll::No) {
+                Ok(true) => {}
+                Ok(false) => return false,
+                Err(error) => {
+                    self.poison(error.to_string());
+                    return true;
+                }
             }
             drop(writer);
             if !self.buffer.lock().asked {
@@ -180,7 +197,7 @@ impl Shared {
                 break;
             }
             let done = match task {
-                Task::Write => writer.write(self),
+                Task::Write => writer.write(self, Roll::IfFull).map(drop),
                 Task::Mark => writer.mark(Role::Idle, self),
                 Task::Close => writer.mark(Role::Closed, self),
             };
@@ -337,10 +354,13 @@ impl Writer {
         Self { log, batch, fit: Fit::default(), crowd: Crowd::default(), filing: None }
     }
 
-    /// Writes what has gathered, and syncs it where that is what answers wait for.
-    fn write(&mut self, shared: &Shared) -> Result<(), JournalError> {
-        if !self.take(shared) {
-            return Ok(());
+    /// Writes what has gathered, and syncs it where that is what answers wait for. Gives false where nothing was taken, for
+    /// a segment would have to be begun.
+    fn write(&mut self, shared: &Shared, roll: Roll) -> Result<bool, JournalError> {
+        match self.take(shared, roll) {
+            Taken::Nothing => return Ok(true),
+            Taken::TooMuch => return Ok(false),
+            Taken::All => {}
         }
         let Self { log, batch, .. } = self;
         let (records, bytes) = (batch.records, batch.frames_bytes());
@@ -350,7 +370,7 @@ impl Writer {
         // To roll is to sync.
         let _syncing = (!log.has_room(batch.bytes.len())).then(|| shared.behind.syncing.lock());
         if shared.poisoned.load(Ordering::Acquire) {
-            return Ok(());
+            return Ok(true);
         }
         log.write(batch)?;
         if BUFFER_KEPT_BYTES < batch.bytes.capacity() {
@@ -366,19 +386,22 @@ impl Writer {
         shared.budget.give_back(bytes);
         shared.meter.end(records, began.elapsed(), &mut self.fit);
         self.file_sealed(shared);
-        Ok(())
+        Ok(true)
     }
 
-    /// Takes what has gathered; gives whether there is any.
-    fn take(&mut self, shared: &Shared) -> bool {
+    /// Takes what has gathered.
+    fn take(&mut self, shared: &Shared, roll: Roll) -> Taken {
         let mut buffer = shared.buffer.lock();
+        if roll == Roll::No && !self.log.has_room(buffer.batch.bytes.len()) {
+            return Taken::TooMuch;
+        }
         buffer.asked = false;
         if buffer.batch.records == 0 {
-            return false;
+            return Taken::Nothing;
         }
         self.batch.restart(buffer.batch.next(), buffer.batch.number + 1);
         std::mem::swap(&mut buffer.batch, &mut self.batch);
-        true
+        Taken::All
     }
 
     fn sync(&mut self, records: u64, shared: &Shared) -> Result<(), JournalError> {
