@@ -198,6 +198,7 @@ async fn stop(
         tracing::info!("stopping: what was accepted is finished");
     }
     traffic.stop();
+    gate.stop_building();
     why
 }
 

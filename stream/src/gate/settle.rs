@@ -66,7 +66,7 @@ impl Gate {
     /// lost with the machine, and a snapshot that has seen it would then be ahead of its journal.
     pub(crate) fn wait_for_disk(&self, below: u64) -> Result<(), Poisoned> {
         while self.journal.synced() < below {
-            if self.progress.borrow().poisoned {
+            if self.progress.borrow().has_ended() {
                 return Err(Poisoned);
             }
             thread::sleep(LOOK_AGAIN);
@@ -92,7 +92,7 @@ impl Gate {
 
     /// Records that the caller of an event has got the fallback, and gives it: if somebody has got one before, that.
     fn fall_back(&self, id: u128, outcome: Outcome) -> Result<Outcome, Poisoned> {
-        if self.progress.borrow().poisoned {
+        if self.progress.borrow().has_ended() {
             return Err(Poisoned);
         }
         let mut worker = self.late.lock();
