@@ -115,11 +115,9 @@ pub(crate) async fn show(State(app): State<Arc<App>>, mut names: Names) -> Resul
         kind,
         id,
     };
-    if let (Some(clock), key) =
-        (app.door.clock(), EntityKey::new(kind_id, app.door.gate().key().hash128(&body.id)))
-    {
-        app.door.gate().look(key, |in_force, state| fill(&mut body, in_force, kind_id, clock, state));
-    }
+    let (clock, gate) = (app.door.clock(), app.door.gate());
+    let key = EntityKey::new(kind_id, gate.key().hash128(&body.id));
+    gate.look(key, |in_force, state| fill(&mut body, in_force, kind_id, clock, state));
     Ok(Json(body))
 }
 
@@ -132,12 +130,19 @@ pub(super) fn kind_of(in_force: &InForce, name: &str) -> Result<KindId, String> 
     })
 }
 
-fn fill(body: &mut EntityBody, in_force: &InForce, kind: KindId, clock: Micros, state: &mut EntityState) {
+fn fill(
+    body: &mut EntityBody,
+    in_force: &InForce,
+    kind: KindId,
+    clock: Option<Micros>,
+    state: &mut EntityState,
+) {
     let typed = &in_force.rules.typed;
     body.known = true;
     let last_event = Some(state.last_event()).filter(|it| *it != Micros::MIN);
     body.last_event = body.last_event.map(|it| it.0).max(last_event).map(Time);
-    let holds = state.lists().iter().filter(|it| it.until.is_none_or(|until| clock < until));
+    // Before the first event every entry is still to end.
+    let holds = state.lists().iter().filter(|it| it.until.is_none_or(|until| clock < Some(until)));
     let membership = |it: &engine::lists::Membership| {
         let list = typed.lists.get(it.list.index())?;
         let value = match list.of {
@@ -147,7 +152,9 @@ fn fill(body: &mut EntityBody, in_force: &InForce, kind: KindId, clock: Micros, 
         Some(MembershipBody { list: list.name.clone(), until: it.until.map(Time), value })
     };
     body.lists = holds.filter_map(membership).collect();
-    body.features = Ordered(features(in_force, kind, &body.id, clock, state));
+    if let Some(clock) = clock {
+        body.features = Ordered(features(in_force, kind, &body.id, clock, state));
+    }
 }
 
 /// What the features by an entity are now, by the names of the rule set.
