@@ -55,6 +55,12 @@ pub(crate) struct ListBody {
 }
 
 impl ListBody {
+    /// The lists that the rule set in force itself declares, in its order.
+    pub(super) fn all(in_force: &InForce) -> impl Iterator<Item = Self> + use<'_> {
+        let declared = (0_u16..).map(ListId).zip(&in_force.rules.typed.lists);
+        declared.filter(|(_, it)| it.own).map(|(id, it)| Self::of(id, it, in_force))
+    }
+
     fn of(id: ListId, list: &List, in_force: &InForce) -> Self {
         let schema = &in_force.rules.typed.schema;
         let kind = list.of.kind().and_then(|it| schema.kinds.get(it.index()));
@@ -102,8 +108,7 @@ fn written(ty: Type, text_bytes_max: Option<u16>, schema: &Schema) -> String {
 )]
 pub(crate) async fn all(State(app): State<Arc<App>>) -> Json<ListsBody> {
     let in_force = app.door.in_force();
-    let declared = (0_u16..).map(ListId).zip(&in_force.rules.typed.lists).filter(|(_, it)| it.own);
-    let mut lists: Vec<ListBody> = declared.map(|(id, it)| ListBody::of(id, it, &in_force)).collect();
+    let mut lists: Vec<ListBody> = ListBody::all(&in_force).collect();
     lists.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     Json(ListsBody { lists })
 }

@@ -15,13 +15,14 @@ use parking_lot::Mutex;
 use rules::diagnostic::{Diagnostic, Severity, line_column};
 use rules::schema::Schema;
 use rules::time::Micros;
-use rules::typed::{Feature, ListKind, Mode, RuleSet};
+use rules::typed::{Feature, Mode, RuleSet};
 use serde::Serialize;
 use stream::bundle::{Bundle, BundleError, Checked, File, ListFile};
 use stream::gate::{BuildError, Built, NotAtOnce};
 use stream::in_force::InForce;
 use utoipa::ToSchema;
 
+use super::lists::ListBody;
 use super::value::Time;
 use crate::app::{App, now};
 use crate::keys::Caller;
@@ -77,7 +78,7 @@ pub struct RulesBody {
     features: Vec<String>,
     /// Features whose state was built from a journal that does not reach back far enough.
     warming: Vec<WarmingBody>,
-    /// Lists and tables.
+    /// Lists and tables, in order.
     lists: Vec<ListBody>,
     /// Its files, by name.
     files: BTreeMap<String, String>,
@@ -126,18 +127,6 @@ pub struct WarmingBody {
     /// It is complete for events from this time on.
     #[schema(value_type = String, format = DateTime)]
     until: Time,
-}
-
-/// A list or table.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = List)]
-pub struct ListBody {
-    /// Its name.
-    name: String,
-    /// `entities`, `table`, `values`.
-    holds: &'static str,
-    /// Of entities and tables: the entities' kind.
-    kind: Option<String>,
 }
 
 /// A rule set that was sent.
@@ -198,7 +187,7 @@ pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Json<RulesBody>,
         rules: rules.map(|(it, complete)| rule(it, schema, to_come(complete))).collect(),
         features: named().map(|(_, it)| it.name.clone()).collect(),
         warming: named().filter_map(warming).collect(),
-        lists: typed.lists.iter().map(|it| list(it, schema)).collect(),
+        lists: ListBody::all(&in_force).collect(),
         files: in_force.bundle.as_deref().map(|it| files_of(it, typed)).unwrap_or_default(),
         versions: versions.collect(),
     }))
@@ -218,16 +207,6 @@ fn rule(it: &rules::typed::Rule, schema: &Schema, warming_until: Option<Micros>)
         on: on.collect(),
         warming_until: warming_until.map(Time),
     }
-}
-
-fn list(it: &rules::typed::List, schema: &Schema) -> ListBody {
-    let (holds, kind) = match it.of {
-        ListKind::Entities(kind) => ("entities", Some(kind)),
-        ListKind::Table(kind, _) => ("table", Some(kind)),
-        ListKind::Values(_) => ("values", None),
-    };
-    let kind = kind.and_then(|it| schema.kinds.get(it.index()).map(|it| it.name.clone()));
-    ListBody { name: it.name.clone(), holds, kind }
 }
 
 /// All texts of a bundle by the names of their files; by those that the rules say, where they do, so that they can be sent
