@@ -274,8 +274,10 @@ impl Jobs {
         let job =
             JobBody { id, state: "activating", hash, tests_passed, warnings, building: None, problem: None };
         jobs.push_back(job.clone());
-        if JOBS_MAX < jobs.len() {
-            jobs.pop_front();
+        // One that is under way is asked for still.
+        let ended = jobs.iter().position(|it| it.state != "activating");
+        if let Some(ended) = ended.filter(|_| JOBS_MAX < jobs.len()) {
+            jobs.remove(ended);
         }
         job
     }
@@ -329,8 +331,10 @@ pub(crate) async fn put(
     let job = app.jobs.begin(hash, tests_passed, warnings);
     let id = job.id;
     tokio::spawn(async move {
-        let outcome = activate(&app, bundle, version, id).await;
-        app.jobs.end(id, outcome);
+        let here = Arc::clone(&app);
+        // In a task of its own, so that the job ends however that one does.
+        let activated = tokio::spawn(async move { activate(&here, bundle, version, id).await }).await;
+        app.jobs.end(id, activated.unwrap_or_else(|broke_off| Err(Problem::internal(&broke_off))));
     });
     let location = [(header::LOCATION, format!("/v1/rules/jobs/{id}"))];
     Ok((StatusCode::ACCEPTED, location, Json(job)).into_response())
@@ -484,5 +488,22 @@ fn not_activated(why: BuildError, app: &App) -> Problem {
             ..Problem::new(Code::NotActivated, why.to_string())
         },
         other => Problem::new(Code::NotActivated, other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_is_under_way_is_not_forgotten() {
+        let jobs = Jobs::default();
+        let begin = || jobs.begin("h".to_owned(), 0, Vec::new()).id;
+        let ids: Vec<u64> = (0..2 * JOBS_MAX).map(|_| begin()).collect();
+        let known = || ids.iter().copied().filter(|it| jobs.find(*it).is_some()).collect::<Vec<_>>();
+        assert_eq!(known(), ids);
+        ids[1..4].iter().for_each(|it| jobs.end(*it, Ok(())));
+        assert_eq!((begin(), begin()), (201, 202));
+        assert_eq!(known(), [&ids[..1], &ids[3..]].concat(), "the oldest that ended makes room");
     }
 }
