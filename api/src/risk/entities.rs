@@ -18,9 +18,10 @@ use stream::in_force::InForce;
 use stream::intake;
 use utoipa::ToSchema;
 
+use super::door::Door;
 use super::incoming::unreadable;
 use super::value::{Json as Cell, Ordered, Score, Time, of_event, of_feature};
-use crate::app::App;
+use crate::app::{App, aside};
 use crate::limits::RECENT_EVENTS_MAX;
 use crate::problem::{Code, Problem, Where};
 use crate::request::Names;
@@ -94,7 +95,11 @@ pub(crate) async fn show(State(app): State<Arc<App>>, mut names: Names) -> Resul
     let kind_id = kind_of(&in_force, &kind)
         .map_err(|detail| Problem::at(Code::KindUnknown, Where::Parameter("kind".to_owned()), detail))?;
     let id = names.id("id", ENTITY_ID_BYTES_MAX)?;
-    let recent = app.door.about(kind_id, &id, RECENT_EVENTS_MAX).map_err(|it| unreadable(&it))?;
+    aside(move || known(&app.door, (kind_id, kind), id)).await.map(Json)
+}
+
+fn known(door: &Door, (kind_id, kind): (KindId, String), id: String) -> Result<EntityBody, Problem> {
+    let recent = door.about(kind_id, &id, RECENT_EVENTS_MAX).map_err(|it| unreadable(&it))?;
     // Of one of whose kind nothing is remembered the journal knows too.
     let last_event = recent.iter().map(|it| it.event.time).max();
     let recent = recent.iter().map(|it| {
@@ -115,10 +120,10 @@ pub(crate) async fn show(State(app): State<Arc<App>>, mut names: Names) -> Resul
         kind,
         id,
     };
-    let (clock, gate) = (app.door.clock(), app.door.gate());
+    let (clock, gate) = (door.clock(), door.gate());
     let key = EntityKey::new(kind_id, gate.key().hash128(&body.id));
     gate.look(key, |in_force, state| fill(&mut body, in_force, kind_id, clock, state));
-    Ok(Json(body))
+    Ok(body)
 }
 
 /// The kind of a name, or what is said of a name that is none's.

@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 
 use super::incoming::refused;
 use super::value::{Json as Cell, Ordered, Time, of_feature};
-use crate::app::{App, now};
+use crate::app::{App, aside, now};
 use crate::limits::{BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX};
 use crate::problem::{Code, Problem, Where};
 use crate::request::{JsonText, Names};
@@ -262,7 +262,7 @@ pub(crate) async fn delete(
 }
 
 /// Puts an entry on a list, or takes it off, and waits until that is durable.
-async fn change(app: &App, list: &str, id: &str, new: Option<NewEntry>) -> Result<(), Problem> {
+async fn change(app: &Arc<App>, list: &str, id: &str, new: Option<NewEntry>) -> Result<(), Problem> {
     let in_force = app.door.in_force();
     let found = find(&in_force, list)?;
     item(&found, &in_force, id, new.is_some())?;
@@ -275,9 +275,12 @@ async fn change(app: &App, list: &str, id: &str, new: Option<NewEntry>) -> Resul
                     "a list of plain values knows no `until` and no `value`: send `{}`",
                 ));
             }
-            gate.put_value(list, id, new.is_some())
-                .map_err(|it| no_change(it, app))
-                .map(|()| last_record(app))
+            let (here, list, id) = (Arc::clone(app), list.to_owned(), id.to_owned());
+            aside(move || {
+                let put = here.door.gate().put_value(&list, &id, new.is_some());
+                put.map(|()| last_record(&here)).map_err(|it| no_change(it, &here))
+            })
+            .await
         }
         (Some(kind), new) => {
             let entity = EntityKey::new(kind, gate.key().hash128(id));
@@ -408,8 +411,13 @@ pub(crate) async fn put_rates(
     let rows = body.read_texts(|currency, rate| rates_row(currency, &rate, base))?;
     let table = format!("{RATES_HEAD}{}", rows.concat());
     let rates = Rates::parse(&table, base).map_err(|it| Problem::field("", it.to_string()))?;
-    app.door.gate().put_rates(&rates).map_err(|it| no_change(it, &app))?;
-    app.door.durable(last_record(&app)).await.map_err(|it| refused("", it.into(), &app.metrics))?;
+    let here = Arc::clone(&app);
+    let (offset, rates) = aside(move || {
+        here.door.gate().put_rates(&rates).map_err(|it| no_change(it, &here))?;
+        Ok((last_record(&here), rates))
+    })
+    .await?;
+    app.door.durable(offset).await.map_err(|it| refused("", it.into(), &app.metrics))?;
     Ok(Json(RatesBody::of(&rates)))
 }
 

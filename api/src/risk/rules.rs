@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 
 use super::lists::ListBody;
 use super::value::Time;
-use crate::app::{App, now};
+use crate::app::{App, aside, now};
 use crate::keys::Caller;
 use crate::limits::LARGE_BODY_BYTES_MAX;
 use crate::problem::{Code, Complaint, NoRoom, Problem, Where};
@@ -323,9 +323,8 @@ pub(crate) async fn put(
         Some(NewRules { files: files.into_iter().collect() })
     })?;
     let trial = Arc::clone(&app.trial);
-    let examined = tokio::task::spawn_blocking(move || examine(&new, &*trial)).await;
     let Examined { bundle, hash, files, tests_passed, warnings } =
-        examined.map_err(|it| Problem::internal(&it))??;
+        aside(move || examine(&new, &*trial)).await?;
     let files = serde_json::to_string(&files).map_err(|it| Problem::internal(&it))?;
     let version = app.desk.keep_rule_set(&hash, &files, &caller.name, now()).await?;
     let job = app.jobs.begin(hash, tests_passed, warnings);
