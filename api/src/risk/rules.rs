@@ -1,6 +1,8 @@
 //! The rule set in force, and putting another one in its place: checked, its own tests run, and then a job that
 //! activates it.
 
+mod files;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -12,16 +14,17 @@ use axum::{Extension, Json};
 use desk::Desk;
 use engine::words::hex;
 use parking_lot::Mutex;
-use rules::diagnostic::{Diagnostic, Severity, line_column};
+use rules::diagnostic::Severity;
 use rules::schema::Schema;
 use rules::time::Micros;
-use rules::typed::{Feature, Mode, RuleSet};
+use rules::typed::{Feature, Mode};
 use serde::Serialize;
-use stream::bundle::{Bundle, BundleError, Checked, File, ListFile};
+use stream::bundle::{Bundle, Checked};
 use stream::gate::{BuildError, Built, NotAtOnce};
 use stream::in_force::InForce;
 use utoipa::ToSchema;
 
+use self::files::{bad_bundle, bundle_of, complaints, files_of, refused, whole};
 use super::lists::ListBody;
 use super::value::Time;
 use crate::app::{App, aside, now};
@@ -209,25 +212,13 @@ fn rule(it: &rules::typed::Rule, schema: &Schema, warming_until: Option<Micros>)
     }
 }
 
-/// All texts of a bundle by the names of their files; by those that the rules say, where they do, so that they can be sent
-/// again.
-fn files_of(bundle: &Bundle, typed: &RuleSet) -> BTreeMap<String, String> {
-    let rates_file = || typed.schema.rates_file.clone();
-    let list_file = |list: &str| typed.lists.iter().find(|it| it.name == list)?.file.clone();
-    let sources = bundle.sources.iter().map(|it| (it.name.clone(), it.text.clone()));
-    let rates = bundle.rates.iter();
-    let rates = rates.map(|it| (rates_file().unwrap_or_else(|| it.name.clone()), it.text.clone()));
-    let lists = bundle.lists.iter();
-    let lists = lists.map(|it| (list_file(&it.list).unwrap_or_else(|| it.name.clone()), it.text.clone()));
-    sources.chain(rates).chain(lists).collect()
-}
-
 /// A rule set as texts.
 #[derive(Debug, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewRuleSet)]
 pub(crate) struct NewRules {
-    /// Schema and rules (`*.weir`), and the list files and the rate table that they name, by name.
+    /// Schema and rules (`*.weir`), and the list files and the rate table that they name, by name. Where they name none:
+    /// what a list of plain values holds as `LIST.txt`, and the rates as `rates.csv`.
     files: BTreeMap<String, String>,
 }
 
@@ -366,7 +357,7 @@ fn examine(new: &NewRules, trial: &dyn Trial) -> Result<Examined, Problem> {
     let bundle = bundle_of(&new.files)?;
     let checked = bundle.check_new().map_err(|it| bad_bundle(&it, &bundle))?;
     let Verdict { passed, failures } =
-        trial.run(&bundle, &checked).map_err(|it| refused_rules(&it, Vec::new()))?;
+        trial.run(&bundle, &checked).map_err(|it| Problem::at(Code::InvalidRules, whole(), it))?;
     if !failures.is_empty() {
         let detail = format!("{} of {} tests of its own failed", failures.len(), failures.len() + passed);
         let errors = failures.into_iter().map(|it| {
@@ -374,66 +365,11 @@ fn examine(new: &NewRules, trial: &dyn Trial) -> Result<Examined, Problem> {
                 it.lines().find_map(|it| it.trim().strip_prefix("--> ")).unwrap_or_default().to_owned();
             Complaint { place: Where::File(place), detail: it.trim_end().to_owned() }
         });
-        return Err(refused_rules(&detail, errors.collect()));
+        return Err(refused(detail, errors.collect()));
     }
     let warnings = complaints(&checked.warnings, &bundle, Severity::Warning);
     let files = files_of(&bundle, &checked.rules);
     Ok(Examined { hash: hex(&checked.rules.hash), files, tests_passed: passed, warnings, bundle })
-}
-
-/// The texts in their places: what is which is said by the names and by the rules.
-fn bundle_of(files: &BTreeMap<String, String>) -> Result<Bundle, Problem> {
-    let file = |name: &str| files.get(name).map(|text| File { name: name.to_owned(), text: text.clone() });
-    let sources = files.keys().filter(|it| it.ends_with(".weir")).filter_map(|it| file(it)).collect();
-    let mut bundle = Bundle { sources, lists: Vec::new(), rates: None };
-    if bundle.sources.is_empty() {
-        return Err(Problem::field("/files", "no file is called `….weir`: send the schema and the rules"));
-    }
-    let rules = bundle.check();
-    // What else is wrong is said when all is in its place.
-    let typed = match &rules {
-        Ok(checked) => &checked.rules,
-        Err(error) => return Err(bad_bundle(error, &bundle)),
-    };
-    let missing = |name: &str| Problem::field("/files", format!("`{name}` is missing, which the rules name"));
-    for list in &typed.lists {
-        if let Some(name) = &list.file {
-            let text = files.get(name).ok_or_else(|| missing(name))?.clone();
-            bundle.lists.push(ListFile { list: list.name.clone(), name: name.clone(), text });
-        }
-    }
-    if let Some(name) = &typed.schema.rates_file {
-        bundle.rates = Some(file(name).ok_or_else(|| missing(name))?);
-    }
-    Ok(bundle)
-}
-
-fn refused_rules(detail: &str, errors: Vec<Complaint>) -> Problem {
-    Problem { errors, ..Problem::new(Code::InvalidRules, detail) }
-}
-
-fn bad_bundle(error: &BundleError, bundle: &Bundle) -> Problem {
-    match error {
-        BundleError::Rules { diagnostics, .. } => {
-            let errors = complaints(diagnostics, bundle, Severity::Error);
-            refused_rules(&format!("the rules have {} errors", errors.len()), errors)
-        }
-        other => refused_rules(&other.to_string(), Vec::new()),
-    }
-}
-
-fn complaints(said: &[Diagnostic], bundle: &Bundle, severity: Severity) -> Vec<Complaint> {
-    let of = |it: &Diagnostic| {
-        let file = usize::try_from(it.file).ok().and_then(|at| bundle.sources.get(at));
-        let place = file.map_or_else(String::new, |file| {
-            let place = line_column(&file.text, it.span.start);
-            format!("{}:{}:{}", file.name, place.line, place.column)
-        });
-        let help: String = it.help.iter().map(|it| format!("; {it}")).collect();
-        let detail = format!("{}: {}{help}", it.code.number(), it.message);
-        Complaint { place: Where::File(place), detail }
-    };
-    said.iter().filter(|it| it.severity() == severity).map(of).collect()
 }
 
 /// Puts a rule set in force and waits until that is durable.
