@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use clap::ValueEnum;
 use desk::Place;
 use serde::Deserialize;
@@ -101,6 +101,11 @@ impl Config {
                 )
             }
         };
+        let rules = options.rules.clone().or(file.rules);
+        ensure!(
+            rules.is_some() || !options.activate,
+            "`--activate` puts in force what `--rules` names: name it, or `rules` in the file of `--config`"
+        );
         let data = options.data.clone().or(file.data).unwrap_or_else(|| DATA_DEFAULT.into());
         let database = options.database.as_ref().or(file.database.as_ref());
         Ok(Self {
@@ -109,7 +114,7 @@ impl Config {
             listen: listen.parse().with_context(|| {
                 format!("`{listen}` is no address to listen on: write an IP address and a port, such as `{LISTEN_DEFAULT}`")
             })?,
-            rules: options.rules.clone().or(file.rules),
+            rules,
             activate: options.activate,
             durability: options.durability.or(file.durability).unwrap_or_default(),
             memory,
@@ -166,6 +171,16 @@ mod tests {
             past_max: Duration::from_secs(7 * 24 * 3600),
         };
         assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn what_is_to_be_activated_may_be_named_in_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let activated =
+            |file: &str| Config::of(&Options { activate: true, ..options(&folder, file) }).map(|it| it.rules);
+        assert_eq!(activated("rules = \"r\"\n").unwrap(), Some("r".into()));
+        let refused = activated("").unwrap_err().to_string();
+        assert!(refused.starts_with("`--activate` puts in force"), "{refused}");
     }
 
     #[test]

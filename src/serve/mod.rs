@@ -49,7 +49,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PATH")]
     rules: Option<PathBuf>,
     /// Put what `--rules` names in force at a later start too; otherwise a difference is only said
-    #[arg(long, requires = "rules")]
+    #[arg(long)]
     activate: bool,
     /// When a decision may be answered: on the disk, or with the operating system [default: fsync]
     #[arg(long, value_name = "POLICY")]
