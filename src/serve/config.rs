@@ -96,9 +96,9 @@ impl Config {
             Some(text) => {
                 let micros = stream::intake::time::duration(text.as_bytes(), None);
                 let micros = micros.map_err(|it| anyhow!("`past_max`: `{text}` {it}"))?;
-                Duration::from_micros(
-                    u64::try_from(micros).with_context(|| format!("`past_max`: `{text}` is negative"))?,
-                )
+                let micros = u64::try_from(micros)
+                    .map_err(|_| anyhow!("`past_max`: `{text}` is less than nothing"))?;
+                Duration::from_micros(micros)
             }
         };
         let rules = options.rules.clone().or(file.rules);
@@ -192,6 +192,7 @@ mod tests {
             ("listen = \"localhost\"\n", "`localhost` is no address to listen on"),
             ("memory = \"much\"\n", "`memory`: `much` is no size"),
             ("past_max = \"5\"\n", "`past_max`: `5` is not a duration"),
+            ("past_max = \"-5m\"\n", "`past_max`: `-5m` is less than nothing"),
             ("database = \"weir.db\"\n", "the URL of the database is not PostgreSQL's"),
             ("listen = \"x\"\ndatabase = \"postgres://ann:hidden@db/weir\" 5\n", "in line 2: "),
         ];
