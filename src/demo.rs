@@ -85,7 +85,7 @@ async fn demo(options: &Options) -> anyhow::Result<()> {
     let (stop, stopped) = oneshot::channel::<()>();
     let mut server = tokio::spawn(serve::serve(
         config,
-        listener,
+        || Ok(listener),
         // If nobody waits for it any more, the demo is at its end already.
         move |greeting| drop(greet.send(Contact::of(greeting))),
         // So is it if the sender is gone.

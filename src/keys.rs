@@ -114,7 +114,7 @@ async fn open(options: &Data) -> anyhow::Result<Desk> {
 async fn open_or_begin(options: &Data) -> anyhow::Result<Desk> {
     let data = options.data.display();
     if !options.is_there() {
-        std::fs::create_dir_all(&options.data)
+        stream::disk::Folder::create(&options.data)
             .with_context(|| format!("cannot create the data directory `{data}`"))?;
         stderr::note(&format!(
             "`{data}` held no database: one is begun, and the key is for a server that is started on this directory"

@@ -14,7 +14,7 @@ use engine::rates::Rates;
 use rules::diagnostic::{self, Colour, Diagnostic, Source};
 use rules::syntax::{self, ast};
 use rules::typed::RuleSet;
-use stream::bundle::{self, Bundle, ListFile, Problems, Written};
+use stream::bundle::{self, Bundle, ListFile, Problems, Written, Wrong};
 pub(crate) use stream::bundle::{File as SourceFile, Item, ListItem, item};
 use stream::in_force::InForce;
 use stream::text;
@@ -85,7 +85,7 @@ pub(crate) fn rule_set(path: &Path) -> Result<Loaded, LoadError> {
         (None, Ok((items, rates))) => Ok(Loaded { rules, items, rates, bundle, report }),
         // What cannot be read, and what is wrong in all that can.
         (Some(unread), Err(wrong)) => Err(LoadError::Contents(format!("{unread}\n{wrong}"))),
-        (Some(wrong), Ok(_)) | (None, Err(wrong)) => Err(LoadError::Contents(wrong)),
+        (Some(wrong), Ok(_)) | (None, Err(wrong)) => Err(LoadError::Contents(wrong.to_string())),
     }
 }
 
@@ -116,11 +116,15 @@ impl Loaded {
 
 /// The texts of list files and of the rate table, which stand beside the rules, with those of the rules; and which of
 /// them cannot be read.
-fn beside(rules: &RuleSet, folder: &Path, sources: Vec<SourceFile>) -> (Bundle, Option<String>) {
+fn beside(rules: &RuleSet, folder: &Path, sources: Vec<SourceFile>) -> (Bundle, Option<Problems>) {
     let mut problems = Problems::default();
-    let mut text = |path: &Path, told: &dyn Fn(String) -> String| {
+    let mut text = |path: &Path, told: &dyn Fn(&io::Error) -> String| {
         let read = text::read(path);
-        read.map_err(|cause| problems.add(&told(cause.to_string()))).ok()
+        let wrong = |cause: io::Error| {
+            let (problem, said) = (cause.to_string(), told(&cause));
+            Wrong { file: shown(path), line: None, problem, said }
+        };
+        read.map_err(|cause| problems.add(wrong(cause))).ok()
     };
     let mut bundle = Bundle { sources, ..Bundle::default() };
     if let Some(file) = &rules.schema.rates_file {

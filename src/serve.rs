@@ -6,7 +6,7 @@ mod greeting;
 mod memory;
 mod trial;
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use clap::Args;
 use desk::Desk;
 use desk::key::{Role, Secret};
 use stream::gate::Gate;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::stdout;
 pub(crate) use config::{Config, Durability};
@@ -49,7 +49,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PATH")]
     rules: Option<PathBuf>,
     /// Put what `--rules` names in force at a later start too; otherwise a difference is only said
-    #[arg(long, requires = "rules")]
+    #[arg(long)]
     activate: bool,
     /// When a decision may be answered: on the disk, or with the operating system [default: fsync]
     #[arg(long, value_name = "POLICY")]
@@ -66,10 +66,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let config = Config::of(options)?;
     start_log("warn,weir=info,api=info,desk=info,stream=info");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let listener = listen(config.listen).await?;
-        serve(config, listener, greet, told_to_stop()).await
-    })
+    let ended = runtime.block_on(async {
+        let socket = bind(config.listen)?;
+        serve(config, || socket.listen(BACKLOG), greet, told_to_stop()).await
+    });
+    // What is still being opened or built is left as a crash would leave it.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Says on standard output where the server is. It serves all the same where nobody reads that
@@ -93,26 +96,51 @@ pub(crate) fn start_log(worth_knowing: &str) {
     drop(log);
 }
 
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1_024;
+
+/// Takes a port and leaves connections refused: a port that is taken is told before long work begins, and nobody is kept
+/// waiting while it goes on.
+fn bind(address: SocketAddr) -> anyhow::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let bound = socket.and_then(|socket| {
+        // As a listener does: the port of a server that has just ended is free.
+        #[cfg(not(windows))]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(socket)
+    });
+    bound.with_context(|| format!("cannot listen on `{address}`"))
+}
+
 pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on `{address}`"))
 }
 
-/// Serves until it is told to stop, or until the journal has failed. What is said at the start is handed to `greet` once
-/// requests are taken.
+/// Serves until it is told to stop, or until the journal has failed. It listens once the data directory is open; what is
+/// said at the start is then handed to `greet`.
 pub(crate) async fn serve(
     config: Config,
-    listener: TcpListener,
+    listen: impl FnOnce() -> io::Result<TcpListener> + Send,
     greet: impl FnOnce(&Greeting<'_>) + Send,
     told_to_stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     memory::check_room(config.memory)?;
-    std::fs::create_dir_all(&config.data)
+    stream::disk::Folder::create(&config.data)
         .with_context(|| format!("cannot create the data directory `{}`", config.data.display()))?;
-    let address = listener.local_addr()?;
+    let mut told_to_stop = Box::pin(told_to_stop);
     // First, so that a directory is not begun for a database that is not there.
     let desk = Desk::open(&config.database).await?;
     let opening = config.clone();
-    let data = Arc::new(tokio::task::spawn_blocking(move || data::open(&opening)).await??);
+    let opened = tokio::select! {
+        biased;
+        () = &mut told_to_stop => {
+            tracing::info!("stopped before the data directory was open");
+            return Ok(());
+        }
+        opened = tokio::task::spawn_blocking(move || data::open(&opening)) => opened?,
+    };
+    let data = Arc::new(opened?);
     let gate = Arc::clone(&data.gate);
     let forgotten = desk.belong_to(gate.key(), data.found).await?;
     if 0 < forgotten {
@@ -130,6 +158,8 @@ pub(crate) async fn serve(
     if data.found == 0 {
         memory::check_room(config.memory)?;
     }
+    let listener = listen().with_context(|| format!("cannot listen on `{}`", config.listen))?;
+    let address = listener.local_addr()?;
     // Last of all, so that it is shown if it is made.
     let key = first_key(&desk).await?;
     greet(&Greeting { address, config: &config, gate: &gate, rules: &data.rules, key: key.as_ref() });
@@ -198,6 +228,7 @@ async fn stop(
         tracing::info!("stopping: what was accepted is finished");
     }
     traffic.stop();
+    gate.stop_building();
     why
 }
 
@@ -227,6 +258,26 @@ pub(crate) async fn told_to_stop() {
 
 #[cfg(all(test, unix))]
 mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_told_to_stop_before_it_is_open_neither_listens_nor_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::at(folder.path().to_owned(), ([127, 0, 0, 1], 0).into());
+        let listen = || unreachable!("it does not listen");
+        serve(config, listen, |_| unreachable!("it does not run"), async {}).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_port_is_taken_at_once_and_refuses_until_it_is_listened_to() {
+        let socket = bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = socket.local_addr().unwrap();
+        assert!(tokio::net::TcpStream::connect(address).await.is_err());
+        let _listener = socket.listen(BACKLOG).unwrap();
+        assert!(tokio::net::TcpStream::connect(address).await.is_ok());
+        assert!(bind(address).unwrap_err().to_string().contains("cannot listen on"));
+    }
+
     #[tokio::test]
     async fn who_is_told_to_stop_before_it_waits_for_that_stops() {
         let told = super::told_to_stop();

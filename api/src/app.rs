@@ -10,6 +10,7 @@ use crate::docs::Document;
 use crate::keys::Keys;
 use crate::limits::{BODY_TIME_MAX, HEADER_TIME_MAX};
 use crate::metrics::Metrics;
+use crate::problem::Problem;
 use crate::risk::door::Door;
 use crate::risk::follow::Told;
 use crate::risk::rules::{Activation, Jobs, Trial};
@@ -57,6 +58,16 @@ impl Default for Patience {
     fn default() -> Self {
         Self { headers: HEADER_TIME_MAX, body: BODY_TIME_MAX }
     }
+}
+
+/// Does what reads the journal or compiles rules beside the threads that decide.
+///
+/// # Errors
+/// As the work; and if it broke off.
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(|it| Problem::internal(&it))?
 }
 
 /// The wall clock, in microseconds UTC.

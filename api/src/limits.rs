@@ -54,7 +54,7 @@ pub const SIZES_REFRESH: Duration = Duration::from_secs(15);
 /// much less often somebody looks.
 pub const ALERTS_GATHER: Duration = Duration::from_millis(10);
 /// How often a live stream without alerts says that it is alive.
-pub const STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub const STREAM_KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 const _: () = assert!(BODY_BYTES_MAX < LARGE_BODY_BYTES_MAX && STREAMS_MAX < REQUESTS_MAX);
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);

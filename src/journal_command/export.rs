@@ -32,7 +32,8 @@ pub(crate) struct Options {
     /// Write decisions only, as their callers were answered: the same bytes as `weir replay --out` writes under that name
     #[arg(long)]
     decisions: bool,
-    /// Where to write, a .jsonl file or `-` for standard output
+    /// Where to write: a .jsonl file, with `--decisions` a .csv file, which may end in .gz or .zst, or a .parquet file; `-`
+    /// for standard output
     #[arg(long, value_name = "FILE", default_value = "-")]
     out: PathBuf,
 }

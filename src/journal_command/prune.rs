@@ -11,7 +11,7 @@ use stream::recover::Recovered;
 
 use super::Data;
 use crate::directory::{self, Opened};
-use crate::replay::grouped;
+use crate::replay::counted;
 use crate::stdout::say;
 
 #[derive(Debug, Args)]
@@ -64,8 +64,9 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     match segments {
         0 => say(format_args!("nothing dropped: no segment ends at or below record {before}"))?,
         _ => say(format_args!(
-            "{segments} segments dropped, records {oldest} to below {left}: {} records",
-            grouped(left.saturating_sub(oldest))
+            "{} dropped, records {oldest} to below {left}: {}",
+            counted(segments as u64, "segment"),
+            counted(left.saturating_sub(oldest), "record")
         ))?,
     }
     Ok(())

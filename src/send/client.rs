@@ -192,6 +192,11 @@ pub(crate) async fn schema(client: &mut Client) -> anyhow::Result<rules::schema:
     }
     let answer = client.ask(Method::GET, "/v1/rules", Vec::new()).await?;
     ensure!(
+        answer.status != StatusCode::UNAUTHORIZED,
+        "the server refuses the key: {}",
+        super::answer::problem(&answer)
+    );
+    ensure!(
         answer.status == StatusCode::OK,
         "the server does not show its rules ({}): name them with `--rules`",
         super::answer::problem(&answer)

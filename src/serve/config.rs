@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use clap::ValueEnum;
 use desk::Place;
 use serde::Deserialize;
@@ -96,11 +96,16 @@ impl Config {
             Some(text) => {
                 let micros = stream::intake::time::duration(text.as_bytes(), None);
                 let micros = micros.map_err(|it| anyhow!("`past_max`: `{text}` {it}"))?;
-                Duration::from_micros(
-                    u64::try_from(micros).with_context(|| format!("`past_max`: `{text}` is negative"))?,
-                )
+                let micros = u64::try_from(micros)
+                    .map_err(|_| anyhow!("`past_max`: `{text}` is less than nothing"))?;
+                Duration::from_micros(micros)
             }
         };
+        let rules = options.rules.clone().or(file.rules);
+        ensure!(
+            rules.is_some() || !options.activate,
+            "`--activate` puts in force what `--rules` names: name it, or `rules` in the file of `--config`"
+        );
         let data = options.data.clone().or(file.data).unwrap_or_else(|| DATA_DEFAULT.into());
         let database = options.database.as_ref().or(file.database.as_ref());
         Ok(Self {
@@ -109,7 +114,7 @@ impl Config {
             listen: listen.parse().with_context(|| {
                 format!("`{listen}` is no address to listen on: write an IP address and a port, such as `{LISTEN_DEFAULT}`")
             })?,
-            rules: options.rules.clone().or(file.rules),
+            rules,
             activate: options.activate,
             durability: options.durability.or(file.durability).unwrap_or_default(),
             memory,
@@ -169,6 +174,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_to_be_activated_may_be_named_in_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let activated =
+            |file: &str| Config::of(&Options { activate: true, ..options(&folder, file) }).map(|it| it.rules);
+        assert_eq!(activated("rules = \"r\"\n").unwrap(), Some("r".into()));
+        let refused = activated("").unwrap_err().to_string();
+        assert!(refused.starts_with("`--activate` puts in force"), "{refused}");
+    }
+
+    #[test]
     fn a_slip_in_the_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let rows = [
@@ -177,6 +192,7 @@ mod tests {
             ("listen = \"localhost\"\n", "`localhost` is no address to listen on"),
             ("memory = \"much\"\n", "`memory`: `much` is no size"),
             ("past_max = \"5\"\n", "`past_max`: `5` is not a duration"),
+            ("past_max = \"-5m\"\n", "`past_max`: `-5m` is less than nothing"),
             ("database = \"weir.db\"\n", "the URL of the database is not PostgreSQL's"),
             ("listen = \"x\"\ndatabase = \"postgres://ann:hidden@db/weir\" 5\n", "in line 2: "),
         ];

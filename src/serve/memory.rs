@@ -35,18 +35,24 @@ impl FromStr for Limit {
         let wrong = || {
             format!("`{text}` is no size: write such as `2GiB`, `512MiB`, or `60%` of the machine's memory")
         };
-        let digits = text.find(|it: char| !it.is_ascii_digit()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(digits);
-        let number: u64 = number.parse().map_err(|_| wrong())?;
+        let end = text.find(|it: char| !it.is_ascii_digit() && it != '.').unwrap_or(text.len());
+        let (number, unit) = text.split_at(end);
+        let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
+        let number = |digits: &str| digits.parse::<u64>().map_err(|_| wrong());
+        let scale = u32::try_from(decimals.len()).ok().and_then(|it| 10_u64.checked_pow(it));
+        let (whole, part, scale) = (number(whole)?, number(decimals)?, scale.ok_or_else(wrong)?);
         let bytes = |power: u32| {
-            number.checked_mul(1 << power).filter(|it| 0 < *it).map(Self::Bytes).ok_or_else(wrong)
+            let part = (u128::from(part) << power) / u128::from(scale);
+            let bytes = u64::try_from((u128::from(whole) << power) + part).ok();
+            bytes.filter(|it| 0 < *it).map(Self::Bytes).ok_or_else(wrong)
         };
         match unit {
-            "%" if (1..=100).contains(&number) => Ok(Self::PerCent(number)),
-            "B" => bytes(0),
+            "%" if (1..=100).contains(&whole) && part == 0 => Ok(Self::PerCent(whole)),
+            "B" if part == 0 => bytes(0),
             "KiB" => bytes(10),
             "MiB" => bytes(20),
             "GiB" => bytes(30),
+            "TiB" => bytes(40),
             _ => Err(wrong()),
         }
     }
@@ -147,11 +153,14 @@ mod tests {
         let check = |text: &str, expected: Option<Limit>| assert_eq!(text.parse().ok(), expected, "{text}");
         check("2GiB", Some(Limit::Bytes(2 << 30)));
         check("512MiB", Some(Limit::Bytes(512 << 20)));
+        check("1TiB", Some(Limit::Bytes(1 << 40)));
+        check("1.5GiB", Some(Limit::Bytes(3 << 29)));
+        check("0.25KiB", Some(Limit::Bytes(256)));
         check("4096B", Some(Limit::Bytes(4096)));
         check("60%", Some(Limit::PerCent(60)));
-        for wrong in ["", "2", "GiB", "0GiB", "0%", "101%", "2 GiB", "-1GiB", "2TiB", "99999999999999GiB"] {
-            check(wrong, None);
-        }
+        let wrong = ["", "2", "GiB", "0GiB", "0%", "101%", "2 GiB", "-1GiB", "2PiB", "99999999999999GiB"];
+        let odd = ["1.GiB", ".5GiB", "1.2.3GiB", "1.5B", "1.5%", "0.0GiB", "1.00000000000000000000001GiB"];
+        wrong.into_iter().chain(odd).for_each(|it| check(it, None));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use rules::schema::Schema;
 use rules::typed::{List, ListId, ListKind};
 
 pub(crate) use contents::is_line;
-pub use contents::{Item, ListItem, Problems, Written, item, read_list};
+pub use contents::{Item, ListItem, Problems, Written, Wrong, item, read_list};
 
 /// A rule set as texts.
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -84,9 +84,9 @@ pub enum BundleError {
         /// The diagnostics for people, with the lines that they speak of.
         said: String,
     },
-    /// Lists or the rate table have errors, a line each.
+    /// Lists or the rate table have errors.
     #[error("{0}")]
-    Contents(String),
+    Contents(Problems),
     /// Its features need more state than is counted.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -151,7 +151,7 @@ impl Bundle {
     }
 
     /// What the lists hold, in the order of the lists of a rule set made of the sources, and the rate table; or all
-    /// that is wrong, a line each.
+    /// that is wrong.
     ///
     /// # Errors
     /// If a line of a list or of the rate table is not one.
@@ -159,7 +159,7 @@ impl Bundle {
         &self,
         rules: &rules::typed::RuleSet,
         written: Written,
-    ) -> Result<(Vec<ListItem>, Rates), String> {
+    ) -> Result<(Vec<ListItem>, Rates), Problems> {
         let mut problems = Problems::default();
         let rates = self.rates(&rules.schema, &mut problems);
         let mut items = Vec::new();
@@ -176,9 +176,12 @@ impl Bundle {
 
     fn rates(&self, schema: &Schema, problems: &mut Problems) -> Option<Rates> {
         let Some(file) = &self.rates else { return Some(Rates::new(schema.currency)) };
-        let told = |it: RatesError| format!("rate table `{}`: line {}: {}", file.name, it.line, it.message);
+        let wrong = |RatesError { line, message: problem }| {
+            let said = format!("rate table `{}`: line {line}: {problem}", file.name);
+            Wrong { file: file.name.clone(), line: Some(line), problem, said }
+        };
         let read = Rates::parse(&file.text, schema.currency);
-        read.map_err(|errors| errors.0.into_iter().for_each(|it| problems.add(&told(it)))).ok()
+        read.map_err(|errors| errors.0.into_iter().for_each(|it| problems.add(wrong(it)))).ok()
     }
 
     /// This bundle with what another one has beside its sources and this one says nothing of: the rate table, and what

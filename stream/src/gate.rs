@@ -28,7 +28,7 @@ pub(crate) mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use engine::entity::{EntityKey, HashKey};
 use engine::event::Event;
@@ -74,6 +74,8 @@ pub struct Gate {
     passage: Passage,
     /// Held by whoever builds state from the journal.
     building: Mutex<()>,
+    /// Whether whoever builds is to leave off.
+    builds_stopped: AtomicBool,
     recent: Recent,
     /// From which offset on ids that are not in the table may be repeats.
     repeats: Mutex<Option<Repeats>>,
@@ -158,6 +160,7 @@ impl Gate {
             current,
             passage,
             building: Mutex::default(),
+            builds_stopped: AtomicBool::new(false),
             progress: journal.watch(),
             journal,
             admission,

@@ -364,7 +364,7 @@ impl Journal for Forgetful {
 }
 
 /// As durable as it gets.
-const ALL: Progress = Progress { durable: u64::MAX, poisoned: false };
+const ALL: Progress = Progress { durable: u64::MAX, poisoned: false, closed: false };
 
 /// A walk over nothing.
 struct Nothing;

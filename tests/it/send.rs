@@ -252,6 +252,11 @@ fn who_cannot_send_is_told_why() {
     let server = Server::start(folder.path(), &["--durability", "os"]);
     let rows = [
         (missing, "`export WEIR_API_KEY=…`"),
+        (
+            send_to(&format!("http://{}", server.address), "other", &["x.jsonl"]),
+            "the server refuses the key: ",
+        ),
+        (send_to(&format!("http://{}", server.address), "", &["x.jsonl"]), "a key stands in WEIR_API_KEY"),
         (send(&server, &["nowhere.jsonl"]), "`nowhere.jsonl` cannot be opened"),
         (send(&server, &["x.jsonl", "--deadline", "soon"]), "is not a duration"),
         (send(&server, &["x.jsonl", "--connections", "0"]), "--connections"),

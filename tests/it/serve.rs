@@ -122,6 +122,31 @@ fn a_server_whose_log_nobody_reads_stops_when_it_is_told_to() {
     server.stop();
 }
 
+/// A build that is under way when the server is told to stop is left, as by a crash.
+#[test]
+fn a_server_that_builds_state_stops_when_it_is_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &["--durability", "os"]);
+    let key = server.key().unwrap();
+    for number in 0..20 {
+        assert_eq!(server.send("POST", "/v1/decisions/batch", &key, &batch(number)).0, 200);
+    }
+    let (_, before) = server.send("GET", "/v1/rules", &key, "");
+    let mut files = before["files"].clone();
+    let wider = files["wallet.weir"].as_str().unwrap().to_owned();
+    files["wallet.weir"] =
+        json!(wider + "\nfeature by_shop = count(any) by merchant over 3d\nrecord by_shop\n");
+    let (status, job) = server.send("PUT", "/v1/rules", &key, &json!({ "files": files }).to_string());
+    assert_eq!((status, &job["state"]), (202, &json!("activating")), "{job}");
+    let start = Instant::now();
+    while server.send("GET", "/v1/rules/jobs/1", &key, "").1["building"].is_null() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it is built");
+    }
+    server.stop();
+    let server = Server::start(folder.path(), &[]);
+    assert_eq!(server.send("GET", "/v1/rules", &key, "").1["hash"], before["hash"]);
+}
+
 /// No file may grow beyond a megabyte or two, as the shell counts: the journal is the first that would.
 #[test]
 fn a_server_that_cannot_write_its_journal_ends_and_says_why() {

@@ -20,11 +20,11 @@ use stream::intake;
 use stream::record::Cause;
 use utoipa::ToSchema;
 
-use super::door::{Aftermath, Answer, Recorded, Seat};
+use super::door::{Aftermath, Answer, Door, Recorded, Seat};
 use super::incoming::{self, refused, unreadable};
 use super::value::{Json as Cell, Ordered, Time, converted, of_event};
 use super::wire::DecisionBody;
-use crate::app::App;
+use crate::app::{App, aside};
 use crate::limits::{BATCH_EVENTS_MAX, BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX};
 use crate::metrics::Stage;
 use crate::problem::{self, Code, Problem, Where};
@@ -319,17 +319,21 @@ pub(crate) struct RecheckOf {
 pub(crate) async fn explain(State(app): State<Arc<App>>, mut names: Names) -> Result<Response, Problem> {
     // A decision's id is shorter than that of its event may be.
     let id = names.id("id", EVENT_ID_BYTES_MAX)?;
-    let found = app.door.explained(&id).map_err(|it| unreadable(&it))?;
+    aside(move || explained(&app.door, &id)).await
+}
+
+fn explained(door: &Door, id: &str) -> Result<Response, Problem> {
+    let found = door.explained(id).map_err(|it| unreadable(&it))?;
     let unknown = || {
         Problem::at(
             Code::DecisionUnknown,
             Where::Parameter("id".to_owned()),
-            format!("nothing is known of {}", intake::shown(&id)),
+            format!("nothing is known of {}", intake::shown(id)),
         )
     };
     let found = found.ok_or_else(unknown)?;
-    let aftermath = app.door.aftermath(&found).map_err(|it| unreadable(&it))?;
-    let rates = app.door.rates_of(&found);
+    let aftermath = door.aftermath(&found).map_err(|it| unreadable(&it))?;
+    let rates = door.rates_of(&found);
     Ok(Json(explanation(&found, rates.as_deref(), aftermath)).into_response())
 }
 

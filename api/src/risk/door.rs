@@ -343,7 +343,9 @@ impl Door {
                 }
                 Some(kind @ RecordKind::Decided) => {
                     let read = self.recorded(offset, kind, &body).ok_or(Unreadable::Record(offset))?;
-                    found.rechecks.extend(Some(read).filter(|it| it.original == Some(of.offset)));
+                    if read.original == Some(of.offset) {
+                        found.rechecks.push(self.answered(read)?);
+                    }
                 }
                 _ => {}
             }
@@ -399,12 +401,17 @@ impl Door {
         else {
             return Ok(None);
         };
-        let mut read = self.recorded(offset, kind, &body).ok_or(Unreadable::Record(offset))?;
-        if let Some(outcome) = self.gate.fallback_given(&read.event.id, offset)? {
+        let read = self.recorded(offset, kind, &body).ok_or(Unreadable::Record(offset))?;
+        self.answered(read).map(Some)
+    }
+
+    /// What was recorded, with what its caller was answered where the deadline came first.
+    fn answered(&self, mut read: Recorded) -> Result<Recorded, Unreadable> {
+        if let Some(outcome) = self.gate.fallback_given(&read.event.id, read.offset)? {
             read.ruling.verdict.outcome = outcome;
             read.ruling.fallback = Some(Fallback::Deadline);
         }
-        Ok(Some(read))
+        Ok(read)
     }
 }
 

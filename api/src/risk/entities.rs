@@ -18,9 +18,10 @@ use stream::in_force::InForce;
 use stream::intake;
 use utoipa::ToSchema;
 
+use super::door::Door;
 use super::incoming::unreadable;
 use super::value::{Json as Cell, Ordered, Score, Time, of_event, of_feature};
-use crate::app::App;
+use crate::app::{App, aside};
 use crate::limits::RECENT_EVENTS_MAX;
 use crate::problem::{Code, Problem, Where};
 use crate::request::Names;
@@ -94,7 +95,11 @@ pub(crate) async fn show(State(app): State<Arc<App>>, mut names: Names) -> Resul
     let kind_id = kind_of(&in_force, &kind)
         .map_err(|detail| Problem::at(Code::KindUnknown, Where::Parameter("kind".to_owned()), detail))?;
     let id = names.id("id", ENTITY_ID_BYTES_MAX)?;
-    let recent = app.door.about(kind_id, &id, RECENT_EVENTS_MAX).map_err(|it| unreadable(&it))?;
+    aside(move || known(&app.door, (kind_id, kind), id)).await.map(Json)
+}
+
+fn known(door: &Door, (kind_id, kind): (KindId, String), id: String) -> Result<EntityBody, Problem> {
+    let recent = door.about(kind_id, &id, RECENT_EVENTS_MAX).map_err(|it| unreadable(&it))?;
     // Of one of whose kind nothing is remembered the journal knows too.
     let last_event = recent.iter().map(|it| it.event.time).max();
     let recent = recent.iter().map(|it| {
@@ -115,12 +120,10 @@ pub(crate) async fn show(State(app): State<Arc<App>>, mut names: Names) -> Resul
         kind,
         id,
     };
-    if let (Some(clock), key) =
-        (app.door.clock(), EntityKey::new(kind_id, app.door.gate().key().hash128(&body.id)))
-    {
-        app.door.gate().look(key, |in_force, state| fill(&mut body, in_force, kind_id, clock, state));
-    }
-    Ok(Json(body))
+    let (clock, gate) = (door.clock(), door.gate());
+    let key = EntityKey::new(kind_id, gate.key().hash128(&body.id));
+    gate.look(key, |in_force, state| fill(&mut body, in_force, kind_id, clock, state));
+    Ok(body)
 }
 
 /// The kind of a name, or what is said of a name that is none's.
@@ -132,12 +135,19 @@ pub(super) fn kind_of(in_force: &InForce, name: &str) -> Result<KindId, String> 
     })
 }
 
-fn fill(body: &mut EntityBody, in_force: &InForce, kind: KindId, clock: Micros, state: &mut EntityState) {
+fn fill(
+    body: &mut EntityBody,
+    in_force: &InForce,
+    kind: KindId,
+    clock: Option<Micros>,
+    state: &mut EntityState,
+) {
     let typed = &in_force.rules.typed;
     body.known = true;
     let last_event = Some(state.last_event()).filter(|it| *it != Micros::MIN);
     body.last_event = body.last_event.map(|it| it.0).max(last_event).map(Time);
-    let holds = state.lists().iter().filter(|it| it.until.is_none_or(|until| clock < until));
+    // Before the first event every entry is still to end.
+    let holds = state.lists().iter().filter(|it| it.until.is_none_or(|until| clock < Some(until)));
     let membership = |it: &engine::lists::Membership| {
         let list = typed.lists.get(it.list.index())?;
         let value = match list.of {
@@ -147,7 +157,9 @@ fn fill(body: &mut EntityBody, in_force: &InForce, kind: KindId, clock: Micros, 
         Some(MembershipBody { list: list.name.clone(), until: it.until.map(Time), value })
     };
     body.lists = holds.filter_map(membership).collect();
-    body.features = Ordered(features(in_force, kind, &body.id, clock, state));
+    if let Some(clock) = clock {
+        body.features = Ordered(features(in_force, kind, &body.id, clock, state));
+    }
 }
 
 /// What the features by an entity are now, by the names of the rule set.

@@ -130,7 +130,7 @@ async fn follow_once(
             continue;
         }
         let ended = tokio::select! {
-            changed = progress.changed() => changed.is_err() || progress.borrow().poisoned,
+            changed = progress.changed() => changed.is_err() || progress.borrow().has_ended(),
             _ = stopping.wait_for(|it| *it) => progress.borrow().durable <= batch.next,
         };
         if ended {

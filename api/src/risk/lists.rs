@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 
 use super::incoming::refused;
 use super::value::{Json as Cell, Ordered, Time, of_feature};
-use crate::app::{App, now};
+use crate::app::{App, aside, now};
 use crate::limits::{BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX};
 use crate::problem::{Code, Problem, Where};
 use crate::request::{JsonText, Names};
@@ -55,6 +55,12 @@ pub(crate) struct ListBody {
 }
 
 impl ListBody {
+    /// The lists that the rule set in force itself declares, in its order.
+    pub(super) fn all(in_force: &InForce) -> impl Iterator<Item = Self> + use<'_> {
+        let declared = (0_u16..).map(ListId).zip(&in_force.rules.typed.lists);
+        declared.filter(|(_, it)| it.own).map(|(id, it)| Self::of(id, it, in_force))
+    }
+
     fn of(id: ListId, list: &List, in_force: &InForce) -> Self {
         let schema = &in_force.rules.typed.schema;
         let kind = list.of.kind().and_then(|it| schema.kinds.get(it.index()));
@@ -102,8 +108,7 @@ fn written(ty: Type, text_bytes_max: Option<u16>, schema: &Schema) -> String {
 )]
 pub(crate) async fn all(State(app): State<Arc<App>>) -> Json<ListsBody> {
     let in_force = app.door.in_force();
-    let declared = (0_u16..).map(ListId).zip(&in_force.rules.typed.lists).filter(|(_, it)| it.own);
-    let mut lists: Vec<ListBody> = declared.map(|(id, it)| ListBody::of(id, it, &in_force)).collect();
+    let mut lists: Vec<ListBody> = ListBody::all(&in_force).collect();
     lists.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     Json(ListsBody { lists })
 }
@@ -257,7 +262,7 @@ pub(crate) async fn delete(
 }
 
 /// Puts an entry on a list, or takes it off, and waits until that is durable.
-async fn change(app: &App, list: &str, id: &str, new: Option<NewEntry>) -> Result<(), Problem> {
+async fn change(app: &Arc<App>, list: &str, id: &str, new: Option<NewEntry>) -> Result<(), Problem> {
     let in_force = app.door.in_force();
     let found = find(&in_force, list)?;
     item(&found, &in_force, id, new.is_some())?;
@@ -270,9 +275,12 @@ async fn change(app: &App, list: &str, id: &str, new: Option<NewEntry>) -> Resul
                     "a list of plain values knows no `until` and no `value`: send `{}`",
                 ));
             }
-            gate.put_value(list, id, new.is_some())
-                .map_err(|it| no_change(it, app))
-                .map(|()| last_record(app))
+            let (here, list, id) = (Arc::clone(app), list.to_owned(), id.to_owned());
+            aside(move || {
+                let put = here.door.gate().put_value(&list, &id, new.is_some());
+                put.map(|()| last_record(&here)).map_err(|it| no_change(it, &here))
+            })
+            .await
         }
         (Some(kind), new) => {
             let entity = EntityKey::new(kind, gate.key().hash128(id));
@@ -403,8 +411,13 @@ pub(crate) async fn put_rates(
     let rows = body.read_texts(|currency, rate| rates_row(currency, &rate, base))?;
     let table = format!("{RATES_HEAD}{}", rows.concat());
     let rates = Rates::parse(&table, base).map_err(|it| Problem::field("", it.to_string()))?;
-    app.door.gate().put_rates(&rates).map_err(|it| no_change(it, &app))?;
-    app.door.durable(last_record(&app)).await.map_err(|it| refused("", it.into(), &app.metrics))?;
+    let here = Arc::clone(&app);
+    let (offset, rates) = aside(move || {
+        here.door.gate().put_rates(&rates).map_err(|it| no_change(it, &here))?;
+        Ok((last_record(&here), rates))
+    })
+    .await?;
+    app.door.durable(offset).await.map_err(|it| refused("", it.into(), &app.metrics))?;
     Ok(Json(RatesBody::of(&rates)))
 }
 

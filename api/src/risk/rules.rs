@@ -1,6 +1,8 @@
 //! The rule set in force, and putting another one in its place: checked, its own tests run, and then a job that
 //! activates it.
 
+mod files;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -12,18 +14,20 @@ use axum::{Extension, Json};
 use desk::Desk;
 use engine::words::hex;
 use parking_lot::Mutex;
-use rules::diagnostic::{Diagnostic, Severity, line_column};
+use rules::diagnostic::Severity;
 use rules::schema::Schema;
 use rules::time::Micros;
-use rules::typed::{Feature, ListKind, Mode, RuleSet};
+use rules::typed::{Feature, Mode};
 use serde::Serialize;
-use stream::bundle::{Bundle, BundleError, Checked, File, ListFile};
+use stream::bundle::{Bundle, Checked};
 use stream::gate::{BuildError, Built, NotAtOnce};
 use stream::in_force::InForce;
 use utoipa::ToSchema;
 
+use self::files::{bad_bundle, bundle_of, complaints, files_of, refused, whole};
+use super::lists::ListBody;
 use super::value::Time;
-use crate::app::{App, now};
+use crate::app::{App, aside, now};
 use crate::keys::Caller;
 use crate::limits::LARGE_BODY_BYTES_MAX;
 use crate::problem::{Code, Complaint, NoRoom, Problem, Where};
@@ -77,7 +81,7 @@ pub struct RulesBody {
     features: Vec<String>,
     /// Features whose state was built from a journal that does not reach back far enough.
     warming: Vec<WarmingBody>,
-    /// Lists and tables.
+    /// Lists and tables, in order.
     lists: Vec<ListBody>,
     /// Its files, by name.
     files: BTreeMap<String, String>,
@@ -126,18 +130,6 @@ pub struct WarmingBody {
     /// It is complete for events from this time on.
     #[schema(value_type = String, format = DateTime)]
     until: Time,
-}
-
-/// A list or table.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = List)]
-pub struct ListBody {
-    /// Its name.
-    name: String,
-    /// `entities`, `table`, `values`.
-    holds: &'static str,
-    /// Of entities and tables: the entities' kind.
-    kind: Option<String>,
 }
 
 /// A rule set that was sent.
@@ -198,7 +190,7 @@ pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Json<RulesBody>,
         rules: rules.map(|(it, complete)| rule(it, schema, to_come(complete))).collect(),
         features: named().map(|(_, it)| it.name.clone()).collect(),
         warming: named().filter_map(warming).collect(),
-        lists: typed.lists.iter().map(|it| list(it, schema)).collect(),
+        lists: ListBody::all(&in_force).collect(),
         files: in_force.bundle.as_deref().map(|it| files_of(it, typed)).unwrap_or_default(),
         versions: versions.collect(),
     }))
@@ -220,35 +212,13 @@ fn rule(it: &rules::typed::Rule, schema: &Schema, warming_until: Option<Micros>)
     }
 }
 
-fn list(it: &rules::typed::List, schema: &Schema) -> ListBody {
-    let (holds, kind) = match it.of {
-        ListKind::Entities(kind) => ("entities", Some(kind)),
-        ListKind::Table(kind, _) => ("table", Some(kind)),
-        ListKind::Values(_) => ("values", None),
-    };
-    let kind = kind.and_then(|it| schema.kinds.get(it.index()).map(|it| it.name.clone()));
-    ListBody { name: it.name.clone(), holds, kind }
-}
-
-/// All texts of a bundle by the names of their files; by those that the rules say, where they do, so that they can be sent
-/// again.
-fn files_of(bundle: &Bundle, typed: &RuleSet) -> BTreeMap<String, String> {
-    let rates_file = || typed.schema.rates_file.clone();
-    let list_file = |list: &str| typed.lists.iter().find(|it| it.name == list)?.file.clone();
-    let sources = bundle.sources.iter().map(|it| (it.name.clone(), it.text.clone()));
-    let rates = bundle.rates.iter();
-    let rates = rates.map(|it| (rates_file().unwrap_or_else(|| it.name.clone()), it.text.clone()));
-    let lists = bundle.lists.iter();
-    let lists = lists.map(|it| (list_file(&it.list).unwrap_or_else(|| it.name.clone()), it.text.clone()));
-    sources.chain(rates).chain(lists).collect()
-}
-
 /// A rule set as texts.
 #[derive(Debug, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewRuleSet)]
 pub(crate) struct NewRules {
-    /// Schema and rules (`*.weir`), and the list files and the rate table that they name, by name.
+    /// Schema and rules (`*.weir`), and the list files and the rate table that they name, by name. Where they name none:
+    /// what a list of plain values holds as `LIST.txt`, and the rates as `rates.csv`.
     files: BTreeMap<String, String>,
 }
 
@@ -295,8 +265,10 @@ impl Jobs {
         let job =
             JobBody { id, state: "activating", hash, tests_passed, warnings, building: None, problem: None };
         jobs.push_back(job.clone());
-        if JOBS_MAX < jobs.len() {
-            jobs.pop_front();
+        // One that is under way is asked for still.
+        let ended = jobs.iter().position(|it| it.state != "activating");
+        if let Some(ended) = ended.filter(|_| JOBS_MAX < jobs.len()) {
+            jobs.remove(ended);
         }
         job
     }
@@ -342,16 +314,17 @@ pub(crate) async fn put(
         Some(NewRules { files: files.into_iter().collect() })
     })?;
     let trial = Arc::clone(&app.trial);
-    let examined = tokio::task::spawn_blocking(move || examine(&new, &*trial)).await;
     let Examined { bundle, hash, files, tests_passed, warnings } =
-        examined.map_err(|it| Problem::internal(&it))??;
+        aside(move || examine(&new, &*trial)).await?;
     let files = serde_json::to_string(&files).map_err(|it| Problem::internal(&it))?;
     let version = app.desk.keep_rule_set(&hash, &files, &caller.name, now()).await?;
     let job = app.jobs.begin(hash, tests_passed, warnings);
     let id = job.id;
     tokio::spawn(async move {
-        let outcome = activate(&app, bundle, version, id).await;
-        app.jobs.end(id, outcome);
+        let here = Arc::clone(&app);
+        // In a task of its own, so that the job ends however that one does.
+        let activated = tokio::spawn(async move { activate(&here, bundle, version, id).await }).await;
+        app.jobs.end(id, activated.unwrap_or_else(|broke_off| Err(Problem::internal(&broke_off))));
     });
     let location = [(header::LOCATION, format!("/v1/rules/jobs/{id}"))];
     Ok((StatusCode::ACCEPTED, location, Json(job)).into_response())
@@ -384,7 +357,7 @@ fn examine(new: &NewRules, trial: &dyn Trial) -> Result<Examined, Problem> {
     let bundle = bundle_of(&new.files)?;
     let checked = bundle.check_new().map_err(|it| bad_bundle(&it, &bundle))?;
     let Verdict { passed, failures } =
-        trial.run(&bundle, &checked).map_err(|it| refused_rules(&it, Vec::new()))?;
+        trial.run(&bundle, &checked).map_err(|it| Problem::at(Code::InvalidRules, whole(), it))?;
     if !failures.is_empty() {
         let detail = format!("{} of {} tests of its own failed", failures.len(), failures.len() + passed);
         let errors = failures.into_iter().map(|it| {
@@ -392,66 +365,11 @@ fn examine(new: &NewRules, trial: &dyn Trial) -> Result<Examined, Problem> {
                 it.lines().find_map(|it| it.trim().strip_prefix("--> ")).unwrap_or_default().to_owned();
             Complaint { place: Where::File(place), detail: it.trim_end().to_owned() }
         });
-        return Err(refused_rules(&detail, errors.collect()));
+        return Err(refused(detail, errors.collect()));
     }
     let warnings = complaints(&checked.warnings, &bundle, Severity::Warning);
     let files = files_of(&bundle, &checked.rules);
     Ok(Examined { hash: hex(&checked.rules.hash), files, tests_passed: passed, warnings, bundle })
-}
-
-/// The texts in their places: what is which is said by the names and by the rules.
-fn bundle_of(files: &BTreeMap<String, String>) -> Result<Bundle, Problem> {
-    let file = |name: &str| files.get(name).map(|text| File::new(name, text));
-    let sources = files.keys().filter(|it| it.ends_with(".weir")).filter_map(|it| file(it)).collect();
-    let mut bundle = Bundle { sources, lists: Vec::new(), rates: None };
-    if bundle.sources.is_empty() {
-        return Err(Problem::field("/files", "no file is called `….weir`: send the schema and the rules"));
-    }
-    let rules = bundle.check();
-    // What else is wrong is said when all is in its place.
-    let typed = match &rules {
-        Ok(checked) => &checked.rules,
-        Err(error) => return Err(bad_bundle(error, &bundle)),
-    };
-    let missing = |name: &str| Problem::field("/files", format!("`{name}` is missing, which the rules name"));
-    for list in &typed.lists {
-        if let Some(name) = &list.file {
-            let text = files.get(name).ok_or_else(|| missing(name))?.clone();
-            bundle.lists.push(ListFile { list: list.name.clone(), name: name.clone(), text });
-        }
-    }
-    if let Some(name) = &typed.schema.rates_file {
-        bundle.rates = Some(file(name).ok_or_else(|| missing(name))?);
-    }
-    Ok(bundle)
-}
-
-fn refused_rules(detail: &str, errors: Vec<Complaint>) -> Problem {
-    Problem { errors, ..Problem::new(Code::InvalidRules, detail) }
-}
-
-fn bad_bundle(error: &BundleError, bundle: &Bundle) -> Problem {
-    match error {
-        BundleError::Rules { diagnostics, .. } => {
-            let errors = complaints(diagnostics, bundle, Severity::Error);
-            refused_rules(&format!("the rules have {} errors", errors.len()), errors)
-        }
-        other => refused_rules(&other.to_string(), Vec::new()),
-    }
-}
-
-fn complaints(said: &[Diagnostic], bundle: &Bundle, severity: Severity) -> Vec<Complaint> {
-    let of = |it: &Diagnostic| {
-        let file = usize::try_from(it.file).ok().and_then(|at| bundle.sources.get(at));
-        let place = file.map_or_else(String::new, |file| {
-            let place = line_column(&file.text, it.span.start);
-            format!("{}:{}:{}", file.name, place.line, place.column)
-        });
-        let help: String = it.help.iter().map(|it| format!("; {it}")).collect();
-        let detail = format!("{}: {}{help}", it.code.number(), it.message);
-        Complaint { place: Where::File(place), detail }
-    };
-    said.iter().filter(|it| it.severity() == severity).map(of).collect()
 }
 
 /// Puts a rule set in force and waits until that is durable.
@@ -505,5 +423,22 @@ fn not_activated(why: BuildError, app: &App) -> Problem {
             ..Problem::new(Code::NotActivated, why.to_string())
         },
         other => Problem::new(Code::NotActivated, other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_is_under_way_is_not_forgotten() {
+        let jobs = Jobs::default();
+        let begin = || jobs.begin("h".to_owned(), 0, Vec::new()).id;
+        let ids: Vec<u64> = (0..2 * JOBS_MAX).map(|_| begin()).collect();
+        let known = || ids.iter().copied().filter(|it| jobs.find(*it).is_some()).collect::<Vec<_>>();
+        assert_eq!(known(), ids);
+        ids[1..4].iter().for_each(|it| jobs.end(*it, Ok(())));
+        assert_eq!((begin(), begin()), (201, 202));
+        assert_eq!(known(), [&ids[..1], &ids[3..]].concat(), "the oldest that ended makes room");
     }
 }

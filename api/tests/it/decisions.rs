@@ -326,6 +326,11 @@ async fn whoever_does_not_wait_gets_the_fallback_and_it_is_recorded() {
         (&late["outcome"], &late["fallback"], &late["durable"]),
         (&json!("challenge"), &json!("deadline"), &json!(false))
     );
+    let mut recheck = payment("p1-again", "u1", 100);
+    recheck["recheck_of"] = json!("p1");
+    let impatient = weir.request(reqwest::Method::POST, "/v1/decisions").header("Weir-Deadline", "30ms");
+    let late = answer(impatient.json(&recheck)).await.body;
+    assert_eq!((&late["outcome"], &late["fallback"]), (&json!("challenge"), &json!("deadline")), "{late}");
     weir.journal.settle(u64::MAX);
     let again = weir.pay("p1", "u1", 100).await;
     assert_eq!(
@@ -340,6 +345,7 @@ async fn whoever_does_not_wait_gets_the_fallback_and_it_is_recorded() {
     let told = (&explained["decision"]["outcome"], &explained["decision"]["fallback"]);
     assert_eq!(told, (&json!("challenge"), &json!("deadline")), "as it was answered");
     assert_eq!(user["recent"][0]["outcome"], "challenge");
+    assert_eq!(explained["rechecks"][0]["outcome"], "challenge", "{explained}");
 }
 
 /// Each event of a user is followed by many others, and by a recheck of which something becomes known.

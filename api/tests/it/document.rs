@@ -2,6 +2,8 @@
 //! that it names are those that are let in.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use api::problem::Code;
 use desk::key::Role;
@@ -199,11 +201,41 @@ async fn what_the_examples_say_is_taken_and_what_comes_back_validates() {
             .unwrap();
         let mut schema = template.said["responses"]["200"]["content"]["application/json"]["schema"].clone();
         schema["components"] = document["components"].clone();
+        // What is not described is wrong too.
+        for shape in schema["components"]["schemas"].as_object_mut().unwrap().values_mut() {
+            if shape["properties"].is_object() && shape["additionalProperties"].is_null() {
+                shape["additionalProperties"] = json!(false);
+            }
+        }
         let validator = jsonschema::validator_for(&schema).unwrap();
         if let Err(error) = validator.validate(&answered.body) {
             panic!("{method} {path}: {error} at {}: {}", error.instance_path(), answered.body);
         }
     }
+}
+
+/// Of two shapes of one name the document has one.
+#[test]
+fn every_shape_has_a_name_of_its_own() {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut names = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            for item in fs::read_to_string(&path).unwrap().split("ToSchema)]").skip(1) {
+                let head = item.split('{').next().unwrap();
+                let named =
+                    ["schema(as = ", "struct ", "enum "].into_iter().find_map(|it| head.split(it).nth(1));
+                let name = named.unwrap().split(|it: char| !it.is_alphanumeric()).next().unwrap().to_owned();
+                assert!(names.insert(name.clone()), "{name} of {} is not the only one", path.display());
+            }
+        }
+    }
+    assert!(names.contains("List") && 20 < names.len(), "{names:?}");
 }
 
 #[tokio::test]

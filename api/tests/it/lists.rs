@@ -22,6 +22,20 @@ async fn an_entity_is_on_a_list_until_it_is_taken_off() {
 }
 
 #[tokio::test]
+async fn who_is_on_a_list_before_the_first_event_is_known() {
+    let weir = Weir::start().await;
+    weir.put("/v1/lists/watched/u1", &json!({ "until": "2199-01-01T00:00:00Z" })).await;
+    let user = weir.get("/v1/entities/user/u1").await.body;
+    let lists = json!([{ "list": "watched", "until": "2199-01-01T00:00:00Z", "value": null }]);
+    assert_eq!(
+        (&user["known"], &user["lists"], &user["features"]),
+        (&json!(true), &lists, &json!({})),
+        "{user}"
+    );
+    assert_eq!(weir.get("/v1/entities/user/u2").await.body["known"], false);
+}
+
+#[tokio::test]
 async fn a_value_is_on_a_list_of_values() {
     let weir = Weir::start().await;
     let mut event = payment("p1", "u1", 100);

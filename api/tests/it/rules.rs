@@ -127,6 +127,74 @@ async fn what_is_wrong_with_rules_is_said_with_its_place() {
     assert_eq!((empty.status.as_u16(), &empty.body["errors"][0]["pointer"]), (422, &json!("#/files")));
 }
 
+/// What is said of the files beside good rules: where each error stands, and a part of its words.
+async fn check_beside(weir: &Weir, beside: &[(&str, &str)], expected: (&str, &[(&str, &str, &str)])) {
+    let schema = SCHEMA.replace("currency CNY\n", "currency CNY\nrates \"rates.csv\"\n");
+    let rules = RULES.replace("risky : text(4)", "risky : text(4) from \"risky.csv\"");
+    let mut files = json!({
+        "s.schema.weir": schema, "s.weir": rules, "risky.csv": "5732\n", "rates.csv": "currency,rate\nUSD,7.1\n",
+    });
+    beside.iter().for_each(|(name, text)| files[*name] = json!(text));
+    let refused = weir.put("/v1/rules", &json!({ "files": files })).await;
+    let (code, places) = expected;
+    assert_eq!((refused.status.as_u16(), &refused.body["code"]), (422, &json!(code)), "{}", refused.body);
+    let errors = refused.body["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), places.len(), "{}", refused.body);
+    for (error, (member, place, part)) in errors.iter().zip(places) {
+        let detail = error["detail"].as_str().unwrap();
+        assert!(error[*member] == *place && detail.contains(part), "{place} {part}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_beside_rules_is_said_with_its_place() {
+    let weir = Weir::start().await;
+    let contents = [
+        ("file", "rates.csv:2", "is not"),
+        ("file", "risky.csv:1", "too long: 8 bytes, at most 4"),
+        ("file", "risky.csv:3", "stands in line 2 already"),
+    ];
+    let wrong = [("rates.csv", "currency,rate\nUSD,x\n"), ("risky.csv", "too long\n5732\n5732\n")];
+    check_beside(&weir, &wrong, ("invalid_rules", &contents)).await;
+    let names = [
+        ("pointer", "#/files/extra.wier", "nothing names `extra.wier`; did you mean `extra.weir`?"),
+        ("pointer", "#/files/more~1extra.txt", "a list names its own with `from`"),
+        ("pointer", "#/files/watched.txt", "nothing names `watched.txt`"),
+    ];
+    let unnamed = [("extra.wier", ""), ("more/extra.txt", ""), ("watched.txt", "u1\n")];
+    check_beside(&weir, &unnamed, ("invalid_fields", &names)).await;
+    // What the rules lack may stand in it.
+    let slip = [("pointer", "#/files/more.wer", "did you mean `more.weir`?")];
+    let lacking =
+        [("s.weir", "use schema s\nrule r \"R\" on payment when more then block\n"), ("more.wer", "")];
+    check_beside(&weir, &lacking, ("invalid_fields", &slip)).await;
+}
+
+#[tokio::test]
+async fn the_files_that_are_shown_can_be_sent_again() {
+    let weir = Weir::start().await;
+    weir.put("/v1/rates", &json!({ "USD": "7.25" })).await;
+    weir.put("/v1/lists/risky/5732", &json!({})).await;
+    let before = weir.get("/v1/rules").await.body;
+    let put = async |files: &Value| {
+        let accepted = weir.put("/v1/rules", &json!({ "files": files })).await;
+        assert_eq!(accepted.status, 202, "{}", accepted.body);
+        assert_eq!(job(&weir, &accepted).await["state"], "active");
+        weir.get("/v1/rules").await.body
+    };
+    let after = put(&before["files"]).await;
+    for what in ["hash", "files", "lists"] {
+        assert_eq!(after[what], before[what], "{what}");
+    }
+    // And what is changed in them counts.
+    let mut files = before["files"].clone();
+    files["risky.txt"] = json!("5732\n5944\n");
+    files["rates.csv"] = json!("currency,rate\nUSD,7.5\n");
+    put(&files).await;
+    assert_eq!(weir.get("/v1/lists/risky/5944").await.body["member"], true);
+    assert_eq!(weir.get("/v1/rates").await.body["rates"], json!({ "USD": "7.5" }));
+}
+
 #[tokio::test]
 async fn a_rule_set_that_lacks_state_has_it_built_from_the_journal() {
     let weir = Weir::start().await;

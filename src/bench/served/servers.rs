@@ -105,7 +105,7 @@ impl Server {
         let (greet, greeted) = oneshot::channel();
         // Nobody waits for the greeting only if the bench has ended.
         let greet = |it: &serve::Greeting<'_>| drop(greet.send(it.key.map(|it| it.reveal().to_owned())));
-        let serving = runtime.spawn(serve::serve(config, listener, greet, stopped));
+        let serving = runtime.spawn(serve::serve(config, || Ok(listener), greet, stopped));
         let Ok(key) = runtime.block_on(greeted) else {
             runtime.block_on(serving)??;
             anyhow::bail!("the server ended before it began");

@@ -1,7 +1,7 @@
 //! Lists from text.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::fmt;
 
 use engine::entity::HashKey;
 use rules::schema::{FieldType, Schema};
@@ -78,7 +78,8 @@ pub fn read_list(
         match read(line, text) {
             Ok(item) => items.push(item),
             Err(problem) => {
-                problems.add(&format!("list `{}`: `{}`, line {line}: {problem}", list.name, file.name));
+                let said = format!("list `{}`: `{}`, line {line}: {problem}", list.name, file.name);
+                problems.add(Wrong { file: file.name.clone(), line: Some(line), problem, said });
             }
         }
     }
@@ -174,29 +175,60 @@ fn field_type(ty: Type, bytes_max: Option<u16>) -> FieldType {
     }
 }
 
-/// What is wrong with the texts beside the rules, a line each.
-#[derive(Debug, Default)]
+/// Something wrong with a text beside the rules.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wrong {
+    /// The file's name.
+    pub file: String,
+    /// Counted from 1; none: the file is.
+    pub line: Option<usize>,
+    /// What is wrong there, and what would be right.
+    pub problem: String,
+    /// The same for people, with its place.
+    pub said: String,
+}
+
+/// What is wrong with the texts beside the rules.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Problems {
-    text: String,
+    shown: Vec<Wrong>,
     count: usize,
 }
 
 impl Problems {
     /// Adds one.
-    pub fn add(&mut self, problem: &str) {
+    pub fn add(&mut self, wrong: Wrong) {
         self.count += 1;
         if self.count <= PROBLEMS_SHOWN_MAX {
-            let separator = if self.count == 1 { "" } else { "\n" };
-            // Writing to a text cannot fail.
-            let _ = write!(self.text, "{separator}{problem}");
+            self.shown.push(wrong);
         }
     }
 
     /// All of them; none if there is none.
-    pub fn finish(mut self) -> Option<String> {
-        if PROBLEMS_SHOWN_MAX < self.count {
-            let _ = write!(self.text, "\nand {} more", self.count - PROBLEMS_SHOWN_MAX);
+    pub fn finish(self) -> Option<Self> {
+        (0 < self.count).then_some(self)
+    }
+
+    /// The first of them, as many as are shown.
+    pub fn shown(&self) -> &[Wrong] {
+        &self.shown
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+}
+
+/// A line each.
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, wrong) in self.shown.iter().enumerate() {
+            write!(f, "{}{}", if at == 0 { "" } else { "\n" }, wrong.said)?;
         }
-        (0 < self.count).then_some(self.text)
+        match self.count - self.shown.len() {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
+        }
     }
 }

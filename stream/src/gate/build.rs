@@ -11,6 +11,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,6 +79,9 @@ pub enum BuildError {
     /// The journal can write no more.
     #[error(transparent)]
     Poisoned(#[from] Poisoned),
+    /// The process ends.
+    #[error("the server stops: send it again when it runs")]
+    Stopped,
     /// The system gives no thread to build on.
     #[error("no thread to build its state on: {0}")]
     Thread(#[source] io::Error),
@@ -112,7 +116,17 @@ impl Gate {
         self.build(bundle, dir, tell)?;
         // Its record may come only when a crash behind it finds the state.
         snapshot::write_beside_decisions(dir, self, extra)?;
+        self.may_build()?;
         Ok(self.activate(Arc::clone(bundle))?)
+    }
+
+    /// Abandons what is being built, as a crash would, and whatever is to be built from now on: for the end of the process.
+    pub fn stop_building(&self) {
+        self.builds_stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn may_build(&self) -> Result<(), BuildError> {
+        if self.builds_stopped.load(Ordering::Relaxed) { Err(BuildError::Stopped) } else { Ok(()) }
     }
 
     /// Builds the state of a rule set's features from the journal, and keeps it up from then on.
@@ -130,9 +144,11 @@ impl Gate {
         let mut build = Build { folder, records: self.journal.cursor(from)?, next: from };
         let (mut more, mut spare) = (true, SpareTime::default());
         while more {
+            self.may_build()?;
             more = spare.work("build", || build.turn()).map_err(BuildError::Thread)??;
             tell(Built { records: build.next - from, of: self.journal.next() - from });
         }
+        self.may_build()?;
         self.take_over(build, bundle, dir, base.and_then(|it| it.clock()))
     }
 
@@ -158,7 +174,7 @@ impl Gate {
         let end = self.journal.next();
         while build.next < end {
             if !build.step()? {
-                if self.progress.borrow().poisoned {
+                if self.progress.borrow().has_ended() {
                     return Err(Poisoned.into());
                 }
                 thread::sleep(LOOK_AGAIN);
@@ -238,8 +254,9 @@ mod tests {
     use rules::past::Label;
 
     use super::*;
+    use crate::disk;
     use crate::gate::{Admission, Deadline};
-    use crate::journal::{Journal as _, Memory};
+    use crate::journal::{Journal as _, Memory, OnDisk, Options};
     use crate::recover::recover;
 
     const SCHEMA: &str = "schema s 1\nzone \"UTC\"\ncurrency EUR\nentity user\nevent payment\n  user: user\n";
@@ -247,6 +264,50 @@ mod tests {
 
     fn bundle(schema: &str) -> Bundle {
         Bundle::of(&[("s.schema.weir", schema), ("s.weir", RULES)])
+    }
+
+    /// The process ends while state is built; the next one finds what was in force.
+    #[test]
+    fn a_build_ends_with_its_process() {
+        let key = HashKey::new([3; 16]);
+        let pay = |gate: &Gate, id: &str| {
+            let mut event = Event::default();
+            event.begin(gate.rules().typed.schema.event_type("payment").unwrap(), 1);
+            event.id.push_str(id);
+            event.set_text(0, "u1");
+            gate.submit(&event, Deadline::Never, &mut gate.worker(Vec::new())).unwrap();
+        };
+        let check = |end: &dyn Fn(&Gate, &OnDisk), expected: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            let dir = DataDir::open(folder.path()).unwrap();
+            let open = || {
+                let disk = disk::Folder::create(folder.path().join("journal")).unwrap();
+                Arc::new(OnDisk::open(Arc::new(disk), Options::new(key)).unwrap())
+            };
+            let (journal, first) = (open(), Arc::new(bundle(SCHEMA)));
+            let admission = Admission::default();
+            let gate = Gate::begin(first, key, Box::new(Arc::clone(&journal)), admission).unwrap();
+            pay(&gate, "p1");
+            gate.wait_for_disk(gate.next_position()).unwrap();
+            let before = gate.rules().typed.hash;
+            let mut wider = bundle(SCHEMA);
+            wider.sources[1].text = RULES.replace("1h", "2h");
+            let tell = &mut |_| end(&gate, &journal);
+            let ended = gate.activate_built(&Arc::new(wider), &dir, &Extra::new(), tell);
+            let ended = ended.unwrap_err().to_string();
+            assert!(ended.contains(expected), "{ended}");
+            drop((gate, journal));
+            let recovered = recover(&dir, key, Box::new(open()), admission).unwrap().unwrap();
+            assert_eq!(recovered.gate.rules().typed.hash, before);
+        };
+        check(&|gate, _| gate.stop_building(), "the server stops: send it again when it runs");
+        let closed = "the journal cannot be written any more";
+        check(&|_, journal| journal.close(), closed);
+        let close_and_pay = |gate: &Gate, journal: &OnDisk| {
+            journal.close();
+            pay(gate, "p2");
+        };
+        check(&close_and_pay, closed);
     }
 
     /// Between the moment at which new state takes over and that at which its rules come into force, which a crash may

@@ -170,7 +170,7 @@ pub(crate) fn with_value(
     let (mut items, mut problems) = (Vec::new(), Problems::default());
     read_list((ListId(0), declared), &line, schema, Written::Before, &mut items, &mut problems);
     if let Some(problem) = problems.finish() {
-        return Err(NoChange::Value(problem));
+        return Err(NoChange::Value(problem.to_string()));
     }
     if items.len() != 1 {
         return Err(NoChange::Value(format!("{} is not one value", crate::intake::shown(value))));

@@ -67,7 +67,7 @@ impl Gate {
     /// lost with the machine, and a snapshot that has seen it would then be ahead of its journal.
     pub(crate) fn wait_for_disk(&self, below: u64) -> Result<(), Poisoned> {
         while self.journal.synced() < below {
-            if self.progress.borrow().poisoned {
+            if self.progress.borrow().has_ended() {
                 return Err(Poisoned);
             }
             thread::sleep(LOOK_AGAIN);
@@ -96,7 +96,7 @@ impl Gate {
     /// Records that a caller of an event gets the fallback, and gives it: if another has got one before, that. None if its
     /// record has become durable at the last moment, and the decision may have been answered to another.
     fn fall_back(&self, id: u128, offset: u64, outcome: Outcome) -> Result<Option<Outcome>, Poisoned> {
-        if self.progress.borrow().poisoned {
+        if self.progress.borrow().has_ended() {
             return Err(Poisoned);
         }
         let mut worker = self.late.lock();

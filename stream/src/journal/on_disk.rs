@@ -206,7 +206,7 @@ impl OnDisk {
     }
 
     /// Writes and syncs what was appended, records D and ends the threads; [`OnDisk::fault`] tells whether that went
-    /// well. What is appended afterwards is lost.
+    /// well. What is appended afterwards is lost, and whoever waits for it is told.
     pub fn close(&self) {
         self.shared.buffer.lock().closed = true;
         self.shared.filled.notify_one();
@@ -214,6 +214,7 @@ impl OnDisk {
             // It does not panic, and if it did, nothing more would become durable: as after a fault.
             let _ = thread.join();
         }
+        self.shared.advance.close();
     }
 }
 

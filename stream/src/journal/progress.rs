@@ -18,12 +18,19 @@ pub struct Progress {
     pub durable: u64,
     /// A write or a sync failed: nothing more will become durable.
     pub poisoned: bool,
+    /// It was closed, and all that came before is durable: nothing more will become so.
+    pub closed: bool,
 }
 
 impl Progress {
+    /// Whether nothing more will become durable.
+    pub fn has_ended(self) -> bool {
+        self.poisoned || self.closed
+    }
+
     /// Whether there is nothing left to wait for, for who waits for the record at an offset.
     fn decides(self, offset: u64) -> bool {
-        self.poisoned || offset < self.durable
+        self.has_ended() || offset < self.durable
     }
 }
 
@@ -44,7 +51,7 @@ struct Waiter {
 impl Advance {
     /// Everything below an offset is durable.
     pub(super) fn from(durable: u64) -> Self {
-        let progress = watch::Sender::new(Progress { durable, poisoned: false });
+        let progress = watch::Sender::new(Progress { durable, ..Progress::default() });
         Self { progress, waiting: Mutex::default() }
     }
 
@@ -92,6 +99,11 @@ impl Advance {
             progress.poisoned = true;
             true
         });
+    }
+
+    /// Nothing more comes that could become durable.
+    pub(super) fn close(&self) {
+        self.change(|progress| !std::mem::replace(&mut progress.closed, true));
     }
 
     fn change(&self, change: impl FnOnce(&mut Progress) -> bool) {
@@ -160,6 +172,23 @@ mod tests {
         advance.poison();
         assert_eq!(counts(), [0, 0, 0, 1, 1, 1, 1, 1, 1, 1]);
         advance.to(10, || unreachable!("it is poisoned"));
-        assert_eq!(advance.reached(9, None), Poll::Ready(Progress { durable: 6, poisoned: true }));
+        assert_eq!(
+            advance.reached(9, None),
+            Poll::Ready(Progress { durable: 6, poisoned: true, closed: false })
+        );
+    }
+
+    #[test]
+    fn who_waits_for_what_a_closed_journal_never_gets_is_woken() {
+        let advance = Advance::from(3);
+        let woken = Arc::new(Woken::default());
+        assert!(advance.reached(3, Some(&Arc::clone(&woken).into())).is_pending());
+        advance.close();
+        advance.close();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert_eq!(
+            advance.reached(3, None),
+            Poll::Ready(Progress { durable: 3, poisoned: false, closed: true })
+        );
     }
 }

@@ -196,7 +196,7 @@ fn after_a_failed_sync_nothing_becomes_durable() {
         thread::sleep(Duration::from_millis(20));
         assert_eq!(journal.durable(), durable.max(offset.min(durable)));
         assert!(journal.durable() <= later);
-        assert_eq!(*watch.borrow_and_update(), Progress { durable, poisoned: true });
+        assert_eq!(*watch.borrow_and_update(), Progress { durable, poisoned: true, closed: false });
         let fault = journal.fault().unwrap();
         assert!(fault.starts_with("cannot sync `simulated/0000"), "{fault}");
         journal.close();
@@ -363,7 +363,7 @@ fn who_waits_is_woken() {
     let offset = append(&journal, 0, 0);
     let wait = watch.wait_for(|progress| offset < progress.durable || progress.poisoned);
     let progress = *pollster(wait).unwrap();
-    assert_eq!(progress, Progress { durable: 1, poisoned: false });
+    assert_eq!(progress, Progress { durable: 1, poisoned: false, closed: false });
 }
 
 /// Runs a future on this thread, which sleeps until it is woken.
