@@ -152,7 +152,7 @@ fn of_slot(slot: i64, ty: Type, schema: &Schema) -> Json {
     }
 }
 
-/// An event in the shape in which it is sent.
+/// An event in the shape in which it is sent: what is derived at intake is not.
 pub(super) fn of_event(event: &Event, schema: &Schema) -> Ordered<Json> {
     let declared = event.event_type.and_then(|it| schema.events.get(it.index()));
     let mut members = vec![
@@ -163,7 +163,8 @@ pub(super) fn of_event(event: &Event, schema: &Schema) -> Ordered<Json> {
     if let Some(original) = &event.recheck_of {
         members.push(("recheck_of".to_owned(), Json::Text(original.clone())));
     }
-    for (at, field) in declared.into_iter().flat_map(|it| it.fields.iter().enumerate()) {
+    let sent = declared.into_iter().flat_map(|it| it.fields.iter().enumerate());
+    for (at, field) in sent.filter(|(_, it)| it.derived.is_none()) {
         let Some(declared) = schema.field(field.field) else { continue };
         match of_field(event.value(at), declared.ty, schema) {
             Json::Missing(()) => {}
@@ -272,9 +273,10 @@ mod tests {
     use super::*;
 
     fn schema() -> Schema {
-        let text = "schema s 1\nzone \"UTC\"\ncurrency CNY\nentity user\nenum channel = app, web\n\
-                    event payment\n  user: user\n  amount: money\n  share: decimal(2)?\n  channel: channel?\n\
-                    \x20 place: place?\n  held: duration?\n  vip: flag?\n  n: int?\n  at: time?\n";
+        let text = "schema s 1\nzone \"UTC\"\ncurrency CNY\nentity user\nentity bin shared\n\
+                    enum channel = app, web\nevent payment\n  user: user\n  amount: money\n  share: decimal(2)?\n\
+                    \x20 channel: channel?\n  place: place?\n  held: duration?\n  vip: flag?\n  n: int?\n\
+                    \x20 at: time?\n  pan6: text(6)?\n  bin: bin? = prefix(pan6, 4)\n";
         rules::testing::schema(text)
     }
 
@@ -311,7 +313,7 @@ mod tests {
     #[test]
     fn an_event_goes_out_as_it_came_in() {
         let schema = schema();
-        let sent = r#"{"id":"p1","type":"payment","time":"2026-01-05T00:00:00.25Z","user":"u1","amount":{"value":1250,"currency":"CNY"},"share":"0.5","channel":"web","place":{"lat":29.56,"lon":106.55},"held":"90m","vip":true,"n":-3,"at":"2026-01-05T00:00:00Z","extra":{"a":[1]}}"#;
+        let sent = r#"{"id":"p1","type":"payment","time":"2026-01-05T00:00:00.25Z","user":"u1","amount":{"value":1250,"currency":"CNY"},"share":"0.5","channel":"web","place":{"lat":29.56,"lon":106.55},"held":"90m","vip":true,"n":-3,"at":"2026-01-05T00:00:00Z","pan6":"411111","extra":{"a":[1]}}"#;
         let mut event = Event::default();
         stream::intake::parse_json(sent.as_bytes(), &schema, &mut event).unwrap();
         assert_eq!(serde_json::to_string(&of_event(&event, &schema)).unwrap(), sent);
