@@ -151,7 +151,7 @@ impl Code {
             Self::BodyTooLarge => ("body_too_large", S::PAYLOAD_TOO_LARGE, "the body is too large",
                 "Send less at once: `detail` names the limit."),
             Self::UriTooLong => ("uri_too_long", S::URI_TOO_LONG, "path and query are too long",
-                "Ask for less at once: an id has at most 128 bytes. The connection was closed."),
+                "Ask for less at once: an event's id has at most 128 bytes, an entity's 256. The connection was closed."),
             Self::HeadersTooLarge => ("headers_too_large", S::REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too large",
                 "Send no more than 100 headers, of no more than 400 kB together. The connection was closed."),
             Self::UnsupportedMediaType => ("unsupported_media_type", S::UNSUPPORTED_MEDIA_TYPE, "the body must be JSON",

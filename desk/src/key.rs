@@ -18,7 +18,7 @@ const BYTES: usize = 20;
 /// Characters of a key that lists show.
 const SHOWN: usize = PREFIX.len() + 6;
 
-/// What a key's holder is. What each may do stands in one table of the HTTP interface.
+/// What a key's holder is. What each may do is said at the operations of the HTTP interface.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
     /// May do everything.

@@ -41,8 +41,6 @@ pub struct Applied {
 /// Writes the event in `scratch.facts`, its captured values and its ruling into the state of the event's entity
 /// number `entity`. What has already seen the record is not changed: the state, or of one that a snapshot took in pieces
 /// the piece in which the event stands, and the rest.
-///
-/// Of a recheck nothing is inserted, but the ruling's effects take place; its original is [`amend`]ed.
 pub fn apply(
     rules: &RuleSet,
     applied: Applied,

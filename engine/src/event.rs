@@ -1,7 +1,7 @@
 //! What comes in: events, and what becomes known of them later.
 
 use rules::past::{Challenge, Label, Mutable, OperationResult, Outcome};
-use rules::schema::{Currency, EventTypeId, FieldId, FieldType, KindId, Schema};
+use rules::schema::{Currency, EventTypeId, FieldId, KindId, Schema};
 use rules::time::Micros;
 
 use crate::entity::HashKey;
@@ -57,7 +57,7 @@ enum Stored {
 pub enum FieldValue<'a> {
     /// Not sent.
     Missing,
-    /// Of a flag, int, decimal, place, time, duration or enum: as in a slot (see [`FieldType`]).
+    /// Of a flag, int, decimal, place, time, duration or enum: as in a slot (see [`rules::schema::FieldType`]).
     Number(i64),
     /// An amount as sent, before any conversion.
     Money {
@@ -275,11 +275,6 @@ impl Amendment {
         body.option(kind, Body::text);
         key.hash128_of(&body.0).to_le_bytes()
     }
-}
-
-/// Whether a field's values are texts in an event (and hashes in a slot).
-pub fn is_textual(ty: FieldType) -> bool {
-    matches!(ty, FieldType::Text { .. } | FieldType::Entity(_))
 }
 
 #[cfg(test)]

@@ -135,7 +135,6 @@ impl<W: Write> Lines<W> {
             }
             RecordKind::Snooze => line(&mut self.out, record, "snooze", stamp, Nothing {}),
             RecordKind::Warm => line(&mut self.out, record, "warm", stamp, Nothing {}),
-            _ => line(&mut self.out, record, "other", stamp, Nothing {}),
         }
     }
 

@@ -140,7 +140,6 @@ pub trait Cursor: Send {
 
 /// What a record is. The numbers stand in every journal and are never given anew.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[non_exhaustive]
 pub enum RecordKind {
     /// An event and its decision.
     Decided = 1,

@@ -40,7 +40,6 @@ impl From<VerifyError> for RecoverError {
 
 /// Why a gate could not be recovered.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum RecoverError {
     /// No snapshot can be used.
     #[error(transparent)]

@@ -27,7 +27,6 @@ use engine::event::Event;
 use rules::schema::Schema;
 use rules::time::{DAY, Micros};
 
-use crate::gate::Place;
 use feed::{Counts, Feed};
 use file::{FileReader, Got, Setup};
 use join::JoinTable;
@@ -309,17 +308,9 @@ impl Source {
         self.names.get(index).cloned().unwrap_or_default()
     }
 
-    /// Whether the event last given out has a label that waits for its time. [`Source::locate`] tells it where its
-    /// event stands.
+    /// Whether the event last given out has a label that waits for its time.
     pub fn is_labelled(&self) -> bool {
         self.label.is_some()
-    }
-
-    /// Says where the event last given out was placed, for its label.
-    pub fn locate(&mut self, place: Place) {
-        if let Some(label) = &mut self.label {
-            label.place = Some(place);
-        }
     }
 
     fn settle_label(&mut self) {

@@ -40,7 +40,6 @@ pub struct Built {
 
 /// Why a rule set could not be put in force.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum BuildError {
     /// It cannot be put in force, built or not.
     #[error(transparent)]

@@ -4,7 +4,6 @@ use std::io;
 
 /// Why a journal cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum JournalError {
     /// The disk refused.
     #[error("cannot {action} `{file}`: {source}")]

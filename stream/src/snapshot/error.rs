@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 /// Why a snapshot was not written or read.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum SnapshotError {
     /// One process owns a data directory.
     #[error("data directory `{}` is in use by {by}: stop it, or name another directory", folder.display())]

@@ -14,7 +14,7 @@ use crate::gate::Place;
 pub struct Known {
     /// What becomes known, and when.
     pub amendment: Amendment,
-    /// Where its event stands; none until somebody says ([`super::Source::locate`]), or where an index knows.
+    /// Where its event stands, if it came from a saved state; of a row whoever submitted its event knows.
     pub place: Option<Place>,
     /// The row that it came from; none if it came from a saved state.
     pub at: Option<RowAt>,

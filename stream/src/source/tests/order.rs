@@ -4,7 +4,6 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
-use crate::gate::Place;
 use crate::testing::schema;
 
 const FIELDS: &str = "entity user\nevent payment\n  user: user";
@@ -221,22 +220,6 @@ fn what_stands_at_one_time_before_a_damaged_place_is_given_out() {
     assert!(begins.iter().all(|it| lines.next().unwrap().starts_with(it)), "{}", &text[..200]);
     assert!(10_000 < lines.clone().count());
     assert!(lines.next_back().unwrap().starts_with("error: `file2` is damaged or cut short"));
-}
-
-#[test]
-fn a_label_is_told_where_its_event_stands() {
-    let schema = schema(FIELDS);
-    let rows: &[u8] = b"t,u,fraud\n1,a,1\n2,b,0\n";
-    let mut source = open(MAP, &schema, &[rows], OPTIONS, SourceState::default()).unwrap();
-    let place = Place { at: 1_000_000, ..Place::default() };
-    let mut item = Item::default();
-    assert!(source.next(&mut item).unwrap() && source.is_labelled());
-    source.locate(place.clone());
-    assert!(source.next(&mut item).unwrap() && !source.is_labelled());
-    source.locate(Place { at: 2_000_000, ..place.clone() });
-    assert!(!source.next(&mut item).unwrap());
-    let places: Vec<_> = source.into_state().pending.into_iter().map(|it| it.place).collect();
-    assert_eq!(places, [Some(place)]);
 }
 
 proptest! {
