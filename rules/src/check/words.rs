@@ -16,6 +16,9 @@ pub(super) const TYPES: &[&str] = &["flag", "int", "decimal", "money", "place", 
 pub(super) const RESERVED_FIELDS: &[&str] =
     &["id", "type", "time", "outcome", "challenge", "result", "label", "accepted", "score"];
 
+/// What else an event's JSON holds beside its fields.
+pub(super) const JSON_MEMBERS: &[&str] = &["recheck_of", "extra"];
+
 const TEXT_BYTES_MAX: u32 = 4_096;
 const DECIMAL_SCALE_MAX: u32 = 9;
 
