@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::aggregate::reach;
 use super::bounds::Known;
 use super::domain::for_each_path;
+use super::implies::Claim;
 use super::names::{Checker, Global, Placed};
 use super::shadowed;
 use crate::diagnostic::{Code, Diagnostic};
@@ -20,7 +21,7 @@ use crate::value::Value;
 
 /// Warns about features and rules of which nothing failed.
 pub(super) fn check(checker: &mut Checker<'_>, files: &[ast::File], rules: &[Option<Rule>]) {
-    let known = Known::of(&checker.features);
+    let known = Known::of(checker.schema, &checker.features);
     let texts = Texts::of(checker);
     let mut found = unread_features(checker, files);
     found.extend(of_features(checker, &texts));
@@ -159,11 +160,11 @@ fn window_beyond_keep(checker: &Checker<'_>, feature: &Feature) -> Option<Diagno
     Some(warning(Code::WindowBeyondKeep, feature.span, message, help))
 }
 
-fn fires(known: &Known, rule: &Rule) -> Option<Diagnostic> {
+fn fires(known: &Known<'_>, rule: &Rule) -> Option<Diagnostic> {
     if rule.mode == Mode::Off {
         return None;
     }
-    let (code, word, help) = match known.always(&rule.when)? {
+    let (code, word, help) = match Claim::of(&rule.when, known).settled(known, &rule.on)? {
         true => (Code::AlwaysFires, "always", "a rule that fires on everything says nothing about fraud"),
         false => (Code::NeverFires, "never", "a rule to be kept for later can be `off`"),
     };
