@@ -273,6 +273,10 @@ impl Compiler<'_> {
                 let start = TimeFormat::Iso(zone).parse(steps.start.as_bytes());
                 let start = start.map_err(|it| format!("`start`: {} {it}", shown_text(&steps.start)));
                 let step = duration(steps.step.as_bytes(), None);
+                let step = step.and_then(|it| match it {
+                    1.. => Ok(it),
+                    _ => Err("is no step forward in time".to_owned()),
+                });
                 let step = step.map_err(|it| format!("`step`: {} {it}", shown_text(&steps.step)));
                 let (start, step) = (self.kept(start, at), self.kept(step, at));
                 return Some(TimeFormat::Steps { start: start?, step: step? });

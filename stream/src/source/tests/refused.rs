@@ -356,6 +356,8 @@ fn times_and_ids_that_cannot_be_are_refused() {
             change("format = \"unix_s\"", "format = \"unix_s\", zone = \"UTC\""),
             change("format = \"unix_s\"", "format = { start = \"yesterday\", step = \"1h\" }"),
             change("format = \"unix_s\"", "format = { start = \"2026-01-01\", step = \"1y\" }"),
+            change("format = \"unix_s\"", "format = { start = \"2026-01-01\", step = \"0h\" }"),
+            change("format = \"unix_s\"", "format = { start = \"2026-01-01\", step = \"-1h\" }"),
         ],
         expect![[r#"
             map.toml, line 3: `id`: a sequence holds `{n}` where the number goes, such as `tx-{n}`
@@ -366,6 +368,8 @@ fn times_and_ids_that_cannot_be_are_refused() {
             map.toml, line 4: `time`: seconds since 1970 are UTC: leave `zone` out
             map.toml, line 4: `time`: `start`: `yesterday` is not an ISO time such as `2026-01-05T08:00:00`
             map.toml, line 4: `time`: `step`: `1y` is not a duration: write a whole number and `ms`, `s`, `m`, `h`, `d` or `w`, such as `15m`
+            map.toml, line 4: `time`: `step`: `0h` is no step forward in time
+            map.toml, line 4: `time`: `step`: `-1h` is no step forward in time
         "#]],
     );
 }
