@@ -257,7 +257,7 @@ impl Compiler<'_> {
                 "iso" => TimeFormat::Iso(zone),
                 "unix_s" => TimeFormat::UnixSeconds,
                 "unix_ms" => TimeFormat::UnixMillis,
-                pattern if pattern.contains('%') => match TimeFormat::check_pattern(pattern) {
+                pattern if pattern.contains('%') => match TimeFormat::check_pattern(pattern, &zone) {
                     Ok(()) => TimeFormat::Pattern(pattern.to_owned(), zone),
                     Err(error) => return self.error(at, format!("the pattern `{pattern}`: {error}")),
                 },

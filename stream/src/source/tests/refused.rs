@@ -351,6 +351,8 @@ fn times_and_ids_that_cannot_be_are_refused() {
             change("id = \"id\"", "id = { sequence = \"x\" }"),
             change("id = \"id\"", "id = {}"),
             change("format = \"unix_s\"", "format = \"unixs\""),
+            change("format = \"unix_s\"", "format = \"%s\""),
+            change("format = \"unix_s\"", "format = \"%Y-%m-%dT%H:%M:%SZ\", zone = \"Asia/Shanghai\""),
             change("format = \"unix_s\"", "format = \"%Y-%!\""),
             change("format = \"unix_s\"", "format = \"iso\", zone = \"Europe/Berln\""),
             change("format = \"unix_s\"", "format = \"unix_s\", zone = \"UTC\""),
@@ -363,6 +365,8 @@ fn times_and_ids_that_cannot_be_are_refused() {
             map.toml, line 3: `id`: a sequence holds `{n}` where the number goes, such as `tx-{n}`
             map.toml, line 3: `id`: an id is a `column` or a `sequence`
             map.toml, line 4: `time`: `unixs` is no time format (those are `iso`, `unix_s`, `unix_ms`, a pattern such as `%d/%m/%Y %H:%M`, or { start, step }); did you mean `unix_s`?
+            map.toml, line 4: `time`: the pattern `%s`: seconds since 1970 are `unix_s`
+            map.toml, line 4: `time`: the pattern `%Y-%m-%dT%H:%M:%SZ`: its `Z` is only a letter, and the times would be of Asia/Shanghai: write `iso`, or add `zone = "UTC"`
             map.toml, line 4: `time`: the pattern `%Y-%!`: strftime formatting failed: found unrecognized specifier directive `!`
             map.toml, line 4: `time`: there is no time zone `Europe/Berln`; such as `Europe/Berlin`
             map.toml, line 4: `time`: seconds since 1970 are UTC: leave `zone` out
