@@ -138,12 +138,16 @@ impl Compiler<'_> {
     fn column(&mut self, name: &str, at: &At) -> Option<Column> {
         // A joined name is tried first where the columns are not known: there any name would be found.
         let joined = self.joined(name);
-        let own = if joined.is_some() && !self.columns.names().iter().any(|it| it == name) {
-            None
-        } else {
-            self.columns.find(name).map(Cell::Own)
-        };
-        if let Some(cell) = own.or(joined) {
+        if let Some((join, _)) = name.split_once('.').filter(|_| joined.is_some())
+            && self.columns.names().iter().any(|it| it == name)
+        {
+            let message = format!(
+                "`{}` has the column `{name}` twice: its own, and that of the join `{join}`",
+                self.file
+            );
+            return self.error(at, message);
+        }
+        if let Some(cell) = joined.or_else(|| self.columns.find(name).map(Cell::Own)) {
             let twice = match &cell {
                 Cell::Own(_) => has_twice(self.columns.names(), name).then_some((self.file, name)),
                 Cell::Joined { join, at } => self.joins.get(*join).and_then(|it| {

@@ -414,16 +414,25 @@ fn labels_joins_and_files_that_are_no_mapping_are_refused() {
 fn a_joined_file_is_held_to_its_header() {
     #[track_caller]
     fn check(joined: &str, expected: &str) {
+        check_beside(HEADER, joined, expected);
+    }
+    #[track_caller]
+    fn check_beside(header: &str, joined: &str, expected: &str) {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("c.csv"), joined).unwrap();
         let map = format!("join.c = {{ file = \"c.csv\", key = \"u\" }}\n{}", change("\"m\"", "\"c.m\""));
         let mapping = Mapping::parse("map.toml", &map, folder.path()).unwrap();
-        let rows = format!("{HEADER}p1,1,u,1,,,,,\n");
+        let rows = format!("{header}p1,1,u,1,,,,,\n");
         let (inputs, schema) = (vec![Input::memory("file1", rows.as_bytes())], schema(FIELDS));
         let source =
             Source::open(inputs, Some(mapping), Arc::clone(&schema), OPTIONS, SourceState::default());
         assert_eq!(read_all(source, &schema).0, format!("{expected}\n"), "{joined:?}");
     }
+    check_beside(
+        "id,t,u,a,c.m,lat,lon,c,n\n",
+        "u,m\nu,1\n",
+        "error: map.toml, line 9: `mcc`: `file1` has the column `c.m` twice: its own, and that of the join `c`",
+    );
     check("u,m\nu,1\n", "payment p1 1970-01-01T00:00:01Z user=u amount=100EUR mcc=1");
     check("u,m\nv,2\nu,1,2\n", "error: map.toml, line 1: `c.csv`, row 2: 3 cells where the header has 2");
     check("u,m\nu\n", "error: map.toml, line 1: `c.csv`, row 1: 1 cells where the header has 2");
