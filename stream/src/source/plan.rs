@@ -12,8 +12,8 @@ use rules::schema::{Currency, EventTypeId, Schema};
 use rules::time::Micros;
 use smallvec::SmallVec;
 
-use super::join::JoinTable;
-use super::pending::Known;
+use super::join::{JoinTable, count_of_cells};
+use super::pending::{Known, label_id};
 use super::row::Row;
 use crate::intake::json::LABEL_KIND_BYTES_MAX;
 use crate::intake::time::{TimeFormat, duration};
@@ -225,7 +225,7 @@ impl Plan {
         event: &mut Event,
     ) -> Result<Made, Refusal> {
         if let Some(width) = self.width.filter(|width| *width != row.len()) {
-            return Err(format!("{} cells where the header has {width}", row.len()));
+            return Err(format!("{} where the header has {width}", count_of_cells(row.len())));
         }
         let mut cells = Cells { own: row, joined: SmallVec::new() };
         for (key, table) in &self.joins {

@@ -45,6 +45,13 @@ impl Columns {
         }
     }
 
+    /// What seems to separate the cells of a header, if that is not the comma.
+    fn other_separator(&self) -> Option<&'static str> {
+        let Self::Header(names) = self else { return None };
+        let [name] = names.as_slice() else { return None };
+        [(';', "`;`"), ('\t', "tabs")].into_iter().find_map(|(it, said)| name.contains(it).then_some(said))
+    }
+
     fn names(&self) -> &[String] {
         match self {
             Self::Header(names) => names,
@@ -62,7 +69,15 @@ pub(in crate::source) fn compile(
 ) -> Result<Plan, MappingErrors> {
     let mut compiler = Compiler { mapping, schema, file, columns, joins, wrong: Vec::new() };
     let plan = compiler.plan();
-    match (plan, MappingErrors::of(compiler.wrong)) {
+    let wrong = match compiler.columns.other_separator() {
+        // Then no column is found, whatever the mapping says.
+        Some(name) if !compiler.wrong.is_empty() => {
+            let message = format!("the header is one cell with {name} in it: cells are separated by commas");
+            vec![MappingError { file: file.to_owned(), line: Some(1), message }]
+        }
+        _ => compiler.wrong,
+    };
+    match (plan, MappingErrors::of(wrong)) {
         (Some(plan), None) => Ok(plan),
         (_, Some(errors)) => Err(errors),
         // INVARIANT (told): where there is no plan, it has been said why.
@@ -215,6 +230,7 @@ impl Compiler<'_> {
         match (column, sequence) {
             (Some(column), None) => self.column(column, &at).map(IdFrom::Column),
             (None, Some(sequence)) => match sequence.split_once("{n}") {
+                Some((_, behind)) if behind.contains("{n}") => self.error(&at, "a sequence holds `{n}` once"),
                 // Room for the number's twenty digits.
                 Some((before, behind)) if before.len() + behind.len() <= 100 => {
                     Some(IdFrom::Sequence(before.to_owned(), behind.to_owned()))
