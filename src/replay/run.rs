@@ -227,7 +227,14 @@ impl<'a> Replay<'a> {
             }
             Err(refused) => {
                 self.tally.lost_labels += u64::from(matches!(amendment.change, Change::Label(..)));
-                self.refused(at, refused)
+                match refused {
+                    // Its id is none that anybody wrote.
+                    Refused::AmendmentIdReused(_) if known.is_of_mapping() => {
+                        let event = &amendment.event_id;
+                        self.reject(at, &format!("an earlier row of the event `{event}` has another label"))
+                    }
+                    refused => self.refused(at, refused),
+                }
             }
         }
     }

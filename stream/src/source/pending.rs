@@ -20,6 +20,19 @@ pub struct Known {
     pub at: Option<RowAt>,
 }
 
+impl Known {
+    /// Whether it is the label that a mapping found in the row of its event.
+    pub fn is_of_mapping(&self) -> bool {
+        self.amendment.id == label_id(&self.amendment.event_id)
+    }
+}
+
+/// The id of the amendment that labels an event: of one length, whatever the event's, and always the same.
+pub(super) fn label_id(event_id: &str) -> String {
+    let hash = blake3::hash(event_id.as_bytes()).to_hex();
+    format!("label_{}", hash.get(..32).unwrap_or_default())
+}
+
 /// The amendments that wait, the earliest first; of equal time in the order in which they came.
 #[derive(Clone, Debug, Default)]
 pub struct Pending {

@@ -442,12 +442,6 @@ impl LabelFrom {
     }
 }
 
-/// The id of the amendment that labels an event: of one length, whatever the event's, and always the same.
-fn label_id(event_id: &str) -> String {
-    let hash = blake3::hash(event_id.as_bytes()).to_hex();
-    format!("label_{}", hash.get(..32).unwrap_or_default())
-}
-
 /// A value as messages show it.
 fn shown_text(text: &str) -> String {
     shown(text.as_bytes())
