@@ -84,6 +84,9 @@ pub(crate) fn replay(options: &Options) -> anyhow::Result<Ran> {
     // A run that broke off leaves the state as it was, so that it can be run again with the file mended.
     let keep = if ended.is_none() { &kept } else { &Kept::Nothing };
     let summary = replay.finish(source, written, keep, start.elapsed())?;
+    if ended.is_none() && summary.is_of_no_row() {
+        stderr::note("no row was read: the files are empty, or hold a header only");
+    }
     let closed = kept.close();
     // What ended the run is told before what came of that.
     let error = ended.or(closed.err()).map(|error| match kept.broken_off(options) {

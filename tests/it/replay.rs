@@ -347,6 +347,19 @@ fn a_row_again_with_another_label_is_told_as_such() {
     assert!(said.contains(expected) && !said.contains("label_"), "{said}");
 }
 
+/// Nothing decided may be what a wrong file comes to.
+#[test]
+fn a_run_that_read_no_row_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rows.csv");
+    for rows in ["", "transaction_id,tx_datetime,customer_id,terminal_id,amount,fraud\n"] {
+        fs::write(&file, rows).unwrap();
+        let output = run(&[&["replay", file.to_str().unwrap()], &MAP[..]].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("note: no row was read"), "{said}");
+    }
+}
+
 /// Weir's own lines have labels as amendments: those whose events nobody knows any more tell nothing, which is said.
 #[test]
 fn labels_that_find_no_event_are_not_passed_over_in_the_figures() {
