@@ -62,7 +62,7 @@ fn shadows(by: &Candidate<'_>, one: &Candidate<'_>, patience: &mut Patience) -> 
 }
 
 /// Whether an effect changes nothing beside those of another rule, which may stand earlier.
-fn is_covered(effect: &Effect, by: &[Effect], earlier: bool) -> bool {
+pub(super) fn is_covered(effect: &Effect, by: &[Effect], earlier: bool) -> bool {
     let always = match effect {
         Effect::Block { always } | Effect::Challenge { always, .. } => *always,
         _ => false,
