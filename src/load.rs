@@ -225,7 +225,7 @@ mod tests {
             ("rates.csv", "currency,rate\nUSD,0.9\n"),
             ("watched.txt", "\u{feff}# by hand\r\nu1\r\n\r\nu#2 # odd, but an id\r\n"),
             ("risky.txt", "5732\n5944\n"),
-            ("limits.csv", "u1, 12.50\na,b,3\n"),
+            ("limits.csv", "u1, 12.50\nu 2,3\n"),
         ];
         for (name, text) in files {
             std::fs::write(folder.path().join(name), text).unwrap();
@@ -240,7 +240,7 @@ mod tests {
                 (user("u1"), of(0, None)),
                 (user("u#2"), of(0, None)),
                 (user("u1"), of(2, Some(1_250))),
-                (user("a,b"), of(2, Some(300))),
+                (user("u 2"), of(2, Some(300))),
             ];
             assert_eq!(loaded.memberships(key), expected);
             let compiled = loaded.compile(key).unwrap();

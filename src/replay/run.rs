@@ -84,6 +84,9 @@ pub(crate) fn replay(options: &Options) -> anyhow::Result<Ran> {
     // A run that broke off leaves the state as it was, so that it can be run again with the file mended.
     let keep = if ended.is_none() { &kept } else { &Kept::Nothing };
     let summary = replay.finish(source, written, keep, start.elapsed())?;
+    if ended.is_none() && summary.is_of_no_row() {
+        stderr::note("no row was read: the files are empty, or hold a header only");
+    }
     let closed = kept.close();
     // What ended the run is told before what came of that.
     let error = ended.or(closed.err()).map(|error| match kept.broken_off(options) {
@@ -225,7 +228,14 @@ impl<'a> Replay<'a> {
             }
             Err(refused) => {
                 self.tally.lost_labels += u64::from(matches!(amendment.change, Change::Label(..)));
-                self.refused(at, refused)
+                match refused {
+                    // Its id is none that anybody wrote.
+                    Refused::AmendmentIdReused(_) if known.is_of_mapping() => {
+                        let event = &amendment.event_id;
+                        self.reject(at, &format!("an earlier row of the event `{event}` has another label"))
+                    }
+                    refused => self.refused(at, refused),
+                }
             }
         }
     }

@@ -56,6 +56,12 @@ impl Past {
 }
 
 impl Summary {
+    /// Whether no row was read at all.
+    pub(crate) fn is_of_no_row(&self) -> bool {
+        let Tally { decided, repeated, amendments, rejects, .. } = self.tally;
+        decided + repeated + amendments + rejects + self.skipped == 0
+    }
+
     /// The summary as text, a line each.
     pub(crate) fn say(&self, rules: &RuleSet) -> String {
         let mut text = String::new();

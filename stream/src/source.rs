@@ -282,7 +282,8 @@ impl Source {
         }
         // Here and not behind: such a time would set every pending label free.
         if self.jump_max < time - clock {
-            let days = (time - clock) / DAY;
+            // Rounded up, so that whoever allows so many has it accepted.
+            let days = (time - clock + DAY - 1) / DAY;
             let reason = format!(
                 "the event's time is {days} days ahead of the latest before it: if it is right, allow so many by `--jump-max`"
             );

@@ -363,6 +363,40 @@ fn a_strict_run_ends_at_the_first_bad_row_with_what_was_good_before() {
     assert!(!rejects.exists());
 }
 
+/// The label of a row that stands there twice is an amendment whose id nobody wrote.
+#[test]
+fn a_row_again_with_another_label_is_told_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let [file, rejects, map] = ["rows.csv", "rejects.csv", "map.toml"].map(path);
+    let handbook = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/handbook");
+    let both = fs::read_to_string(handbook.join("map.toml")).unwrap();
+    let both = both.replace("\"fraud\" }", "\"fraud\", \"0\" = \"legitimate\" }");
+    let schema = handbook.join("handbook.schema.weir");
+    fs::write(&map, both.replace("handbook.schema.weir", schema.to_str().unwrap())).unwrap();
+    let row = "p,2018-04-01T00:00:00,c,t,10.00";
+    let later = "q,2018-04-09T00:00:00,c,t,10.00,0";
+    let header = "transaction_id,tx_datetime,customer_id,terminal_id,amount,fraud";
+    fs::write(&file, format!("{header}\n{row},1\n{row},0\n{later}\n")).unwrap();
+    let output = run(&[&["replay", &file, "--rejects", &rejects, "--map", &map], &MAP[2..]].concat());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let expected = "row 2: an earlier row of the event `p` has another label\n";
+    assert!(said.contains(expected) && !said.contains("label_"), "{said}");
+}
+
+/// Nothing decided may be what a wrong file comes to.
+#[test]
+fn a_run_that_read_no_row_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rows.csv");
+    for rows in ["", "transaction_id,tx_datetime,customer_id,terminal_id,amount,fraud\n"] {
+        fs::write(&file, rows).unwrap();
+        let output = run(&[&["replay", file.to_str().unwrap()], &MAP[..]].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("note: no row was read"), "{said}");
+    }
+}
+
 /// Weir's own lines have labels as amendments: those whose events nobody knows any more tell nothing, which is said.
 #[test]
 fn labels_that_find_no_event_are_not_passed_over_in_the_figures() {

@@ -1,6 +1,7 @@
 //! What a condition says whatever the data: bounds of exact values, and conditions that are always one thing.
 
-use crate::typed::{AggregateFunction, Comparison, Definition, Expr, ExprKind, Feature, Function};
+use crate::schema::{EnumType, Schema};
+use crate::typed::{AggregateFunction, Comparison, Definition, Expr, ExprKind, Feature, Function, Type};
 use crate::value::Value;
 
 /// Least and greatest, where known.
@@ -11,17 +12,18 @@ struct Bounds {
 }
 
 /// What is known of each feature whatever the data.
-pub(super) struct Known {
+pub(super) struct Known<'a> {
+    enums: &'a [EnumType],
     /// By [`crate::typed::FeatureId`]: whether a condition always holds, where it does not depend.
     always: Vec<Option<bool>>,
     /// Likewise: values that are never below nothing.
     counts: Vec<bool>,
 }
 
-impl Known {
+impl<'a> Known<'a> {
     /// Of features that read only those before them. Each is looked at once, however many read it.
-    pub(super) fn of(features: &[Feature]) -> Self {
-        let mut known = Self { always: Vec::new(), counts: Vec::new() };
+    pub(super) fn of(schema: &'a Schema, features: &[Feature]) -> Self {
+        let mut known = Self { enums: &schema.enums, always: Vec::new(), counts: Vec::new() };
         for feature in features {
             let (always, counts) = match &feature.definition {
                 Definition::Expr(inner) => (known.always(inner), false),
@@ -57,6 +59,12 @@ impl Known {
         }
     }
 
+    /// The least and the greatest that an exact value can be.
+    pub(super) fn range(&self, expr: &Expr) -> (i128, i128) {
+        let bounds = self.bounds(expr);
+        (bounds.least.unwrap_or(i128::MIN), bounds.greatest.unwrap_or(i128::MAX))
+    }
+
     fn bounds(&self, expr: &Expr) -> Bounds {
         let unknown = Bounds { least: None, greatest: None };
         let at_least_zero = Bounds { least: Some(0), greatest: None };
@@ -64,12 +72,26 @@ impl Known {
             ExprKind::Const(Value::Exact(value)) => Bounds { least: Some(*value), greatest: Some(*value) },
             ExprKind::Call(Function::Hour(_), _) => Bounds { least: Some(0), greatest: Some(23) },
             ExprKind::Call(Function::Abs, _) => at_least_zero,
+            ExprKind::Field(_) | ExprKind::TableValue(..) if matches!(expr.ty, Type::Money(..)) => {
+                at_least_zero
+            }
             ExprKind::Rescale(operand, by) => {
                 let inner = self.bounds(operand);
                 let scaled = |it: Option<i128>| it?.checked_mul(10_i128.checked_pow(u32::from(*by))?);
                 Bounds { least: scaled(inner.least), greatest: scaled(inner.greatest) }
             }
+            ExprKind::Coalesce(value, other) => {
+                let (value, other) = (self.bounds(value), self.bounds(other));
+                Bounds {
+                    least: value.least.zip(other.least).map(|(a, b)| a.min(b)),
+                    greatest: value.greatest.zip(other.greatest).map(|(a, b)| a.max(b)),
+                }
+            }
             ExprKind::Feature(id) if self.counts.get(id.index()) == Some(&true) => at_least_zero,
+            _ if let Type::Enum(id) = expr.ty => {
+                let count = self.enums.get(id.index()).and_then(|it| i128::try_from(it.values.len()).ok());
+                Bounds { least: Some(0), greatest: count.and_then(|it| it.checked_sub(1)) }
+            }
             _ => unknown,
         }
     }

@@ -4,11 +4,15 @@ use super::names::Checker;
 use super::operators::to_score;
 use super::quantity::{self, dimension};
 use super::scope::{Exprs, Scope};
+use super::shadowed::is_covered;
 use super::words;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::{EventTypeId, FieldId};
 use crate::syntax::ast;
 use crate::typed::{Effect, Expr, ListId, ListKind, Type};
+
+/// As many effects, or factors, are held against each other: what a check costs has an end.
+const HELD_MAX: usize = 100;
 
 /// Whose effects they are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,7 +26,49 @@ pub(super) enum Place {
 impl Checker<'_> {
     /// Checks effects in the scope of a condition that holds; those that failed are left out.
     pub(super) fn effects(&mut self, items: &[ast::Effect], scope: &Scope, place: Place) -> Vec<Effect> {
-        items.iter().filter_map(|it| self.effect(it, scope, place)).collect()
+        let effects: Vec<Effect> = items.iter().filter_map(|it| self.effect(it, scope, place)).collect();
+        if effects.len() == items.len() && items.len() <= HELD_MAX {
+            self.warn_idle(items, &effects);
+        }
+        effects
+    }
+
+    /// Warns of effects that do nothing beside another; of two that do the same, of the later.
+    fn warn_idle(&mut self, items: &[ast::Effect], effects: &[Effect]) {
+        let idle = |at: usize, by: usize| {
+            let pair = effects.get(at).zip(effects.get(by));
+            at != by && pair.is_some_and(|(it, other)| leaves_nothing(other, it, by < at))
+        };
+        for (at, item) in items.iter().enumerate() {
+            let by = (0..items.len()).find(|by| idle(at, *by) && (*by < at || !idle(*by, at)));
+            if let Some(by) = by.and_then(|it| items.get(it)) {
+                let of = |effect: &ast::Effect| self.reports.snippet(effect.span).to_owned();
+                let message = format!("`{}` does nothing beside `{}`", of(item), of(by));
+                self.reports.warn(Code::EffectIdle, item.span, message, "leave one of the two out");
+            }
+        }
+    }
+
+    /// Warns of factors that are named twice, and of sets that ask for more than another one.
+    fn warn_factors(&mut self, sets: &[Vec<ast::Name>]) {
+        let has = |set: &[ast::Name], name: &ast::Name| set.iter().any(|it| it.text == name.text);
+        let holds = |set: &[ast::Name], all: &[ast::Name]| all.iter().all(|it| has(set, it));
+        for (at, set) in sets.iter().enumerate() {
+            let before = |nth: usize| set.get(..nth).unwrap_or_default();
+            for (_, name) in set.iter().enumerate().filter(|(nth, it)| has(before(*nth), it)) {
+                let message = format!("`{}` is asked for twice", name.text);
+                self.reports.warn(Code::EffectIdle, name.span, message, "leave one of the two out");
+            }
+            let enough = sets
+                .iter()
+                .enumerate()
+                .find(|(other, by)| *other != at && holds(set, by) && (*other < at || !holds(by, set)));
+            if let (Some((_, by)), Some(first)) = (enough, set.first()) {
+                let enough: Vec<&str> = by.iter().map(|it| it.text.as_str()).collect();
+                let message = format!("`{}` is enough without these", enough.join(" + "));
+                self.reports.warn(Code::EffectIdle, first.span, message, "leave one of the two out");
+            }
+        }
     }
 
     fn effect(&mut self, item: &ast::Effect, scope: &Scope, place: Place) -> Option<Effect> {
@@ -32,6 +78,9 @@ impl Checker<'_> {
             K::Error => return None,
             K::Block { always } => Effect::Block { always: *always },
             K::Challenge { factors, always } => {
+                if factors.iter().map(Vec::len).sum::<usize>() <= HELD_MAX {
+                    self.warn_factors(factors);
+                }
                 let names = |set: &Vec<ast::Name>| set.iter().map(|it| it.text.clone()).collect();
                 Effect::Challenge { factors: factors.iter().map(names).collect(), always: *always }
             }
@@ -129,4 +178,15 @@ impl Checker<'_> {
         let signed = if negative { quantity::negate(checked)? } else { checked };
         Some(to_score(signed))
     }
+}
+
+/// Whether an effect leaves another one of the same rule nothing to do; it may stand earlier.
+fn leaves_nothing(by: &Effect, effect: &Effect, earlier: bool) -> bool {
+    let changed = |it: &Effect| match it {
+        Effect::Add { role, list, .. } | Effect::Remove { role, list } => Some((*role, *list)),
+        _ => None,
+    };
+    // The last change of a list is what stays.
+    let overtaken = !earlier && changed(effect).is_some_and(|it| changed(by) == Some(it));
+    overtaken || is_covered(effect, std::slice::from_ref(by), earlier)
 }

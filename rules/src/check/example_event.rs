@@ -169,6 +169,16 @@ impl Checker<'_> {
             self.reports.error(Code::TestValue, value.span, "this is more than any event may hold");
             return None;
         }
+        if matches!((&constant, ty), (Value::Exact(..0), Type::Money(..))) {
+            let message = "this is negative: an amount says how much, the event's type which way";
+            self.reports.error_with_help(
+                Code::TestValue,
+                value.span,
+                message,
+                "what has a sign is a `decimal`",
+            );
+            return None;
+        }
         Some(constant)
     }
 

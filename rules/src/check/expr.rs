@@ -251,7 +251,10 @@ impl Exprs<'_, '_> {
             let unified = checked.and_then(|it| quantity::unify(operand_expr.clone(), it));
             sound &= unified.is_some();
             match (unified, found) {
-                (Some((_, item)), _) => all.push(item),
+                (Some((operand, text)), _) => {
+                    self.warn_too_long(&operand, &text, item.span);
+                    all.push(text);
+                }
                 (None, Some(found)) => self.not_alike(ty, operand.span, found, item),
                 (None, None) => {}
             }

@@ -5,6 +5,7 @@
 
 use super::bounds::Known;
 use crate::program::{mirrored, power_of_ten, real_of};
+use crate::schema::EventTypeId;
 use crate::typed::{Comparison, Expr, ExprKind};
 use crate::value::Value;
 
@@ -29,6 +30,8 @@ pub(super) struct Within {
     value: Expr,
     ranges: Vec<(i128, i128)>,
     or_missing: bool,
+    /// Whether the value may be missing where this stands.
+    optional: bool,
 }
 
 /// How many claims may still be held against each other: what a check costs has an end, even for a rule set written to
@@ -38,7 +41,7 @@ pub(super) struct Patience(pub(super) u32);
 
 impl Claim {
     /// What a condition claims by being true.
-    pub(super) fn of(condition: &Expr, known: &Known) -> Self {
+    pub(super) fn of(condition: &Expr, known: &Known<'_>) -> Self {
         claim(condition, true, known)
     }
 
@@ -62,6 +65,23 @@ impl Claim {
         }
     }
 
+    /// Whether this always holds (true) or never does (false), on events of these types; none where it depends.
+    pub(super) fn settled(&self, known: &Known<'_>, types: &[EventTypeId]) -> Option<bool> {
+        let of = |parts: &[Self]| parts.iter().map(|it| it.settled(known, types)).collect::<Vec<_>>();
+        match self {
+            Self::All(parts) => match of(parts) {
+                it if it.contains(&Some(false)) || contradict(parts) => Some(false),
+                it => it.iter().all(|it| *it == Some(true)).then_some(true),
+            },
+            Self::Any(parts) => match of(parts) {
+                it if it.contains(&Some(true)) || complete(parts) => Some(true),
+                it => it.iter().all(|it| *it == Some(false)).then_some(false),
+            },
+            Self::Within(within) => within.settled(known, types),
+            Self::Present(_) | Self::Is(..) => None,
+        }
+    }
+
     /// Whether a value must be there for this to hold.
     fn needs(&self, value: &Expr) -> bool {
         match self {
@@ -70,6 +90,29 @@ impl Claim {
             Self::All(_) | Self::Any(_) => false,
         }
     }
+}
+
+/// Whether two of these never hold together: a value is missing and must be there, a flag is set and is not.
+fn contradict(parts: &[Claim]) -> bool {
+    parts.iter().any(|one| match one {
+        Claim::Is(Expr { kind: ExprKind::IsMissing(value), .. }, true) => {
+            parts.iter().any(|it| it.needs(value))
+        }
+        Claim::Is(flag, true) => {
+            parts.iter().any(|it| matches!(it, Claim::Is(other, false) if other == flag))
+        }
+        _ => false,
+    })
+}
+
+/// Whether one of these holds in any case: a value is missing, or it is there.
+fn complete(parts: &[Claim]) -> bool {
+    parts.iter().any(|one| match one {
+        Claim::Is(Expr { kind: ExprKind::IsMissing(value), .. }, true) => {
+            parts.iter().any(|it| matches!(it, Claim::Present(other) if *other == **value))
+        }
+        _ => false,
+    })
 }
 
 /// Whether an expression is missing wherever this value is.
@@ -83,13 +126,17 @@ fn needs(expr: &Expr, value: &Expr) -> bool {
 }
 
 /// What is claimed by a condition that is there and is `holds`.
-fn claim(condition: &Expr, holds: bool, known: &Known) -> Claim {
+fn claim(condition: &Expr, holds: bool, known: &Known<'_>) -> Claim {
     let parts = |left, right| vec![claim(left, holds, known), claim(right, holds, known)];
     match &condition.kind {
         ExprKind::Not(operand) => claim(operand, !holds, known),
         ExprKind::And(left, right) if holds => all(parts(left, right)),
         ExprKind::Or(left, right) if !holds => all(parts(left, right)),
         ExprKind::And(left, right) | ExprKind::Or(left, right) => any(parts(left, right)),
+        // Where the flag is missing, this is the other thing.
+        ExprKind::Coalesce(flag, other) if other.kind == ExprKind::Const(Value::Flag(!holds)) => {
+            claim(flag, holds, known)
+        }
         _ => match known.always(condition) {
             Some(always) if always == holds => Claim::All(Vec::new()),
             Some(_) => Claim::Any(Vec::new()),
@@ -138,7 +185,10 @@ fn all(claims: Vec<Claim>) -> Claim {
 /// One of these, those of one value as one.
 fn any(claims: Vec<Claim>) -> Claim {
     let flat = claims.into_iter().flat_map(|it| if let Claim::Any(more) = it { more } else { vec![it] });
-    Claim::Any(joined(flat, Within::or))
+    match <[Claim; 1]>::try_from(joined(flat, Within::or)) {
+        Ok([one]) => one,
+        Err(parts) => Claim::Any(parts),
+    }
 }
 
 fn joined(claims: impl Iterator<Item = Claim>, both: fn(&Within, &Within) -> Within) -> Vec<Claim> {
@@ -163,7 +213,7 @@ fn join(parts: &mut Vec<Claim>, claim: Claim, both: fn(&Within, &Within) -> With
 
 impl Within {
     fn of(value: &Expr, ranges: Vec<(i128, i128)>) -> Self {
-        Self { value: bare(value), ranges: in_order(ranges), or_missing: false }
+        Self { value: bare(value), ranges: in_order(ranges), or_missing: false, optional: value.optional }
     }
 
     /// The values that compare like this. Digits that only one side has are taken off it: `n > 4.5` is `n >= 5`.
@@ -207,14 +257,31 @@ impl Within {
         for (low, high) in &self.ranges {
             ranges.extend(other.ranges.iter().map(|(from, to)| (*low.max(from), *high.min(to))));
         }
-        let or_missing = self.or_missing && other.or_missing;
-        Self { value: self.value.clone(), ranges: in_order(ranges), or_missing }
+        self.beside(other, ranges, self.or_missing && other.or_missing)
     }
 
     fn or(&self, other: &Self) -> Self {
         let ranges = [self.ranges.as_slice(), &other.ranges].concat();
-        let or_missing = self.or_missing || other.or_missing;
-        Self { value: self.value.clone(), ranges: in_order(ranges), or_missing }
+        self.beside(other, ranges, self.or_missing || other.or_missing)
+    }
+
+    /// Of the same value as another.
+    fn beside(&self, other: &Self, ranges: Vec<(i128, i128)>, or_missing: bool) -> Self {
+        let optional = self.optional || other.optional;
+        Self { value: self.value.clone(), ranges: in_order(ranges), or_missing, optional }
+    }
+
+    fn settled(&self, known: &Known<'_>, types: &[EventTypeId]) -> Option<bool> {
+        let possible = match self.value.kind {
+            ExprKind::EventType => types.iter().map(|it| (i128::from(it.0), i128::from(it.0))).collect(),
+            _ => vec![known.range(&self.value)],
+        };
+        let possible = Self { ranges: in_order(possible), or_missing: self.optional, ..self.clone() };
+        if possible.is_part_of(self) {
+            return Some(true);
+        }
+        let both = self.and(&possible);
+        (both.ranges.is_empty() && !both.or_missing).then_some(false)
     }
 
     fn is_part_of(&self, other: &Self) -> bool {

@@ -90,7 +90,7 @@ impl Checker<'_> {
             ExprKind::Field(id) => named(self.field_name(*id)),
             ExprKind::Feature(id) => match self.features.get(id.index()) {
                 Some(it) if self.globals.contains_key(it.name.as_str()) => named(&it.name),
-                _ => ("the aggregate".to_owned(), stand_in),
+                _ => ("the aggregate".to_owned(), "write `?? …` behind its parentheses".to_owned()),
             },
             ExprKind::TableValue(list, role) => {
                 let table = self.lists.get(list.index()).map_or("?", |it| it.name.as_str());

@@ -1,6 +1,7 @@
 //! Operators between two expressions, and what is said where their units do not go together.
 
 use super::missing;
+use super::names::text_bytes_max;
 use super::past_of::bare_name;
 use super::quantity::{self, Dimension, asks_order, dimension, is_ordered, to_real, unify};
 use super::scope::{Exprs, suggest_value};
@@ -150,9 +151,23 @@ impl Exprs<'_, '_> {
             self.checker.reports.error_with_help(Code::TypeMismatch, span, message, "ask `==` or `!=`");
             return None;
         }
+        self.warn_too_long(&left_expr, &right_expr, right.span);
+        self.warn_too_long(&right_expr, &left_expr, left.span);
         let optional = left_expr.optional || right_expr.optional;
         let kind = ExprKind::Compare(comparison, Box::new(left_expr), Box::new(right_expr));
         Some(Expr { kind, ty: Type::Flag, optional })
+    }
+
+    /// Warns where a field is held against a text that is longer than any that it holds.
+    pub(super) fn warn_too_long(&mut self, field: &Expr, text: &Expr, span: Span) {
+        let field = if let ExprKind::This(inner) = &field.kind { inner } else { field };
+        let (ExprKind::Field(id), ExprKind::Text(text)) = (&field.kind, &text.kind) else { return };
+        let Some(of) = self.checker.schema.field(*id) else { return };
+        if let Some(max) = text_bytes_max(of.ty).filter(|max| usize::from(*max) < text.len()) {
+            let message = format!("`{}` is never this: it has at most {max} bytes", of.name);
+            let help = format!("this has {}: leave some out, or lengthen the field", text.len());
+            self.checker.reports.warn(Code::NeverFires, span, message, help);
+        }
     }
 
     fn coalesce_binds(&mut self, span: Span, stand_in: &ast::Expr) {

@@ -309,8 +309,14 @@ impl<'r, 't> Builder<'r, 't> {
         let mut fields: Vec<(&str, EventField)> = Vec::new();
         for item in items {
             let name = item.name.text.as_str();
-            if words::RESERVED_FIELDS.contains(&name) {
-                let message = format!("every event has `{name}` already");
+            let reserved = if words::RESERVED_FIELDS.contains(&name) {
+                Some(format!("every event has `{name}` already"))
+            } else if words::JSON_MEMBERS.contains(&name) {
+                Some(format!("`{name}` stands for something else in an event's JSON"))
+            } else {
+                None
+            };
+            if let Some(message) = reserved {
                 self.taken(&item.name, message, "choose another name", None);
                 continue;
             }

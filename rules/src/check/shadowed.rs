@@ -17,14 +17,13 @@ struct Candidate<'r> {
 }
 
 /// Warns about each rule that another shadows; of two that do the same, about the later.
-pub(super) fn check(rules: &[(u32, &Rule)], known: &Known) -> Vec<Diagnostic> {
+pub(super) fn check(rules: &[(u32, &Rule)], known: &Known<'_>) -> Vec<Diagnostic> {
     let mut patience = PATIENCE;
+    let all = rules.iter().enumerate().filter(|(_, (_, rule))| rule.mode == Mode::Live);
+    let live =
+        all.map(|(at, &(file, rule))| Candidate { file, at, rule, claim: Claim::of(&rule.when, known) });
     // One that never fires has been told of already.
-    let fires = |rule: &Rule| rule.mode == Mode::Live && known.always(&rule.when) != Some(false);
-    let all = rules.iter().enumerate().filter(|(_, (_, rule))| fires(rule));
-    let live: Vec<Candidate<'_>> = all
-        .map(|(at, &(file, rule))| Candidate { file, at, rule, claim: Claim::of(&rule.when, known) })
-        .collect();
+    let live: Vec<_> = live.filter(|it| it.claim.settled(known, &it.rule.on) != Some(false)).collect();
     let mut found = Vec::new();
     for one in &live {
         if patience.0 == 0 {
@@ -63,7 +62,7 @@ fn shadows(by: &Candidate<'_>, one: &Candidate<'_>, patience: &mut Patience) -> 
 }
 
 /// Whether an effect changes nothing beside those of another rule, which may stand earlier.
-fn is_covered(effect: &Effect, by: &[Effect], earlier: bool) -> bool {
+pub(super) fn is_covered(effect: &Effect, by: &[Effect], earlier: bool) -> bool {
     let always = match effect {
         Effect::Block { always } | Effect::Challenge { always, .. } => *always,
         _ => false,

@@ -350,7 +350,8 @@ fn a_condition_implies_another() {
         ("amount / 2 > -6.00 EUR", "amount / 2 > -5.00 EUR", false),
         // missing
         ("risk is not missing and risk > 0.5", "risk is not missing and risk > 0.4", true),
-        ("(risk > 0.5) ?? false", "risk is not missing", false),
+        ("(risk > 0.5) ?? false", "risk is not missing", true),
+        ("(risk > 0.5) ?? true", "risk is not missing", false),
         ("risk is not missing and risk > 0.5", "risk is not missing", true),
         ("risk is not missing", "risk is not missing and risk > 0.5", false),
         ("risk is missing", "risk is missing or risk > 0.5", true),

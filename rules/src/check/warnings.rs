@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::aggregate::reach;
 use super::bounds::Known;
 use super::domain::for_each_path;
+use super::implies::Claim;
 use super::names::{Checker, Global, Placed};
 use super::shadowed;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::program::mirrored;
 use crate::schema::{EventTypeId, FieldId};
 use crate::span::Span;
 use crate::syntax::ast;
@@ -20,7 +22,7 @@ use crate::value::Value;
 
 /// Warns about features and rules of which nothing failed.
 pub(super) fn check(checker: &mut Checker<'_>, files: &[ast::File], rules: &[Option<Rule>]) {
-    let known = Known::of(&checker.features);
+    let known = Known::of(checker.schema, &checker.features);
     let texts = Texts::of(checker);
     let mut found = unread_features(checker, files);
     found.extend(of_features(checker, &texts));
@@ -159,11 +161,11 @@ fn window_beyond_keep(checker: &Checker<'_>, feature: &Feature) -> Option<Diagno
     Some(warning(Code::WindowBeyondKeep, feature.span, message, help))
 }
 
-fn fires(known: &Known, rule: &Rule) -> Option<Diagnostic> {
+fn fires(known: &Known<'_>, rule: &Rule) -> Option<Diagnostic> {
     if rule.mode == Mode::Off {
         return None;
     }
-    let (code, word, help) = match known.always(&rule.when)? {
+    let (code, word, help) = match Claim::of(&rule.when, known).settled(known, &rule.on)? {
         true => (Code::AlwaysFires, "always", "a rule that fires on everything says nothing about fraud"),
         false => (Code::NeverFires, "never", "a rule to be kept for later can be `off`"),
     };
@@ -232,17 +234,45 @@ fn block_on_novelty(checker: &Checker<'_>, rule: &Rule) -> Option<Diagnostic> {
     if !rule.effects.iter().any(|it| matches!(it, Effect::Block { .. })) {
         return None;
     }
-    let novelty = reached(checker, &rule.when).into_iter().rfind(|it| match &it.definition {
-        Definition::Aggregate(it) => {
-            it.function == AggregateFunction::FirstSeen && !it.condition.as_ref().is_some_and(reads_accepted)
-        }
-        Definition::Expr(_) => false,
-    });
-    let name = &novelty?.name;
+    let name = &novelty(checker, &rule.when)?.name;
     let message =
         format!("`{}` blocks what `{name}` has not seen, and a blocked try counts as seen", rule.name);
     let help = format!("write `over 90d where accepted` in `{name}`, or the second try passes");
     Some(warning(Code::BlockOnNovelty, rule.span, message, help))
+}
+
+/// A feature by which a condition holds of what was not seen; one that was seen may block as well tomorrow.
+fn novelty<'c>(checker: &'c Checker<'_>, condition: &'c Expr) -> Option<&'c Feature> {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![(condition, true)];
+    while let Some((expr, holds)) = open.pop() {
+        match &expr.kind {
+            ExprKind::Not(operand) => open.push((operand, !holds)),
+            ExprKind::Compare(comparison, left, right) => {
+                let flag = [left, right].into_iter().find_map(|it| match it.kind {
+                    ExprKind::Const(Value::Flag(flag)) => Some(flag),
+                    _ => None,
+                });
+                let same = flag.is_none_or(|it| it == (*comparison == Comparison::Equal));
+                open.extend([left, right].map(|it| (it.as_ref(), holds == same)));
+            }
+            ExprKind::Feature(id) if seen.insert((*id, holds)) => {
+                let feature = checker.features.get(id.index())?;
+                match &feature.definition {
+                    Definition::Expr(inner) => open.push((inner, holds)),
+                    Definition::Aggregate(it) if holds && counts_blocked(it) => return Some(feature),
+                    Definition::Aggregate(_) => {}
+                }
+            }
+            _ => open.extend(expr.children().into_iter().map(|it| (it, holds))),
+        }
+    }
+    None
+}
+
+fn counts_blocked(aggregate: &Aggregate) -> bool {
+    aggregate.function == AggregateFunction::FirstSeen
+        && !aggregate.condition.as_ref().is_some_and(reads_accepted)
 }
 
 /// The features that a condition stands on, of events now: not what they read of the past.
@@ -274,11 +304,13 @@ pub(super) fn score_asked_e6(when: &Expr) -> Option<i128> {
     match &when.kind {
         ExprKind::And(left, right) => score_asked_e6(left).max(score_asked_e6(right)),
         ExprKind::Compare(comparison, left, right) => {
-            let (ExprKind::Score, ExprKind::Const(Value::Exact(asked))) = (&left.kind, &right.kind) else {
-                return None;
+            let (comparison, asked) = match (&left.kind, &right.kind) {
+                (ExprKind::Score, ExprKind::Const(Value::Exact(asked))) => (*comparison, asked),
+                (ExprKind::Const(Value::Exact(asked)), ExprKind::Score) => (mirrored(*comparison), asked),
+                _ => return None,
             };
             match comparison {
-                Comparison::GreaterOrEqual => Some(*asked),
+                Comparison::GreaterOrEqual | Comparison::Equal => Some(*asked),
                 Comparison::Greater => asked.checked_add(1),
                 _ => None,
             }

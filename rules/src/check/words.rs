@@ -5,9 +5,10 @@ use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
 use super::reports::Reports;
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::schema::{Currency, EnumId, FieldType, KindId, Schema};
 use crate::syntax::ast;
+use crate::time::{MINUTE, SECOND};
 use crate::typed::{Numeric, Type};
 
 /// The built-in types of fields.
@@ -15,6 +16,9 @@ pub(super) const TYPES: &[&str] = &["flag", "int", "decimal", "money", "place", 
 /// What every event has, or what is known of every past one: no field may be called so.
 pub(super) const RESERVED_FIELDS: &[&str] =
     &["id", "type", "time", "outcome", "challenge", "result", "label", "accepted", "score"];
+
+/// What else an event's JSON holds beside its fields.
+pub(super) const JSON_MEMBERS: &[&str] = &["recheck_of", "extra"];
 
 const TEXT_BYTES_MAX: u32 = 4_096;
 const DECIMAL_SCALE_MAX: u32 = 9;
@@ -102,8 +106,16 @@ pub(super) fn zone(text: &ast::Text, reports: &mut Reports<'_>) -> Option<TimeZo
     let found = TimeZone::get(&text.text).ok();
     if found.is_none() {
         let names: Vec<String> = jiff::tz::db().available().map(|it| it.to_string()).collect();
-        let candidates = names.iter().map(String::as_str);
-        reports.unknown(Code::UnknownZone, text.span, "time zone", &text.text, candidates);
+        let all = || names.iter().map(String::as_str);
+        // Whoever writes `Berlin` means `Europe/Berlin`.
+        let city = |name: &'_ str| name.rsplit('/').next().unwrap_or_default().to_owned();
+        let cities: Vec<String> = all().map(city).collect();
+        let near = nearest(&text.text, all()).or_else(|| {
+            let near = nearest(&text.text, cities.iter().map(String::as_str))?;
+            all().zip(&cities).find(|(_, city)| *city == near).map(|(name, _)| name)
+        });
+        let message = format!("unknown time zone `{}`", text.text);
+        reports.add(Diagnostic::new(Code::UnknownZone, text.span, message).suggest(near));
     }
     found
 }
@@ -122,15 +134,18 @@ pub(super) fn currency(name: &ast::Name, reports: &mut Reports<'_>) -> Option<Cu
     found
 }
 
-/// `3m` where months were meant.
+/// As many `m` may be months; more are minutes.
+const MONTHS_MAX: i64 = 12;
+
+/// `3m` where months were meant. Whoever writes `keep` means no minutes.
 pub(super) fn warn_minutes(duration: &ast::Duration, place: &str, reports: &mut Reports<'_>) {
     let unit = duration.text.trim_start_matches(|it: char| it.is_ascii_digit());
-    if unit == "m" {
+    if unit == "m" && (place == "keep" || duration.micros <= MONTHS_MAX * MINUTE) {
         reports.warn(
             Code::MinutesMeant,
             duration.span,
             format!("`{}` in `{place}` is minutes, not months", duration.text),
-            format!("write `{}s` if minutes are meant, or days", duration.micros / crate::time::SECOND),
+            format!("write `{}s` if minutes are meant, or days", duration.micros / SECOND),
         );
     }
 }

@@ -132,6 +132,7 @@ codes! {
     W907 MinutesMeant "minutes where months are more usual";
     W908 BlockOnNovelty "a blocked try that makes the next one familiar";
     W909 RuleShadowed "a rule that does nothing which another does not do";
+    W910 EffectIdle "an effect that does nothing beside another";
 }
 
 impl Code {

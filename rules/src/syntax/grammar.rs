@@ -55,11 +55,27 @@ fn at_broken_item(p: &Parser<'_>) -> bool {
 /// Whether a line begins here with the word of an item that goes on as none does, or at the margin with a word near
 /// such a one.
 pub(super) fn at_meant_item(p: &Parser<'_>) -> bool {
-    let Some(word) = p.nth_word(0).filter(|_| p.at_line_start()) else { return false };
-    if SCHEMA_WORDS.contains(&word) {
-        return p.nth(1) != K::Colon;
-    }
-    p.at_margin() && matches!(p.nth(1), K::Word | K::Text) && nearest(word, item_words()).is_some()
+    at_schema_word(p) || (at_near_item(p) && matches!(p.nth(1), K::Word | K::Text))
+}
+
+/// Whether a line begins here as [`at_meant_item`] says, and not as a field of a test's event does, which may stand at
+/// the margin too: `user u1` is near `use`.
+fn at_item_of_shape(p: &Parser<'_>) -> bool {
+    let shape = match (p.nth(1), p.nth(2)) {
+        (K::Word, K::Colon | K::Equals | K::Text) => true,
+        (K::Word, K::Comma) => p.nth(3) == K::Word,
+        (K::Word, K::Word) => p.nth_word(1) == Some("schema") || p.nth_word(2) == Some("on"),
+        _ => false,
+    };
+    at_schema_word(p) || (shape && at_near_item(p))
+}
+
+fn at_schema_word(p: &Parser<'_>) -> bool {
+    p.at_line_start() && p.nth(1) != K::Colon && p.nth_word(0).is_some_and(|it| SCHEMA_WORDS.contains(&it))
+}
+
+fn at_near_item(p: &Parser<'_>) -> bool {
+    p.at_margin() && p.nth_word(0).is_some_and(|it| nearest(it, item_words()).is_some())
 }
 
 fn item_words() -> impl Iterator<Item = &'static str> {

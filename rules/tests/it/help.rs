@@ -224,3 +224,16 @@ fn an_id_of_several_events_is_left_out() {
     );
     check_help(SCHEMA, &test(&format!("{pay}\n  given {pay}")), "choose another id");
 }
+
+#[test]
+fn what_is_suggested_can_be_written_as_it_stands() {
+    let rows = [
+        ("(count(pay) by card over 1h) > 1", "write `?? …` behind its parentheses"),
+        ("hour(time, \"Berlin\") > 3", "did you mean `Europe/Berlin`?"),
+        ("hour(time, \"europe/pari\") > 3", "did you mean `Europe/Paris`?"),
+        ("hour(time, \"Somewhere\") > 3", ""),
+    ];
+    for (condition, help) in rows {
+        check_help(SCHEMA, &format!("rule r \"x\" on pay when {condition} then block"), help);
+    }
+}

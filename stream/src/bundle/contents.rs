@@ -50,7 +50,8 @@ impl Item {
 pub enum Written {
     /// From people, who can mend it.
     New,
-    /// From a record, which stands as it is: earlier versions took longer texts and the same item twice.
+    /// From a record, which stands as it is: earlier versions took longer texts, the same item twice, and
+    /// ids with commas in tables.
     Before,
 }
 
@@ -66,6 +67,12 @@ pub fn read_list(
     let mut first_lines = HashMap::new();
     let mut read = |line: usize, text: &str| {
         let entry = entry(list, text)?;
+        if written == Written::New && matches!(list.of, ListKind::Table(..)) && entry.item.contains(',') {
+            return Err(format!(
+                "{} has a comma too many: neither an id of a table nor a number has one in it",
+                intake::shown(text)
+            ));
+        }
         let (item, value) = entry.read(list, schema, written)?;
         if written == Written::New
             && let Some(first) = first_lines.insert(item.clone(), line)
@@ -116,7 +123,7 @@ struct Entry<'a> {
 
 fn entry<'a>(list: &List, line: &'a str) -> Result<Entry<'a>, String> {
     let ListKind::Table(_, ty) = list.of else { return Ok(Entry { item: line, value: None }) };
-    // An id may hold a comma, a value of a table may not, except a place's.
+    // What was written before may be an id with a comma in it; a value has none, except a place's.
     let both = match ty {
         Type::Place => line.split_once(','),
         _ => line.rsplit_once(','),

@@ -75,6 +75,7 @@ fn what_people_send_holds_each_item_once_and_no_text_too_long() {
         ("risky",    "5732\n57321\n",        "line 2: `57321` is too long: 5 bytes, at most 4"),
         ("rates_of", "0.10\n0.1",           "line 2: `0.1` stands in line 1 already: leave one"),
         ("limits",   "u1, 1.00\nu1,2.00\n",  "line 2: `u1` stands in line 1 already: leave one"),
+        ("limits",   "u1,5.00\nu2,1,000.00", "line 2: `u2,1,000.00` has a comma too many: neither an id of a table nor a number has one in it"),
         ("codes",    "u1,5732\nu2,57321\n",  "line 2: `57321` is too long: 5 bytes, at most 4"),
         ("codes",    "u1,5732\nu2,5732\n",   ""),
     ];

@@ -57,13 +57,25 @@ impl TimeFormat {
         in_range(time)
     }
 
-    /// Whether a pattern is one: of its directives each is known.
+    /// Whether a pattern is one: of its directives each is known, and it says what was probably meant by it.
     ///
     /// # Errors
-    /// In jiff's words.
-    pub fn check_pattern(pattern: &str) -> Result<(), String> {
+    /// What is wrong; of unknown directives in jiff's words.
+    pub fn check_pattern(pattern: &str, zone: &TimeZone) -> Result<(), String> {
         let any = jiff::Timestamp::UNIX_EPOCH.to_zoned_datetime(TimeZone::UTC);
-        strtime::format(pattern, &any).map(drop).map_err(|it| it.to_string())
+        strtime::format(pattern, &any).map_err(|it| it.to_string())?;
+        let directives = directives(pattern);
+        if directives.contains(&'s') {
+            return Err("seconds since 1970 are `unix_s`".to_owned());
+        }
+        let offset = directives.iter().any(|it| matches!(it, 'z' | 'Q'));
+        if pattern.ends_with('Z') && !pattern.ends_with("%Z") && !offset && *zone != TimeZone::UTC {
+            let zone = zone.iana_name().unwrap_or("another zone");
+            return Err(format!(
+                "its `Z` is only a letter, and the times would be of {zone}: write `iso`, or add `zone = \"UTC\"`"
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -104,6 +116,16 @@ fn by_pattern(pattern: &str, text: &[u8], zone: &TimeZone) -> Result<Option<Micr
         parsed.to_date().map(DateTime::from)
     };
     Ok(in_zone(local.map_err(wrong)?, zone))
+}
+
+/// The letters of a pattern's directives: of `%-d/%3f` they are `d` and `f`.
+fn directives(pattern: &str) -> Vec<char> {
+    let mut found = Vec::new();
+    let mut rest = pattern.chars();
+    while rest.any(|it| it == '%') {
+        found.extend(rest.by_ref().find(|it| it.is_ascii_alphabetic() || *it == '%'));
+    }
+    found
 }
 
 /// Microseconds of a local time in a zone: a time that the clocks skipped or showed twice is taken as jiff's
@@ -286,8 +308,17 @@ mod tests {
         for (format, text, expected) in rows {
             check(&format, text, expected);
         }
-        assert!(TimeFormat::check_pattern("%Y-%m-%d").is_ok());
-        assert!(TimeFormat::check_pattern("%Y-%!").is_err());
+        let (here, far) = (TimeZone::UTC, TimeZone::get("Asia/Shanghai").unwrap());
+        #[rustfmt::skip]
+        let patterns = [
+            ("%Y-%m-%d", &far, ""), ("%Y-%m-%dT%TZ", &here, ""), ("%Y-%m-%d %T%zZ", &far, ""), ("%d.%m.%Y %%s", &far, ""),
+            ("%Y-%!", &far, "`!`"), ("%Y-%m-%dT%TZ", &far, "its `Z` is only a letter, and the times would be of Asia/Shanghai"),
+            ("%s", &far, "`unix_s`"), ("%-d %_10s", &far, "`unix_s`"),
+        ];
+        for (pattern, zone, expected) in patterns {
+            let told = TimeFormat::check_pattern(pattern, zone).err().unwrap_or_default();
+            assert!(told.contains(expected) && told.is_empty() == expected.is_empty(), "{pattern}: {told}");
+        }
     }
 
     #[test]

@@ -63,10 +63,8 @@ impl JoinTable {
                 RowRead::Row => {}
             }
             if row.len() != columns.len() {
-                let (nth, cells, width) = (rows.len() + 1, row.len(), columns.len());
-                return Err(wrong(format!(
-                    "`{file}`, row {nth}: {cells} cells where the header has {width}"
-                )));
+                let (nth, cells, width) = (rows.len() + 1, count_of_cells(row.len()), columns.len());
+                return Err(wrong(format!("`{file}`, row {nth}: {cells} where the header has {width}")));
             }
             let mut kept = Row::default();
             row.iter().for_each(|it| kept.push(it));
@@ -77,6 +75,11 @@ impl JoinTable {
         }
         Ok(Self { name: name.to_owned(), file: file.clone(), key: key.clone(), columns, rows })
     }
+}
+
+/// So many cells, in words.
+pub(super) fn count_of_cells(count: usize) -> String {
+    format!("{count} cell{}", if count == 1 { "" } else { "s" })
 }
 
 /// Whether several columns of a file have this name.

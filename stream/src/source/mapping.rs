@@ -117,7 +117,7 @@ pub(super) enum TextOr<T> {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct EventType {
     pub(super) column: String,
     pub(super) values: Option<BTreeMap<String, String>>,
@@ -135,14 +135,14 @@ pub(super) enum Other {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Id {
     pub(super) column: Option<String>,
     pub(super) sequence: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Time {
     pub(super) column: String,
     pub(super) format: Option<TextOr<Steps>>,
@@ -150,21 +150,21 @@ pub(super) struct Time {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Steps {
     pub(super) start: String,
     pub(super) step: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Join {
     pub(super) file: String,
     pub(super) key: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Label {
     pub(super) column: String,
     pub(super) values: Option<BTreeMap<String, String>>,
@@ -174,14 +174,14 @@ pub(super) struct Label {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Column {
     pub(super) column: String,
 }
 
 /// Where a field comes from.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Field {
     pub(super) column: Option<String>,
     pub(super) latitude: Option<String>,
@@ -295,7 +295,13 @@ impl Mapping {
                 Ok(_) => good.extend(part),
                 Err(error) => {
                     let at = At::new(&at.key, name.span());
-                    wrong.push(self.error_at(&at, with_suggestion(error.message())));
+                    let message = match value.get_ref() {
+                        toml::Value::String(text) if name.get_ref() == "missing" => {
+                            format!("`missing` is a list: write `missing = [{text:?}]`")
+                        }
+                        _ => in_own_words(error.message()),
+                    };
+                    wrong.push(self.error_at(&at, message));
                 }
             }
         }
@@ -317,13 +323,18 @@ fn line_of(text: &str, at: usize) -> usize {
     1 + text.bytes().take(at).filter(|it| *it == b'\n').count()
 }
 
-/// Adds what was probably meant to `` unknown field `x`, expected one of `a`, `b` ``.
-fn with_suggestion(message: &str) -> String {
+/// What serde says, in the words of this file; with what was probably meant by
+/// `` unknown field `x`, expected one of `a`, `b` ``.
+fn in_own_words(message: &str) -> String {
+    if let Some(missing) = message.strip_prefix("missing field ") {
+        return format!("{missing} is missing");
+    }
+    let message = message.replacen("unknown variant", "unknown word", 1);
     let mut quoted = message.split('`').skip(1).step_by(2);
-    let unknown = message.starts_with("unknown field").then(|| quoted.next()).flatten();
+    let unknown = message.starts_with("unknown ").then(|| quoted.next()).flatten();
     match unknown.and_then(|unknown| nearest(unknown, quoted)) {
         Some(near) => format!("{message}; did you mean `{near}`?"),
-        None => message.to_owned(),
+        None => message,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use engine::event::Amendment;
+use engine::event::{Amendment, Event};
 use rules::time::Micros;
 
 use super::RowAt;
@@ -18,6 +18,26 @@ pub struct Known {
     pub place: Option<Place>,
     /// The row that it came from; none if it came from a saved state.
     pub at: Option<RowAt>,
+}
+
+impl Known {
+    /// Whether it is the label that a mapping found in the row of its event.
+    pub fn is_of_mapping(&self) -> bool {
+        let hash = self.amendment.id.strip_prefix(LABEL);
+        hash.is_some_and(|it| it.len() == HASH_DIGITS && it.bytes().all(|it| it.is_ascii_hexdigit()))
+    }
+}
+
+/// What the id of an amendment begins with that labels an event of a mapping.
+const LABEL: &str = "label_";
+const HASH_DIGITS: usize = 32;
+
+/// The id of the amendment that labels an event: of one length, whatever the event's, and always the same. An event of
+/// another day may have the same id.
+pub(super) fn label_id(event: &Event) -> String {
+    let mut hash = blake3::Hasher::new();
+    hash.update(event.id.as_bytes()).update(&event.time.to_le_bytes());
+    format!("{LABEL}{}", hash.finalize().to_hex().get(..HASH_DIGITS).unwrap_or_default())
 }
 
 /// The amendments that wait, the earliest first; of equal time in the order in which they came.

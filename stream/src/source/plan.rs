@@ -12,8 +12,8 @@ use rules::schema::{Currency, EventTypeId, Schema};
 use rules::time::Micros;
 use smallvec::SmallVec;
 
-use super::join::JoinTable;
-use super::pending::Known;
+use super::join::{JoinTable, count_of_cells};
+use super::pending::{Known, label_id};
 use super::row::Row;
 use crate::intake::json::LABEL_KIND_BYTES_MAX;
 use crate::intake::time::{TimeFormat, duration};
@@ -225,7 +225,7 @@ impl Plan {
         event: &mut Event,
     ) -> Result<Made, Refusal> {
         if let Some(width) = self.width.filter(|width| *width != row.len()) {
-            return Err(format!("{} cells where the header has {width}", row.len()));
+            return Err(format!("{} where the header has {width}", count_of_cells(row.len())));
         }
         let mut cells = Cells { own: row, joined: SmallVec::new() };
         for (key, table) in &self.joins {
@@ -440,14 +440,6 @@ impl LabelFrom {
         };
         Ok(Some(Known { amendment, place: None, at: None }))
     }
-}
-
-/// The id of the amendment that labels an event: of one length, whatever the event's, and always the same. An event of
-/// another day may have the same id.
-fn label_id(event: &Event) -> String {
-    let mut hash = blake3::Hasher::new();
-    hash.update(event.id.as_bytes()).update(&event.time.to_le_bytes());
-    format!("label_{}", hash.finalize().to_hex().get(..32).unwrap_or_default())
 }
 
 /// A value as messages show it.

@@ -128,7 +128,7 @@ fn files_beside_the_rules_are_checked_line_by_line() {
         ("shop.weir", rules),
         ("rates.csv", "currency,rate\nUSD,0\n"),
         ("b.txt", "5732\n"),
-        ("t.csv", "u1,10.00\nu2\nu3,1e3\n,5\nu,4,5.005\n"),
+        ("t.csv", "u1,10.00\nu2\nu3,1e3\n,5\nu4,5.005\nu5,4,000\n"),
     ]);
     expect![[r#"
         stderr: error: list `a`: cannot read `nowhere.txt`: No such file or directory (os error 2)
@@ -137,6 +137,7 @@ fn files_beside_the_rules_are_checked_line_by_line() {
         stderr: list `t`: `t.csv`, line 3: `1e3` is not a plain number: write digits, such as `1000` or `-12.50`
         stderr: list `t`: `t.csv`, line 4: `` is empty, and an id has at least one byte
         stderr: list `t`: `t.csv`, line 5: `5.005` has more than 2 digits after the point
+        stderr: list `t`: `t.csv`, line 6: `u5,4,000` has a comma too many: neither an id of a table nor a number has one in it
         exit 1
     "#]].assert_eq(&folder.weir(&["rules", "check"]));
 }

@@ -33,6 +33,21 @@ fn items_and_their_parts_have_lines_of_their_own() {
 }
 
 #[test]
+fn a_field_at_the_margin_is_one_of_its_event() {
+    check(
+        "test \"t\" when pay\nuser u1\namount 5.00 CNY\ntests 1\nthen allow",
+        expect![[r#"
+            test "t"
+              when pay
+                  user u1
+                  amount 5.00 CNY
+                  tests 1
+              then allow
+        "#]],
+    );
+}
+
+#[test]
 fn columns_reach_over_comments_and_broken_lines_but_not_over_blank_ones() {
     check(
         "feature a=1\n// between\nfeature long_name=count(pay)\nby user\n\n\n\nfeature b=2\nconst c=1\nconst dd = \"金\" // x\nconst e = 5 // y",

@@ -25,6 +25,11 @@ pub(super) fn rule(p: &mut Parser<'_>) -> Item {
     let reason = literal::text(p);
     let tell = if p.eat_word("tell") { literal::text(p) } else { None };
     let modes = modes(p);
+    if p.at_word("tell") {
+        let message = "`tell` stands behind the reason, before what says when the rule is live";
+        p.report(Diagnostic::new(Code::Unexpected, p.span(), message).help("move it there, with its text"));
+        p.recover(|p| p.at_word("on") || p.at(K::WhenKw) || p.at(K::ThenKw));
+    }
 
     let on_here = |p: &Parser<'_>| p.at_word("on");
     let when_here = |p: &Parser<'_>| p.at(K::WhenKw);

@@ -1,6 +1,6 @@
 //! Tests in the language.
 
-use super::{at_broken_item, end_item, expression, id, literal, rule};
+use super::{at_broken_item, at_item, at_item_of_shape, end_item, expression, id, literal, rule};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::syntax::ast::{
     Duration, Expectation, ExpectationKind, Expr, Integer, Item, Moment, Name, Repeat, Step, StepKind,
@@ -116,7 +116,7 @@ fn event(p: &mut Parser<'_>) -> Option<StepKind> {
 fn ends_event(p: &Parser<'_>) -> bool {
     let moment = (p.at_word("after") && p.nth(1) == K::Duration) || (p.at_word("at") && p.nth(1) == K::Text);
     // A schema's words are names here: `given payment currency CNY`.
-    let item = p.current().is_item_word() || (p.at_margin() && at_broken_item(p));
+    let item = p.current().is_item_word() || (p.at_margin() && (at_item(p) || at_item_of_shape(p)));
     p.at(K::Comma) || p.at(K::ThenKw) || p.at_end() || moment || at_step(p) || item
 }
 

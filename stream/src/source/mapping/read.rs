@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::{MappingError, MappingErrors, Root, line_of, with_suggestion};
+use super::{MappingError, MappingErrors, Root, in_own_words, line_of};
 use crate::intake::{nearest, suggestion};
 
 /// The keys that there are.
@@ -25,7 +25,7 @@ pub(super) fn root(file: &str, text: &str) -> Result<Root, MappingErrors> {
 }
 
 fn error(file: &str, text: &str, key: Option<&str>, error: &toml::de::Error) -> MappingError {
-    let message = with_suggestion(error.message());
+    let message = in_own_words(error.message());
     MappingError {
         file: file.to_owned(),
         line: error.span().map(|it| line_of(text, it.start)),
@@ -94,7 +94,12 @@ impl Reading<'_> {
                 Err(wrong) => wrong,
             };
             if !taken.iter().any(|it| it.explains(&wrong)) {
-                self.wrong.push(error(self.file, self.text, Some(key), &wrong));
+                let table = wrong.span().filter(|_| wrong.message().starts_with("missing"));
+                let key = match table.and_then(|place| key_of(&value, &place)) {
+                    Some(inner) => format!("{key}.{inner}"),
+                    None => key.to_owned(),
+                };
+                self.wrong.push(error(self.file, self.text, Some(&key), &wrong));
             }
             taken.push(take_out(&mut value, &wrong.span()?)?);
         }
@@ -114,6 +119,14 @@ impl Taken {
         let missing = wrong.message().strip_prefix("missing field `").and_then(|it| it.strip_suffix('`'));
         wrong.span().is_some_and(|it| it == self.of) && nearest(&self.key, missing).is_some()
     }
+}
+
+/// The key of the table at a place, at any depth.
+fn key_of(value: &Spanned<DeValue<'_>>, place: &Range<usize>) -> Option<String> {
+    let DeValue::Table(table) = value.get_ref() else { return None };
+    let here =
+        table.iter().find(|(_, value)| value.span() == *place).map(|(key, _)| key.get_ref().to_string());
+    here.or_else(|| table.values().find_map(|it| key_of(it, place)))
 }
 
 /// Takes out the entry whose key or value stands at a place; none if there is none.

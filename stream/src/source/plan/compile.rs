@@ -45,6 +45,13 @@ impl Columns {
         }
     }
 
+    /// What seems to separate the cells of a header, if that is not the comma.
+    fn other_separator(&self) -> Option<&'static str> {
+        let Self::Header(names) = self else { return None };
+        let [name] = names.as_slice() else { return None };
+        [(';', "`;`"), ('\t', "tabs")].into_iter().find_map(|(it, said)| name.contains(it).then_some(said))
+    }
+
     fn names(&self) -> &[String] {
         match self {
             Self::Header(names) => names,
@@ -62,7 +69,15 @@ pub(in crate::source) fn compile(
 ) -> Result<Plan, MappingErrors> {
     let mut compiler = Compiler { mapping, schema, file, columns, joins, wrong: Vec::new() };
     let plan = compiler.plan();
-    match (plan, MappingErrors::of(compiler.wrong)) {
+    let wrong = match compiler.columns.other_separator() {
+        // Then no column is found, whatever the mapping says.
+        Some(name) if !compiler.wrong.is_empty() => {
+            let message = format!("the header is one cell with {name} in it: cells are separated by commas");
+            vec![MappingError { file: file.to_owned(), line: Some(1), message }]
+        }
+        _ => compiler.wrong,
+    };
+    match (plan, MappingErrors::of(wrong)) {
         (Some(plan), None) => Ok(plan),
         (_, Some(errors)) => Err(errors),
         // INVARIANT (told): where there is no plan, it has been said why.
@@ -138,12 +153,16 @@ impl Compiler<'_> {
     fn column(&mut self, name: &str, at: &At) -> Option<Column> {
         // A joined name is tried first where the columns are not known: there any name would be found.
         let joined = self.joined(name);
-        let own = if joined.is_some() && !self.columns.names().iter().any(|it| it == name) {
-            None
-        } else {
-            self.columns.find(name).map(Cell::Own)
-        };
-        if let Some(cell) = own.or(joined) {
+        if let Some((join, _)) = name.split_once('.').filter(|_| joined.is_some())
+            && self.columns.names().iter().any(|it| it == name)
+        {
+            let message = format!(
+                "`{}` has the column `{name}` twice: its own, and that of the join `{join}`",
+                self.file
+            );
+            return self.error(at, message);
+        }
+        if let Some(cell) = joined.or_else(|| self.columns.find(name).map(Cell::Own)) {
             let twice = match &cell {
                 Cell::Own(_) => has_twice(self.columns.names(), name).then_some((self.file, name)),
                 Cell::Joined { join, at } => self.joins.get(*join).and_then(|it| {
@@ -211,6 +230,7 @@ impl Compiler<'_> {
         match (column, sequence) {
             (Some(column), None) => self.column(column, &at).map(IdFrom::Column),
             (None, Some(sequence)) => match sequence.split_once("{n}") {
+                Some((_, behind)) if behind.contains("{n}") => self.error(&at, "a sequence holds `{n}` once"),
                 // Room for the number's twenty digits.
                 Some((before, behind)) if before.len() + behind.len() <= 100 => {
                     Some(IdFrom::Sequence(before.to_owned(), behind.to_owned()))
@@ -257,7 +277,7 @@ impl Compiler<'_> {
                 "iso" => TimeFormat::Iso(zone),
                 "unix_s" => TimeFormat::UnixSeconds,
                 "unix_ms" => TimeFormat::UnixMillis,
-                pattern if pattern.contains('%') => match TimeFormat::check_pattern(pattern) {
+                pattern if pattern.contains('%') => match TimeFormat::check_pattern(pattern, &zone) {
                     Ok(()) => TimeFormat::Pattern(pattern.to_owned(), zone),
                     Err(error) => return self.error(at, format!("the pattern `{pattern}`: {error}")),
                 },
@@ -273,6 +293,10 @@ impl Compiler<'_> {
                 let start = TimeFormat::Iso(zone).parse(steps.start.as_bytes());
                 let start = start.map_err(|it| format!("`start`: {} {it}", shown_text(&steps.start)));
                 let step = duration(steps.step.as_bytes(), None);
+                let step = step.and_then(|it| match it {
+                    1.. => Ok(it),
+                    _ => Err("is no step forward in time".to_owned()),
+                });
                 let step = step.map_err(|it| format!("`step`: {} {it}", shown_text(&steps.step)));
                 let (start, step) = (self.kept(start, at), self.kept(step, at));
                 return Some(TimeFormat::Steps { start: start?, step: step? });

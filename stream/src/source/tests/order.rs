@@ -128,7 +128,7 @@ fn an_event_from_far_ahead_sets_no_label_free() {
         false,
         expect![[r#"
             payment n1 00:01Z user=a
-            reject 0:2 the event's time is 462 days ahead of the latest before it: if it is right, allow so many by `--jump-max`
+            reject 0:2 the event's time is 463 days ahead of the latest before it: if it is right, allow so many by `--jump-max`
             payment n3 00:02Z user=c
             pending fraud on n1 00:11Z
         "#]],

@@ -284,7 +284,7 @@ fn an_entry_tells_all_of_its_mistakes() {
             map.toml, line 4: there is no key `ime`; did you mean `time`?
             map.toml, line 5: `order`: wanted string or table
             map.toml, line 1: there is no key `evnt`; did you mean `event`?
-            map.toml, line 3: `label`: invalid type: string "payment", expected struct Label
+            map.toml, line 3: `label`: invalid type: string "payment", expected a table
         "#]],
     );
 }
@@ -312,7 +312,7 @@ fn a_table_tells_all_of_its_wrong_keys() {
             map.toml, line 2: `event`: unknown field `colum`, expected one of `column`, `values`, `other`; did you mean `column`?
             map.toml, line 2: `event`: unknown field `othr`, expected one of `column`, `values`, `other`; did you mean `other`?
             map.toml, line 2: `event`: unknown field `vals`, expected one of `column`, `values`, `other`; did you mean `values`?
-            map.toml, line 2: `event`: unknown variant `drop`, expected `reject` or `skip`
+            map.toml, line 2: `event`: unknown word `drop`, expected `reject` or `skip`
             map.toml, line 2: `event`: invalid type: integer `5`, expected a map
             map.toml, line 3: `id`: unknown field `colum`, expected `column` or `sequence`; did you mean `column`?
             map.toml, line 3: `id`: unknown field `sequenc`, expected `column` or `sequence`; did you mean `sequence`?
@@ -324,21 +324,21 @@ fn a_table_tells_all_of_its_wrong_keys() {
             map.toml, line 4: `time`: invalid type: integer `2`, expected a string
             map.toml, line 4: `time`: unknown field `stepp`, expected `start` or `step`; did you mean `step`?
             map.toml, line 4: `time`: unknown field `zon`, expected one of `column`, `format`, `zone`; did you mean `zone`?
-            map.toml, line 4: `time`: missing field `column`
+            map.toml, line 4: `time`: `column` is missing
             map.toml, line 3: `id`: unknown field `colum`, expected `column` or `sequence`; did you mean `column`?
             map.toml, line 13: `label`: unknown field `colunm`, expected one of `column`, `values`, `known_after`, `known_at`, `kind`; did you mean `column`?
             map.toml, line 15: `label`: unknown field `known_aftr`, expected one of `column`, `values`, `known_after`, `known_at`, `kind`; did you mean `known_after`?
             map.toml, line 16: `label`: unknown field `knd`, expected one of `column`, `values`, `known_after`, `known_at`, `kind`; did you mean `kind`?
             map.toml, line 15: `label`: unknown field `name`, expected `column`
-            map.toml, line 15: `label`: missing field `column`
+            map.toml, line 15: `label.kind`: `column` is missing
             map.toml, line 17: `label`: unknown field `colum`, expected one of `column`, `format`, `zone`; did you mean `column`?
             map.toml, line 18: `label`: unknown field `zne`, expected one of `column`, `format`, `zone`; did you mean `zone`?
             map.toml, line 1: `join`: unknown field `fil`, expected `file` or `key`; did you mean `file`?
             map.toml, line 1: `join`: invalid type: integer `1`, expected a string
             map.toml, line 1: `join`: unknown field `x`, expected `file` or `key`
             map.toml, line 2: `join`: unknown field `kee`, expected `file` or `key`; did you mean `key`?
-            map.toml, line 2: `join`: missing field `file`
-            map.toml, line 3: `join`: invalid type: integer `5`, expected struct Join
+            map.toml, line 2: `join.d`: `file` is missing
+            map.toml, line 3: `join`: invalid type: integer `5`, expected a table
         "#]],
     );
 }
@@ -350,22 +350,32 @@ fn times_and_ids_that_cannot_be_are_refused() {
             // Ids and times.
             change("id = \"id\"", "id = { sequence = \"x\" }"),
             change("id = \"id\"", "id = {}"),
+            change("id = \"id\"", "id = { sequence = \"x{n}{n}\" }"),
             change("format = \"unix_s\"", "format = \"unixs\""),
+            change("format = \"unix_s\"", "format = \"%s\""),
+            change("format = \"unix_s\"", "format = \"%Y-%m-%dT%H:%M:%SZ\", zone = \"Asia/Shanghai\""),
             change("format = \"unix_s\"", "format = \"%Y-%!\""),
             change("format = \"unix_s\"", "format = \"iso\", zone = \"Europe/Berln\""),
             change("format = \"unix_s\"", "format = \"unix_s\", zone = \"UTC\""),
             change("format = \"unix_s\"", "format = { start = \"yesterday\", step = \"1h\" }"),
             change("format = \"unix_s\"", "format = { start = \"2026-01-01\", step = \"1y\" }"),
+            change("format = \"unix_s\"", "format = { start = \"2026-01-01\", step = \"0h\" }"),
+            change("format = \"unix_s\"", "format = { start = \"2026-01-01\", step = \"-1h\" }"),
         ],
         expect![[r#"
             map.toml, line 3: `id`: a sequence holds `{n}` where the number goes, such as `tx-{n}`
             map.toml, line 3: `id`: an id is a `column` or a `sequence`
+            map.toml, line 3: `id`: a sequence holds `{n}` once
             map.toml, line 4: `time`: `unixs` is no time format (those are `iso`, `unix_s`, `unix_ms`, a pattern such as `%d/%m/%Y %H:%M`, or { start, step }); did you mean `unix_s`?
+            map.toml, line 4: `time`: the pattern `%s`: seconds since 1970 are `unix_s`
+            map.toml, line 4: `time`: the pattern `%Y-%m-%dT%H:%M:%SZ`: its `Z` is only a letter, and the times would be of Asia/Shanghai: write `iso`, or add `zone = "UTC"`
             map.toml, line 4: `time`: the pattern `%Y-%!`: strftime formatting failed: found unrecognized specifier directive `!`
             map.toml, line 4: `time`: there is no time zone `Europe/Berln`; such as `Europe/Berlin`
             map.toml, line 4: `time`: seconds since 1970 are UTC: leave `zone` out
             map.toml, line 4: `time`: `start`: `yesterday` is not an ISO time such as `2026-01-05T08:00:00`
             map.toml, line 4: `time`: `step`: `1y` is not a duration: write a whole number and `ms`, `s`, `m`, `h`, `d` or `w`, such as `15m`
+            map.toml, line 4: `time`: `step`: `0h` is no step forward in time
+            map.toml, line 4: `time`: `step`: `-1h` is no step forward in time
         "#]],
     );
 }
@@ -386,6 +396,9 @@ fn labels_joins_and_files_that_are_no_mapping_are_refused() {
             change("time = ", "time_of = "),
             "event = ".to_owned(),
             add("order = \"sorted\""),
+            change("event = ", "order = \"sorted\"\nevent = "),
+            label("known_at = { format = \"iso\" }"),
+            change("mcc = \"m\"", "mcc = { column = \"m\", missing = \"\" }"),
         ],
         expect![[r#"
             map.toml, line 12: `label`: a label says when it is known: `known_after` or `known_at`
@@ -398,6 +411,9 @@ fn labels_joins_and_files_that_are_no_mapping_are_refused() {
             map.toml, line 4: there is no key `time_of`; did you mean `time`?
             map.toml, line 1: string values must be quoted, expected literal string
             map.toml, line 12: `order`: `payment` has no field `order`; there is `amount`, `bin`, `channel`, `mcc`, `place`, `tries`, `user`, `yuan`
+            map.toml, line 2: `order`: unknown word `sorted`, expected one of `live`, `check`, `sort`; did you mean `sort`?
+            map.toml, line 15: `label.known_at`: `column` is missing
+            map.toml, line 8: `mcc`: `missing` is a list: write `missing = [""]`
         "#]],
     );
 }
@@ -406,21 +422,31 @@ fn labels_joins_and_files_that_are_no_mapping_are_refused() {
 fn a_joined_file_is_held_to_its_header() {
     #[track_caller]
     fn check(joined: &str, expected: &str) {
+        check_beside(HEADER, joined, expected);
+    }
+    #[track_caller]
+    fn check_beside(header: &str, joined: &str, expected: &str) {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("c.csv"), joined).unwrap();
         let map = format!("join.c = {{ file = \"c.csv\", key = \"u\" }}\n{}", change("\"m\"", "\"c.m\""));
         let mapping = Mapping::parse("map.toml", &map, folder.path()).unwrap();
-        let rows = format!("{HEADER}p1,1,u,1,,,,,\n");
+        let rows = format!("{header}p1,1,u,1,,,,,\n");
         let (inputs, schema) = (vec![Input::memory("file1", rows.as_bytes())], schema(FIELDS));
         let source =
             Source::open(inputs, Some(mapping), Arc::clone(&schema), OPTIONS, SourceState::default());
         assert_eq!(read_all(source, &schema).0, format!("{expected}\n"), "{joined:?}");
     }
+    check_beside(
+        "id,t,u,a,c.m,lat,lon,c,n\n",
+        "u,m\nu,1\n",
+        "error: map.toml, line 9: `mcc`: `file1` has the column `c.m` twice: its own, and that of the join `c`",
+    );
     check("u,m\nu,1\n", "payment p1 1970-01-01T00:00:01Z user=u amount=100EUR mcc=1");
     check("u,m\nv,2\nu,1,2\n", "error: map.toml, line 1: `c.csv`, row 2: 3 cells where the header has 2");
-    check("u,m\nu\n", "error: map.toml, line 1: `c.csv`, row 1: 1 cells where the header has 2");
+    check("u,m\nu\n", "error: map.toml, line 1: `c.csv`, row 1: 1 cell where the header has 2");
     check("u,m,u\nu,1,2\n", "error: map.toml, line 1: `c.csv` has the column `u` twice");
     check("u,m,m\nu,1,2\n", "error: map.toml, line 9: `mcc`: `c.csv` has the column `m` twice");
+    check("m;u\n1;u\n", "error: map.toml, line 1: the joined file `c.csv` has no column `u`; there is `m;u`");
     check("u,x,m,x\nu,1,2,3\n", "payment p1 1970-01-01T00:00:01Z user=u amount=100EUR mcc=2");
 }
 
@@ -507,6 +533,24 @@ fn other_files() {
         b"PAR1....",
         expect![[r#"
         error: `file1` is Parquet, which this build does not read: build with the feature `parquet`, or convert it
+    "#]],
+    );
+}
+
+#[test]
+fn another_separator_is_told_once() {
+    check(
+        MAP,
+        b"id;t;u;a;m;lat;lon;c;n\n",
+        expect![[r#"
+        error: file1, line 1: the header is one cell with `;` in it: cells are separated by commas
+    "#]],
+    );
+    check(
+        MAP,
+        b"id\tt\n1\t1\n",
+        expect![[r#"
+        error: file1, line 1: the header is one cell with tabs in it: cells are separated by commas
     "#]],
     );
 }
