@@ -18,8 +18,6 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder a
 use crate::table::{alert as rows, alert_entity as entities, alert_state as states};
 use crate::{Desk, Error, kept};
 
-/// Severities in the order of their numbers.
-const SEVERITIES: [Severity; 4] = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
 /// Bits of [`Alert::seq`] that count the alerts of one record: more than a rule set has effects.
 const ORDINAL_BITS: u32 = 16;
 
@@ -197,7 +195,7 @@ fn alert(row: rows::Model, parties: &[entities::Model], states: &[states::Model]
     Some(Alert {
         entities: parties.iter().filter(|it| it.alert_seq == row.seq).map(party).collect(),
         status: state.and_then(|it| Status::from_name(&it.status)).unwrap_or(Status::Open),
-        severity: SEVERITIES.get(usize::try_from(row.severity).ok()?).copied()?,
+        severity: Severity::from_number(u8::try_from(row.severity).ok()?)?,
         outcome: Outcome::from_name(&row.outcome)?,
         seq: row.seq,
         id: row.id,

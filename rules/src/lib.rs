@@ -9,6 +9,7 @@
 pub mod check;
 pub mod diagnostic;
 mod keep;
+mod named;
 pub mod notation;
 pub mod past;
 pub mod place;

@@ -1,5 +1,7 @@
 //! What can become known of a past event: its mutable columns, packed into 16 bits.
 
+use crate::named::named;
+
 /// What became of the decision. `None`: the event was recorded without a verdict.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[repr(u8)]
@@ -68,31 +70,6 @@ pub enum Label {
     Legitimate = 2,
 }
 
-/// Gives a field-less enum its values' names in order, and the way back from a number or a name.
-macro_rules! named {
-    ($type:ident: $($variant:ident = $name:literal),+) => {
-        impl $type {
-            /// The names of the values, in the order of their numbers.
-            pub const NAMES: &'static [&'static str] = &[$($name),+];
-            const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The name used everywhere outside.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name),+ }
-            }
-
-            /// The value of a name.
-            pub fn from_name(name: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|it| it.name() == name)
-            }
-
-            /// The value of a number.
-            pub fn from_number(number: u8) -> Option<Self> {
-                Self::ALL.get(usize::from(number)).copied()
-            }
-        }
-    };
-}
 named!(Outcome: Allow = "allow", Challenge = "challenge", Block = "block", None = "none");
 named!(Challenge: None = "none", Issued = "issued", Passed = "passed", Failed = "failed",
        Abandoned = "abandoned", Expired = "expired");

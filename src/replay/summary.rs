@@ -84,8 +84,7 @@ impl Summary {
         let outcomes = [Outcome::Allow, Outcome::Challenge, Outcome::Block];
         let outcomes = outcomes.map(|it| (it.name(), tally.outcomes.get(it as usize).copied().unwrap_or(0)));
         writeln!(text, "outcomes   {}", counts(outcomes, tally.decided))?;
-        let severities = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
-        let alerts = severities.map(|it| (it.name(), tally.alerts.get(it as usize).copied().unwrap_or(0)));
+        let alerts = Severity::NAMES.iter().copied().zip(tally.alerts);
         writeln!(text, "alerts     {}", counts(alerts, tally.decided))?;
         if 0 < tally.decided {
             let per_row = ratio(tally.features_computed, tally.decided);
@@ -167,9 +166,9 @@ fn write_detection(text: &mut String, detection: &Detection) -> std::fmt::Result
 }
 
 /// Names with their counts, and shares of a whole.
-fn counts<const N: usize>(counts: [(&str, u64); N], whole: u64) -> String {
-    let each = counts.map(|(name, count)| format!("{name} {} ({})", grouped(count), percent(count, whole)));
-    each.join(", ")
+fn counts<'a>(counts: impl IntoIterator<Item = (&'a str, u64)>, whole: u64) -> String {
+    let each = |(name, count)| format!("{name} {} ({})", grouped(count), percent(count, whole));
+    counts.into_iter().map(each).collect::<Vec<_>>().join(", ")
 }
 
 /// A share of a whole in hundredths.

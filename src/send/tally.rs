@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use rules::typed::Severity;
 
 use super::answer::{Decision, Told};
 use crate::replay::{counted, grouped, rate, write_unusual};
@@ -14,8 +15,6 @@ use crate::replay::{counted, grouped, rate, write_unusual};
 const TIME_MAX: Duration = Duration::from_secs(600);
 /// The outcomes that are always said.
 const OUTCOMES: [&str; 3] = ["allow", "challenge", "block"];
-/// The severities that are always said.
-const SEVERITIES: [&str; 4] = ["low", "medium", "high", "critical"];
 
 /// Counts of a run.
 #[derive(Debug)]
@@ -118,7 +117,7 @@ impl Tally {
             writeln!(text, "           {} rejected{place}", grouped(self.rejects))?;
         }
         writeln!(text, "outcomes   {}", self.outcomes())?;
-        writeln!(text, "alerts     {}", counts(&SEVERITIES, &self.alerts))?;
+        writeln!(text, "alerts     {}", counts(Severity::NAMES, &self.alerts))?;
         let [p50, p99] = self.quantiles().map(millis);
         writeln!(text, "answers    p50 {p50} ms, p99 {p99} ms")
     }

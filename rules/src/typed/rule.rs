@@ -1,6 +1,7 @@
 //! Rules and policies: conditions with what follows.
 
 use super::{Expr, ListId};
+use crate::named::named;
 use crate::past::Outcome;
 use crate::schema::{EventTypeId, FieldId};
 use crate::span::Span;
@@ -99,30 +100,20 @@ pub enum Effect {
     },
 }
 
-/// How bad an alert is.
+/// How bad an alert is. The numbers stand in records and in the database.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
 pub enum Severity {
     /// Worth knowing.
-    Low,
+    Low = 0,
     /// Worth a look.
-    Medium,
+    Medium = 1,
     /// Look today.
-    High,
+    High = 2,
     /// Look now.
-    Critical,
+    Critical = 3,
 }
-
-impl Severity {
-    /// The name used everywhere outside.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Critical => "critical",
-        }
-    }
-}
+named!(Severity: Low = "low", Medium = "medium", High = "high", Critical = "critical");
 
 /// What scores lead to.
 #[derive(Clone, PartialEq, Debug)]

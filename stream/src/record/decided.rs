@@ -260,12 +260,7 @@ pub(super) fn put_alert(alert: Alert) -> u64 {
 }
 
 fn take_alert(packed: u64) -> Option<Alert> {
-    let severity = match packed >> 56 {
-        0 => Severity::Low,
-        1 => Severity::Medium,
-        2 => Severity::High,
-        _ => Severity::Critical,
-    };
+    let severity = Severity::from_number(u8::try_from(packed >> 56).ok()?)?;
     Some(Alert { severity, effect: take_effect(packed & ((1 << 56) - 1))? })
 }
 

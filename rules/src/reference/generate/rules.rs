@@ -3,6 +3,7 @@
 use super::exprs::{Readable, Scope, Writer};
 use super::schema::{self, ALL, EVENT_TYPES, Kind, LOGIN, PAYMENT, TRANSFER, Types};
 use super::{Choices, Generated};
+use crate::typed::Severity;
 
 const PRELUDE: &str = "use schema demo
 list watched : user
@@ -81,7 +82,7 @@ impl Writer<'_> {
 
     fn effect(&mut self, types: Types, of_rule: bool) -> String {
         let always = self.pick(&["", "", " always"], "");
-        let severity = self.pick(&["low", "medium", "high", "critical"], "low");
+        let severity = self.pick(Severity::NAMES, "low");
         match self.choices.below(if of_rule { 16 } else { 9 }) {
             0 => format!("block{always}"),
             1 | 2 => format!("challenge{}{always}", self.factors()),

@@ -15,7 +15,6 @@ use crate::typed::{Mode, Severity};
 const EFFECTS: [&str; 10] =
     ["block", "challenge", "allow", "score", "alert", "tag", "freeze", "delay", "add", "remove"];
 const OUTCOMES: [&str; 3] = ["allow", "challenge", "block"];
-const SEVERITIES: [&str; 4] = ["low", "medium", "high", "critical"];
 
 /// rule = "rule" name text ["tell" text] [mode] "on" types "when" expr "then" effects
 pub(super) fn rule(p: &mut Parser<'_>) -> Item {
@@ -236,15 +235,9 @@ fn score(p: &mut Parser<'_>) -> Option<EffectKind> {
 
 /// severity ["once" "per" role dur]
 fn alert(p: &mut Parser<'_>) -> Option<EffectKind> {
-    let severity = match p.nth_word(0) {
-        Some("low") => Severity::Low,
-        Some("medium") => Severity::Medium,
-        Some("high") => Severity::High,
-        Some("critical") => Severity::Critical,
-        _ => {
-            p.expected_word("a severity", &SEVERITIES);
-            return None;
-        }
+    let Some(severity) = p.nth_word(0).and_then(Severity::from_name) else {
+        p.expected_word("a severity", Severity::NAMES);
+        return None;
     };
     p.bump();
     if !p.eat_word("once") {
