@@ -21,10 +21,10 @@ use crate::rule_set::{AlertName, RuleSet};
 use crate::state::EntityState;
 use crate::words::{Ruling, effect};
 
-/// Fetches most of what applying an event in time order will touch of its entities, the ends of their histories, before
-/// any of it is needed, as [`crate::decide::fetch`] does for whoever decides first.
-pub fn fetch<S: Deref<Target = EntityState>>(states: &[S]) {
-    states.iter().for_each(|state| state.history.fetch_end());
+/// Prefetches most of what applying an event in time order will touch of its entities, the ends of their histories, before
+/// any of it is needed, as [`crate::decide::prefetch`] does for whoever decides first.
+pub fn prefetch<S: Deref<Target = EntityState>>(states: &[S]) {
+    states.iter().for_each(|state| state.history.prefetch_end());
 }
 
 /// Where and when a record is applied.

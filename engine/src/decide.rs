@@ -98,10 +98,10 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Fetches what deciding and applying an event will read of its entities, before any of it is needed: where one cache
+/// Prefetches what deciding and applying an event will read of its entities, before any of it is needed: where one cache
 /// line after the other is waited for, a decision is mostly waiting.
-pub fn fetch<S: Deref<Target = EntityState>>(states: &[S]) {
-    states.iter().for_each(|state| state.history.fetch());
+pub fn prefetch<S: Deref<Target = EntityState>>(states: &[S]) {
+    states.iter().for_each(|state| state.history.prefetch());
 }
 
 /// Computes the captured features of an event. Runs for every event that is applied, decided or not.

@@ -166,19 +166,19 @@ impl History {
         self.len() == 0
     }
 
-    /// Fetches what an event in time order reads, all at once.
-    pub(crate) fn fetch(&self) {
+    /// Prefetches what an event in time order reads, all at once.
+    pub(crate) fn prefetch(&self) {
         match &self.form {
-            Form::Short(table) => table.fetch(),
-            Form::Long(long) => long.fetch(),
+            Form::Short(table) => table.prefetch(),
+            Form::Long(long) => long.prefetch(),
         }
     }
 
-    /// Fetches where a row in time order will be inserted, all at once.
-    pub(crate) fn fetch_end(&self) {
+    /// Prefetches where a row in time order will be inserted, all at once.
+    pub(crate) fn prefetch_end(&self) {
         match &self.form {
-            Form::Short(table) => table.fetch_end(),
-            Form::Long(long) => long.fetch_end(),
+            Form::Short(table) => table.prefetch_end(),
+            Form::Long(long) => long.prefetch_end(),
         }
     }
 

@@ -8,14 +8,14 @@ pub(crate) const LINE_BYTES: usize = 64;
 
 /// Asks for the cache line in which something begins, to be read.
 #[inline]
-pub(crate) fn fetch<T>(it: &T) {
+pub(crate) fn prefetch<T>(it: &T) {
     prefetch_read_data::<T, 0>(it);
 }
 
 /// Asks for the cache lines from an address on, to be read and written. What stands there does not matter, nor whether
 /// anything does.
 #[inline]
-pub fn fetch_to_write<T>(from: *const T, bytes: usize) {
+pub fn prefetch_to_write<T>(from: *const T, bytes: usize) {
     let from = from.cast::<u8>();
     // The last byte may stand in a line of its own.
     let last = bytes.saturating_sub(1);

@@ -25,7 +25,7 @@ pub use error::{Failed, FoldError};
 pub use replay::{History, Replay, Replayed, Untested};
 pub use verify::{Report, VerifyError, verify};
 
-use crate::gate::directory::{Fetch, Locks};
+use crate::gate::directory::{Locks, Prefetch};
 use crate::gate::recent::{Most, Remembered};
 use crate::gate::{Admission, Gate, Place, REPEAT_FOR, State, id_of_amendment, new_state};
 use crate::in_force::{InForce, Kept};
@@ -140,9 +140,13 @@ impl Folder {
     }
 
     /// How the entities of an event are fetched for whoever applies it, and perhaps decides before.
-    fn fetch(&self) -> Fetch {
+    fn prefetch(&self) -> Prefetch {
         let only_applies = self.again.is_none() && self.builds.is_none();
-        if only_applies { |states| engine::apply::fetch(states) } else { |states| decide::fetch(states) }
+        if only_applies {
+            |states| engine::apply::prefetch(states)
+        } else {
+            |states| decide::prefetch(states)
+        }
     }
 
     /// What was in force last.
@@ -217,7 +221,7 @@ impl Folder {
                 // What is known already stays as it was recorded.
                 decide::capture(case, &mut locks.guards, scratch);
             }
-            engine::apply::fetch(&locks.guards);
+            engine::apply::prefetch(&locks.guards);
             let applied = Applied { position: *offset, at: moment.at, clock: stamp.clock };
             apply::event(rules, applied, original, &mut locks.guards, scratch);
         }

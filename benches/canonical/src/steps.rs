@@ -128,7 +128,7 @@ impl Steps {
         let rules = &*in_force.rules;
         // INVARIANT (kinds): a payment's four entities are of four kinds.
         let Ok(mut states) = states.get_disjoint_mut(*places) else { return 0 };
-        decide::fetch(&states);
+        decide::prefetch(&states);
         let moment = Moment::of(event.time, *clock, &rules.typed.schema);
         let case = Case { rules, event, moment, exclude: None };
         decide::capture(case, &mut states, scratch);

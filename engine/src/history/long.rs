@@ -110,16 +110,16 @@ impl Long {
         self.tree.rows() - self.tree.rank(self.total.len(), self.horizon).2
     }
 
-    /// Fetches what an event in time order reads: the rows at the cursors, and behind the newest.
-    pub(crate) fn fetch(&self) {
-        self.cursors.iter().for_each(|it| self.tree.block(it.block).table.fetch_row(it.row));
-        self.fetch_end();
+    /// Prefetches what an event in time order reads: the rows at the cursors, and behind the newest.
+    pub(crate) fn prefetch(&self) {
+        self.cursors.iter().for_each(|it| self.tree.block(it.block).table.prefetch_row(it.row));
+        self.prefetch_end();
     }
 
-    /// Fetches what is behind the newest row.
-    pub(crate) fn fetch_end(&self) {
+    /// Prefetches what is behind the newest row.
+    pub(crate) fn prefetch_end(&self) {
         let tail = &self.tree.block(self.tree.tail()).table;
-        tail.fetch_row(tail.len());
+        tail.prefetch_row(tail.len());
     }
 
     pub(crate) fn newest(&self) -> Option<Key> {

@@ -6,7 +6,7 @@ use rules::time::Micros;
 
 use super::Key;
 use super::layout::{Bit, Layout};
-use crate::near::{LINE_BYTES, fetch};
+use crate::near::{LINE_BYTES, prefetch};
 
 /// Up to 65,535 rows in (time, position) order, column after column in one allocation of `capacity` words each.
 ///
@@ -90,21 +90,21 @@ impl Table {
         size_of_val::<[u64]>(&self.words)
     }
 
-    /// Fetches every cache line.
-    pub(crate) fn fetch(&self) {
-        self.words.iter().step_by(WORDS_PER_LINE).for_each(fetch);
+    /// Prefetches every cache line.
+    pub(crate) fn prefetch(&self) {
+        self.words.iter().step_by(WORDS_PER_LINE).for_each(prefetch);
     }
 
-    /// Fetches a row.
-    pub(crate) fn fetch_row(&self, row: usize) {
+    /// Prefetches a row.
+    pub(crate) fn prefetch_row(&self, row: usize) {
         let at = usize::from(self.start) + row;
-        self.words.iter().skip(at).step_by(usize::from(self.capacity).max(1)).for_each(fetch);
+        self.words.iter().skip(at).step_by(usize::from(self.capacity).max(1)).for_each(prefetch);
     }
 
-    /// Fetches the oldest time, and where the next row will stand.
-    pub(crate) fn fetch_end(&self) {
-        self.times().first().into_iter().for_each(fetch);
-        self.fetch_row(self.len());
+    /// Prefetches the oldest time, and where the next row will stand.
+    pub(crate) fn prefetch_end(&self) {
+        self.times().first().into_iter().for_each(prefetch);
+        self.prefetch_row(self.len());
     }
 
     /// Forgets all rows, and keeps the room.

@@ -1,5 +1,5 @@
 //! Records read ahead: what can be made of a record without the state, its message, its event and most likely its facts,
-//! is made on a thread of its own, which also fetches the entities; the one that applies records has the other half of
+//! is made on a thread of its own, which also prefetches the entities; the one that applies records has the other half of
 //! the work.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::error::unreadable;
 use super::{Failed, FoldError, Folder};
-use crate::gate::directory::{Directory, Fetch, Slot};
+use crate::gate::directory::{Directory, Prefetch, Slot};
 use crate::in_force::InForce;
 use crate::journal::{Cursor, JournalError, Record, RecordKind};
 use crate::record::{Decided, Stamp};
@@ -63,7 +63,7 @@ impl Parsed {
         self.is_event() || self.kind == Some(RecordKind::Amend)
     }
 
-    /// Loads the facts of an event under what is probably in force, and fetches its entities.
+    /// Loads the facts of an event under what is probably in force, and prefetches its entities.
     fn load(&mut self, in_force: &Arc<InForce>, near: &Near) {
         if self.failed.is_some() || !self.is_event() {
             return;
@@ -75,7 +75,7 @@ impl Parsed {
         // What is wrong with it is said when it is applied.
         self.is_loaded = facts.load(&self.event, rules, &in_force.rates).is_ok();
         if self.is_loaded {
-            near.directory.bring_near(&facts.roles.stateful, &mut self.near, near.fetch);
+            near.directory.bring_near(&facts.roles.stateful, &mut self.near, near.prefetch);
         }
         self.facts = Some((under, facts));
     }
@@ -142,7 +142,7 @@ pub(crate) fn fold<E: From<JournalError> + From<FoldError>>(
     let near = Near {
         key: folder.key,
         directory: Arc::clone(&folder.state.directory),
-        fetch: folder.fetch(),
+        prefetch: folder.prefetch(),
         newest: Mutex::new(folder.newest()),
     };
     thread::scope(|scope| {
@@ -173,7 +173,7 @@ struct Near {
     key: HashKey,
     directory: Arc<Directory>,
     /// What of the entities whoever applies the records will read.
-    fetch: Fetch,
+    prefetch: Prefetch,
     /// What was in force last, as far as records were applied.
     newest: Mutex<Option<Arc<InForce>>>,
 }

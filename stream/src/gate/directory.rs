@@ -15,8 +15,8 @@ use parking_lot::{ArcMutexGuard, Mutex, MutexGuard, RawMutex};
 /// An entity's state, locked.
 pub(crate) type Guard = ArcMutexGuard<RawMutex, EntityState>;
 pub(crate) type Slot = Arc<Mutex<EntityState>>;
-/// Fetches a part of states that are locked: `apply::fetch` or `decide::fetch`.
-pub(crate) type Fetch = fn(&[MutexGuard<'_, EntityState>]);
+/// Prefetches a part of states that are locked: `apply::prefetch` or `decide::prefetch`.
+pub(crate) type Prefetch = fn(&[MutexGuard<'_, EntityState>]);
 
 /// All entities in memory.
 #[derive(Debug, Default)]
@@ -105,26 +105,26 @@ impl Directory {
         }
     }
 
-    /// Finds the slots of these keys, all or none, and fetches from the states that are in memory and that nobody has what
+    /// Finds the slots of these keys, all or none, and prefetches from the states that are in memory and that nobody has what
     /// whoever locks them soon will read.
-    pub(crate) fn bring_near(&self, keys: &[EntityKey], near: &mut Vec<Slot>, fetch: Fetch) {
+    pub(crate) fn bring_near(&self, keys: &[EntityKey], near: &mut Vec<Slot>, prefetch: Prefetch) {
         near.clear();
         near.extend(keys.iter().filter_map(|key| self.get(*key)));
         for state in near.iter().filter_map(|slot| slot.try_lock()) {
-            fetch(&[state]);
+            prefetch(&[state]);
         }
         if near.len() != keys.len() {
             near.clear();
         }
     }
 
-    /// Asks for the states of these keys that are in memory, for whoever will lock them soon.
-    pub(crate) fn call(&self, keys: &[EntityKey]) {
+    /// Prefetches the states of these keys that are in memory, for whoever will lock them soon.
+    pub(crate) fn prefetch(&self, keys: &[EntityKey]) {
         for slot in keys.iter().filter_map(|key| self.slots.get(key)) {
             // Its counts stand before it, and are written too.
             let counts = 2 * size_of::<usize>();
             let from = Arc::as_ptr(&slot).cast::<u8>().wrapping_sub(counts);
-            near::fetch_to_write(from, counts + size_of::<Mutex<EntityState>>());
+            near::prefetch_to_write(from, counts + size_of::<Mutex<EntityState>>());
         }
     }
 

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::ptr;
 
-use engine::near::fetch_to_write;
+use engine::near::prefetch_to_write;
 use hashbrown::HashTable;
 use parking_lot::{Condvar, Mutex};
 use rules::time::Micros;
@@ -233,7 +233,7 @@ impl Recent {
         let since = clock.saturating_sub(self.repeat_for);
         let forgotten = now.saturating_sub(self.repeat_for);
         entries.forget(forgotten, durable);
-        entries.fetch_ends();
+        entries.prefetch_ends();
         let mut seen = entries.seen(id, digest, since, record);
         if let (None, Some(before)) = (&seen, self.before(id)) {
             let mut before = before.entries.lock();
@@ -452,13 +452,13 @@ impl Entries {
     }
 
     /// Asks for where the next entry and its record will stand: their memory has not been touched for long.
-    fn fetch_ends(&self) {
+    fn prefetch_ends(&self) {
         if let Some(last) = self.entries.back() {
-            fetch_to_write(ptr::from_ref(last).wrapping_add(1), size_of::<Entry>());
+            prefetch_to_write(ptr::from_ref(last).wrapping_add(1), size_of::<Entry>());
         }
         let (front, back) = self.records.as_slices();
         let last = if back.is_empty() { front } else { back };
-        fetch_to_write(last.as_ptr_range().end, RECORD_BYTES);
+        prefetch_to_write(last.as_ptr_range().end, RECORD_BYTES);
     }
 
     /// Drops entries from the front whose clock is at or below this, as far as they are below `durable`: whoever looks

@@ -184,7 +184,7 @@ impl Gate {
         worker: &mut Worker,
     ) -> (Micros, u64, Micros) {
         let Incoming { event, way, .. } = incoming;
-        decide::fetch(&worker.locks.guards);
+        decide::prefetch(&worker.locks.guards);
         // With this event in it: what is late is the same, and an event at rest for long is no less a repeat.
         let clock = self.clock.fetch_max(event.time, Ordering::AcqRel).max(event.time);
         let moment = Moment::of(event.time, clock, &worker.in_force.rules.typed.schema);

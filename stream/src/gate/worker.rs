@@ -63,9 +63,9 @@ impl Ahead {
     pub(super) fn expect(&mut self, event: &Event, rules: &RuleSet, directory: &Directory) {
         let Self { next, near, then } = self;
         std::mem::swap(next, then);
-        directory.bring_near(next, near, |states| decide::fetch(states));
+        directory.bring_near(next, near, |states| decide::prefetch(states));
         Roles::stateful_in(event, rules, then);
-        directory.call(then);
+        directory.prefetch(then);
     }
 
     /// The slots of these keys if they were found, to be taken; none if others came than were expected.
