@@ -1,7 +1,7 @@
 //! What comes in: events, and what becomes known of them later.
 
 use rules::past::{Challenge, Label, Mutable, OperationResult, Outcome};
-use rules::schema::{Currency, EventTypeId, FieldId, KindId, Schema};
+use rules::schema::{Currency, EventField, EventType, EventTypeId, FieldId, KindId, Schema};
 use rules::time::Micros;
 
 use crate::entity::HashKey;
@@ -120,11 +120,19 @@ impl Event {
         }
     }
 
-    /// The roles that are filled, under the schema that this event is of: each with the kind and the id of who stands in it.
+    /// Its type, under the schema that it is of.
+    pub fn declared<'a>(&self, schema: &'a Schema) -> Option<&'a EventType> {
+        schema.events.get(self.event_type?.index())
+    }
+
+    /// The fields of its type, each with its place.
+    pub fn fields<'a>(&self, schema: &'a Schema) -> impl Iterator<Item = (usize, &'a EventField)> + use<'a> {
+        self.declared(schema).into_iter().flat_map(|it| it.fields.iter().enumerate())
+    }
+
+    /// The roles that are filled: each with the kind and the id of who stands in it.
     pub fn roles<'a>(&'a self, schema: &'a Schema) -> impl Iterator<Item = (FieldId, KindId, &'a str)> {
-        let declared = self.event_type.and_then(|it| schema.events.get(it.index()));
-        let fields = declared.into_iter().flat_map(|it| it.fields.iter().enumerate());
-        fields.filter_map(|(at, it)| match (schema.role_kind(it.field), self.value(at)) {
+        self.fields(schema).filter_map(|(at, it)| match (schema.role_kind(it.field), self.value(at)) {
             (Some(kind), FieldValue::Text(id)) => Some((it.field, kind, id)),
             _ => None,
         })
@@ -181,12 +189,9 @@ impl Event {
 
     /// The value of a field by name, for people and tests.
     pub fn get<'a>(&'a self, schema: &Schema, name: &str) -> FieldValue<'a> {
-        let Some(fields) = self.event_type.and_then(|it| schema.events.get(it.index())).map(|it| &it.fields)
-        else {
-            return FieldValue::Missing;
-        };
-        let named = |it: &rules::schema::EventField| schema.field(it.field).is_some_and(|it| it.name == name);
-        fields.iter().position(named).map_or(FieldValue::Missing, |at| self.value(at))
+        let named = |it: &EventField| schema.field(it.field).is_some_and(|it| it.name == name);
+        let field = self.fields(schema).find(|(_, it)| named(it));
+        field.map_or(FieldValue::Missing, |(at, _)| self.value(at))
     }
 }
 

@@ -18,7 +18,7 @@ mod layout;
 mod long;
 #[cfg(test)]
 mod plain;
-mod plan;
+pub(crate) mod plan;
 mod sheet;
 mod short;
 mod table;

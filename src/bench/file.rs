@@ -18,7 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use engine::entity::HashKey;
-use engine::event::{Amendment, Event, FieldValue};
+use engine::event::{Amendment, Event};
 use engine::rule_set::RuleSet;
 use floor::percentile;
 use rules::schema::Schema;
@@ -160,15 +160,8 @@ impl Threads {
 }
 
 /// The id in the first role of an event that is present; empty if none is.
-fn first_entity<'a>(event: &'a Event, schema: &Schema) -> &'a str {
-    let event_type = event.event_type.and_then(|it| schema.events.get(it.index()));
-    let fields = event_type.map_or(&[][..], |it| &it.fields);
-    let roles = fields.iter().enumerate().filter(|(_, it)| schema.role_kind(it.field).is_some());
-    let mut ids = roles.filter_map(|(at, _)| match event.value(at) {
-        FieldValue::Text(id) => Some(id),
-        _ => None,
-    });
-    ids.next().unwrap_or_default()
+fn first_entity<'a>(event: &'a Event, schema: &'a Schema) -> &'a str {
+    event.roles(schema).next().map(|(_, _, id)| id).unwrap_or_default()
 }
 
 /// Whether the clock is read around each decision.

@@ -79,7 +79,7 @@ impl Decisions {
             rule_set.truncate(HASH_DIGITS);
         }
         let verdict = &ruling.verdict;
-        let event_type = event.event_type.and_then(|it| rules.schema.events.get(it.index()));
+        let event_type = event.declared(&rules.schema);
         table.cell(Cell::Text(&event.id))?;
         table.cell(Cell::Time(event.time))?;
         table.cell(event_type.map_or(Cell::Missing, |it| Cell::Text(&it.name)))?;

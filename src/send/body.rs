@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 /// An event as JSON. Derived fields stay out: intake derives them again.
 pub(crate) fn event(event: &Event, schema: &Schema) -> Vec<u8> {
-    let declared = event.event_type.and_then(|it| schema.events.get(it.index()));
+    let declared = event.declared(schema);
     let mut members = Map::new();
     members.insert("id".to_owned(), json!(event.id));
     members.insert("type".to_owned(), json!(declared.map(|it| &it.name)));
@@ -18,8 +18,7 @@ pub(crate) fn event(event: &Event, schema: &Schema) -> Vec<u8> {
     if let Some(original) = &event.recheck_of {
         members.insert("recheck_of".to_owned(), json!(original));
     }
-    let sent = declared.into_iter().flat_map(|it| it.fields.iter().enumerate());
-    for (at, of_type) in sent.filter(|(_, it)| it.derived.is_none()) {
+    for (at, of_type) in event.fields(schema).filter(|(_, it)| it.derived.is_none()) {
         let Some(field) = schema.field(of_type.field) else { continue };
         if let Some(value) = value(event.value(at), field.ty, schema) {
             members.insert(field.name.clone(), value);

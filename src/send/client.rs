@@ -10,7 +10,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::time::{Instant, timeout};
 
 use crate::stderr;
@@ -171,13 +171,19 @@ impl Client {
         {
             return Ok(self.sender.insert(sender));
         }
-        let stream = TcpStream::connect(&self.server.authority).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        // It ends with its sender; what broke it is what the request says.
-        tokio::spawn(connection);
+        let sender = connect(&*self.server.authority).await?;
         Ok(self.sender.insert(sender))
     }
+}
+
+/// Connects to a server.
+pub(crate) async fn connect(to: impl ToSocketAddrs) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(to).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+    // It ends with its sender; what broke it is what the request says.
+    tokio::spawn(connection);
+    Ok(sender)
 }
 
 fn is_busy(status: StatusCode) -> bool {

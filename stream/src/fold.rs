@@ -190,7 +190,8 @@ impl Folder {
             RecordKind::List => self.list(it.offset, stamp.rule_set, &read(message)?),
             RecordKind::Rates => self.numbers.rates(stamp.rule_set, read(message)?),
             // The state of another rule set's features is kept up from here on: where it is, it was so before, by the
-            // snapshot; where it is not, it is built when that rule set comes into force.
+            // snapshot; where it is not, it is built when that rule set comes into force. What the schema of that one asks of
+            // the features that are in force already must be here.
             RecordKind::Warm => self.numbers.warm(stamp.rule_set, &read(message)?),
             // Alerts that are quiet are no state of entities.
             RecordKind::Snooze => Ok(()),
@@ -289,7 +290,7 @@ impl Folder {
         let Some((newest, found)) = self.place_of(id, stamp.clock) else { return };
         if let Some(again) = &mut self.again
             && found != (place.at, place.position)
-            && found.1.min(newest) <= place.position
+            && newest <= place.position
         {
             again.misplaced(offset, &self.amend.event_id, (place.at, place.position), found);
         }

@@ -44,7 +44,7 @@ const DEADLINE_MAX: Duration = Duration::from_secs(60);
 ///
 /// The event is decided, recorded and applied; the answer comes when its record is durable. An id that was sent before
 /// gets its first decision again, with the flag `repeated`. With `recheck_of` an event is decided again, with the fields
-/// that changed.
+/// that changed: what it does not say is as its original has it.
 #[utoipa::path(
     post, path = "/v1/decisions", tag = "decisions", security(("key" = ["admin", "service"])),
     params(("Weir-Deadline" = Option<String>, Header, description = "How long the caller waits, such as `10ms`, or `none`; otherwise as the policy says. Behind it the declared fallback is answered, with `durable: false`", example = "10ms")),

@@ -187,12 +187,15 @@ impl Door {
         Ok(seat.worker.received_at)
     }
 
-    /// Decides the event in the seat and records it. It is no answer yet.
+    /// Decides the event in the seat and records it; a recheck is then whole there. It is no answer yet.
     ///
     /// # Errors
     /// If nothing was decided, and nothing recorded.
     pub fn decide(&self, seat: &mut Seat, deadline: Deadline) -> Result<Ticket, Refused> {
-        self.gate.submit(&seat.event, deadline, &mut seat.worker)
+        let Seat { worker, event, .. } = seat;
+        let ticket = self.gate.submit(event, deadline, worker)?;
+        worker.complete(event);
+        Ok(ticket)
     }
 
     /// Records the event in the seat without a verdict.

@@ -221,8 +221,7 @@ fn alerts_in(
     if decision.alerts.is_empty() {
         return Vec::new();
     }
-    let declared = event.event_type.and_then(|it| schema.events.get(it.index()));
-    let name = declared.map_or("", |it| it.name.as_str());
+    let name = event.declared(schema).map_or("", |it| it.name.as_str());
     alerts_of(decision, offset, name, event.time, &parties(event, schema))
 }
 

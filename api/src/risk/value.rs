@@ -154,7 +154,7 @@ fn of_slot(slot: i64, ty: Type, schema: &Schema) -> Json {
 
 /// An event in the shape in which it is sent: what is derived at intake is not.
 pub(super) fn of_event(event: &Event, schema: &Schema) -> Ordered<Json> {
-    let declared = event.event_type.and_then(|it| schema.events.get(it.index()));
+    let declared = event.declared(schema);
     let mut members = vec![
         ("id".to_owned(), Json::Text(event.id.clone())),
         ("type".to_owned(), declared.map_or(Json::Missing(()), |it| Json::Text(it.name.clone()))),
@@ -163,8 +163,7 @@ pub(super) fn of_event(event: &Event, schema: &Schema) -> Ordered<Json> {
     if let Some(original) = &event.recheck_of {
         members.push(("recheck_of".to_owned(), Json::Text(original.clone())));
     }
-    let sent = declared.into_iter().flat_map(|it| it.fields.iter().enumerate());
-    for (at, field) in sent.filter(|(_, it)| it.derived.is_none()) {
+    for (at, field) in event.fields(schema).filter(|(_, it)| it.derived.is_none()) {
         let Some(declared) = schema.field(field.field) else { continue };
         match of_field(event.value(at), declared.ty, schema) {
             Json::Missing(()) => {}
@@ -195,9 +194,7 @@ fn in_one_line(json: &str) -> String {
 /// What the amounts of an event came to that rules saw in another currency than they were sent in, by field: as the rates
 /// say, and missing where those are not known.
 pub(super) fn converted(event: &Event, schema: &Schema, rates: Option<&Rates>) -> Ordered<Json> {
-    let declared = event.event_type.and_then(|it| schema.events.get(it.index()));
-    let fields = declared.into_iter().flat_map(|it| it.fields.iter().enumerate());
-    let amounts = fields.filter_map(|(at, field)| match event.value(at) {
+    let amounts = event.fields(schema).filter_map(|(at, field)| match event.value(at) {
         FieldValue::Money { minor, currency } if currency != schema.currency => {
             let declared = schema.field(field.field)?;
             // An amount whose field names a currency stays in that.

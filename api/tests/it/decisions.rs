@@ -277,6 +277,35 @@ async fn an_entity_is_shown_as_it_is_now() {
     assert!(wrong.body["detail"].as_str().unwrap().contains("did you mean `user`?"));
 }
 
+/// What a recheck does not say is as its original has it: in what is decided, what is answered and what is recorded.
+#[tokio::test]
+async fn a_recheck_says_what_changed_and_no_more() {
+    let rules = RULES.replace("then score +60, alert medium", "then score +60, add user to watched for 1h");
+    let files = [("s.schema.weir", SCHEMA), ("s.weir", &*rules)];
+    let weir = Weir::start_over(Memory::default(), &files, Patience::default()).await;
+    weir.put("/v1/lists/watched/u1", &json!({})).await;
+    assert_eq!(weir.pay("p1", "u1", 60_000).await["outcome"], "challenge");
+    let recheck = |id: &str, changed: Value| {
+        let mut body = json!({ "id": id, "type": "payment", "recheck_of": "p1" });
+        body.as_object_mut().unwrap().extend(changed.as_object().unwrap().clone());
+        body
+    };
+    let first = recheck("r1", json!({ "channel": "app" }));
+    for repeated in [false, true] {
+        let decided = weir.post("/v1/decisions", &first).await;
+        assert_eq!(decided.status, 200, "{}", decided.body);
+        assert_eq!(decided.body["actions"][0]["target"], "watched u1", "{}", decided.body);
+        assert_eq!(decided.body["flags"] == json!(["repeated"]), repeated);
+    }
+    let event = weir.get("/v1/decisions/r1").await.body["event"].clone();
+    assert_eq!((&event["amount"]["value"], &event["channel"]), (&json!(60_000), &json!("app")));
+    // Another amount is decided as such.
+    let more = json!({ "amount": { "value": 200_000, "currency": "CNY" } });
+    assert_eq!(weir.post("/v1/decisions", &recheck("r2", more)).await.body["outcome"], "block");
+    let wrong = weir.post("/v1/decisions", &recheck("r3", json!({ "chanel": "app" }))).await;
+    assert_eq!((wrong.status.as_u16(), wrong.body["errors"].as_array().unwrap().len()), (422, 1));
+}
+
 /// An event that came too late stands at the edge of the allowed lateness, and so does what it leads to: the answer, the
 /// repeat, the explanation and the list say one end.
 #[tokio::test]

@@ -424,7 +424,7 @@ impl Plan {
             }
             Need::Extremes => {
                 let lane = ExtremeLane { bit, column, ty };
-                resolved.extremes = Some(index_of(&mut self.extremes, lane));
+                resolved.extremes = Some(position_or_push(&mut self.extremes, lane));
             }
             Need::Distinct => {
                 let same = |it: &DistinctLane| it.bit == bit && it.column == column;
@@ -557,7 +557,7 @@ fn flagged(window: &Window) -> bool {
 }
 
 /// Where an item stands in a list, to which it is added if it is not there.
-fn index_of<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
+pub(crate) fn position_or_push<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
     list.iter().position(|it| *it == item).unwrap_or_else(|| {
         list.push(item);
         list.len() - 1

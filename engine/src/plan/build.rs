@@ -5,6 +5,7 @@ use super::{
     Batched, Column, ColumnSource, Condition, FeaturePlan, KindPlan, OccurrencePlan, OccurrenceShape, Own,
     Plan, Test, WindowPlan,
 };
+use crate::history::plan::position_or_push;
 use crate::history::{self, ColumnId, ColumnType, ConditionId, Need, PlanError, PlanInput, WindowId};
 use crate::scan::form;
 use rules::schema::{EventTypeId, FieldId, KindId};
@@ -369,13 +370,6 @@ fn need(function: AggregateFunction) -> Need {
 /// A place as an id's number; the history's plan refuses more than there are numbers for.
 fn number(at: usize) -> u16 {
     u16::try_from(at).unwrap_or(u16::MAX)
-}
-
-fn position_or_push<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
-    items.iter().position(|it| *it == item).unwrap_or_else(|| {
-        items.push(item);
-        items.len() - 1
-    })
 }
 
 impl ColumnSource {

@@ -170,14 +170,9 @@ impl Checker<'_> {
             return None;
         }
         if matches!((&constant, ty), (Value::Exact(..0), Type::Money(..))) {
-            let message = "this is negative: an amount says how much, the event's type which way";
-            self.reports.error_with_help(
-                Code::TestValue,
-                value.span,
-                message,
-                "what has a sign is a `decimal`",
-            );
-            return None;
+            // No error: a rule set that a journal holds must stay one.
+            let message = "no event has a negative amount: it says how much, the event's type which way";
+            self.reports.warn(Code::NegativeExample, value.span, message, "what has a sign is a `decimal`");
         }
         Some(constant)
     }

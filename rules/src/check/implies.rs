@@ -92,8 +92,12 @@ impl Claim {
     }
 }
 
+/// So many parts of a condition are held against each other: what a check costs has an end.
+const HELD_MAX: usize = 200;
+
 /// Whether two of these never hold together: a value is missing and must be there, a flag is set and is not.
 fn contradict(parts: &[Claim]) -> bool {
+    let parts = parts.get(..HELD_MAX).unwrap_or(parts);
     parts.iter().any(|one| match one {
         Claim::Is(Expr { kind: ExprKind::IsMissing(value), .. }, true) => {
             parts.iter().any(|it| it.needs(value))
@@ -107,6 +111,7 @@ fn contradict(parts: &[Claim]) -> bool {
 
 /// Whether one of these holds in any case: a value is missing, or it is there.
 fn complete(parts: &[Claim]) -> bool {
+    let parts = parts.get(..HELD_MAX).unwrap_or(parts);
     parts.iter().any(|one| match one {
         Claim::Is(Expr { kind: ExprKind::IsMissing(value), .. }, true) => {
             parts.iter().any(|it| matches!(it, Claim::Present(other) if *other == **value))

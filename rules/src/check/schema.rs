@@ -309,16 +309,15 @@ impl<'r, 't> Builder<'r, 't> {
         let mut fields: Vec<(&str, EventField)> = Vec::new();
         for item in items {
             let name = item.name.text.as_str();
-            let reserved = if words::RESERVED_FIELDS.contains(&name) {
-                Some(format!("every event has `{name}` already"))
-            } else if words::JSON_MEMBERS.contains(&name) {
-                Some(format!("`{name}` stands for something else in an event's JSON"))
-            } else {
-                None
-            };
-            if let Some(message) = reserved {
+            if words::RESERVED_FIELDS.contains(&name) {
+                let message = format!("every event has `{name}` already");
                 self.taken(&item.name, message, "choose another name", None);
                 continue;
+            }
+            if words::JSON_MEMBERS.contains(&name) {
+                // No error: a schema that a journal holds must stay one.
+                let message = format!("`{name}` stands for something else in an event's JSON");
+                self.reports.warn(Code::JsonMember, item.name.span, message, "choose another name");
             }
             if fields.iter().any(|(it, _)| *it == name) {
                 let first = items.iter().find(|it| it.name.text == name).map(|it| it.name.span);

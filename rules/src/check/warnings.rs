@@ -264,6 +264,8 @@ fn novelty<'c>(checker: &'c Checker<'_>, condition: &'c Expr) -> Option<&'c Feat
                     Definition::Aggregate(_) => {}
                 }
             }
+            // What is missing was not seen anew.
+            ExprKind::IsMissing(_) => {}
             _ => open.extend(expr.children().into_iter().map(|it| (it, holds))),
         }
     }

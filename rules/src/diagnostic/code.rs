@@ -133,6 +133,8 @@ codes! {
     W908 BlockOnNovelty "a blocked try that makes the next one familiar";
     W909 RuleShadowed "a rule that does nothing which another does not do";
     W910 EffectIdle "an effect that does nothing beside another";
+    W911 JsonMember "a field that an event's JSON cannot hold";
+    W912 NegativeExample "a negative amount in a test";
 }
 
 impl Code {

@@ -14,15 +14,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::client::conn::http1::SendRequest;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::payments::Payments;
+use crate::send::client;
 
 /// Payments of one batch of the warm-up.
 const BATCH: u64 = 1_000;
@@ -134,11 +133,7 @@ pub(in crate::bench) struct Connection {
 
 impl Connection {
     pub(in crate::bench) async fn open(target: &Target) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(target.address).await.context("the server cannot be reached")?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        // It ends with its sender; what broke it is what the request says.
-        tokio::spawn(connection);
+        let sender = client::connect(target.address).await.context("the server cannot be reached")?;
         Ok(Self { sender, headers: target.headers.clone(), decisions: Uri::from_static("/v1/decisions") })
     }
 

@@ -11,6 +11,7 @@ use super::Failed;
 use crate::gate::with_value;
 use crate::in_force::{InForce, Kept};
 use crate::record::{ListRecord, RatesRecord, RuleSetRecord, SEMANTICS, WarmRecord};
+use crate::snapshot::layout::same_state;
 
 /// What was in force, by number.
 #[derive(Debug)]
@@ -115,6 +116,8 @@ impl Numbers {
     pub(super) fn warm(&mut self, number: u32, message: &WarmRecord) -> Result<(), Failed> {
         self.follow(number, |old| {
             let knowing = old.knowing(number, &message.bundle).map_err(Failed::Bundle)?;
+            // As a schema grows the same features may keep more of a row, which a snapshot of before does not have.
+            same_state(&old.rules, &knowing.rules).map_err(|it| Failed::OtherState(it.to_string()))?;
             knowing.lacking(&message.lacking).map_err(Failed::Bundle)
         })
     }

@@ -101,6 +101,9 @@ impl Gate {
             && worker.message.read(first).is_ok()
         {
             worker.message.ruling(&mut ruling);
+            if event.recheck_of.is_some() {
+                worker.message.event(&mut worker.original);
+            }
             let (time, schema) = (worker.message.time(), &worker.in_force.rules.typed.schema);
             (rule_set, when) = (stamp.rule_set, When { time, at: Moment::of(time, stamp.clock, schema).at });
         }

@@ -148,9 +148,7 @@ pub enum Refused {
 impl Refused {
     /// Of a recheck in one of whose roles stands somebody else than in its original's; none if there is no such role.
     pub(super) fn of_other_roles(recheck: &Event, original: &Event, schema: &Schema) -> Option<Self> {
-        let declared = recheck.event_type.and_then(|it| schema.events.get(it.index()))?;
-        let fields = declared.fields.iter().enumerate();
-        let mut changed = fields.filter(|(at, _)| recheck.value(*at) != original.value(*at));
+        let mut changed = recheck.fields(schema).filter(|(at, _)| recheck.value(*at) != original.value(*at));
         let field = changed.find_map(|(_, it)| {
             schema.field(it.field).filter(|field| matches!(field.ty, FieldType::Entity(_)))?;
             // What is derived is not sent.

@@ -106,6 +106,13 @@ impl Worker {
         self.scratch.features_computed()
     }
 
+    /// Gives a recheck that was just submitted what it did not say, as it was decided and recorded.
+    pub fn complete(&self, event: &mut Event) {
+        if event.recheck_of.is_some() {
+            event.fill_from(&self.original);
+        }
+    }
+
     /// Takes the buffers of a ruling that has gone its way.
     pub fn reuse(&mut self, ruling: Ruling) {
         self.scratch.ruling = ruling;

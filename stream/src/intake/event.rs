@@ -6,7 +6,7 @@ use rules::schema::{Derivation, EventType, EventTypeId, FieldId, Schema};
 use super::FieldError;
 
 /// Fills the derived fields of an event whose sent fields are set, and checks that none is missing that its type
-/// requires. `place_of` says where a field should have stood.
+/// requires: a recheck has from its original what it does not say. `place_of` says where a field should have stood.
 ///
 /// # Errors
 /// One per missing field.
@@ -22,7 +22,8 @@ pub fn finish(
         if let Some(derivation) = field.derived {
             derive(event, schema, event_type, at, derivation);
         }
-        if !field.optional && event.value(at) == FieldValue::Missing {
+        let required = !field.optional && event.recheck_of.is_none();
+        if required && event.value(at) == FieldValue::Missing {
             let name = schema.field(field.field).map_or("", |it| it.name.as_str());
             errors.push(FieldError { place: place_of(name), message: missing(declared) });
         }

@@ -105,7 +105,7 @@ impl Object<'_> {
         let fields =
             declared.fields.iter().filter_map(|it| schema.field(it.field)).map(|it| it.name.as_str());
         self.refuse_unknown(own.chain(fields));
-        if self.has_errors() {
+        if self.has_errors() && event.recheck_of.is_none() {
             // What was sent is not missing, and what is derived of it may be there when that is right.
             let required = declared.fields.iter().filter(|it| !it.optional && it.derived.is_none());
             for field in required.filter_map(|it| schema.field(it.field)) {

@@ -69,14 +69,29 @@ impl TimeFormat {
             return Err("seconds since 1970 are `unix_s`".to_owned());
         }
         let offset = directives.iter().any(|it| matches!(it, 'z' | 'Q'));
-        if pattern.ends_with('Z') && !pattern.ends_with("%Z") && !offset && *zone != TimeZone::UTC {
+        if !offset && ends_as_utc(pattern) && !is_utc(zone) {
             let zone = zone.iana_name().unwrap_or("another zone");
             return Err(format!(
-                "its `Z` is only a letter, and the times would be of {zone}: write `iso`, or add `zone = \"UTC\"`"
+                "its `Z` is only a letter, and the times would be of {zone}: if they are UTC, add `zone = \"UTC\"`"
             ));
         }
         Ok(())
     }
+}
+
+/// Whether a `Z` stands right behind a pattern's last directive, as times in UTC are written.
+fn ends_as_utc(pattern: &str) -> bool {
+    let directive = pattern.strip_suffix('Z').and_then(|it| it.rsplit_once('%')).map(|(_, it)| it);
+    directive.is_some_and(|it| {
+        let letter = it.trim_start_matches(|it: char| it == '.' || it.is_ascii_digit());
+        letter.len() == 1 && letter.bytes().all(|it| it.is_ascii_alphabetic())
+    })
+}
+
+/// Whether a zone's time is always that of UTC, whatever it is called.
+fn is_utc(zone: &TimeZone) -> bool {
+    let half_years = (0..2 * 60).filter_map(|it| jiff::Timestamp::from_second(it * 15_778_476).ok());
+    half_years.into_iter().all(|it| zone.to_offset(it).is_zero())
 }
 
 /// An RFC 3339 time with an offset, as JSON bodies carry it.
@@ -309,11 +324,13 @@ mod tests {
             check(&format, text, expected);
         }
         let (here, far) = (TimeZone::UTC, TimeZone::get("Asia/Shanghai").unwrap());
+        let utc = TimeZone::get("Etc/UTC").unwrap();
         #[rustfmt::skip]
         let patterns = [
             ("%Y-%m-%d", &far, ""), ("%Y-%m-%dT%TZ", &here, ""), ("%Y-%m-%d %T%zZ", &far, ""), ("%d.%m.%Y %%s", &far, ""),
             ("%Y-%!", &far, "`!`"), ("%Y-%m-%dT%TZ", &far, "its `Z` is only a letter, and the times would be of Asia/Shanghai"),
             ("%s", &far, "`unix_s`"), ("%-d %_10s", &far, "`unix_s`"),
+            ("%d.%m.%Y %H:%M MEZ", &far, ""), ("%FT%T%.fZ", &far, "its `Z`"), ("%FT%TZ", &utc, ""), ("%F %Z", &far, ""),
         ];
         for (pattern, zone, expected) in patterns {
             let told = TimeFormat::check_pattern(pattern, zone).err().unwrap_or_default();

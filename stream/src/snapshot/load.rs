@@ -210,6 +210,8 @@ fn fit(
     // Of the rule set that it was made under itself there is nothing to ask.
     let before = (header.rule_set != rules.typed.hash).then(|| schema_of(header)).flatten();
     let changed = match &before {
+        // Where room is made for what others need, the schema is theirs too, under a version of its own.
+        _ if partly => None,
         Some(before) => schema::unversioned(before, now),
         None => (ours.shape != header.layout.shape && now.version <= header.schema_version)
             .then_some("entity kinds, event types or enums"),

@@ -247,11 +247,14 @@ fn a_schema_that_grows_brings_its_rows_along() {
             let folder = tempfile::tempdir().unwrap();
             let mut world = World::new(folder.path(), OLD);
             world.pay(300);
-            snapshot::write(&world.dir, &world.gate, &Extra::new()).unwrap();
+            let older =
+                std::fs::read(snapshot::write(&world.dir, &world.gate, &Extra::new()).unwrap()).unwrap();
             let grown = bundle(&grown.replace("schema pay 1", "schema pay 2"), OLD);
             let records = world.journal.next();
             assert_eq!(world.activate(&grown).unwrap(), records, "built from all of them");
+            check_recovered(&older, &without_last_rules(&world.journal));
             world.pay(100);
+            check_recovered(&older, &world.journal);
             check_same(&world.gate, &folded(&world.journal, key()));
             let (mut world, _) = world.crashed(folder.path(), damaged);
             world.pay(100);
@@ -435,19 +438,31 @@ fn a_snapshot_under_way_while_new_state_takes_over_loses_nobody() {
         gate.activate_built(&bundle(SCHEMA, NEW), dir, &Extra::new(), &mut |_| ()).unwrap();
         snapshot.join().unwrap()
     });
-    let (other, before) = (tempfile::tempdir().unwrap(), Memory::default());
-    let mut records = journal.cursor(0).unwrap();
+    let before = without_last_rules(journal);
+    assert_eq!(before.next(), journal.next() - 1);
+    check_recovered(&snapshot, &before);
+}
+
+/// A journal as a crash leaves it before its second rule set is recorded.
+fn without_last_rules(journal: &Memory) -> Memory {
+    let (before, mut records) = (Memory::default(), journal.cursor(0).unwrap());
     while let Some(record) =
         records.next().unwrap().filter(|it| it.offset == 0 || it.kind != RecordKind::RuleSet)
     {
         let Record { kind, body, id, received_at, .. } = record;
         before.append(&Entry { kind, body, id, entities: &[], received_at });
     }
-    assert_eq!(before.next(), journal.next() - 1);
-    let dir = DataDir::open(other.path()).unwrap();
-    std::fs::write(other.path().join("snapshots/0000000000.snapshot"), snapshot).unwrap();
-    let recovered = recover(&dir, key(), Box::new(before.clone()), PATIENT).unwrap().unwrap();
-    check_same(&recovered.gate, &folded(&before, key()));
+    before
+}
+
+/// What is recovered from this snapshot and the journal behind it is what the journal leads to.
+#[track_caller]
+fn check_recovered(snapshot: &[u8], journal: &Memory) {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = DataDir::open(folder.path()).unwrap();
+    std::fs::write(folder.path().join("snapshots/0000000000.snapshot"), snapshot).unwrap();
+    let recovered = recover(&dir, key(), Box::new(journal.clone()), PATIENT).unwrap().unwrap();
+    check_same(&recovered.gate, &folded(journal, key()));
 }
 
 /// What holds an alert back is the rule's name, not its place.

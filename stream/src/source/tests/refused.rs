@@ -368,7 +368,7 @@ fn times_and_ids_that_cannot_be_are_refused() {
             map.toml, line 3: `id`: a sequence holds `{n}` once
             map.toml, line 4: `time`: `unixs` is no time format (those are `iso`, `unix_s`, `unix_ms`, a pattern such as `%d/%m/%Y %H:%M`, or { start, step }); did you mean `unix_s`?
             map.toml, line 4: `time`: the pattern `%s`: seconds since 1970 are `unix_s`
-            map.toml, line 4: `time`: the pattern `%Y-%m-%dT%H:%M:%SZ`: its `Z` is only a letter, and the times would be of Asia/Shanghai: write `iso`, or add `zone = "UTC"`
+            map.toml, line 4: `time`: the pattern `%Y-%m-%dT%H:%M:%SZ`: its `Z` is only a letter, and the times would be of Asia/Shanghai: if they are UTC, add `zone = "UTC"`
             map.toml, line 4: `time`: the pattern `%Y-%!`: strftime formatting failed: found unrecognized specifier directive `!`
             map.toml, line 4: `time`: there is no time zone `Europe/Berln`; such as `Europe/Berlin`
             map.toml, line 4: `time`: seconds since 1970 are UTC: leave `zone` out
