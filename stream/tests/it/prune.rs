@@ -209,6 +209,33 @@ fn features_that_are_newer_than_the_base_lack_the_same_for_all() {
     check_left(&journal, Base::beneath(&dir, 750).unwrap().as_ref());
 }
 
+/// A base is of an older schema than what is built on it, again and again. (Of a feature that is kept up in several forms the
+/// order may differ, so that none is here.)
+#[test]
+fn a_schema_grows_on_a_base() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, journal) = (DataDir::open(folder.path()).unwrap(), Memory::default());
+    let gate = begin(SCHEMA, RULES, Box::new(journal.clone()));
+    pay(&gate, "a", 400);
+    rebase(&dir, &journal, key(), 300, &Extra::new()).unwrap();
+    journal.prune(300);
+    let (mut schema, mut rules) = (SCHEMA.to_owned(), RULES.to_owned());
+    for version in 2..4 {
+        let before = format!("schema pay {}", version - 1);
+        schema = schema.replace(&before, &format!("schema pay {version}"));
+        schema += &format!("event refund_{version}\n  user: user\n");
+        let more = format!(
+            "feature more_{version} = count(refund_{version}) by user over {version}h\nrecord more_{version}\npolicy\n"
+        );
+        rules = rules.replace("policy\n", &more);
+        gate.activate_built(&bundle(&schema, &rules), &dir, &Extra::new(), &mut |_| ()).unwrap();
+        pay(&gate, &format!("b{version}"), 100);
+        let base = Base::beneath(&dir, 300).unwrap().unwrap();
+        check_left(&journal, Some(&base));
+        check_same(&from_base_alone(&base, &journal).gate, &gate);
+    }
+}
+
 fn open(folder: &Path) -> OnDisk {
     let disk = Disk::create(folder.join("journal")).unwrap();
     OnDisk::open(Arc::new(disk), Options { segment_bytes: 1 << 14, ..Options::new(key()) }).unwrap()
