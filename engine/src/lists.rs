@@ -67,7 +67,8 @@ impl Memberships {
 }
 
 impl Membership {
-    fn holds(&self, at: Micros) -> bool {
+    /// Whether its time is not over at an engine clock.
+    pub fn holds(&self, at: Micros) -> bool {
         self.until.is_none_or(|until| at < until)
     }
 }

@@ -11,7 +11,7 @@ use engine::event::{ENTITY_ID_BYTES_MAX, Event};
 use engine::state::EntityState;
 use rules::schema::{EventTypeId, FieldId, KindId};
 use rules::time::Micros;
-use rules::typed::{Aggregate, AggregateFunction, Definition, FeatureId, ListKind};
+use rules::typed::{Aggregate, AggregateFunction, Definition, FeatureId};
 use rules::value::Value;
 use serde::Serialize;
 use stream::in_force::InForce;
@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 
 use super::door::Door;
 use super::incoming::unreadable;
+use super::lists::value_of;
 use super::value::{Json as Cell, Ordered, Score, Time, of_event, of_feature};
 use crate::app::{App, aside};
 use crate::limits::RECENT_EVENTS_MAX;
@@ -147,13 +148,10 @@ fn fill(
     let last_event = Some(state.last_event()).filter(|it| *it != Micros::MIN);
     body.last_event = body.last_event.map(|it| it.0).max(last_event).map(Time);
     // Before the first event every entry is still to end.
-    let holds = state.lists().iter().filter(|it| it.until.is_none_or(|until| clock < Some(until)));
+    let holds = state.lists().iter().filter(|it| it.holds(clock.unwrap_or(Micros::MIN)));
     let membership = |it: &engine::lists::Membership| {
         let list = typed.lists.get(it.list.index())?;
-        let value = match list.of {
-            ListKind::Table(_, ty) => of_feature(Value::from_slot(it.value, ty.form()), ty, &typed.schema),
-            ListKind::Entities(_) | ListKind::Values(_) => Cell::Missing(()),
-        };
+        let value = value_of(list, it, &typed.schema);
         Some(MembershipBody { list: list.name.clone(), until: it.until.map(Time), value })
     };
     body.lists = holds.filter_map(membership).collect();

@@ -200,15 +200,20 @@ fn entry(app: &App, list: String, id: String) -> Result<EntryBody, Problem> {
     let entity = EntityKey::new(kind, key.hash128(&body.id));
     app.door.gate().look(entity, |in_force, state| {
         let held = state.lists().iter().find(|it| it.list == found.id);
-        let Some(held) = held.filter(|it| it.until.is_none_or(|until| clock < until)) else { return };
+        let Some(held) = held.filter(|it| it.holds(clock)) else { return };
         body.member = true;
         body.until = held.until.map(Time);
-        if let ListKind::Table(_, ty) = found.list.of {
-            body.value =
-                of_feature(Value::from_slot(held.value, ty.form()), ty, &in_force.rules.typed.schema);
-        }
+        body.value = value_of(found.list, held, &in_force.rules.typed.schema);
     });
     Ok(body)
+}
+
+/// What stands in a table beside an entity; of a list, nothing.
+pub(super) fn value_of(list: &List, held: &Membership, schema: &Schema) -> Cell {
+    match list.of {
+        ListKind::Table(_, ty) => of_feature(Value::from_slot(held.value, ty.form()), ty, schema),
+        ListKind::Entities(_) | ListKind::Values(_) => Cell::Missing(()),
+    }
 }
 
 /// Put on a list

@@ -277,13 +277,19 @@ async fn an_entity_is_shown_as_it_is_now() {
     assert!(wrong.body["detail"].as_str().unwrap().contains("did you mean `user`?"));
 }
 
-/// What a recheck does not say is as its original has it: in what is decided, what is answered and what is recorded.
-#[tokio::test]
-async fn a_recheck_says_what_changed_and_no_more() {
+/// A server that goes on watching whom it watches, `u1` from the beginning.
+async fn watching() -> Weir {
     let rules = RULES.replace("then score +60, alert medium", "then score +60, add user to watched for 1h");
     let files = [("s.schema.weir", SCHEMA), ("s.weir", &*rules)];
     let weir = Weir::start_over(Memory::default(), &files, Patience::default()).await;
-    weir.put("/v1/lists/watched/u1", &json!({})).await;
+    assert_eq!(weir.put("/v1/lists/watched/u1", &json!({})).await.status, 200);
+    weir
+}
+
+/// What a recheck does not say is as its original has it: in what is decided, what is answered and what is recorded.
+#[tokio::test]
+async fn a_recheck_says_what_changed_and_no_more() {
+    let weir = watching().await;
     assert_eq!(weir.pay("p1", "u1", 60_000).await["outcome"], "challenge");
     let recheck = |id: &str, changed: Value| {
         let mut body = json!({ "id": id, "type": "payment", "recheck_of": "p1" });
@@ -310,10 +316,7 @@ async fn a_recheck_says_what_changed_and_no_more() {
 /// repeat, the explanation and the list say one end.
 #[tokio::test]
 async fn an_action_ends_when_the_answer_says() {
-    let rules = RULES.replace("then score +60, alert medium", "then score +60, add user to watched for 1h");
-    let files = [("s.schema.weir", SCHEMA), ("s.weir", &*rules)];
-    let weir = Weir::start_over(Memory::default(), &files, Patience::default()).await;
-    weir.put("/v1/lists/watched/u1", &json!({})).await;
+    let weir = watching().await;
     let mut first = payment("first", "u2", 100);
     first["time"] = json!("2020-01-05T20:00:00Z");
     assert_eq!(weir.post("/v1/decisions", &first).await.body["outcome"], "allow");

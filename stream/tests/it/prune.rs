@@ -174,16 +174,22 @@ fn pay(gate: &Gate, name: &str, count: i64) -> usize {
     warming
 }
 
+/// Four hundred payments, of whose records those below 300 are gone.
+fn pruned(folder: &Path) -> (DataDir, Memory, Gate) {
+    let (dir, journal) = (DataDir::open(folder).unwrap(), Memory::default());
+    let gate = begin(SCHEMA, RULES, Box::new(journal.clone()));
+    pay(&gate, "a", 400);
+    rebase(&dir, &journal, key(), 300, &Extra::new()).unwrap();
+    journal.prune(300);
+    (dir, journal, gate)
+}
+
 /// New features are built from the base on: what they lack is the same for the server, for whoever decides again, and
 /// behind the next base.
 #[test]
 fn features_that_are_newer_than_the_base_lack_the_same_for_all() {
     let folder = tempfile::tempdir().unwrap();
-    let (dir, journal) = (DataDir::open(folder.path()).unwrap(), Memory::default());
-    let gate = begin(SCHEMA, RULES, Box::new(journal.clone()));
-    pay(&gate, "a", 400);
-    rebase(&dir, &journal, key(), 300, &Extra::new()).unwrap();
-    journal.prune(300);
+    let (dir, journal, gate) = pruned(folder.path());
     let more = "feature wide = count(payment) by merchant over 3h\nfeature known = first_seen(merchant) by user\n\
                 feature fast = user_1h > 4\nfeature fast_here = count(payment) by merchant over 2h where fast\n\
                 record wide, known, fast_here\npolicy\n";
@@ -214,11 +220,7 @@ fn features_that_are_newer_than_the_base_lack_the_same_for_all() {
 #[test]
 fn a_schema_grows_on_a_base() {
     let folder = tempfile::tempdir().unwrap();
-    let (dir, journal) = (DataDir::open(folder.path()).unwrap(), Memory::default());
-    let gate = begin(SCHEMA, RULES, Box::new(journal.clone()));
-    pay(&gate, "a", 400);
-    rebase(&dir, &journal, key(), 300, &Extra::new()).unwrap();
-    journal.prune(300);
+    let (dir, journal, gate) = pruned(folder.path());
     let (mut schema, mut rules) = (SCHEMA.to_owned(), RULES.to_owned());
     for version in 2..4 {
         let before = format!("schema pay {}", version - 1);
