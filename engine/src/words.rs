@@ -52,6 +52,12 @@ impl Ruling {
         self.fallback = fallback;
     }
 
+    /// Becomes what the caller got because the deadline passed before this was durable; the rest stays.
+    pub fn fall_back(&mut self, outcome: Outcome) {
+        self.verdict.outcome = outcome;
+        self.fallback = Some(Fallback::Deadline);
+    }
+
     /// The decision in words.
     pub fn say<'a>(&self, rules: &'a RuleSet, event: &'a Event, when: When, durable: bool) -> Decision<'a> {
         let typed = &rules.typed;

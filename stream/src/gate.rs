@@ -81,8 +81,8 @@ pub struct Gate {
     repeats: Mutex<Option<Repeats>>,
     /// The engine clock: the greatest event time so far; `i64::MIN` before the first.
     clock: AtomicI64,
-    /// For what is done when a deadline has passed, one at a time.
-    late: Mutex<Worker>,
+    /// For what it does itself, one at a time: fallbacks when a deadline has passed, changes of lists.
+    own: Mutex<Worker>,
     /// Twice as many as callers got the fallback behind the decision, and one more while one does.
     fallbacks: AtomicU64,
     #[cfg(feature = "test-support")]
@@ -152,10 +152,10 @@ impl Gate {
         // What a journal keeps need not be remembered here too.
         let recent = if admission.is_some() { recent.at_most(Most::USUAL) } else { recent };
         let passage = Passage::default();
-        let late = Worker::new(current.with_directory(), passage.pass(), Vec::new());
+        let own = Worker::new(current.with_directory(), passage.pass(), Vec::new());
         Self {
-            key: late.in_force.rules.key,
-            late: Mutex::new(late),
+            key: own.in_force.rules.key,
+            own: Mutex::new(own),
             fallbacks: AtomicU64::new(0),
             current,
             passage,
@@ -285,7 +285,7 @@ impl Gate {
     /// Everything that was in force and is still spoken of, oldest first, and the entities. Changes and fallbacks that are under way are
     /// waited for, so that nothing of them is missing whose record stands below the position before this was called.
     pub(crate) fn quiet_in_force(&self) -> (Vec<Arc<InForce>>, Arc<Directory>) {
-        drop(self.late.lock());
+        drop(self.own.lock());
         self.current.all_when_quiet()
     }
 

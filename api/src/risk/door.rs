@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::decide::Moment;
-use engine::decision::{Decision, Fallback, number_of_decision};
+use engine::decision::{Decision, number_of_decision};
 use engine::entity::EntityKey;
 use engine::event::{Amendment, Event};
 use engine::rates::Rates;
@@ -411,8 +411,7 @@ impl Door {
     /// What was recorded, with what its caller was answered where the deadline came first.
     fn answered(&self, mut read: Recorded) -> Result<Recorded, Unreadable> {
         if let Some(outcome) = self.gate.fallback_given(&read.event.id, read.offset)? {
-            read.ruling.verdict.outcome = outcome;
-            read.ruling.fallback = Some(Fallback::Deadline);
+            read.ruling.fall_back(outcome);
         }
         Ok(read)
     }

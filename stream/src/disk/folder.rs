@@ -44,8 +44,9 @@ fn make(path: &Path) -> io::Result<()> {
     }
     make(above)?;
     match fs::create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
+        // Somebody else was faster.
+        Err(_) if path.is_dir() => {}
+        made => made?,
     }
     fs::File::open(above)?.sync_all()
 }

@@ -68,7 +68,7 @@ impl Gate {
             directory.lock(&[entity], &|key| new_state(&in_force.rules, key), locks);
             Ok(())
         };
-        let Ok(offset) = self.change_locked::<_, Infallible>(&mut self.worker(Vec::new()), lock, |worker| {
+        let Ok(offset) = self.change_locked::<_, Infallible>(&mut self.own.lock(), lock, |worker| {
             let Worker { in_force, locks, .. } = worker;
             let list_name = in_force.rules.typed.lists.get(list.index()).map_or("", |it| it.name.as_str());
             let message = match &membership {

@@ -86,8 +86,7 @@ impl Gate {
             _ => self.fallback_since(id, fallbacks)?,
         };
         if let Some(outcome) = fallback {
-            ruling.verdict.outcome = outcome;
-            ruling.fallback = Some(Fallback::Deadline);
+            ruling.fall_back(outcome);
         }
         drop(room);
         Ok(Settled { ruling, position, rule_set, when, durable: fallback.is_none() })
@@ -99,7 +98,7 @@ impl Gate {
         if self.progress.borrow().has_ended() {
             return Err(Poisoned);
         }
-        let mut worker = self.late.lock();
+        let mut worker = self.own.lock();
         let worker = &mut *worker;
         // INVARIANT (one answer): whoever answers a decision first sees that it is durable, and then that nobody falls back;
         // who falls back first says so, and then sees that it is not durable. One of them sees the other.
@@ -139,7 +138,7 @@ impl Gate {
         if now == fallbacks && now.is_multiple_of(2) {
             return Ok(None);
         }
-        let mut worker = self.late.lock();
+        let mut worker = self.own.lock();
         self.late(id, &mut worker).map(|it| it.fallback).ok_or_else(|| self.lost())
     }
 

@@ -178,8 +178,8 @@ impl Gate {
         })
     }
 
-    /// Decides an event whose entities are locked, records and applies it. Gives the clock, the
-    /// record's offset, and when the event stands in the windows.
+    /// Decides an event whose entities are locked, records and applies it. Gives the clock, the record's offset, and when the
+    /// event stands in the windows.
     fn decide(
         &self,
         incoming: Incoming<'_>,
@@ -218,7 +218,6 @@ impl Gate {
         if stands {
             apply::event(&in_force.rules, applied, exclude, &mut locks.guards, scratch);
         }
-        locks.guards.clear();
         #[cfg(feature = "test-support")]
         self.apply_released(applied, exclude, worker);
         (clock, offset, moment.at)
