@@ -125,6 +125,11 @@ impl Event {
         schema.events.get(self.event_type?.index())
     }
 
+    /// The fields of its type, in their places.
+    pub fn fields_declared<'a>(&self, schema: &'a Schema) -> &'a [EventField] {
+        self.declared(schema).map_or(&[], |it| &it.fields)
+    }
+
     /// The fields of its type, each with its place.
     pub fn fields<'a>(&self, schema: &'a Schema) -> impl Iterator<Item = (usize, &'a EventField)> + use<'a> {
         self.declared(schema).into_iter().flat_map(|it| it.fields.iter().enumerate())

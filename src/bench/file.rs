@@ -23,8 +23,9 @@ use engine::rule_set::RuleSet;
 use floor::percentile;
 use rules::schema::Schema;
 use rules::time::Micros;
-use stream::gate::{Deadline, Gate, Place};
+use stream::gate::{Deadline, Gate};
 use stream::in_force::InForce;
+use stream::record::Place;
 use stream::source::{Item, Options as SourceOptions, SourceState};
 
 use super::timing::{clock_cost, micros};

@@ -11,7 +11,8 @@ use comfy_table::{CellAlignment, Table, presets};
 use engine::event::{Amendment, Change, Event};
 use rules::past::Label;
 use rules::time::{DAY, HOUR, MINUTE, Micros};
-use stream::gate::{Deadline, Gate, Place, Worker};
+use stream::gate::{Deadline, Gate, Worker};
+use stream::record::Place;
 
 use super::bound;
 use super::timing::micros;

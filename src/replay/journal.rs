@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{bail, ensure};
 use engine::rule_set::RuleSet;
-use stream::fold::{History, Replay, Replayed};
+use stream::fold::{Outcomes, Replay, Replayed};
 use stream::journal::{self, Cursor, Reader};
 use stream::snapshot::{Base, Extra};
 use stream::source::Item;
@@ -64,8 +64,8 @@ pub(super) fn replay(data: &Path, options: &Options) -> anyhow::Result<Ran> {
     let (stat, key) = stat.zip(key).ok_or_else(|| directory::empty(data))?;
     let base = Base::beneath(&directory, stat.oldest)?;
     let history = match options.history {
-        None | Some(Whose::Own) => History::Own,
-        Some(Whose::Recorded) => History::Recorded,
+        None | Some(Whose::Own) => Outcomes::Own,
+        Some(Whose::Recorded) => Outcomes::Recorded,
     };
     let observe =
         |rules: &RuleSet| if options.features.is_some() { named(rules).collect() } else { Vec::new() };

@@ -14,7 +14,8 @@ use anyhow::Context as _;
 use engine::event::Change;
 use engine::rule_set::RuleSet;
 use rules::schema::Schema;
-use stream::gate::{Deadline, Gate, Place, Refused, Worker};
+use stream::gate::{Deadline, Gate, Refused, Worker};
+use stream::record::Place;
 use stream::snapshot::Extra;
 use stream::source::{Input, Item, Known, Mapping, Options as SourceOptions, RowAt, Source, SourceState};
 

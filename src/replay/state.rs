@@ -9,7 +9,7 @@ use engine::event::{Amendment, Change};
 use prost::Message;
 use rules::past::{Challenge, Label, OperationResult, Outcome};
 use rules::schema::KindId;
-use stream::gate::Place;
+use stream::record::Place;
 use stream::snapshot::Extra;
 use stream::source::{Known, RowAt, SourceState};
 

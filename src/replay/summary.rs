@@ -7,7 +7,7 @@ use std::time::Duration;
 use engine::rule_set::RuleSet;
 use rules::past::Outcome;
 use rules::typed::{Mode, Severity};
-use stream::fold::History;
+use stream::fold::Outcomes;
 
 use super::tally::{Detection, Tally};
 use crate::rules_command::noun_of;
@@ -32,7 +32,7 @@ pub(crate) struct Summary {
 /// What of a journal counts as the past.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Past {
-    pub(crate) history: History,
+    pub(crate) history: Outcomes,
     /// Deadlines that were missed when the journal was written.
     pub(crate) missed: u64,
 }
@@ -40,8 +40,8 @@ pub(crate) struct Past {
 impl Past {
     fn write(self, text: &mut String) -> std::fmt::Result {
         let (whose, [one, more]) = match self.history {
-            History::Own => ("own: outcomes of these rules", ["does not count", "do not count"]),
-            History::Recorded => (
+            Outcomes::Own => ("own: outcomes of these rules", ["does not count", "do not count"]),
+            Outcomes::Recorded => (
                 "recorded: outcomes as the journal says",
                 ["counts as it was answered", "count as they were answered"],
             ),

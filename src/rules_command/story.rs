@@ -18,9 +18,10 @@ use rules::typed::{
     Test, TestEvent, TestStep, TestValue, Type,
 };
 use rules::value::Value;
-use stream::gate::{Deadline, Gate, Place, Worker};
+use stream::gate::{Deadline, Gate, Worker};
 use stream::intake;
 use stream::journal::Forgetful;
+use stream::record::Place;
 
 use crate::load::{self, Item, Loaded};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use api::metrics::Metrics;
 use api::server::Traffic;
-use stream::gate::{BuildError, Growth};
+use stream::build::{BuildError, Growth};
 
 /// How often the process looks at itself.
 const LOOK_EVERY: Duration = Duration::from_millis(250);

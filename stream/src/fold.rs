@@ -2,7 +2,7 @@
 //! nothing but the record and the state.
 
 pub(crate) mod ahead;
-pub(crate) mod apply;
+mod begin;
 mod difference;
 mod error;
 mod numbers;
@@ -20,19 +20,21 @@ use engine::rule_set::RuleSet;
 use rules::time::Micros;
 use rules::typed::{List, ListId};
 
+pub use begin::JournalUnfit;
 pub use difference::{Difference, Field};
 pub use error::{Failed, FoldError};
-pub use replay::{History, Replay, Replayed, Untested};
-pub use verify::{Report, VerifyError, verify};
+pub use replay::{Outcomes, Replay, Replayed, Untested};
+pub use verify::{Report, verify};
 
-use crate::gate::directory::{Locks, Prefetch};
-use crate::gate::recent::{Most, Remembered};
-use crate::gate::{Admission, Gate, Place, REPEAT_FOR, State, id_of_amendment, new_state};
+use crate::gate::{Admission, Gate};
 use crate::in_force::{InForce, Kept};
 use crate::journal::{Journal, Record, RecordKind};
-use crate::record::{Amend, Cause, Decided, ListRecord, RuleSetRecord, Stamp};
-use crate::snapshot::layout::same_state;
+use crate::record::{Amend, Cause, Decided, ListRecord, Place, RuleSetRecord, Stamp, id_of_amendment};
 use crate::snapshot::{Base, Running, SnapshotError};
+use crate::state::directory::{Locks, Prefetch};
+use crate::state::misfit::same_state;
+use crate::state::recent::{Most, Remembered};
+use crate::state::{REPEAT_FOR, State, apply};
 use ahead::Parsed;
 use error::unreadable;
 use numbers::{Loaded, Numbers};
@@ -40,7 +42,7 @@ use verify::Again;
 
 /// A state that records are folded into, one after the other.
 #[derive(Debug)]
-pub struct Folder {
+pub struct Fold {
     key: HashKey,
     numbers: Numbers,
     state: State,
@@ -53,12 +55,13 @@ pub struct Folder {
     amend: Amend,
     /// If every decision is to be derived again.
     again: Option<Again>,
-    /// If states are built that lacked features: what a record does not say was captured is computed, and only ids of
-    /// records from this offset on are remembered.
-    builds: Option<u64>,
+    /// Whether what a record does not say was captured is computed: where states are built that lacked features.
+    captures: bool,
+    /// Only ids of records from this offset on are remembered.
+    ids_from: u64,
 }
 
-impl Folder {
+impl Fold {
     /// Before the first record of a journal whose ids are hashed under this key.
     pub fn new(key: HashKey) -> Self {
         Self::on(key, std::iter::empty(), State::new())
@@ -76,7 +79,8 @@ impl Folder {
             body: Vec::new(),
             amend: Amend::default(),
             again: None,
-            builds: None,
+            captures: false,
+            ids_from: 0,
         }
     }
 
@@ -96,12 +100,12 @@ impl Folder {
             }
         };
         let numbers = Numbers::new(key, in_force, kept.clone());
-        Ok(Self { numbers, builds: Some(ids_from), ..Self::on(key, std::iter::empty(), state) })
+        Ok(Self { numbers, captures: true, ids_from, ..Self::on(key, std::iter::empty(), state) })
     }
 
     /// This fold, for records that lack some captured values: these are computed while folding.
     pub(crate) fn capturing(self) -> Self {
-        Self { builds: Some(0), ..self }
+        Self { captures: true, ..self }
     }
 
     /// This fold, where the journal is there from a record on to be asked for ids: they are not all remembered.
@@ -141,7 +145,7 @@ impl Folder {
 
     /// How the entities of an event are fetched for whoever applies it, and perhaps decides before.
     fn prefetch(&self) -> Prefetch {
-        let only_applies = self.again.is_none() && self.builds.is_none();
+        let only_applies = self.again.is_none() && !self.captures;
         if only_applies {
             |states| engine::apply::prefetch(states)
         } else {
@@ -200,14 +204,14 @@ impl Folder {
 
     /// An event, decided or recorded without a verdict.
     fn event(&mut self, kind: RecordKind, stamp: Stamp, it: &mut Parsed) -> Result<(), Failed> {
-        let Self { numbers, state, locks, again, builds, .. } = self;
+        let Self { numbers, state, locks, again, captures, ids_from, .. } = self;
         let Loaded { in_force, scratch } = numbers.get(stamp.rule_set)?;
         let rules = &*in_force.rules;
         if !it.take_facts(in_force, &mut scratch.facts) {
             scratch.facts.load(&it.event, rules, &in_force.rates).map_err(Failed::Rate)?;
         }
         let entities = &scratch.facts.roles.stateful;
-        state.directory.lock_near(entities, &mut it.near, &|key| new_state(rules, key), locks);
+        state.directory.lock_near(entities, &mut it.near, rules, locks);
         let Parsed { message, event, offset, .. } = &*it;
         let moment = Moment::of(event.time, stamp.clock, &rules.typed.schema);
         let original = message.original.map(|it| Key::new(it.at, it.position));
@@ -218,7 +222,7 @@ impl Folder {
         }
         if stands {
             load_decision(message, moment.at, rules, scratch);
-            if builds.is_some() {
+            if *captures {
                 // What is known already stays as it was recorded.
                 decide::capture(case, &mut locks.guards, scratch);
             }
@@ -228,7 +232,7 @@ impl Folder {
         }
         locks.guards.clear();
         let digest = message.digest().ok_or(Failed::Event)?;
-        if builds.is_some_and(|from| *offset < from) {
+        if *offset < *ids_from {
             return Ok(());
         }
         state.recent.remember(Remembered::of(it.id, digest, stamp.clock, *offset, it.body()));
@@ -241,9 +245,9 @@ impl Folder {
         let Self { key, numbers, state, locks, amend, .. } = self;
         let Loaded { in_force, scratch } = numbers.get(stamp.rule_set)?;
         let rules = &*in_force.rules;
-        state.directory.lock(&rules.plan.stateful(&place.entities), &|key| new_state(rules, key), locks);
+        state.directory.lock(&rules.plan.stateful(&place.entities), rules, locks);
         apply::amendment(rules, &place, &change, offset, locks, scratch);
-        if self.builds.is_some_and(|from| offset < from) {
+        if offset < self.ids_from {
             return Ok(());
         }
         match amend.cause() {
@@ -326,7 +330,7 @@ impl Folder {
         let list = numbered(&rules.typed.lists, &message.list);
         let list = list.ok_or_else(|| Failed::List(format!("there is no list `{}`", message.list)))?;
         let entity = message.entity().ok_or(Failed::Entity)?;
-        self.state.directory.lock(&[entity], &|key| new_state(rules, key), &mut self.locks);
+        self.state.directory.lock(&[entity], rules, &mut self.locks);
         apply::list(message, list, offset, &mut self.locks);
         Ok(())
     }

@@ -11,14 +11,11 @@
 mod activate;
 mod admission;
 mod amend;
-pub(crate) mod build;
-pub(crate) mod directory;
+mod current;
 mod find;
-mod growth;
 mod lists;
 mod look;
 mod passage;
-pub(crate) mod recent;
 #[cfg(feature = "test-support")]
 mod released;
 mod settle;
@@ -36,46 +33,43 @@ use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use engine::state::EntityState;
 use parking_lot::Mutex;
-use rules::time::{DAY, Micros};
+use rules::time::Micros;
 use rules::typed::FeatureId;
 use tokio::sync::watch;
 
 use crate::bundle::{Bundle, BundleError};
-use crate::in_force::{Current, InForce};
+use crate::in_force::InForce;
 use crate::journal::{Entry, Journal, Progress, RecordKind};
 use crate::record::{RuleSetRecord, Stamp};
+pub use crate::state::REPEAT_FOR;
+use crate::state::directory::Directory;
+use crate::state::recent::{Most, Recent};
+use crate::state::{State, may_leave};
 pub use activate::{NotAtOnce, OtherState};
 pub use admission::Admission;
-pub(crate) use amend::id_of_amendment;
-pub use build::{BuildError, Built};
-use directory::Directory;
+use current::Current;
 use find::Repeats;
-pub use growth::Growth;
 pub use lists::NoChange;
 pub(crate) use lists::with_value;
 use passage::Passage;
-use recent::{Most, Recent};
 use submit::Way;
-pub use ticket::{Amended, Deadline, Place, Poisoned, Refused, Settled, Ticket};
+pub use ticket::{Amended, Deadline, Poisoned, Refused, Settled, Ticket};
 pub use worker::Worker;
-
-/// How long an event id is remembered, by the engine clock.
-pub const REPEAT_FOR: Micros = DAY;
 
 /// The one door.
 pub struct Gate {
-    current: Current,
+    pub(crate) current: Current,
     key: HashKey,
-    journal: Box<dyn Journal>,
-    progress: watch::Receiver<Progress>,
+    pub(crate) journal: Box<dyn Journal>,
+    pub(crate) progress: watch::Receiver<Progress>,
     /// How much may wait for the journal; none where it keeps nothing.
     admission: Option<Admission>,
     /// Of whoever changes the states of entities.
-    passage: Passage,
+    pub(crate) passage: Passage,
     /// Held by whoever builds state from the journal.
-    building: Mutex<()>,
+    pub(crate) building: Mutex<()>,
     /// Whether whoever builds is to leave off.
-    builds_stopped: AtomicBool,
+    pub(crate) builds_stopped: AtomicBool,
     recent: Recent,
     /// From which offset on ids that are not in the table may be repeats.
     repeats: Mutex<Option<Repeats>>,
@@ -83,25 +77,11 @@ pub struct Gate {
     clock: AtomicI64,
     /// For what it does itself, one at a time: fallbacks when a deadline has passed, changes of lists.
     own: Mutex<Worker>,
-    /// Twice as many as callers got the fallback behind the decision, and one more while one does.
+    /// Twice the number of callers that got the fallback behind the decision, and one more, an odd number, while one is being
+    /// given it (`Gate::fall_back`).
     fallbacks: AtomicU64,
     #[cfg(feature = "test-support")]
     release_early: Option<rules::schema::KindId>,
-}
-
-/// The memory of a gate: what records are folded into.
-#[derive(Debug)]
-pub(crate) struct State {
-    pub(crate) directory: Arc<Directory>,
-    pub(crate) recent: Recent,
-    /// The engine clock; `i64::MIN` before the first event.
-    pub(crate) clock: Micros,
-}
-
-impl State {
-    pub(crate) fn new() -> Self {
-        Self { directory: Arc::default(), recent: Recent::new(REPEAT_FOR), clock: Micros::MIN }
-    }
 }
 
 impl Gate {
@@ -304,7 +284,7 @@ impl Gate {
         self.current.directory()
     }
 
-    fn now(&self) -> Micros {
+    pub(crate) fn now(&self) -> Micros {
         self.clock.load(Ordering::Acquire)
     }
 
@@ -316,7 +296,7 @@ impl Gate {
     }
 
     /// Appends a record of no event; gives its offset.
-    fn append_change(
+    pub(crate) fn append_change(
         &self,
         kind: RecordKind,
         rule_set: u32,
@@ -333,20 +313,6 @@ impl Gate {
 fn nothing() -> (Recent, Micros) {
     let State { recent, clock, .. } = State::new();
     (recent, clock)
-}
-
-/// Of an entity that no record has named.
-pub(crate) fn new_state(rules: &RuleSet, key: EntityKey) -> EntityState {
-    // INVARIANT (kinds): keys are made from the schema that the plan was made from.
-    EntityState::new(rules.plan.kinds.get(key.kind.index()))
-}
-
-/// Whether nobody could tell if this entity left memory at this engine clock. What is late looks at lists as they were.
-pub(crate) fn may_leave(rules: &RuleSet, key: EntityKey, state: &EntityState, clock: Micros) -> bool {
-    let schema = &rules.typed.schema;
-    let plan = rules.plan.kinds.get(key.kind.index());
-    plan.is_some_and(|plan| state.may_leave(plan, schema.keep + schema.lateness, clock))
-        && !state.lists().any_holds(clock.saturating_sub(schema.lateness))
 }
 
 impl std::fmt::Debug for Gate {

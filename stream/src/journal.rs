@@ -155,7 +155,7 @@ pub enum RecordKind {
     Rates = 6,
     /// An alert that is to be quiet for a while.
     Snooze = 7,
-    /// Since when a feature is complete.
+    /// State of the features of another rule set was built, and is kept up from here on.
     Warm = 8,
 }
 
@@ -173,6 +173,11 @@ impl RecordKind {
             8 => Self::Warm,
             _ => return None,
         })
+    }
+
+    /// Whether it is of an event, decided or recorded without a verdict.
+    pub fn is_event(self) -> bool {
+        matches!(self, Self::Decided | Self::Event)
     }
 }
 

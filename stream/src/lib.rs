@@ -1,21 +1,23 @@
 //! Carries events to the engine and decisions away.
 
 mod aside;
-pub mod bundle;
-pub mod fold;
-pub mod gate;
-pub mod in_force;
-pub mod intake;
-pub mod disk;
-pub mod journal;
 mod pace;
-pub mod prune;
-pub mod record;
-pub mod recover;
-pub mod snapshot;
-pub mod source;
 pub mod text;
+pub mod intake;
+pub mod source;
+pub mod bundle;
+pub mod disk;
+pub mod record;
+pub mod journal;
 mod warming;
+mod state;
+pub mod in_force;
+pub mod gate;
+pub mod snapshot;
+pub mod fold;
+pub mod build;
+pub mod recover;
+pub mod prune;
 
 #[cfg(test)]
 mod testing;

@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use engine::entity::HashKey;
 use rules::time::Micros;
 
-use crate::fold::{Folder, ahead};
-use crate::gate::REPEAT_FOR;
+use crate::fold::{Fold, ahead};
 use crate::journal::{Cursor, Forgetful, Journal, JournalError, OnDisk, Record};
 use crate::record::Stamp;
 use crate::recover::RecoverError;
 use crate::snapshot::{Base, DataDir, Extra, drop_below, write_base};
+use crate::state::REPEAT_FOR;
 
 /// Drops whole sealed segments all of whose records are below an offset, once the base holds what they left behind;
 /// `extra` is kept in it. Gives how many segments.
@@ -54,13 +54,12 @@ fn write(
     extra: &Extra,
 ) -> Result<(), RecoverError> {
     let base = Base::beneath(dir, journal.oldest())?;
-    let mut folder = Folder::of(&|from| journal.cursor(from), key, base.as_ref())?;
+    let mut fold = Fold::of(&|from| journal.cursor(from), key, base.as_ref())?;
     let records = journal.cursor(base.as_ref().map_or(0, Base::start))?;
-    ahead::fold::<RecoverError>(Box::new(Below { records, end: first }), &mut folder, |_| Ok(()))?;
-    let spoken_of = spoken_of(journal, base.as_ref(), first, folder.clock().saturating_sub(REPEAT_FOR))?;
-    folder.forget_all_but(&spoken_of);
-    let gate =
-        folder.into_gate(Box::new(Forgetful::starting_at(first)), None).ok_or(RecoverError::NoRules)?;
+    ahead::fold::<RecoverError>(Box::new(Below { records, end: first }), &mut fold, |_| Ok(()))?;
+    let spoken_of = spoken_of(journal, base.as_ref(), first, fold.clock().saturating_sub(REPEAT_FOR))?;
+    fold.forget_all_but(&spoken_of);
+    let gate = fold.into_gate(Box::new(Forgetful::starting_at(first)), None).ok_or(RecoverError::NoRules)?;
     // Nobody could tell that they are missing.
     gate.evict_idle();
     Ok(write_base(dir, &gate, extra)?)

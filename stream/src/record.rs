@@ -11,9 +11,12 @@ mod row;
 mod value;
 pub(crate) mod write;
 
+use engine::entity::EntityKey;
 use prost::Message;
 use rules::time::Micros;
+use smallvec::SmallVec;
 
+pub(crate) use amend::id_of_amendment;
 pub use amend::{Amend, Cause};
 pub use change::{Lacking, ListRecord, RatesRecord, RuleSetRecord, SEMANTICS, WarmRecord};
 pub use decided::{Decided, Original};
@@ -56,6 +59,17 @@ impl Stamp {
         let stamp = Self { clock: Micros::from_le_bytes(*clock), rule_set: u32::from_le_bytes(*rule_set) };
         Some((stamp, message))
     }
+}
+
+/// Where an event stands in the histories of its entities.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Place {
+    /// When it stands there: its own time, or the edge of the allowed lateness.
+    pub at: Micros,
+    /// Of its record.
+    pub position: u64,
+    /// Its entities.
+    pub entities: SmallVec<[EntityKey; 4]>,
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use engine::entity::HashKey;
 
 use crate::fold::ahead;
-use crate::fold::{Failed, FoldError, Folder, VerifyError};
+use crate::fold::{Failed, Fold, FoldError, JournalUnfit};
 use crate::gate::{Admission, Gate};
 use crate::journal::{Journal, JournalError};
 use crate::snapshot::{self, Base, Damaged, DataDir, Extra, Found, Running, SnapshotError};
@@ -28,12 +28,12 @@ pub struct Recovered {
     pub notes: Vec<String>,
 }
 
-impl From<VerifyError> for RecoverError {
-    fn from(error: VerifyError) -> Self {
+impl From<JournalUnfit> for RecoverError {
+    fn from(error: JournalUnfit) -> Self {
         match error {
-            VerifyError::Journal(error) => Self::Journal(error),
-            VerifyError::Fold(error) => Self::Fold(error),
-            VerifyError::Snapshot(error) => Self::Snapshot(error),
+            JournalUnfit::Journal(error) => Self::Journal(error),
+            JournalUnfit::Fold(error) => Self::Fold(error),
+            JournalUnfit::Snapshot(error) => Self::Snapshot(error),
         }
     }
 }
@@ -87,9 +87,9 @@ pub enum RecoverError {
 }
 
 /// Applies the records from an offset on; gives how many.
-fn fold(folder: &mut Folder, journal: &dyn Journal, from: u64) -> Result<u64, RecoverError> {
+fn apply_all(fold: &mut Fold, journal: &dyn Journal, from: u64) -> Result<u64, RecoverError> {
     let mut next = from;
-    ahead::fold(journal.cursor(from)?, folder, |offset| {
+    ahead::fold(journal.cursor(from)?, fold, |offset| {
         let expected = next;
         next += 1;
         if offset == expected { Ok(()) } else { Err(RecoverError::Gap { from: expected, oldest: offset }) }
@@ -98,12 +98,12 @@ fn fold(folder: &mut Folder, journal: &dyn Journal, from: u64) -> Result<u64, Re
 
 /// Builds the state of all rule sets that the journal speaks of, from nothing or from its base. Gives how many records were
 /// applied.
-fn build(dir: &DataDir, key: HashKey, journal: &dyn Journal) -> Result<(Folder, u64), RecoverError> {
+fn build(dir: &DataDir, key: HashKey, journal: &dyn Journal) -> Result<(Fold, u64), RecoverError> {
     let oldest = journal.oldest();
     let base = Base::beneath(dir, oldest)?;
-    let mut folder = Folder::of(&|from| journal.cursor(from), key, base.as_ref())?.beside_journal(oldest);
-    let count = fold(&mut folder, journal, base.as_ref().map_or(0, Base::start))?;
-    Ok((folder, count))
+    let mut fold = Fold::of(&|from| journal.cursor(from), key, base.as_ref())?.beside_journal(oldest);
+    let count = apply_all(&mut fold, journal, base.as_ref().map_or(0, Base::start))?;
+    Ok((fold, count))
 }
 
 /// What the newest whole snapshot of a data directory held, if there is one.
@@ -178,9 +178,9 @@ pub fn recover_on(
 
 /// Lets the ids be remembered of records below `oldest`, which only the base has. That is no reason not to start: gives
 /// what a person should know.
-fn remember_pruned(folder: &Folder, dir: &DataDir, oldest: u64) -> Result<Option<String>, SnapshotError> {
+fn remember_pruned(fold: &Fold, dir: &DataDir, oldest: u64) -> Result<Option<String>, SnapshotError> {
     let base = Base::of(dir).map(|it| it.filter(|base| oldest <= base.start()));
-    match base.and_then(|it| it.map_or(Ok(()), |base| folder.remember_below(oldest, &base))) {
+    match base.and_then(|it| it.map_or(Ok(()), |base| fold.remember_below(oldest, &base))) {
         Err(error @ SnapshotError::Damaged { .. }) => Ok(Some(format!(
             "{error}; a repeat of what was pruned within 24 hours may be taken for a new event"
         ))),
@@ -200,7 +200,7 @@ fn go_on(
     let mut notes = Vec::new();
     let oldest = journal.oldest();
     let is_on_base = running.as_ref().is_none_or(|it| it.is_base);
-    let (folder, from, extra) = match running {
+    let (fold, from, extra) = match running {
         Some(Running { key: other, file, .. }) if other != key => {
             return Err(SnapshotError::OtherKey { file }.into());
         }
@@ -209,19 +209,19 @@ fn go_on(
                 let (snapshot, seen_below) = (file.display().to_string(), held.seen_below);
                 return Err(RecoverError::Ahead { snapshot, seen_below, end });
             }
-            let folder = Folder::on(key, in_force, held.state);
-            (if is_base { folder.capturing() } else { folder }, held.start, held.extra)
+            let fold = Fold::on(key, in_force, held.state);
+            (if is_base { fold.capturing() } else { fold }, held.start, held.extra)
         }
-        None => (Folder::new(key), 0, Extra::new()),
+        None => (Fold::new(key), 0, Extra::new()),
     };
-    let mut folder = folder.beside_journal(oldest);
+    let mut fold = fold.beside_journal(oldest);
     if !is_on_base && oldest != 0 {
-        notes.extend(remember_pruned(&folder, dir, oldest)?);
+        notes.extend(remember_pruned(&fold, dir, oldest)?);
     }
-    let tail = match fold(&mut folder, &*journal, from) {
+    let tail = match apply_all(&mut fold, &*journal, from) {
         Err(RecoverError::Fold(FoldError { what: Failed::OtherState(_), .. })) => {
             let built;
-            (folder, built) = build(dir, key, &*journal)?;
+            (fold, built) = build(dir, key, &*journal)?;
             notes.push(format!(
                 "a rule set came into force behind the snapshot: state was built from {built} records"
             ));
@@ -229,7 +229,7 @@ fn go_on(
         }
         folded => folded?,
     };
-    let gate = folder.into_gate(journal, Some(admission)).ok_or(RecoverError::NoRules)?;
+    let gate = fold.into_gate(journal, Some(admission)).ok_or(RecoverError::NoRules)?;
     let folded_in = start.elapsed();
     Ok(Recovered { gate, extra, tail, read_in: Duration::ZERO, folded_in, notes })
 }

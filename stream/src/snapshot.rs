@@ -14,10 +14,9 @@ mod block;
 mod directory;
 mod entity;
 mod error;
-pub(crate) mod layout;
+mod fit;
 mod load;
 mod recent;
-mod schema;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -33,18 +32,19 @@ use rules::typed::ListId;
 
 use crate::aside;
 use crate::bundle::{Bundle, BundleError};
-use crate::gate::directory::Directory;
-use crate::gate::{Gate, REPEAT_FOR, State};
+use crate::gate::Gate;
 use crate::in_force::{InForce, Kept};
 use crate::journal::Journal;
 use crate::record::Lacking;
+use crate::state::directory::Directory;
+use crate::state::layout::Layout;
+use crate::state::{REPEAT_FOR, State};
 pub use base::Base;
 pub(crate) use base::{drop_below, write as write_base};
 use block::{Beside, BlockKind, BlockReader, BlockWriter, Columns};
 pub use directory::DataDir;
 use entity::EntityWriter;
 pub use error::SnapshotError;
-use layout::Layout;
 
 /// What the caller wants kept beside the gate's state, by name; its bytes are the caller's matter.
 pub type Extra = BTreeMap<String, Vec<u8>>;
@@ -121,7 +121,7 @@ impl Header {
             clock,
             start,
             layout: Layout::of(rules),
-            in_force: in_force.iter().filter_map(|it| Texts::of(it)).collect(),
+            in_force: Texts::of_all(in_force),
             kept: kept().flat_map(Kept::bundles).cloned().collect(),
             alone: all && gate.stands_alone(),
             known: kept().flat_map(Kept::known_bundles).cloned().collect(),
@@ -139,13 +139,27 @@ struct Texts {
     /// Features that were not complete.
     #[prost(message, repeated, tag = "3")]
     lacking: Vec<Lacking>,
+    /// Numbers before it under which the same was in force, but for what lists held.
+    #[prost(uint32, repeated, tag = "4")]
+    before: Vec<u32>,
 }
 
 impl Texts {
-    /// None where nobody will ask for them.
-    fn of(it: &InForce) -> Option<Self> {
-        let bundle = it.bundle.as_deref()?.clone();
-        Some(Self { number: it.number, bundle, lacking: it.to_lacking() })
+    /// Of all that has texts, oldest first; where nobody will ask for them there are none.
+    fn of_all(in_force: &[Arc<InForce>]) -> Vec<Self> {
+        let mut all = Vec::new();
+        for same in in_force.chunk_by(|it, next| Arc::ptr_eq(&it.rules, &next.rules)) {
+            let Some((newest, before)) = same.split_last() else { continue };
+            let Some(bundle) = newest.bundle.as_deref().cloned() else { continue };
+            let before = before.iter().map(|it| it.number).collect();
+            all.push(Self { number: newest.number, bundle, lacking: newest.to_lacking(), before });
+        }
+        all
+    }
+
+    /// The numbers, oldest first.
+    fn numbers(&self) -> impl Iterator<Item = u32> {
+        self.before.iter().copied().chain([self.number])
     }
 }
 
@@ -436,7 +450,12 @@ fn kept_of(header: &Header) -> Result<Kept, BundleError> {
 
 /// All that a snapshot says was in force, oldest first, keeping up the features of others.
 fn compile_all(header: &Header, key: HashKey, kept: &Kept) -> Result<Vec<Arc<InForce>>, BundleError> {
-    header.in_force.iter().map(|it| compile(it, key, kept).map(Arc::new)).collect()
+    let mut all = Vec::new();
+    for texts in &header.in_force {
+        let newest = compile(texts, key, kept)?;
+        all.extend(texts.numbers().map(|number| Arc::new(InForce { number, ..newest.clone() })));
+    }
+    Ok(all)
 }
 
 fn compile(texts: &Texts, key: HashKey, kept: &Kept) -> Result<InForce, BundleError> {

@@ -19,8 +19,9 @@ use rules::schema::Schema;
 use rules::time::Micros;
 use rules::typed::{Feature, Mode};
 use serde::Serialize;
+use stream::build::{BuildError, Built};
 use stream::bundle::{Bundle, Checked};
-use stream::gate::{BuildError, Built, NotAtOnce};
+use stream::gate::NotAtOnce;
 use stream::in_force::InForce;
 use utoipa::ToSchema;
 

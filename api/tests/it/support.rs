@@ -13,8 +13,9 @@ use desk::{Desk, Place};
 use engine::entity::HashKey;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use stream::build::BuildError;
 use stream::bundle::{Bundle, Checked};
-use stream::gate::{Admission, BuildError, Gate};
+use stream::gate::{Admission, Gate};
 use stream::journal::{Journal, Memory};
 use stream::prune::rebase;
 use stream::snapshot::{DataDir, Extra};
@@ -115,7 +116,7 @@ impl Activation for Built {
     fn activate(
         &self,
         bundle: &Arc<Bundle>,
-        tell: &mut dyn FnMut(stream::gate::Built),
+        tell: &mut dyn FnMut(stream::build::Built),
     ) -> Result<(), BuildError> {
         self.gate.activate_built(bundle, &self.dir, &Extra::new(), &mut |it| tell(it)).map(drop)
     }

@@ -12,11 +12,11 @@ use engine::facts::Facts;
 use parking_lot::Mutex;
 
 use super::error::unreadable;
-use super::{Failed, FoldError, Folder};
-use crate::gate::directory::{Directory, Prefetch, Slot};
+use super::{Failed, Fold, FoldError};
 use crate::in_force::InForce;
 use crate::journal::{Cursor, JournalError, Record, RecordKind};
 use crate::record::{Decided, Stamp};
+use crate::state::directory::{Directory, Prefetch, Slot};
 
 /// Records that go from thread to thread at once.
 const BATCH: usize = 128;
@@ -55,7 +55,7 @@ impl Parsed {
     }
 
     fn is_event(&self) -> bool {
-        matches!(self.kind, Some(RecordKind::Decided | RecordKind::Event))
+        self.kind.is_some_and(RecordKind::is_event)
     }
 
     /// Whether it changes nothing that is in force.
@@ -136,14 +136,14 @@ struct Batch {
 /// The first that reading, checking or applying meets.
 pub(crate) fn fold<E: From<JournalError> + From<FoldError>>(
     records: Box<dyn Cursor>,
-    folder: &mut Folder,
+    fold: &mut Fold,
     mut check: impl FnMut(u64) -> Result<(), E>,
 ) -> Result<u64, E> {
     let near = Near {
-        key: folder.key,
-        directory: Arc::clone(&folder.state.directory),
-        prefetch: folder.prefetch(),
-        newest: Mutex::new(folder.newest()),
+        key: fold.key,
+        directory: Arc::clone(&fold.state.directory),
+        prefetch: fold.prefetch(),
+        newest: Mutex::new(fold.newest()),
     };
     thread::scope(|scope| {
         let (to, batches) = sync_channel(BATCHES_WAITING);
@@ -155,9 +155,9 @@ pub(crate) fn fold<E: From<JournalError> + From<FoldError>>(
             let mut batch: Batch = batch?;
             for it in batch.slots.iter_mut().take(batch.filled) {
                 check(it.offset)?;
-                folder.apply_parsed(it)?;
+                fold.apply_parsed(it)?;
                 if !it.is_about_an_event() {
-                    *near.newest.lock() = folder.newest();
+                    *near.newest.lock() = fold.newest();
                 }
                 count += 1;
             }

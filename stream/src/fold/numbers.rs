@@ -11,7 +11,7 @@ use super::Failed;
 use crate::gate::with_value;
 use crate::in_force::{InForce, Kept};
 use crate::record::{ListRecord, RatesRecord, RuleSetRecord, SEMANTICS, WarmRecord};
-use crate::snapshot::layout::same_state;
+use crate::state::misfit::same_state;
 
 /// What was in force, by number.
 #[derive(Debug)]

@@ -24,20 +24,20 @@ use rules::typed::{FeatureId, ListId, ListKind};
 use rules::value::Value;
 
 use super::numbers::Numbers;
-use super::{Failed, FoldError, VerifyError, apply, numbered, read, unreadable};
+use super::{Failed, FoldError, JournalUnfit, numbered, read, unreadable};
 use crate::bundle::{self, Bundle, BundleError};
-use crate::gate::directory::Locks;
 use crate::gate::worker::observe;
-use crate::gate::{State, new_state};
 use crate::in_force::{InForce, Kept};
 use crate::journal::{Record, RecordKind};
 use crate::record::{Amend, Cause, Decided, ListRecord, Stamp};
 use crate::snapshot::Base;
-use crate::snapshot::layout::{Misfit, same_history};
+use crate::state::directory::Locks;
+use crate::state::misfit::{Misfit, same_history};
+use crate::state::{State, apply};
 
 /// Whose outcomes and effects later events find in the past.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum History {
+pub enum Outcomes {
     /// Those of the rules under test. Deadlines that were missed do not count: a replay has none.
     Own,
     /// Those that the journal says, fallbacks after missed deadlines among them.
@@ -66,7 +66,7 @@ pub struct Untested(pub(crate) Misfit);
 #[derive(Debug)]
 pub struct Replay {
     key: HashKey,
-    history: History,
+    outcomes: Outcomes,
     /// The rule set under test, as its own texts have it.
     tested: InForce,
     /// As the journal has it.
@@ -108,13 +108,13 @@ impl Replay {
     pub fn new(
         key: HashKey,
         tested: Arc<Bundle>,
-        history: History,
+        outcomes: Outcomes,
         observe: impl FnOnce(&RuleSet) -> Vec<FeatureId>,
     ) -> Result<Self, BundleError> {
         let tested = InForce::compile(0, tested, key)?;
         Ok(Self {
             key,
-            history,
+            outcomes,
             numbers: Numbers::new(key, std::iter::empty(), Kept::default()),
             then: BTreeMap::new(),
             state: State::new(),
@@ -137,7 +137,7 @@ impl Replay {
     ///
     /// # Errors
     /// If the base cannot be read, or the rules under test do not fit it.
-    pub fn on(mut self, base: &Base) -> Result<Self, VerifyError> {
+    pub fn on(mut self, base: &Base) -> Result<Self, JournalUnfit> {
         let failed = |what| FoldError { offset: base.start(), what };
         let lacking = base.lacking(self.key, &self.tested.rules.typed)?;
         self.tested = self.tested.lacking(&lacking).map_err(Failed::Bundle).map_err(failed)?;
@@ -216,7 +216,7 @@ impl Replay {
         scratch.facts.load(event, rules, &then.tested.rates).map_err(Failed::Rate)?;
         let moment = Moment::of(event.time, stamp.clock, schema);
         let original = message.original.map(|it| Key::new(it.at, it.position));
-        state.directory.lock(&scratch.facts.roles.stateful, &|key| new_state(rules, key), locks);
+        state.directory.lock(&scratch.facts.roles.stateful, rules, locks);
         let case = Case { rules, event, moment, exclude: original };
         let decided = record.kind == RecordKind::Decided;
         let stands = apply::stands(record.kind, moment.flags);
@@ -234,7 +234,7 @@ impl Replay {
         }
         message.ruling(recorded);
         self.missed += u64::from(recorded.fallback == Some(Fallback::Deadline));
-        let own = self.history == History::Own;
+        let own = self.outcomes == Outcomes::Own;
         if !own {
             std::mem::swap(ruling, &mut scratch.ruling);
             scratch.ruling.undecided(recorded.verdict.outcome, None, moment.flags);
@@ -256,12 +256,12 @@ impl Replay {
         let (place, change) = amend.place().zip(amend.change()).ok_or(Failed::Amendment)?;
         let said = amend.cause() == Cause::Said;
         self.missed += u64::from(!said);
-        if !said && self.history == History::Own {
+        if !said && self.outcomes == Outcomes::Own {
             return Ok(Replayed::Other);
         }
         let Self { then, state, locks, scratch, .. } = self;
         let rules = &*then.get(&number).ok_or(Failed::Number(number))?.tested.rules;
-        state.directory.lock(&rules.plan.stateful(&place.entities), &|key| new_state(rules, key), locks);
+        state.directory.lock(&rules.plan.stateful(&place.entities), rules, locks);
         apply::amendment(rules, &place, &change, offset, locks, scratch);
         Ok(if said { Replayed::Amended(place.position, change) } else { Replayed::Other })
     }
@@ -275,7 +275,7 @@ impl Replay {
         // Nobody asks for a list that the rules under test do not have.
         let Some(list) = numbered(&rules.typed.lists, &message.list) else { return Ok(()) };
         let entity = message.entity().ok_or(Failed::Entity)?;
-        self.state.directory.lock(&[entity], &|key| new_state(rules, key), &mut self.locks);
+        self.state.directory.lock(&[entity], rules, &mut self.locks);
         apply::list(message, list, offset, &mut self.locks);
         Ok(())
     }
@@ -299,7 +299,7 @@ impl Replay {
         for (entity, membership) in bundle::memberships(&rules.typed, &items, self.key) {
             let list = rules.typed.lists.get(membership.list.index());
             if list.is_some_and(|it| numbered(known, &it.name).is_none()) {
-                self.state.directory.lock(&[entity], &|key| new_state(rules, key), &mut self.locks);
+                self.state.directory.lock(&[entity], rules, &mut self.locks);
                 self.locks.guards.iter_mut().for_each(|it| it.touch(Touch::Enters(membership)));
             }
         }

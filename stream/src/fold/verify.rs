@@ -16,12 +16,11 @@ use rules::typed::{Captured, FeatureId};
 
 use super::ahead::{self, Parsed};
 use super::difference::{self, Difference, Field};
-use super::{Failed, FoldError, Folder};
-use crate::in_force::Kept;
-use crate::journal::{Cursor, JournalError, RecordKind, Walks};
+use super::{Fold, JournalUnfit};
+use crate::journal::{RecordKind, Walks};
 use crate::record::write::{self, Ending};
-use crate::record::{Decided, RuleSetRecord, Stamp, WarmRecord};
-use crate::snapshot::{Base, SnapshotError};
+use crate::record::{Decided, Stamp};
+use crate::snapshot::Base;
 
 /// Differences that a report names; the rest is counted.
 const NAMED_MAX: usize = 100;
@@ -41,62 +40,16 @@ pub struct Report {
     pub differences: Vec<Difference>,
 }
 
-/// Why nothing could be said.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// The journal cannot be read.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// A record does not say what it must.
-    #[error(transparent)]
-    Fold(#[from] FoldError),
-    /// What the journal stands on cannot be read.
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
-}
-
 /// Derives every decision of a journal again, whose ids are hashed under this key; if it was pruned, all behind its base.
 ///
 /// # Errors
 /// If the journal cannot be read, or a record does not say what it must.
-pub fn verify(journal: &Walks<'_>, key: HashKey, base: Option<&Base>) -> Result<Report, VerifyError> {
-    let mut folder = Folder { again: Some(Again::default()), ..Folder::of(journal, key, base)? };
+pub fn verify(journal: &Walks<'_>, key: HashKey, base: Option<&Base>) -> Result<Report, JournalUnfit> {
+    let mut fold = Fold { again: Some(Again::default()), ..Fold::of(journal, key, base)? };
     let records = journal(base.map_or(0, Base::start))?;
-    let records = ahead::fold::<VerifyError>(records, &mut folder, |_| Ok(()))?;
-    let report = folder.again.map(|it| it.report).unwrap_or_default();
+    let records = ahead::fold::<JournalUnfit>(records, &mut fold, |_| Ok(()))?;
+    let report = fold.again.map(|it| it.report).unwrap_or_default();
     Ok(Report { records, ..report })
-}
-
-impl Folder {
-    /// Before the first record of a journal whose ids are hashed under this key, or before the first that its base has not
-    /// seen. The features of all its rule sets are kept up from the beginning, which is why it is walked over: later ones
-    /// find their state there.
-    ///
-    /// # Errors
-    /// If the journal or its base cannot be read, or a rule set in it does not compile.
-    pub fn of(journal: &Walks<'_>, key: HashKey, base: Option<&Base>) -> Result<Self, VerifyError> {
-        let known = base.map(Base::kept).transpose()?.unwrap_or_default();
-        let kept = rule_sets(&mut *journal(base.map_or(0, Base::start))?, known)?;
-        Ok(Self::building_on(base, key, &kept, 0)?)
-    }
-}
-
-/// All rule sets that a journal speaks of, beside those that are known. Of those that were built and never came into
-/// force only the schema matters.
-fn rule_sets(records: &mut dyn Cursor, known: Kept) -> Result<Kept, VerifyError> {
-    let mut all = known;
-    while let Some(record) = records.next()? {
-        let offset = record.offset;
-        let failed = |what| FoldError { offset, what };
-        let message = || Stamp::split(record.body).map(|(_, it)| it).ok_or_else(|| failed(Failed::Stamp));
-        let more = match record.kind {
-            RecordKind::RuleSet => all.and(&super::read::<RuleSetRecord>(message()?).map_err(failed)?.bundle),
-            RecordKind::Warm => all.knowing([super::read::<WarmRecord>(message()?).map_err(failed)?.bundle]),
-            _ => continue,
-        };
-        all = more.map_err(|it| failed(Failed::Bundle(it)))?;
-    }
-    Ok(all)
 }
 
 /// What deriving needs, and has shown so far.
@@ -142,10 +95,10 @@ impl Again {
         let Self { message, bytes, .. } = self;
         let (typed, recorded) = (&case.rules.typed, &it.message);
         let Some((stamp, said)) = Stamp::split(it.body()) else { return };
-        write::begin(case.event, bytes);
+        let digest = write::begin_new(case.event, &typed.schema, case.rules.key, bytes);
         // The body of a recheck held only the fields that it changes.
         let kept = recorded.digest().filter(|_| case.event.recheck_of.is_some());
-        let digest = kept.unwrap_or_else(|| write::digest(bytes, case.rules.key));
+        let digest = kept.unwrap_or(digest);
         // Which features of other rule sets were kept up beside those of the record's own is not known here.
         let said_of = |id: &FeatureId| {
             let feature = typed.features.get(id.index());

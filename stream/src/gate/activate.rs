@@ -7,7 +7,7 @@ use engine::rule_set::RuleSet;
 use super::Gate;
 use crate::bundle::{Bundle, BundleError};
 use crate::in_force::InForce;
-use crate::snapshot::layout::{Misfit, grows_rightly, same_state};
+use crate::state::misfit::{Misfit, grows_rightly, same_state};
 
 /// Why a rule set cannot take over what is remembered.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -5,19 +5,11 @@ use std::convert::Infallible;
 use engine::event::{Amendment, Change};
 use rules::time::Micros;
 
-use super::recent::{Remembered, Seen};
-use super::{Amended, Gate, Place, Refused, Worker, new_state};
-use crate::fold::apply;
+use super::{Amended, Gate, Refused, Worker};
 use crate::journal::{Entry, RecordKind};
-use crate::record::Stamp;
-
-/// Sets the ids of amendments apart from those of events.
-const AMENDMENT_IDS: u128 = 0x616d_656e_646d_656e_7473_0000_0000_0000;
-
-/// The hash under which an amendment of this id is remembered.
-pub(crate) fn id_of_amendment(key: engine::entity::HashKey, id: &str) -> u128 {
-    key.hash128(id) ^ AMENDMENT_IDS
-}
+use crate::record::{Place, Stamp, id_of_amendment};
+use crate::state::apply;
+use crate::state::recent::{Remembered, Seen};
 
 impl Gate {
     /// Sets a column of a past event. `place` is where the event stands, if the caller knows; otherwise its record is
@@ -36,7 +28,7 @@ impl Gate {
         // It moves no clock.
         match self.seen(id, &digest, self.now(), worker)? {
             Seen::Reused => Err(Refused::AmendmentIdReused(amendment.id.clone())),
-            Seen::Repeat { position } => Ok(Amended { position, event: None }),
+            Seen::Repeat { position, .. } => Ok(Amended { position, event: None }),
             Seen::New { flight, .. } => {
                 let (clock, amended) = self.amend_new(amendment, place, (id, &digest), worker)?;
                 flight.land(Remembered::of(id, digest, clock, amended.position, &[]), self.journal.durable());
@@ -74,7 +66,7 @@ impl Gate {
         let lock = |worker: &mut Worker| {
             let Worker { in_force, directory, locks, .. } = worker;
             let rules = &*in_force.rules;
-            directory.lock(&rules.plan.stateful(&place.entities), &|key| new_state(rules, key), locks);
+            directory.lock(&rules.plan.stateful(&place.entities), rules, locks);
             Ok(())
         };
         let Ok(changed) = self.change_locked::<_, Infallible>(worker, lock, |worker| {

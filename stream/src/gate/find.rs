@@ -10,11 +10,11 @@ use rules::past::Outcome;
 use rules::schema::KindId;
 use rules::time::{HOUR, Micros};
 
-use super::recent::{Asked, Seen};
-use super::{Gate, Place, REPEAT_FOR, Refused, Worker};
+use super::{Gate, REPEAT_FOR, Refused, Worker};
 use crate::in_force::InForce;
 use crate::journal::{JournalError, RecordKind};
-use crate::record::{Amend, Cause, RatesRecord, RuleSetRecord, Stamp};
+use crate::record::{Amend, Cause, Place, RatesRecord, RuleSetRecord, Stamp};
+use crate::state::recent::{Asked, Seen};
 
 /// Where in the journal repeats may be found.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ impl Gate {
             _ => worker.message.read(bytes).is_ok() && worker.message.digest().as_ref() == Some(asked.digest),
         };
         std::mem::swap(&mut worker.record, &mut worker.found);
-        Ok(Some(if same { Seen::Repeat { position } } else { Seen::Reused }))
+        Ok(Some(if same { Seen::Repeat { position, newest: position } } else { Seen::Reused }))
     }
 
     /// The offset below which no record's clock is above `since`.
@@ -98,11 +98,28 @@ impl Gate {
         Ok(from)
     }
 
+    /// The offsets of the durable records of an id from an offset on, and what they are, newest first.
+    fn newest_first(
+        &self,
+        id: u128,
+        from: u64,
+    ) -> impl Iterator<Item = Result<(u64, RecordKind), JournalError>> {
+        let mut below = u64::MAX;
+        std::iter::from_fn(move || {
+            let found = self.journal.find(id, from..below).transpose();
+            if let Some(Ok((offset, _))) = found {
+                below = offset;
+            }
+            found
+        })
+    }
+
     /// Puts the newest durable record of an id that stands at an offset or behind it into `worker.found`: of an event as
     /// its caller was answered, with the fallback if that came first. An amendment is in `worker.amend` too.
     fn newest(&self, id: u128, from: u64, worker: &mut Worker) -> Result<Option<Newest>, JournalError> {
-        let (mut below, mut fallback) = (u64::MAX, None);
-        while let Some((position, kind)) = self.journal.find(id, from..below)? {
+        let mut fallback = None;
+        for found in self.newest_first(id, from) {
+            let (position, kind) = found?;
             self.journal.read(position, &mut worker.found)?;
             if kind == RecordKind::Amend {
                 if let Some((_, bytes)) = Stamp::split(&worker.found) {
@@ -110,7 +127,6 @@ impl Gate {
                 }
                 if worker.amend.cause() == Cause::Deadline {
                     fallback = worker.amend.outcome();
-                    below = position;
                     continue;
                 }
             } else if let Some(outcome) = fallback {
@@ -126,14 +142,9 @@ impl Gate {
     /// # Errors
     /// If the journal cannot be read.
     pub fn find_event(&self, event_id: &str) -> Result<Option<u64>, JournalError> {
-        let (id, mut below) = (self.key.hash128(event_id), u64::MAX);
-        while let Some((offset, kind)) = self.journal.find(id, 0..below)? {
-            if is_event(kind) {
-                return Ok(Some(offset));
-            }
-            below = offset;
-        }
-        Ok(None)
+        let mut found = self.newest_first(self.key.hash128(event_id), 0);
+        let event = found.find(|it| it.as_ref().map_or(true, |(_, kind)| kind.is_event()));
+        Ok(event.transpose()?.map(|(offset, _)| offset))
     }
 
     /// The fallback that the caller of the event at an offset has got because the deadline passed before that was durable;
@@ -142,11 +153,10 @@ impl Gate {
     /// # Errors
     /// If the journal cannot be read.
     pub fn fallback_given(&self, event_id: &str, offset: u64) -> Result<Option<Outcome>, JournalError> {
-        let (id, mut below, mut given) = (self.key.hash128(event_id), u64::MAX, None);
-        let mut record = Vec::new();
-        while let Some((at, kind)) = self.journal.find(id, offset.saturating_add(1)..below)? {
-            below = at;
-            if is_event(kind) {
+        let (mut given, mut record) = (None, Vec::new());
+        for found in self.newest_first(self.key.hash128(event_id), offset.saturating_add(1)) {
+            let (at, kind) = found?;
+            if kind.is_event() {
                 // The id was used again: what stands behind that is not this event's.
                 given = None;
             } else if self.journal.read(at, &mut record)? == Some(RecordKind::Amend) {
@@ -206,7 +216,7 @@ impl Gate {
         {
             return Ok(Some(found.position));
         }
-        let newest = self.newest(id, 0, worker)?.filter(|it| is_event(it.kind));
+        let newest = self.newest(id, 0, worker)?.filter(|it| it.kind.is_event());
         if newest.is_none() {
             worker.found.clear();
         }
@@ -235,10 +245,6 @@ impl Gate {
 struct Newest {
     position: u64,
     kind: RecordKind,
-}
-
-fn is_event(kind: RecordKind) -> bool {
-    matches!(kind, RecordKind::Decided | RecordKind::Event)
 }
 
 /// Makes the record of a decision in `worker.found` what its caller was answered: the fallback.

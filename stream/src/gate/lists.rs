@@ -8,11 +8,12 @@ use engine::position::Position;
 use engine::rates::Rates;
 use rules::typed::{List, ListId, ListKind, Type};
 
-use super::{Gate, Refused, Worker, find, new_state};
+use super::{Gate, Refused, Worker, find};
 use crate::bundle::{self, Bundle, BundleError, ListFile, Problems, Written, read_list};
 use crate::in_force::InForce;
 use crate::journal::RecordKind;
 use crate::record::{ListRecord, RatesRecord};
+use crate::state::apply;
 
 /// Why a list or the rates could not be changed.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
@@ -65,23 +66,18 @@ impl Gate {
         let mut room = self.admit_one()?;
         let lock = |worker: &mut Worker| {
             let Worker { in_force, directory, locks, .. } = worker;
-            directory.lock(&[entity], &|key| new_state(&in_force.rules, key), locks);
+            directory.lock(&[entity], &in_force.rules, locks);
             Ok(())
         };
         let Ok(offset) = self.change_locked::<_, Infallible>(&mut self.own.lock(), lock, |worker| {
             let Worker { in_force, locks, .. } = worker;
             let list_name = in_force.rules.typed.lists.get(list.index()).map_or("", |it| it.name.as_str());
-            let message = match &membership {
-                Some(it) => ListRecord::entered(list_name, entity, it),
+            let message = match membership {
+                Some(it) => ListRecord::entered(list_name, entity, &it),
                 None => ListRecord::left(list_name, entity),
             };
             let offset = self.append_change(RecordKind::List, in_force.number, &message, &[entity]);
-            if let Some(state) = locks.guards.first_mut() {
-                match membership {
-                    Some(it) => state.put_on_list(offset, it),
-                    None => state.take_off_list(offset, list),
-                }
-            }
+            apply::list(&message, list, offset, locks);
             offset
         });
         room.spend();

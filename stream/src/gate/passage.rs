@@ -21,7 +21,7 @@ pub(super) struct Inside(AtomicBool);
 
 /// The way to the states of entities.
 #[derive(Debug, Default)]
-pub(super) struct Passage {
+pub(crate) struct Passage {
     closed: AtomicBool,
     /// Held while it is closed.
     closing: Mutex<()>,
@@ -30,7 +30,7 @@ pub(super) struct Passage {
 
 /// While this lives the passage is closed.
 #[derive(Debug)]
-pub(super) struct Closed<'a> {
+pub(crate) struct Closed<'a> {
     passage: &'a Passage,
     _closing: MutexGuard<'a, ()>,
 }
@@ -58,7 +58,7 @@ impl Passage {
     }
 
     /// Closes the passage and waits until nobody is inside.
-    pub(super) fn close(&self) -> Closed<'_> {
+    pub(crate) fn close(&self) -> Closed<'_> {
         let closing = self.closing.lock();
         self.closed.store(true, Ordering::SeqCst);
         // Who comes later finds it closed.

@@ -6,8 +6,8 @@ use engine::apply::Applied;
 use engine::history::Key;
 use engine::state::EntityState;
 
-use super::{Gate, Worker, new_state};
-use crate::fold::apply;
+use super::{Gate, Worker};
+use crate::state::apply;
 
 impl Gate {
     /// The locks of this kind are released between decide and apply, with a yield there, so that a test that counts
@@ -39,7 +39,7 @@ impl Gate {
         {
             let Worker { in_force, directory, scratch, locks, .. } = &mut *worker;
             let rules = &*in_force.rules;
-            directory.lock(&[key], &|key| new_state(rules, key), locks);
+            directory.lock(&[key], rules, locks);
             if let Some(state) = locks.guards.first_mut() {
                 apply::event_of(rules, applied, original, entity, state, scratch);
             }

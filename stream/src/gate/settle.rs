@@ -11,10 +11,10 @@ use engine::decision::Fallback;
 use engine::event::Change;
 use rules::past::Outcome;
 
-use super::recent::Remembered;
-use super::{Gate, Place, Poisoned, Settled, Ticket, Worker};
+use super::{Gate, Poisoned, Settled, Ticket, Worker};
 use crate::journal::{Journal, Progress};
-use crate::record::Stamp;
+use crate::record::{Place, Stamp};
+use crate::state::recent::Remembered;
 
 impl Gate {
     /// Waits until a decision may be answered: its record is durable, or its deadline has passed. Then the answer is
@@ -28,7 +28,7 @@ impl Gate {
     )]
     pub fn settle(&self, ticket: Ticket) -> impl Future<Output = Result<Settled, Poisoned>> + Send + use<'_> {
         async move {
-            let durable = self.durable(ticket.position.offset);
+            let durable = self.durable(ticket.newest);
             let reached = match ticket.due {
                 None => Some(durable.await),
                 Some((at, _)) => tokio::time::timeout_at(at.into(), durable).await.ok(),
@@ -42,7 +42,7 @@ impl Gate {
     /// # Errors
     /// If the journal can write no more.
     pub fn settle_blocking(&self, ticket: Ticket) -> Result<Settled, Poisoned> {
-        let durable = self.durable(ticket.position.offset);
+        let durable = self.durable(ticket.newest);
         let reached = block_until(durable, ticket.due.map(|(at, _)| at));
         self.settled(ticket, reached)
     }

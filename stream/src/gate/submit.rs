@@ -14,12 +14,12 @@ use rules::past::Outcome;
 use rules::time::Micros;
 use smallvec::SmallVec;
 
-use super::recent::{Flight, Remembered, Seen};
-use super::{Deadline, Gate, Place, Refused, Ticket, Worker, new_state};
-use crate::fold::apply;
+use super::{Deadline, Gate, Refused, Ticket, Worker};
 use crate::journal::{Entry, RecordKind, Reservation};
 use crate::record::write::{self, Ending};
-use crate::record::{Original, Stamp};
+use crate::record::{Original, Place, Stamp};
+use crate::state::apply;
+use crate::state::recent::{Flight, Remembered, Seen};
 
 /// What is wanted of an event.
 #[derive(Clone, Copy, Debug)]
@@ -67,21 +67,22 @@ impl Gate {
         worker: &mut Worker,
     ) -> Result<Ticket, Refused> {
         let id = self.key.hash128(&event.id);
-        write::begin(event, &mut worker.record);
-        let digest = write::digest(&worker.record, self.key);
+        self.in_force_with(worker);
+        let schema = &worker.in_force.rules.typed.schema;
+        let digest = write::begin_new(event, schema, self.key, &mut worker.record);
         // Before it is known what the event's other callers get.
         let fallbacks = self.fallbacks.load(Ordering::SeqCst);
         let incoming = Incoming { event, id, digest: &digest, way, deadline, fallbacks };
         // With this event in it, as its record will have it: an id of long ago is a new one, whoever came in between.
         let clock = self.now().max(event.time);
         match self.seen(id, &digest, clock, worker)? {
-            Seen::Repeat { position } => {
+            Seen::Repeat { position, newest } => {
                 if worker.record.is_empty() {
                     let found = self.find_record(id, worker)?;
                     let gone = || Refused::Unreadable(format!("the record of event `{}` is gone", event.id));
                     found.ok_or_else(gone)?;
                 }
-                Ok(self.repeat(incoming, position, worker))
+                Ok(self.repeat(incoming, position, newest, worker))
             }
             Seen::Reused => Err(Refused::IdReused(event.id.clone())),
             Seen::New { flight, .. } => match &event.recheck_of {
@@ -92,7 +93,7 @@ impl Gate {
     }
 
     /// The decision of an id that was decided before, whose record is in the worker.
-    fn repeat(&self, incoming: Incoming<'_>, position: u64, worker: &mut Worker) -> Ticket {
+    fn repeat(&self, incoming: Incoming<'_>, position: u64, newest: u64, worker: &mut Worker) -> Ticket {
         let Incoming { event, id, deadline, fallbacks, .. } = incoming;
         let mut ruling = std::mem::take(&mut worker.scratch.ruling);
         ruling.clear();
@@ -111,7 +112,7 @@ impl Gate {
         let due = deadline.due(&worker.in_force.rules, event);
         let position = Position { partition: 0, offset: position };
         let room = Reservation::unbounded();
-        Ticket { position, ruling, rule_set, place: Place::default(), when, id, due, fallbacks, room }
+        Ticket { position, newest, ruling, rule_set, place: Place::default(), when, id, due, fallbacks, room }
     }
 
     /// Decides an event again, with the fields that the recheck changes.
@@ -163,6 +164,7 @@ impl Gate {
         // A ticket is large: it is made where it goes.
         Ok(Ticket {
             position: Position { partition: 0, offset },
+            newest: offset,
             ruling: std::mem::take(&mut worker.scratch.ruling),
             rule_set: worker.in_force.number,
             place: original.cloned().unwrap_or_else(|| {
@@ -263,6 +265,6 @@ fn lock(event: &Event, worker: &mut Worker) -> Result<(), Refused> {
     scratch.facts.load(event, rules, &in_force.rates)?;
     let stateful = &scratch.facts.roles.stateful;
     let near = ahead.near(stateful);
-    directory.lock_near(stateful, near, &|key| new_state(rules, key), locks);
+    directory.lock_near(stateful, near, rules, locks);
     Ok(())
 }

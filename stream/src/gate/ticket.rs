@@ -2,17 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use engine::entity::EntityKey;
 use engine::event::Event;
 use engine::facts::Incomparable;
 use engine::position::Position;
 use engine::words::{Ruling, When};
 use rules::past::Outcome;
 use rules::schema::{Derivation, FieldType, Schema};
-use rules::time::Micros;
-use smallvec::SmallVec;
 
 use crate::journal::{JournalError, Reservation};
+use crate::record::Place;
 
 /// Until when a decision must be answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +41,8 @@ pub struct Ticket {
     pub place: Place,
     /// When the event happened as recorded: of a repeat, when the first did; the caller may have sent none.
     pub when: When,
+    /// The offset of the record that must be durable before it is answered: its own, or that of a repeat's fallback.
+    pub(super) newest: u64,
     /// The hash of the event's id.
     pub(super) id: u128,
     /// When the caller will have waited long enough, and what it is told then.
@@ -66,17 +66,6 @@ pub struct Settled {
     pub when: When,
     /// Whether the record is durable. If not, the deadline has passed, and the ruling is the declared fallback.
     pub durable: bool,
-}
-
-/// Where an event stands in the histories of its entities.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Place {
-    /// When it stands there: its own time, or the edge of the allowed lateness.
-    pub at: Micros,
-    /// Of its record.
-    pub position: u64,
-    /// Its entities.
-    pub entities: SmallVec<[EntityKey; 4]>,
 }
 
 /// What a submitted amendment gets.
@@ -148,12 +137,13 @@ pub enum Refused {
 impl Refused {
     /// Of a recheck in one of whose roles stands somebody else than in its original's; none if there is no such role.
     pub(super) fn of_other_roles(recheck: &Event, original: &Event, schema: &Schema) -> Option<Self> {
-        let mut changed = recheck.fields(schema).filter(|(at, _)| recheck.value(*at) != original.value(*at));
-        let field = changed.find_map(|(_, it)| {
+        let is_other = |at: usize| recheck.value(at) != original.value(at);
+        let field = recheck.fields(schema).filter(|(at, _)| is_other(*at)).find_map(|(_, it)| {
             schema.field(it.field).filter(|field| matches!(field.ty, FieldType::Entity(_)))?;
-            // What is derived is not sent.
             let Some(Derivation::Prefix { of, .. }) = it.derived else { return schema.field(it.field) };
-            schema.field(of)
+            // What is derived is not sent, and the original's schema may not have derived it yet.
+            let (source, _) = recheck.fields(schema).find(|(_, source)| source.field == of)?;
+            schema.field(of).filter(|_| is_other(source))
         })?;
         let original = original.id.clone();
         Some(Self::RolesChanged { original, field: field.name.clone() })

@@ -14,10 +14,10 @@ use rules::time::Micros;
 use rules::typed::FeatureId;
 use rules::value::Value;
 
-use super::directory::{Directory, Locks, Slot};
 use super::passage::Inside;
 use crate::in_force::InForce;
 use crate::record::{Amend, Decided};
+use crate::state::directory::{Directory, Locks, Slot};
 
 /// What one thread needs to submit event after event without allocating.
 #[derive(Debug)]

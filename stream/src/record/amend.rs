@@ -1,13 +1,21 @@
 //! What became known later about an event.
 
-use engine::entity::EntityKey;
+use engine::entity::{EntityKey, HashKey};
 use engine::event::{Amendment, Change};
 use prost::Message;
 use rules::past::{Challenge, Label, OperationResult, Outcome};
 use rules::schema::KindId;
 use rules::time::Micros;
 
-use crate::gate::Place;
+use super::Place;
+
+/// Sets the ids of amendments apart from those of events.
+const AMENDMENT_IDS: u128 = 0x616d_656e_646d_656e_7473_0000_0000_0000;
+
+/// The hash under which an amendment of this id is remembered.
+pub(crate) fn id_of_amendment(key: HashKey, id: &str) -> u128 {
+    key.hash128(id) ^ AMENDMENT_IDS
+}
 
 /// An amendment, with the place of its event, so that whoever folds needs no index.
 #[derive(Clone, PartialEq, Message)]

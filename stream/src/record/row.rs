@@ -12,14 +12,15 @@
 use engine::event::{Event, FieldValue};
 use rules::schema::{Currency, EventTypeId};
 
-/// Appends the row of an event's fields.
-pub(crate) fn encode(event: &Event, into: &mut Vec<u8>) {
-    let fields = event.present();
+/// Appends the row of an event's fields, but for those that are left `out`.
+pub(crate) fn encode(event: &Event, out: impl Fn(usize) -> bool, into: &mut Vec<u8>) {
+    let stands = |at: &usize| !out(*at) && event.value(*at) != FieldValue::Missing;
+    let fields = (0..event.present()).rev().find(stands).map_or(0, |last| last + 1);
     into.extend_from_slice(&event.event_type.map_or(u16::MAX, |it| it.0).to_le_bytes());
     into.extend_from_slice(&u16::try_from(fields).unwrap_or(u16::MAX).to_le_bytes());
     let map = into.len();
     into.resize(map + fields.div_ceil(4), 0);
-    for at in 0..fields {
+    for at in (0..fields).filter(|at| !out(*at)) {
         let kind = match event.value(at) {
             FieldValue::Missing => continue,
             FieldValue::Number(number) => {
@@ -40,7 +41,7 @@ pub(crate) fn encode(event: &Event, into: &mut Vec<u8>) {
             *byte |= kind << (2 * (at % 4));
         }
     }
-    for at in 0..fields {
+    for at in (0..fields).filter(|at| !out(*at)) {
         into.extend_from_slice(event.text_bytes_at(at));
     }
 }
@@ -115,7 +116,7 @@ mod tests {
     #[test]
     fn a_row_is_read_back_as_it_was_and_any_shorter_one_is_refused() {
         let (mut bytes, mut back) = (Vec::new(), Event::default());
-        encode(&event(), &mut bytes);
+        encode(&event(), |_| false, &mut bytes);
         assert_eq!(decode(&bytes, &mut back), Some(()));
         assert_eq!(back, event());
         for length in 0..bytes.len() {

@@ -7,12 +7,12 @@ use engine::lists::Membership;
 use engine::words::Ruling;
 use rules::past::{Challenge, Label, OperationResult, Outcome};
 use rules::program::{Alert, EffectRef, Hit, Verdict};
-use rules::schema::{Currency, EventTypeId, KindId};
+use rules::schema::{Currency, EventTypeId, KindId, Schema};
 use rules::typed::{FeatureId, ListId, RuleId, Severity};
 use rules::value::Value;
 
 use super::*;
-use crate::gate::Place;
+use crate::record::Place;
 
 fn entity(kind: u16) -> EntityKey {
     EntityKey::new(KindId(kind), u128::from(kind) << 100 | 77)
@@ -98,19 +98,46 @@ fn what_comes_into_force_comes_back() {
     check(&WarmRecord { bundle, since: Some(4), lacking });
 }
 
-/// An event of type `event_type` with three fields.
+/// An event with a role and three fields.
 fn event(fill: impl FnOnce(&mut Event)) -> Event {
     let mut event = Event::default();
-    event.begin(EventTypeId(0), 3);
+    event.begin(EventTypeId(0), 4);
     event.id.push_str("p-1");
     fill(&mut event);
     event
 }
 
 fn digest(event: &Event) -> [u8; 16] {
-    let mut body = Vec::new();
-    write::begin(event, &mut body);
-    write::digest(&body, HashKey::new([7; 16]))
+    digest_under(&schema(""), event)
+}
+
+/// A schema whose events have three fields, the last of them written like this.
+fn schema(last: &str) -> Schema {
+    let fields = format!("  a: text(500)?\n  b: text(500)?\n  c: text(500)?{last}\n");
+    rules::testing::schema(&format!(
+        "schema s 1\nzone \"UTC\"\ncurrency EUR\nentity u\nevent payment\n  u: u\n{fields}"
+    ))
+}
+
+fn digest_under(schema: &Schema, event: &Event) -> [u8; 16] {
+    write::begin_new(event, schema, HashKey::new([7; 16]), &mut Vec::new())
+}
+
+/// What is derived depends on the schema, not on who sends.
+#[test]
+fn what_is_derived_is_no_part_of_the_body() {
+    let (plain, derives) = (schema(""), schema(" = prefix(a, 2)"));
+    let [sent, with_prefix] = [None, Some("41")].map(|prefix| {
+        event(|it| {
+            it.set_text(1, "4111");
+            prefix.into_iter().for_each(|prefix| it.set_text(3, prefix));
+        })
+    });
+    assert_eq!(digest_under(&derives, &with_prefix), digest_under(&plain, &sent));
+    assert_ne!(digest_under(&plain, &with_prefix), digest_under(&plain, &sent), "there it was sent");
+    let mut other = with_prefix.clone();
+    other.set_text(1, "4112");
+    assert_ne!(digest_under(&derives, &other), digest_under(&derives, &with_prefix));
 }
 
 #[test]
@@ -201,8 +228,7 @@ fn what_is_written_is_the_message() {
         events.iter().flat_map(|event| [(event, &full), (event, &nothing)]).zip(places.iter().cycle())
     {
         let mut body = Vec::new();
-        write::begin(event, &mut body);
-        let digest = write::digest(&body, HashKey::new([7; 16]));
+        let digest = write::begin_new(event, &rules.schema, HashKey::new([7; 16]), &mut body);
         let ending = write::Ending {
             stamp,
             event,

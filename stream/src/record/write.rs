@@ -2,7 +2,7 @@
 //! without filling one first. It is what every decision pays for, under its locks.
 //!
 //! The event comes first, and is written when it comes in: its digest, by which a repeat is told, is that of these
-//! bytes.
+//! bytes, but for what the schema derives.
 
 use engine::decision::Fallback;
 use engine::entity::HashKey;
@@ -10,6 +10,7 @@ use engine::event::Event;
 use engine::words::Ruling;
 use prost::Message as _;
 use prost::encoding::{WireType, encode_varint};
+use rules::schema::Schema;
 use rules::typed::{FeatureId, RuleSet};
 use rules::value::Value;
 
@@ -20,21 +21,35 @@ use super::{Original, Stamp};
 
 /// Begins a body, over what the buffer holds: room for the stamp, and the event as received.
 pub(crate) fn begin(event: &Event, body: &mut Vec<u8>) {
+    begin_without(event, |_| false, body);
+}
+
+/// Begins a body, and gives its digest: 128 bits of a keyed hash over the fields as they were sent, before stamping and
+/// conversion. Two bodies are the same body exactly if their digests are equal. What is derived is not sent: a schema that
+/// derives more makes no other body of it.
+pub(crate) fn begin_new(event: &Event, schema: &Schema, key: HashKey, body: &mut Vec<u8>) -> [u8; 16] {
+    let digest = |begun: &[u8]| key.hash128_of(begun.get(Stamp::BYTES..).unwrap_or_default()).to_le_bytes();
+    let fields = event.fields_declared(schema);
+    if fields.iter().all(|it| it.derived.is_none()) {
+        begin(event, body);
+        return digest(body);
+    }
+    begin_without(event, |at| fields.get(at).is_some_and(|it| it.derived.is_some()), body);
+    let of_sent = digest(body);
+    begin(event, body);
+    of_sent
+}
+
+fn begin_without(event: &Event, out: impl Fn(usize) -> bool, body: &mut Vec<u8>) {
     body.clear();
     body.resize(Stamp::BYTES, 0);
     bytes(1, event.id.as_bytes(), body);
     if event.time_given {
         fixed(2, event.time.cast_unsigned(), body);
     }
-    delimited(3, body, |body| row::encode(event, body));
+    delimited(3, body, |body| row::encode(event, out, body));
     bytes(4, event.extra.as_bytes(), body);
     bytes(5, event.recheck_of.as_deref().unwrap_or_default().as_bytes(), body);
-}
-
-/// The digest of the event that a body was begun with: 128 bits of a keyed hash over the fields as received, before
-/// stamping and conversion. Two bodies are the same body exactly if their digests are equal.
-pub(crate) fn digest(begun: &[u8], key: HashKey) -> [u8; 16] {
-    key.hash128_of(begun.get(Stamp::BYTES..).unwrap_or_default()).to_le_bytes()
 }
 
 /// What stands behind the event.

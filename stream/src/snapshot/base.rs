@@ -19,9 +19,9 @@ use super::{
     read_header, read_keeping, recent, write_draft,
 };
 use crate::gate::Gate;
-use crate::gate::recent::Remembered;
 use crate::in_force::{InForce, Kept};
 use crate::record::Lacking;
+use crate::state::recent::Remembered;
 use crate::warming::Warming;
 
 /// The base in a data directory.
@@ -76,7 +76,7 @@ impl Base {
 
     /// The numbers of these.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> {
-        self.header.in_force.iter().map(|it| it.number)
+        self.header.in_force.iter().flat_map(Texts::numbers)
     }
 
     /// The rule sets whose features have state in it.

@@ -20,9 +20,10 @@ use rules::typed::ListId;
 use std::io;
 
 use super::block::{BlockKind, BlockWriter, Columns, Cut};
-use super::layout::{KindFit, Layout, Member};
-use crate::gate::directory::Directory;
-use crate::gate::may_leave;
+use super::fit::{KindFit, Member};
+use crate::state::directory::Directory;
+use crate::state::layout::Layout;
+use crate::state::may_leave;
 
 /// Which column holds what; behind the last one stand the words of membership bits, then the values.
 mod column {

@@ -20,9 +20,10 @@ use rules::time::Micros;
 
 use super::block::{Block, BlockKind, BlockReader, Cut, Place};
 use super::entity::{self, EntityReader};
-use super::layout::{KindFit, Layout};
-use super::{BYTES, End, Extra, Header, Held, NAME, SnapshotError, hash_key, recent, schema};
-use crate::gate::State;
+use super::fit::KindFit;
+use super::{BYTES, End, Extra, Header, Held, NAME, SnapshotError, hash_key, recent};
+use crate::state::layout::Layout;
+use crate::state::{State, schema};
 
 /// Threads that build entities at most: one unpacks as fast as so many build.
 const BUILDERS_MAX: usize = 4;
@@ -201,14 +202,15 @@ fn fit(
         return Err(SnapshotError::OtherKey { file: file() });
     }
     let now = &rules.typed.schema;
+    // Of the rule set that it was made under itself there is nothing to ask.
+    let before = (header.rule_set != rules.typed.hash).then(|| schema_of(header)).flatten();
     let renamed = (header.schema != now.name).then(|| "another name".to_owned());
-    if let Some(what) = renamed.or_else(|| ours.difference(&header.layout)) {
+    let moved = renamed.or_else(|| ours.difference(&header.layout));
+    if let Some(what) = moved.or_else(|| schema::rederived(before.as_ref()?, now)) {
         let theirs = format!("`{}` {}", header.schema, header.schema_version);
         let ours = format!("`{}` {}", now.name, now.version);
         return Err(SnapshotError::OtherSchema { file: file(), theirs, ours, what });
     }
-    // Of the rule set that it was made under itself there is nothing to ask.
-    let before = (header.rule_set != rules.typed.hash).then(|| schema_of(header)).flatten();
     let changed = match &before {
         // Where room is made for what others need, the schema is theirs too, under a version of its own.
         _ if partly => None,

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use rules::time::Micros;
 
 use super::block::{BlockKind, BlockWriter, Columns, Cut};
-use crate::gate::recent::{AT_ONCE, Recent, Remembered};
+use crate::state::recent::{AT_ONCE, Recent, Remembered};
 
 mod column {
     pub(super) const ID: usize = 0;

@@ -7,7 +7,7 @@ use engine::event::{Amendment, Event};
 use rules::time::Micros;
 
 use super::RowAt;
-use crate::gate::Place;
+use crate::record::Place;
 
 /// An amendment with what is needed to apply it where no index finds its event.
 #[derive(Clone, PartialEq, Eq, Debug)]

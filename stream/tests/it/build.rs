@@ -12,8 +12,9 @@ use rules::past::Label;
 use rules::reference::generate::Choices;
 use rules::time::{MINUTE, SECOND};
 use rules::value::Value;
+use stream::build::BuildError;
 use stream::bundle::Bundle;
-use stream::gate::{BuildError, Deadline, Gate, NotAtOnce, Worker};
+use stream::gate::{Deadline, Gate, NotAtOnce, Worker};
 use stream::journal::{Entry, Journal as _, Memory, Record, RecordKind};
 use stream::prune::rebase;
 use stream::recover::recover;
@@ -127,6 +128,46 @@ fn built_state_is_as_if_it_had_always_been_kept() {
     check_same(&world.gate, &folded(&world.journal, key()));
     let report = check_verified(&world.journal, key());
     assert!(report.derived >= 4_100, "{report:?}");
+}
+
+/// What may be gone back to is kept up for a day; then the next build leaves it out, and its schema stays known.
+#[test]
+fn what_nobody_goes_back_to_is_left_out_of_the_next_build() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path(), NEW);
+    let hours = |hours: u32| bundle(SCHEMA, &OLD.replace("over 1h", &format!("over {hours}h")));
+    let keeps = |world: &World, name: &str| {
+        let rules = world.gate.rules();
+        let mut windows = rules.typed.features.iter().filter(|it| it.name == name);
+        windows.any(|it| matches!(it.definition, rules::typed::Definition::Aggregate(_)))
+    };
+    world.pay(200);
+    world.activate(&hours(2)).unwrap();
+    world.pay(200);
+    assert!(keeps(&world, "wide"), "a day has not passed");
+    // More than a day.
+    world.number += 5_000;
+    world.pay(200);
+    world.activate(&hours(3)).unwrap();
+    world.pay(200);
+    assert!(!keeps(&world, "wide"));
+    assert_eq!(
+        world.activate(&hours(2)).unwrap(),
+        0,
+        "what was in force a moment ago is gone back to at once"
+    );
+    world.pay(200);
+    assert_ne!(world.activate(&bundle(SCHEMA, NEW)).unwrap(), 0, "what was left out is built again");
+    world.pay(200);
+    check_same(&world.gate, &folded(&world.journal, key()));
+    check_verified(&world.journal, key());
+    for damaged in [0, 1] {
+        let (recovered, _) = world.crashed(folder.path(), damaged);
+        world = recovered;
+        world.pay(100);
+        check_same(&world.gate, &folded(&world.journal, key()));
+        check_verified(&world.journal, key());
+    }
 }
 
 /// Of devices nothing is remembered, until alerts are raised `once per` one: that begins, ends and begins again at once.
@@ -262,6 +303,27 @@ fn a_schema_that_grows_brings_its_rows_along() {
             check_verified(&world.journal, key());
         }
     }
+}
+
+/// A prefix of another length leads to other entities, under features whose definitions read the same; and a text that was
+/// taken is not refused from then on without anybody having said so.
+#[test]
+fn what_a_field_means_stays() {
+    let derives = "schema pay 1\nzone \"UTC\"\ncurrency EUR\nentity bin\nevent payment\n  pan: text(6)\n  \
+                   bin: bin? = prefix(pan, 4)\n";
+    let rules = "use schema pay\nfeature n = count(payment) by bin over 1h\nrecord n\n";
+    let gate = begin(derives, rules, Box::new(Memory::default()));
+    let refused = |schema: String| gate.activate(bundle(&schema, rules)).unwrap_err().to_string();
+    let longer = derives.replace("pan, 4", "pan, 6");
+    let otherwise = "field `bin` of event type `payment` is derived otherwise than it was";
+    for schema in [longer.clone(), longer.replace("pay 1", "pay 2")] {
+        let said = refused(schema);
+        assert!(said.contains(otherwise), "{said}");
+    }
+    let shorter = derives.replace("text(6)", "text(5)");
+    let said = refused(shorter.clone());
+    assert!(said.contains("other text lengths than the one in force"), "{said}");
+    gate.activate(bundle(&shorter.replace("pay 1", "pay 2"), rules)).unwrap();
 }
 
 #[test]

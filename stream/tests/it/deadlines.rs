@@ -96,6 +96,11 @@ fn who_waits_too_long_gets_the_fallback_and_an_amendment_follows() {
     let by = Deadline::By(Instant::now() + Duration::from_millis(1));
     let late = settled(&gate, &pay(&gate, "p1"), by, &mut worker);
     assert_eq!((late.durable, late.ruling.verdict.outcome), (false, Outcome::Block));
+    // Nor is it durable when the decision is and the amendment is not: a crash would bring the decision back.
+    journal.settle(journal.next() - 1);
+    let by = Deadline::By(Instant::now() + Duration::from_millis(1));
+    let between = settled(&gate, &pay(&gate, "p1"), by, &mut worker);
+    assert_eq!((between.durable, between.ruling.verdict.outcome), (false, Outcome::Block));
     journal.settle(journal.next());
     let again = settled(&gate, &pay(&gate, "p1"), Deadline::Never, &mut worker);
     assert_eq!((again.durable, again.ruling.verdict.outcome), (true, Outcome::Block));

@@ -12,7 +12,7 @@ use rules::reference::generate::Choices;
 use rules::time::SECOND;
 use rules::typed::ListId;
 use stream::disk::Folder as Disk;
-use stream::fold::{Folder, History, Report, verify};
+use stream::fold::{Fold, Outcomes, Report, verify};
 use stream::gate::{Deadline, Gate};
 use stream::journal::{
     Cursor, Forgetful, Journal, JournalError, Memory, OnDisk, Options, Record, RecordKind,
@@ -79,16 +79,16 @@ fn what_is_left_is_as_if_all_were_there() {
         assert!(tenth < 9 || known < of as usize / 2, "{known} of {of} behind {tenth}");
         let report = check_left(journal, Some(&base));
         assert!(report.records / 2 < report.derived, "{report:?}");
-        let mut folder = Folder::of(&|from| journal.cursor(from), key(), Some(&base)).unwrap();
+        let mut fold = Fold::of(&|from| journal.cursor(from), key(), Some(&base)).unwrap();
         let mut left = journal.cursor(base.start()).unwrap();
         while let Some(record) = left.next().unwrap() {
-            folder.apply(&record).unwrap();
+            fold.apply(&record).unwrap();
         }
-        check_same(&folder.into_gate(Box::new(Forgetful::starting_at(records)), None).unwrap(), &all);
+        check_same(&fold.into_gate(Box::new(Forgetful::starting_at(records)), None).unwrap(), &all);
         let found = from_base_alone(&base, journal);
         assert_eq!((found.tail, found.notes), (records - base.start(), Vec::new()));
         check_same(&found.gate, &all);
-        let sums = tested.iter().map(|it| compared(journal, Some(&base), it.clone(), History::Recorded));
+        let sums = tested.iter().map(|it| compared(journal, Some(&base), it.clone(), Outcomes::Recorded));
         let (decisions, differ) = sums.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
         assert!(records / 20 < decisions && differ == 0, "{differ} of {decisions} differ behind {tenth}");
     }
@@ -205,7 +205,7 @@ fn features_that_are_newer_than_the_base_lack_the_same_for_all() {
         let base = Base::beneath(&dir, below.unwrap_or(300)).unwrap().unwrap();
         check_left(&journal, Some(&base));
         check_same(&from_base_alone(&base, &journal).gate, &gate);
-        let (decisions, differ) = compared(&journal, Some(&base), (*new).clone(), History::Recorded);
+        let (decisions, differ) = compared(&journal, Some(&base), (*new).clone(), Outcomes::Recorded);
         assert!(50 < decisions && differ == 0, "{differ} of {decisions} differ behind {below:?}");
     }
     damage_all(folder.path());

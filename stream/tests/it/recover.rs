@@ -1,7 +1,7 @@
 //! The gate over the journal on a disk that crashes, by seed: whatever was answered as durable is there afterwards, and
 //! what is recovered, from the newest snapshot or from nothing, is the fold of what the journal holds.
 //!
-//! `WEIR_SEEDS` sets how many seeds are run (24 without it).
+//! `WEIR_SEEDS` sets how many seeds are run (200 without it).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use rules::past::{Label, Outcome};
 use rules::reference::generate::Choices;
 use rules::time::SECOND;
 use stream::disk::simulated::{Faults, Simulated};
-use stream::fold::{Folder, verify};
+use stream::fold::{Fold, verify};
 use stream::gate::{Deadline, Gate, Refused};
 use stream::journal::{Forgetful, Journal as _, OnDisk, Options};
 use stream::recover::recover;
@@ -122,13 +122,13 @@ fn round(disk: &Simulated, dir: &DataDir, gate: &Gate, seed: u64, seen: &mut See
 /// The gate is the fold of its journal, and every decision derived again is the one that was recorded.
 #[track_caller]
 fn check_recovered(gate: &Gate) {
-    let mut folder = Folder::new(key());
+    let mut fold = Fold::new(key());
     let mut records = gate.journal().cursor(0).unwrap();
     while let Some(record) = records.next().unwrap() {
-        folder.apply(&record).unwrap();
+        fold.apply(&record).unwrap();
     }
     let next = gate.journal().next();
-    check_same(gate, &folder.into_gate(Box::new(Forgetful::starting_at(next)), None).unwrap());
+    check_same(gate, &fold.into_gate(Box::new(Forgetful::starting_at(next)), None).unwrap());
     let report = verify(&|from| gate.journal().cursor(from), key(), None).unwrap();
     assert_eq!(report.different, 0, "{:?}", report.differences.first());
 }
@@ -168,7 +168,7 @@ fn check(seed: u64, folder: &Path, seen: &mut Seen) {
 
 #[test]
 fn whatever_was_durable_is_there_after_a_crash() {
-    let seeds = std::env::var("WEIR_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(24);
+    let seeds = std::env::var("WEIR_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(200);
     let mut seen = Seen::default();
     for seed in 0..seeds {
         let folder = tempfile::tempdir().unwrap();

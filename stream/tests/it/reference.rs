@@ -21,8 +21,9 @@ use rules::schema::{EventTypeId, FieldId, FieldType};
 use rules::time::{DAY, HOUR, MINUTE, Micros, SECOND};
 use rules::typed::{Effect, FeatureId, ListId, ListKind, RuleId};
 use stream::bundle::{Bundle, ListFile};
-use stream::gate::{Deadline, Gate, Place, Refused, Worker};
+use stream::gate::{Deadline, Gate, Refused, Worker};
 use stream::journal::Memory;
+use stream::record::Place;
 
 use crate::support::{PATIENT, check_folded, check_verified};
 

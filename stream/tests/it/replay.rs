@@ -14,7 +14,7 @@ use rules::time::{MINUTE, SECOND};
 use rules::typed::ListId;
 use rules::value::Value;
 use stream::bundle::Bundle;
-use stream::fold::{FoldError, History, Replay, Replayed};
+use stream::fold::{FoldError, Outcomes, Replay, Replayed};
 use stream::gate::{Deadline, Gate, Worker};
 use stream::journal::{Journal as _, Memory, RecordKind};
 use stream::record::{Decided, RuleSetRecord, Stamp};
@@ -40,7 +40,7 @@ pub(crate) fn compared(
     journal: &Memory,
     base: Option<&Base>,
     tested: Bundle,
-    history: History,
+    history: Outcomes,
 ) -> (u64, u64) {
     let mut replay = Replay::new(key(), Arc::new(tested), history, |_| Vec::new()).unwrap();
     if let Some(base) = base {
@@ -72,9 +72,9 @@ fn what_was_decided_is_decided_again_with_what_was_recorded() {
     let rule_sets = rule_sets(&world.journal);
     assert_eq!(rule_sets.len(), 5, "the second came back");
     for (at, tested) in rule_sets.into_iter().enumerate() {
-        let (decisions, differ) = compared(&world.journal, None, tested.clone(), History::Recorded);
+        let (decisions, differ) = compared(&world.journal, None, tested.clone(), Outcomes::Recorded);
         assert!(1_000 < decisions && differ == 0, "rule set {at}: {differ} of {decisions} differ");
-        let (_, differ) = compared(&world.journal, None, tested, History::Own);
+        let (_, differ) = compared(&world.journal, None, tested, Outcomes::Own);
         assert!(0 < differ, "rule set {at}: it makes no difference whose outcomes count");
     }
 }
@@ -152,7 +152,7 @@ impl Small {
     }
 
     /// What a replay decides of each payment, and the named features of the last.
-    fn replayed(&self, schema: &str, rules: &str, history: History) -> Result<(String, String), FoldError> {
+    fn replayed(&self, schema: &str, rules: &str, history: Outcomes) -> Result<(String, String), FoldError> {
         let all = |rules: &engine::rule_set::RuleSet| rules.typed.feature_order.clone();
         let mut replay = Replay::new(key(), bundle(schema, rules), history, all).unwrap();
         let (mut records, mut outcomes) = (self.journal.cursor(0).unwrap(), Vec::new());
@@ -183,12 +183,12 @@ fn whose_outcomes_and_lists_count_is_told() {
     let lists = "list new : text(8)\nlist risky : text(8)\nlist other : user\nlist watched : user\n";
     let generous = rules(lists, "200");
     let rows = [
-        (&same, History::Recorded, "allow challenge allow allow challenge block allow", 5_000, true),
+        (&same, Outcomes::Recorded, "allow challenge allow allow challenge block allow", 5_000, true),
         // p3 and p4 come in time.
-        (&same, History::Own, "allow challenge allow allow challenge block allow", 10_000, true),
-        (&generous, History::Recorded, "allow allow allow allow allow block allow", 5_000, true),
+        (&same, Outcomes::Own, "allow challenge allow allow challenge block allow", 10_000, true),
+        (&generous, Outcomes::Recorded, "allow allow allow allow allow block allow", 5_000, true),
         // p2 is allowed too, and nobody is watched.
-        (&generous, History::Own, "allow allow allow allow allow block allow", 25_000, false),
+        (&generous, Outcomes::Own, "allow allow allow allow allow block allow", 25_000, false),
     ];
     for (rules, history, outcomes, spent, seen) in rows {
         let last = format!("spent {spent}, frauds 1, n 6, seen {seen}, listed true");
@@ -203,7 +203,7 @@ fn a_rule_set_that_cannot_read_the_journal_is_refused() {
     world.day();
     let rules = rules(LISTS, "100");
     let check = |schema: &str, rules: &str, expected: Option<&str>| {
-        let said = world.replayed(schema, rules, History::Recorded).err().map(|it| it.to_string());
+        let said = world.replayed(schema, rules, Outcomes::Recorded).err().map(|it| it.to_string());
         let said = said.as_deref();
         match expected {
             None => assert_eq!(said, None),

@@ -13,7 +13,7 @@ use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use rules::schema::{FieldType, Schema};
 use stream::bundle::Bundle;
-use stream::fold::{Folder, Report, verify};
+use stream::fold::{Fold, Report, verify};
 use stream::gate::{Admission, Gate};
 use stream::journal::{Forgetful, Journal, Memory};
 use stream::snapshot::canonical;
@@ -94,12 +94,12 @@ pub(crate) fn damage(file: &Path, at: usize) {
 /// All records of a journal, folded; nobody ever leaves memory.
 #[track_caller]
 pub(crate) fn folded(journal: &Memory, key: HashKey) -> Gate {
-    let mut folder = Folder::of(&|from| journal.cursor(from), key, None).unwrap();
+    let mut fold = Fold::of(&|from| journal.cursor(from), key, None).unwrap();
     let mut records = journal.cursor(0).unwrap();
     while let Some(record) = records.next().unwrap() {
-        folder.apply(&record).unwrap();
+        fold.apply(&record).unwrap();
     }
-    folder.into_gate(Box::new(Forgetful::starting_at(journal.next())), None).unwrap()
+    fold.into_gate(Box::new(Forgetful::starting_at(journal.next())), None).unwrap()
 }
 
 /// The state of a gate, whoever left its memory, is the fold of its records, byte by byte of all that can be seen.

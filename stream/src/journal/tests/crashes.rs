@@ -28,6 +28,8 @@ struct Seen {
     rolled: u32,
     cut: u32,
     flips: u32,
+    refused: u32,
+    torn: u32,
 }
 
 struct Run {
@@ -140,11 +142,47 @@ impl Run {
         log.write(&mut batch)
     }
 
-    /// Turns over a bit below D, sees that it is refused, and turns it back.
-    fn flip(&mut self, seen: &mut Seen) -> Result<(), String> {
+    /// The segments, oldest first, and the number of one of them.
+    fn some_segment(&mut self) -> (Vec<String>, usize) {
         let mut names = self.disk.list().unwrap();
         names.retain(|name| segment::first_of(name).is_some());
-        let name = &names[usize::try_from(self.below(names.len() as u64)).unwrap()];
+        let at = usize::try_from(self.below(names.len().max(1) as u64)).unwrap();
+        (names, at)
+    }
+
+    /// Turns over any bit of what the last crash left: below the greatest D that is there it is refused, and behind it no
+    /// more is cut than what was not on the disk for certain.
+    fn flip_behind_a_crash(&mut self, seen: &mut Seen) -> Result<(), String> {
+        self.disk.set_faults(Faults::default());
+        let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
+        let stat = verify(&disk, 0).map_err(|error| error.to_string())?;
+        let (names, chosen) = self.some_segment();
+        let Some((synced, name)) = stat.map(|it| it.synced).zip(names.get(chosen)) else { return Ok(()) };
+        let (at, bit) = (self.below(self.disk.contents(name).len() as u64), self.below(8) as u8);
+        assert!(self.disk.flip(name, at, bit));
+        let before = self.disk.contents(name);
+        match open(&self.disk, self.segment_bytes) {
+            Err(JournalError::Damaged { file, .. }) if file.ends_with(name.as_str()) => {
+                assert_eq!(self.disk.contents(name), before, "what is damaged is not touched");
+                seen.refused += 1;
+                Ok(())
+            }
+            Ok(log) if synced <= log.next() => {
+                seen.torn += 1;
+                self.appended.truncate(usize::try_from(log.next()).unwrap());
+                self.read_all(&log)
+            }
+            other => {
+                let found = other.map(|log| log.next());
+                Err(format!("flipped {at} of {name}, of which {synced} were on the disk: {found:?}"))
+            }
+        }
+    }
+
+    /// Turns over a bit below D, sees that it is refused, and turns it back.
+    fn flip(&mut self, seen: &mut Seen) -> Result<(), String> {
+        let (names, chosen) = self.some_segment();
+        let name = &names[chosen];
         let bytes = self.disk.contents(name).len() as u64;
         // The last sector of the newest is the mark that says so.
         let end = if Some(name) == names.last() { bytes - 512 } else { bytes };
@@ -181,6 +219,9 @@ fn run(seed: u64, syncs_do_nothing: bool, seen: &mut Seen) -> Result<(), String>
             seen.crashes += 1;
         }
     }
+    if seed % 2 == 0 {
+        return run.flip_behind_a_crash(seen);
+    }
     let mut log = run.open(seen)?;
     run.disk.set_faults(Faults::default());
     write(&mut log, 1).map_err(|error| error.to_string())?;
@@ -204,9 +245,9 @@ fn what_was_durable_survives_every_crash() {
         }
     }
     println!("{} seeds: {seen:?}", seeds());
-    let Seen { crashes, restarts, lost, kept, poisoned, rolled, cut, flips } = seen;
+    let Seen { crashes, restarts, lost, kept, poisoned, rolled, cut, flips, refused, torn } = seen;
     assert!(0 < lost && 0 < kept, "{seen:?}");
-    let counts = [crashes, restarts, poisoned, rolled, cut, flips];
+    let counts = [crashes, restarts, poisoned, rolled, cut, flips, refused, torn];
     assert!(counts.iter().all(|count| 0 < *count), "{seen:?}");
 }
 

@@ -2,12 +2,12 @@
 //! for another state.
 
 use rules::notation::duration;
-use rules::schema::Schema;
+use rules::schema::{Field, FieldType, Schema};
 
 use super::layout::Names;
 
 /// How the names of one thing, of which only the end may grow, are not as they were; none if they only grew.
-pub(super) fn moved(theirs: &Names, ours: Option<&Names>) -> Option<String> {
+pub(crate) fn moved(theirs: &Names, ours: Option<&Names>) -> Option<String> {
     let (thing, theirs) = theirs.names.split_first()?;
     let ours = ours.map_or(&[][..], |it| it.names.get(1..).unwrap_or_default());
     let at = (0..theirs.len()).find(|at| ours.get(*at) != theirs.get(*at))?;
@@ -38,6 +38,20 @@ pub(crate) fn lacked(old: &Schema, new: &Schema) -> Option<String> {
     Some(format!("field `{}` of event type `{}` is new: make it optional", field.name, of.name))
 }
 
+/// A field that is computed otherwise than it was: whoever stands in it is somebody else, though every feature over it looks
+/// the same; none if there is none.
+pub(crate) fn rederived(old: &Schema, new: &Schema) -> Option<String> {
+    let (field, of) = old.events.iter().zip(&new.events).find_map(|(theirs, ours)| {
+        let both = theirs.fields.iter().zip(&ours.fields);
+        let (_, field) = both.into_iter().find(|(theirs, ours)| theirs.derived != ours.derived)?;
+        Some((new.field(field.field)?, ours))
+    })?;
+    Some(format!(
+        "field `{}` of event type `{}` is derived otherwise than it was: give what is derived like this another name",
+        field.name, of.name
+    ))
+}
+
 /// What a schema that contains all of an older one has beyond that without a version above it, or has otherwise under the
 /// same version; none if its version says what it is. A lower version that has nothing more is gone back to.
 pub(crate) fn unversioned(old: &Schema, new: &Schema) -> Option<&'static str> {
@@ -46,11 +60,17 @@ pub(crate) fn unversioned(old: &Schema, new: &Schema) -> Option<&'static str> {
     }
     let values = |of: &Schema| of.enums.iter().map(|it| 1 + it.values.len()).sum::<usize>();
     let fields = |of: &Schema| of.events.iter().map(|it| 1 + it.fields.len()).sum::<usize>();
+    let text_bytes = |field: &Field| match field.ty {
+        FieldType::Text { max_bytes } => max_bytes,
+        _ => 0,
+    };
+    let lengths = |of: &Schema| of.fields.iter().map(text_bytes).collect::<Vec<_>>();
     let back = new.version < old.version;
     let parts = [
         ("entity kinds", old.kinds.len() == new.kinds.len()),
         ("enums", values(old) == values(new)),
         ("event types", fields(old) == fields(new)),
+        ("text lengths", back || lengths(old) == lengths(new)),
         ("zone", back || old.zone_name == new.zone_name),
         ("currency", back || old.currency == new.currency),
         ("lateness", back || old.lateness == new.lateness),
@@ -61,7 +81,7 @@ pub(crate) fn unversioned(old: &Schema, new: &Schema) -> Option<&'static str> {
 }
 
 /// What a feature's state hangs on beside the feature: how that has changed, in words; empty if it has not.
-pub(super) fn other_times(old: &Schema, new: &Schema) -> String {
+pub(crate) fn other_times(old: &Schema, new: &Schema) -> String {
     let times = [("lateness", old.lateness, new.lateness), ("keep", old.keep, new.keep)];
     let changed = times.into_iter().filter(|(_, old, new)| old != new);
     let told =

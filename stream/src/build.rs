@@ -9,6 +9,8 @@
 //! The state is built for the rule set in force, with the features of the other kept up beside its own and its schema
 //! known: so nothing but the layout of states changes when it takes over, and what comes after is an ordinary activation.
 
+mod growth;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,17 +19,19 @@ use std::time::{Duration, Instant};
 
 use rules::time::Micros;
 
-use super::{Gate, NotAtOnce, Poisoned, State};
 use crate::aside::SpareTime;
 use crate::bundle::{Bundle, BundleError};
-use crate::fold::{FoldError, Folder};
-use crate::in_force::InForce;
+use crate::fold::{Fold, FoldError};
+use crate::gate::{Gate, NotAtOnce, OtherState, Poisoned};
+use crate::in_force::{InForce, Kept};
 use crate::journal::{Cursor, JournalError, RecordKind};
 use crate::pace::Pace;
 use crate::record::{Stamp, WarmRecord};
-use crate::snapshot::layout::{Misfit, same_state};
 use crate::snapshot::{self, Base, DataDir, Extra, SnapshotError};
+use crate::state::State;
+use crate::state::misfit::{Misfit, same_state};
 use crate::warming::Warming;
+pub use growth::Growth;
 
 /// How far a build is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -134,13 +138,16 @@ impl Gate {
             return Err(BuildError::NoJournal);
         }
         let _one = self.building.try_lock().ok_or(BuildError::Busy)?;
-        let wide = widened(&self.current.get(), bundle)?;
+        let (lately, _) = self.current.all_when_quiet();
+        let current = self.current.get();
+        let kept = current.kept.built_for(bundle, &lately)?;
+        let wide = current.keeping_up(&kept)?;
         let then = wide.followed_by(wide.number + 1, Arc::new(bundle.clone()))?;
         same_state(&wide.rules, &then.rules).map_err(not_even_then)?;
         let base = Base::beneath(dir, self.journal.oldest())?;
-        let folder = Folder::building_on(base.as_ref(), self.key, &wide.kept, u64::MAX)?;
+        let fold = Fold::building_on(base.as_ref(), self.key(), &wide.kept, u64::MAX)?;
         let from = base.as_ref().map_or(0, Base::start);
-        let mut build = Build { folder, records: self.journal.cursor(from)?, next: from };
+        let mut build = Build { fold, records: self.journal.cursor(from)?, next: from };
         let (mut more, mut spare) = (true, SpareTime::default());
         while more {
             self.may_build()?;
@@ -148,21 +155,21 @@ impl Gate {
             tell(Built { records: build.next - from, of: self.journal.next() - from });
         }
         self.may_build()?;
-        self.take_over(build, bundle, dir, base.and_then(|it| it.clock()))
+        self.take_over(build, (bundle, &kept), dir, base.and_then(|it| it.clock()))
     }
 
     /// Puts the built states in the place of those that are in use, at one moment for all.
     fn take_over(
         &self,
         mut build: Build,
-        bundle: &Bundle,
+        (bundle, kept): (&Bundle, &Kept),
         dir: &DataDir,
         since: Option<Micros>,
     ) -> Result<(), BuildError> {
         let change = self.current.begin();
         let old = self.current.get();
-        let wide = InForce { number: old.number + 1, ..widened(&old, bundle)? };
-        let built_for = build.folder.newest().ok_or(BuildError::Overtaken)?;
+        let wide = InForce { number: old.number + 1, ..old.keeping_up(kept)? };
+        let built_for = build.fold.newest().ok_or(BuildError::Overtaken)?;
         same_state(&built_for.rules, &wide.rules).map_err(|_| BuildError::Overtaken)?;
         let lacking = since.map(|it| Warming::built(&old.rules.typed, &wide.rules.typed, it).to_records());
         let lacking = lacking.unwrap_or_default();
@@ -181,7 +188,7 @@ impl Gate {
         }
         let message = WarmRecord { bundle: bundle.clone(), since, lacking };
         self.append_change(RecordKind::Warm, wide.number, &message, &[]);
-        let State { directory, .. } = build.folder.into_state();
+        let State { directory, .. } = build.fold.into_state();
         let before = self.current.directory();
         change.put(wide, Some(directory), self.now());
         drop(closed);
@@ -196,17 +203,11 @@ impl Gate {
 
 /// A rule set that even with the state built does not fit.
 fn not_even_then(misfit: Misfit) -> BuildError {
-    NotAtOnce::OtherState(super::OtherState(misfit)).into()
-}
-
-/// What is in force, keeping up the features of a bundle too.
-pub(super) fn widened(old: &InForce, bundle: &Bundle) -> Result<InForce, BuildError> {
-    let own = old.bundle.clone().ok_or(BuildError::NoJournal)?;
-    Ok(InForce::keeping(old.number, own, old.rules.key, &old.kept.and(bundle)?)?)
+    NotAtOnce::OtherState(OtherState(misfit)).into()
 }
 
 /// The offset and the clock of the oldest record of or behind an event; none if there was no event.
-pub(super) fn first_event(records: &mut dyn Cursor) -> Result<Option<(u64, Micros)>, JournalError> {
+fn first_event(records: &mut dyn Cursor) -> Result<Option<(u64, Micros)>, JournalError> {
     while let Some(record) = records.next()? {
         let clock = Stamp::split(record.body).map(|(stamp, _)| stamp.clock);
         if let Some(clock) = clock.filter(|it| *it != Micros::MIN) {
@@ -218,7 +219,7 @@ pub(super) fn first_event(records: &mut dyn Cursor) -> Result<Option<(u64, Micro
 
 /// States that are being built.
 struct Build {
-    folder: Folder,
+    fold: Fold,
     records: Box<dyn Cursor>,
     /// The offset of the next record to apply.
     next: u64,
@@ -240,7 +241,7 @@ impl Build {
     /// Applies a record; gives whether there was one.
     fn step(&mut self) -> Result<bool, BuildError> {
         let Some(record) = self.records.next()? else { return Ok(false) };
-        self.folder.apply(&record)?;
+        self.fold.apply(&record)?;
         self.next = record.offset + 1;
         Ok(true)
     }

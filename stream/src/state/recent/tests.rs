@@ -43,7 +43,7 @@ fn what_no_journal_has_stays_its_time() {
             if number.cast_signed() <= now - REPEAT_FOR {
                 assert!(matches!(seen, Seen::New { .. }), "{number} of {oldest} is too old");
             } else if number < oldest {
-                let found = matches!(seen, Seen::Repeat { position: found } if found == position);
+                let found = matches!(seen, Seen::Repeat { position: found, .. } if found == position);
                 assert!(found && record == b"record", "{number} of {oldest}: {seen:?}");
                 let other = recent.begin(asked(id(number), &[2; 16], now), &mut record);
                 assert!(matches!(other, Seen::Reused), "{other:?}");
@@ -79,7 +79,7 @@ fn every_id_is_known_for_its_time() {
         let known = finished.iter().rev().find(|it| it.id == id && clock - REPEAT_FOR < it.clock);
         let mut record = Vec::new();
         match (recent.begin(Asked { durable: u64::MAX, ..asked(id, &digest, clock) }, &mut record), known) {
-            (Seen::Repeat { position }, Some(it)) if it.digest == digest => {
+            (Seen::Repeat { position, .. }, Some(it)) if it.digest == digest => {
                 assert_eq!((position, &record[..]), (it.position, &b"record"[..]));
             }
             (Seen::Reused, Some(it)) if it.digest != digest => {}

@@ -1,16 +1,22 @@
 //! What another rule set would take in memory, from what this gate has seen.
 //!
 //! From above: every record is taken for an event of the type that names the most entities of a kind, spread evenly over
-//! those in memory. How often they come is what the journal says of its whole span, taken for a day if it is shorter. What is
+//! those in memory, or over those that the journal names where nothing is remembered of the kind so far. How often they come is what the journal says of its whole span, taken for a day if it is shorter. What is
 //! kept without a window grows with new values, which grow rare: only those that the journal may hold are counted.
 
+use std::collections::BTreeSet;
+
+use engine::decide::Scratch;
+use engine::event::Event;
 use engine::plan::KindPlan;
+use engine::rule_set::RuleSet;
 use rules::schema::{KindId, Schema};
 use rules::time::{DAY, Micros};
 
-use super::Gate;
-use super::build::{BuildError, first_event, widened};
+use super::{BuildError, first_event};
 use crate::bundle::Bundle;
+use crate::gate::Gate;
+use crate::record::{Decided, Stamp};
 
 /// What a rule set would take in memory beside what is taken, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -28,14 +34,10 @@ impl Gate {
     /// If its texts have errors, or the journal cannot be read.
     pub fn growth(&self, bundle: &Bundle) -> Result<Growth, BuildError> {
         let old = self.current.get();
-        let wide = widened(&old, bundle)?;
+        let (lately, _) = self.current.all_when_quiet();
+        let wide = old.keeping_up(&old.kept.built_for(bundle, &lately)?)?;
         let Some(seen) = self.traffic()? else { return Ok(Growth::default()) };
-        let mut entities = vec![0; wide.rules.plan.kinds.len()];
-        for key in self.directory().keys() {
-            if let Some(count) = entities.get_mut(key.kind.index()) {
-                *count += 1;
-            }
-        }
+        let entities = self.entities(&wide.rules, &old.rules)?;
         let plans = wide.rules.plan.kinds.iter().zip(&old.rules.plan.kinds);
         let kinds = (0u16..).map(KindId).zip(entities).zip(plans);
         let of_kind = |((kind, entities), (new, old))| {
@@ -48,6 +50,48 @@ impl Gate {
         Ok(kinds.map(of_kind).fold(Growth::default(), add))
     }
 
+    /// How many entities of each kind there are whose state would be kept: those in memory, or, of kinds of which nothing is
+    /// remembered so far, those that the journal names.
+    fn entities(&self, new: &RuleSet, old: &RuleSet) -> Result<Vec<u64>, BuildError> {
+        let mut known = vec![0; new.plan.kinds.len()];
+        for key in self.directory().keys() {
+            if let Some(count) = known.get_mut(key.kind.index()) {
+                *count += 1;
+            }
+        }
+        let plans = new.plan.kinds.iter().zip(&old.plan.kinds);
+        if plans.clone().all(|(new, old)| old.has_state || !new.has_state) {
+            return Ok(known);
+        }
+        let named = self.entities_named(new)?;
+        let entities = plans.zip(known).zip(named);
+        Ok(entities.map(|(((_, old), known), named)| if old.has_state { known } else { named }).collect())
+    }
+
+    /// About how many entities of each kind the journal's events name. What cannot be read is told when it is folded.
+    fn entities_named(&self, rules: &RuleSet) -> Result<Vec<u64>, BuildError> {
+        let mut kinds = vec![Distinct::default(); rules.plan.kinds.len()];
+        let (mut message, mut event) = (Decided::default(), Event::default());
+        let roles = &mut Scratch::new(rules).facts.roles;
+        let mut records = self.journal.cursor(0)?;
+        while let Some(record) = records.next()? {
+            self.may_build()?;
+            let Some((_, bytes)) = Stamp::split(record.body).filter(|_| record.kind.is_event()) else {
+                continue;
+            };
+            if message.read(bytes).is_err() || message.event(&mut event).is_none() {
+                continue;
+            }
+            roles.load(&event, rules);
+            for key in &roles.entities {
+                if let Some(kind) = kinds.get_mut(key.kind.index()) {
+                    kind.add(key.hash());
+                }
+            }
+        }
+        Ok(kinds.iter().map(Distinct::count).collect())
+    }
+
     /// What the journal holds; none if that is no event.
     fn traffic(&self) -> Result<Option<Seen>, BuildError> {
         let first = first_event(&mut *self.journal.cursor(0)?)?;
@@ -56,6 +100,34 @@ impl Gate {
             records: self.journal.next().saturating_sub(offset),
             span: span(clock),
         }))
+    }
+}
+
+/// About how many different hashes were added: exact for a few, and then counted on an ever smaller share of all hashes
+/// (Gibbons, "Distinct sampling for highly-accurate answers to distinct values queries", VLDB 2001).
+#[derive(Clone, Debug, Default)]
+struct Distinct {
+    /// Those that end in so many zero bits at least.
+    sample: BTreeSet<u128>,
+    zeros: u32,
+}
+
+impl Distinct {
+    /// So many hashes are kept at most: the error is about 1 % then.
+    const SAMPLE_MAX: usize = 1 << 14;
+
+    fn add(&mut self, hash: u128) {
+        if self.zeros <= hash.trailing_zeros() {
+            self.sample.insert(hash);
+        }
+        if Self::SAMPLE_MAX < self.sample.len() {
+            self.zeros += 1;
+            self.sample.retain(|it| self.zeros <= it.trailing_zeros());
+        }
+    }
+
+    fn count(&self) -> u64 {
+        (self.sample.len() as u64) << self.zeros
     }
 }
 
@@ -114,6 +186,19 @@ mod tests {
     fn check(records: u64, span: Micros, window: Micros, expected: (u64, u64)) {
         let seen = Seen { records, span: span.unsigned_abs() };
         assert_eq!((seen.held(window), seen.later(window)), expected);
+    }
+
+    #[test]
+    fn few_are_counted_and_many_about() {
+        let key = engine::entity::HashKey::new([7; 16]);
+        let count = |different: u64| {
+            let mut distinct = Distinct::default();
+            (0..2 * different).for_each(|at| distinct.add(key.hash128(&(at % different).to_string())));
+            distinct.count()
+        };
+        assert_eq!([0, 1, 10_000].map(count), [0, 1, 10_000]);
+        let about = count(200_000);
+        assert!((190_000..=210_000).contains(&about), "{about}");
     }
 
     #[test]

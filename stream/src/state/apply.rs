@@ -11,10 +11,10 @@ use engine::state::EntityState;
 use rules::past::Mutable;
 use rules::typed::ListId;
 
-use crate::gate::Place;
-use crate::gate::directory::{Guard, Locks};
 use crate::journal::RecordKind;
 use crate::record::ListRecord;
+use crate::record::Place;
+use crate::state::directory::{Guard, Locks};
 
 /// Whether an event stands in windows: one that came too late only if it was decided.
 pub(crate) fn stands(kind: RecordKind, flags: Flags) -> bool {

@@ -9,8 +9,11 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use engine::entity::EntityKey;
 use engine::near;
+use engine::rule_set::RuleSet;
 use engine::state::EntityState;
 use parking_lot::{ArcMutexGuard, Mutex, MutexGuard, RawMutex};
+
+use super::new_state;
 
 /// An entity's state, locked.
 pub(crate) type Guard = ArcMutexGuard<RawMutex, EntityState>;
@@ -64,14 +67,15 @@ fn lock_all(slots: &mut Vec<Slot>, guards: &mut Vec<Guard>) -> bool {
 }
 
 impl Directory {
-    /// Locks the states of these keys, which are sorted and each there once; creates those that are not in memory.
+    /// Locks the states of these keys, which are sorted and each there once; creates those that are not in memory, as this
+    /// rule set lays them out.
     ///
     /// First all slots are cloned out of the directory, then all are locked: what one look-up waits for in memory
     /// does not hold up the next. A slot that was evicted in between is dead, and all is begun again.
-    pub(crate) fn lock(&self, keys: &[EntityKey], new: &dyn Fn(EntityKey) -> EntityState, locks: &mut Locks) {
+    pub(crate) fn lock(&self, keys: &[EntityKey], rules: &RuleSet, locks: &mut Locks) {
         loop {
             locks.slots.clear();
-            locks.slots.extend(keys.iter().map(|key| self.slot(*key, new)));
+            locks.slots.extend(keys.iter().map(|key| self.slot(*key, rules)));
             if lock_all(&mut locks.slots, &mut locks.guards) {
                 return;
             }
@@ -80,11 +84,11 @@ impl Directory {
         }
     }
 
-    fn slot(&self, key: EntityKey, new: &dyn Fn(EntityKey) -> EntityState) -> Slot {
+    fn slot(&self, key: EntityKey, rules: &RuleSet) -> Slot {
         if let Some(slot) = self.slots.get(&key) {
             return Arc::clone(&slot);
         }
-        Arc::clone(&self.slots.entry(key).or_insert_with(|| Arc::new(Mutex::new(new(key)))))
+        Arc::clone(&self.slots.entry(key).or_insert_with(|| Arc::new(Mutex::new(new_state(rules, key)))))
     }
 
     /// The state of a key, if it is in memory; not locked.
@@ -97,11 +101,11 @@ impl Directory {
         &self,
         keys: &[EntityKey],
         near: &mut Vec<Slot>,
-        new: &dyn Fn(EntityKey) -> EntityState,
+        rules: &RuleSet,
         locks: &mut Locks,
     ) {
         if near.is_empty() || !lock_all(near, &mut locks.guards) {
-            self.lock(keys, new, locks);
+            self.lock(keys, rules, locks);
         }
     }
 

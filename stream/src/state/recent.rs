@@ -126,6 +126,8 @@ pub(crate) enum Seen<'a> {
     Repeat {
         /// Of the first record.
         position: u64,
+        /// Of the newest record that tells what its callers get: until that is durable, so is no answer.
+        newest: u64,
     },
     /// Seen with another body.
     Reused,
@@ -410,7 +412,7 @@ impl Entries {
             return Some(Seen::Reused);
         }
         self.record(&entry, number, record);
-        Some(Seen::Repeat { position: entry.position })
+        Some(Seen::Repeat { position: entry.position, newest: entry.newest })
     }
 
     /// The newest entry of an id, and its number.
