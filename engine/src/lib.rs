@@ -21,3 +21,4 @@ pub mod words;
 pub mod decision;
 pub mod position;
 pub mod near;
+pub mod hex;

@@ -9,10 +9,10 @@ use rules::typed::{Effect, RuleId};
 use siphasher::sip::SipHasher13;
 
 use crate::entity::HashKey;
+use crate::hex::hex;
 use crate::history::PlanError;
 use crate::lists::ValueLists;
 use crate::plan::Plan;
-use crate::words::hex;
 
 /// A rule set ready to decide.
 #[derive(Debug)]

@@ -7,9 +7,9 @@
 
 use std::collections::BTreeMap;
 
+use engine::hex::hex;
 use engine::plan::{ColumnSource, Condition, FeaturePlan, KindPlan, WindowPlan};
 use engine::rule_set::RuleSet;
-use engine::words::hex;
 use prost::Message;
 use rules::schema::{FieldId, FieldType, KindId};
 use rules::typed::{FeatureId, List, ListId, ListKind};
