@@ -8,7 +8,7 @@ use rules::past::Mutable;
 use rules::program::Frame;
 use rules::schema::{EventTypeId, FieldId};
 use rules::time::Micros;
-use rules::typed::{Effect, ListId};
+use rules::typed::Effect;
 use rules::value::Value;
 
 use crate::decide::Scratch;
@@ -17,8 +17,9 @@ use crate::facts::Facts;
 use crate::history::{ColumnId, ConditionId, Key, NewRow, Row};
 use crate::lists::Membership;
 use crate::plan::{ColumnSource, Condition, KindPlan, Test};
-use crate::rule_set::{AlertName, RuleSet};
+use crate::rule_set::RuleSet;
 use crate::state::EntityState;
+use crate::touch::Touch;
 use crate::words::{Ruling, effect};
 
 /// Prefetches most of what applying an event in time order will touch of its entities, the ends of their histories, before
@@ -227,17 +228,6 @@ pub(crate) fn load_row(plan: &KindPlan, row: Row<'_>, frame: &mut Frame) {
             ColumnSource::Argument(..) => {}
         }
     }
-}
-
-/// What a ruling does to the entity in a role, beside the event's own row.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Touch {
-    /// It enters a list, or is in it until another time.
-    Enters(Membership),
-    /// It leaves a list.
-    Leaves(ListId),
-    /// An alert was raised about it that is raised at most `once per` such an entity.
-    Alerted(AlertName, Micros),
 }
 
 /// What a ruling of a rule set does, about an event that stands at this time: in which role, and what.

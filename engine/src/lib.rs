@@ -9,6 +9,7 @@ pub mod facts;
 pub mod history;
 pub mod occurrence;
 pub mod lists;
+pub mod touch;
 pub mod state;
 pub mod plan;
 pub mod rule_set;
