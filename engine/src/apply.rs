@@ -6,15 +6,14 @@ use std::ops::Deref;
 
 use rules::past::Mutable;
 use rules::program::Frame;
-use rules::schema::{EventTypeId, FieldId};
+use rules::schema::FieldId;
 use rules::time::Micros;
 use rules::typed::Effect;
-use rules::value::Value;
 
 use crate::decide::Scratch;
 use crate::event::Change;
 use crate::facts::Facts;
-use crate::history::{ColumnId, ConditionId, Key, NewRow, Row};
+use crate::history::{ConditionId, Key, NewRow};
 use crate::lists::Membership;
 use crate::plan::{ColumnSource, Condition, KindPlan, Test};
 use crate::rule_set::RuleSet;
@@ -121,7 +120,7 @@ fn amend_row(
 ) {
     let Some(row) = state.history.row(&plan.history, original) else { return };
     let mutable = change.applied_to(Mutable::unpack(row.state()));
-    load_row(plan, row, &mut scratch.looks.row);
+    plan.load(row, &mut scratch.looks.row);
     scratch.looks.row.mutable = mutable;
     scratch.members.clear();
     scratch.members.resize(plan.conditions.len().div_ceil(64), 0);
@@ -207,26 +206,6 @@ fn slot(rules: &RuleSet, source: &ColumnSource, frame: &mut Frame) -> Option<i64
         ColumnSource::Captured(feature, _) => frame.known(feature)?.to_slot(),
         ColumnSource::EventType => Some(i64::from(frame.event_type.0)),
         ColumnSource::Argument(feature, _) => rules.program.aggregate(feature)?.argument(frame).to_slot(),
-    }
-}
-
-/// Puts a past event into a frame: its time and the columns that conditions read.
-pub(crate) fn load_row(plan: &KindPlan, row: Row<'_>, frame: &mut Frame) {
-    frame.forget_features();
-    frame.time = row.key().time;
-    frame.mutable = Mutable::unpack(row.state());
-    for (id, column) in (0u16..).map(ColumnId).zip(&plan.columns) {
-        let present = column.present.is_none_or(|it| row.member(it));
-        let slot = present.then(|| row.value(id));
-        match column.source {
-            ColumnSource::Field(field) => frame.set_field(field, slot),
-            ColumnSource::Captured(feature, form) => frame.set_feature(feature, Value::from_slot(slot, form)),
-            ColumnSource::EventType => {
-                frame.event_type =
-                    EventTypeId(slot.and_then(|it| u16::try_from(it).ok()).unwrap_or(u16::MAX));
-            }
-            ColumnSource::Argument(..) => {}
-        }
     }
 }
 

@@ -12,7 +12,6 @@ use rules::time::{Micros, SECOND};
 use rules::typed::{Aggregate, AggregateFunction, Definition, Effect, FeatureId, ListId, RuleId};
 use rules::value::{Form, Value};
 
-use crate::apply::load_row;
 use crate::event::Event;
 use crate::facts::Roles;
 use crate::history::{Edges, Key, Moment, View};
@@ -256,7 +255,7 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
         let mut view = view(rules, self.states, edges, moment, whose)?;
         let mut found = Matches::new(aggregate);
         view.scan(plan.window, |row| {
-            load_row(kind, row, row_frame);
+            kind.load(row, row_frame);
             if program.matches(row_frame) {
                 let value = program.argument(row_frame).to_slot();
                 found.add(row.key(), value, aggregate.numerator.is_none() || program.above(row_frame));
