@@ -17,9 +17,6 @@ use crate::entity::EntityKey;
 use crate::history::{self, ColumnId, ConditionId, Row, WindowId};
 
 mod build;
-mod cost;
-
-pub use cost::KindCost;
 
 /// The state of a whole rule set.
 #[derive(Clone, Debug)]
