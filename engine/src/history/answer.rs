@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::edges::Edges;
-use super::lane::{self, Limbs};
+use super::exact;
+use super::lane::Limbs;
 use super::long::Long;
 use super::plan::{Part, Plan, Resolved};
 use super::table::Table;
@@ -36,11 +37,11 @@ impl Long {
         let Some(limbs_used) = limbs.get_mut(..words) else { return limbs };
         match window.upper.zip(part.upper) {
             None => limbs_used.copy_from_slice(self.total.get(lane.at..lane.at + words).unwrap_or(&[0; 4])),
-            Some((upper, at)) => self.add_below(question, upper, at, limbs_used, lane::add),
+            Some((upper, at)) => self.add_below(question, upper, at, limbs_used, exact::add),
         }
-        self.add_below(question, window.lower, part.lower, limbs_used, lane::subtract);
+        self.add_below(question, window.lower, part.lower, limbs_used, exact::subtract);
         if let Some((block, row)) = moment.exclude.and_then(|key| self.inside(plan, window, moment, key)) {
-            lane::subtract(limbs_used, &lane.total(&self.tree.block(block).table, row..row + 1));
+            exact::subtract(limbs_used, &lane.total(&self.tree.block(block).table, row..row + 1));
         }
         limbs
     }

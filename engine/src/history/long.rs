@@ -12,7 +12,8 @@ use smallvec::SmallVec;
 
 use super::distinct::Values;
 use super::edges::{Edges, Spot};
-use super::lane;
+use super::exact;
+use super::lane::Lane;
 use super::plan::{DistinctLane, Edge, Plan};
 use super::table::{Row, Table};
 use super::tree::{self, Change, NONE, Path, Tree};
@@ -225,18 +226,18 @@ impl Long {
         }
         table.set_bit(lane.flag, row, on);
         let by = [if on { 1 } else { -1 }];
-        let counts = |it: &&lane::Lane| it.bit == Some(lane.flag);
+        let counts = |it: &&Lane| it.bit == Some(lane.flag);
         let Some(at) = plan.lanes.iter().find(counts).map(|it| it.at) else { return };
         self.delta.fill(0);
         if let Some(to) = self.delta.get_mut(at..=at) {
-            lane::add(to, &by);
+            exact::add(to, &by);
         }
         self.add_delta(plan, &path, key.time);
     }
 
     /// Adds `delta`, of a row of this time, wherever it counts.
     fn add_delta(&mut self, plan: &Plan, path: &Path, time: Micros) {
-        lane::add(&mut self.total, &self.delta);
+        exact::add(&mut self.total, &self.delta);
         self.tree.add(plan, path, 0, &self.delta);
         for (edge, cursor) in plan.edges.iter().zip(&self.cursors) {
             if time <= cursor.threshold

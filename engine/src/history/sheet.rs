@@ -7,7 +7,8 @@
 use rules::time::Micros;
 
 use super::edges::{Edges, Spot};
-use super::lane::{self, Limbs, Value};
+use super::exact;
+use super::lane::{Lane, Limbs, Value};
 use super::long::Long;
 use super::plan::{Part, Plan};
 use super::table::{Table, rank_from_end};
@@ -40,11 +41,11 @@ impl Sheet {
     /// The total of a window's part.
     pub(crate) fn limbs(&self, plan: &Plan, part: Part) -> Limbs {
         let mut limbs = Limbs::default();
-        let words = plan.lanes.get(part.lane).map_or(0, lane::Lane::words);
+        let words = plan.lanes.get(part.lane).map_or(0, Lane::words);
         let at = |at: usize| self.newer.get(at..at + words).unwrap_or(&[]);
-        lane::add(&mut limbs, at(part.lower));
+        exact::add(&mut limbs, at(part.lower));
         if let Some(upper) = part.upper {
-            lane::subtract(&mut limbs, at(upper));
+            exact::subtract(&mut limbs, at(upper));
         }
         limbs
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::edges::{Edges, Spot};
-use super::exact::{SUM_LIMBS, Totals};
+use super::exact::{self, SUM_LIMBS, Totals};
 use super::lane::{self, Lane, Value};
 use super::layout::Layout;
 use super::plan::{ExtremeLane, Need, Plan, Resolved};
@@ -128,9 +128,9 @@ impl<'a> Span<'a> {
     fn add(&self, value: Value, to: &mut [i128]) {
         let lane = Lane { bit: self.window.bit, value, at: 0 };
         if self.pair.is_some() {
-            self.matching().for_each(|row| lane::add(to, &lane.total(self.table, row..row + 1)));
+            self.matching().for_each(|row| exact::add(to, &lane.total(self.table, row..row + 1)));
         } else {
-            self.rows.iter().for_each(|rows| lane::add(to, &lane.total(self.table, rows.clone())));
+            self.rows.iter().for_each(|rows| exact::add(to, &lane.total(self.table, rows.clone())));
         }
     }
 

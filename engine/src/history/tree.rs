@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use self::node::Node;
 use super::plan::{ExtremeLane, Plan, Tap};
 use super::table::Table;
-use super::{Extremes, Key, lane};
+use super::{Extremes, Key, exact};
 
 /// No block.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -346,7 +346,7 @@ impl Tree {
         } else {
             let below = self.node(id);
             for grandchild in 0..below.children.len() {
-                lane::add(totals, below.totals(plan, grandchild));
+                exact::add(totals, below.totals(plan, grandchild));
                 let from = below.extremes(plan, grandchild);
                 for ((lane, to), from) in plan.extremes.iter().zip(extremes.iter_mut()).zip(from) {
                     *to = join(lane, *to, *from);
@@ -378,7 +378,7 @@ impl Tree {
         for step in path {
             let from = step.child * plan.totals + at;
             if let Some(totals) = self.node_mut(step.node).totals.get_mut(from..from + delta.len()) {
-                lane::add(totals, delta);
+                exact::add(totals, delta);
             }
         }
     }
@@ -548,7 +548,7 @@ pub(crate) fn add_taps(plan: &Plan, taps: &[Tap], totals: &[i128], below: &mut [
         let Some(lane) = plan.lanes.get(tap.lane) else { continue };
         let from = totals.get(lane.at..lane.at + lane.words()).unwrap_or(&[]);
         if let Some(to) = below.get_mut(tap.at..tap.at + lane.words()) {
-            lane::add(to, from);
+            exact::add(to, from);
         }
     }
 }
@@ -574,7 +574,7 @@ pub(crate) fn subtract_rows(
     for tap in taps {
         let Some(lane) = plan.lanes.get(tap.lane) else { continue };
         if let Some(to) = below.get_mut(tap.at..tap.at + lane.words()) {
-            lane::subtract(to, &lane.total(table, rows.clone()));
+            exact::subtract(to, &lane.total(table, rows.clone()));
         }
     }
 }
