@@ -9,6 +9,7 @@
 //! Queries are admissible down to the horizon of the last [`History::trim`]: no window may reach below it.
 
 mod answer;
+mod column;
 mod columns;
 mod distinct;
 mod edges;
@@ -25,12 +26,13 @@ mod table;
 mod tree;
 mod view;
 
+pub use column::{ColumnId, ColumnType, ConditionId, WindowId};
 pub use columns::NewRows;
 pub use edges::Edges;
 pub use exact::Totals;
 use long::{Long, Trimmed};
 pub(crate) use plan::Part;
-pub use plan::{ColumnId, ColumnType, ConditionId, Need, Plan, PlanError, PlanInput, Window, WindowId};
+pub use plan::{Need, Plan, PlanError, PlanInput, Window};
 use rules::time::Micros;
 use smallvec::SmallVec;
 pub use table::Row;
@@ -112,16 +114,6 @@ impl Extremes {
         Self {
             min: if ty.rank(value) < ty.rank(self.min) { value } else { self.min },
             max: if ty.rank(value) > ty.rank(self.max) { value } else { self.max },
-        }
-    }
-}
-
-impl ColumnType {
-    /// A number in the order of the values; reals in IEEE 754's total order, in which −0 stands before 0.
-    pub(crate) fn rank(self, value: i64) -> i64 {
-        match self {
-            Self::Integer => value,
-            Self::Real => value ^ ((value >> 63).cast_unsigned() >> 1).cast_signed(),
         }
     }
 }

@@ -12,7 +12,7 @@
 use bnum::cast::As as _;
 use bnum::types::{I512, U512};
 
-use super::plan::ColumnType;
+use super::column::ColumnType;
 
 /// Bits between the weights of neighbouring limbs.
 const LIMB_BITS: u32 = 96;

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use super::column::ColumnType;
 use super::exact::{SQUARE_LIMBS, SUM_LIMBS, add, square_limbs, sum_limbs};
 use super::layout::Bit;
-use super::plan::ColumnType;
 use super::table::Table;
 
 /// Something that is summed over the rows that have a bit.

@@ -2,47 +2,10 @@
 
 use rules::time::Micros;
 
+use super::column::{ColumnId, ColumnType, ConditionId, WindowId};
 use super::distinct::Values;
 use super::lane::{Lane, Value};
 use super::layout::{Bit, Layout};
-
-/// A column of a row, in the order of [`PlanInput::columns`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ColumnId(pub u16);
-/// A condition that a row satisfies or not: its bit among the row's members.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ConditionId(pub u16);
-/// A window, in the order of [`PlanInput::windows`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct WindowId(pub u16);
-
-impl ColumnId {
-    /// The index as a number to look up with.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-impl ConditionId {
-    /// The index as a number to look up with.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-impl WindowId {
-    /// The index as a number to look up with.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-
-/// How the 64 bits of a column are read by sums, means and extremes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum ColumnType {
-    /// An i64: an amount, a duration, a hash, a packed place.
-    Integer,
-    /// The bits of an f64: a captured feature.
-    Real,
-}
 
 /// What a window is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -1,10 +1,11 @@
 //! Questions to the windows of one history at one moment.
 
 use super::answer::Question;
+use super::column::{ColumnType, WindowId};
 use super::edges::Edges;
 use super::exact::{SQUARE_LIMBS, SUM_LIMBS, Totals};
 use super::long::Long;
-use super::plan::{Part, Plan, Resolved, WindowId};
+use super::plan::{Part, Plan, Resolved};
 use super::sheet::{self, Sheet};
 use super::short::Span;
 use super::table::Row;
@@ -79,8 +80,7 @@ impl View<'_> {
 
     /// Count, sum and sum of squares, as far as the window's need asks for them.
     pub fn totals(&mut self, window: WindowId) -> Totals {
-        let (plan, ty) =
-            (self.plan, self.plan.resolved(window).map_or(super::ColumnType::Integer, |it| it.ty));
+        let (plan, ty) = (self.plan, self.plan.resolved(window).map_or(ColumnType::Integer, |it| it.ty));
         if let Some((window, sheet)) = self.sheet(window) {
             let limbs = |part: Option<Part>| part.map_or([0; SQUARE_LIMBS], |part| sheet.limbs(plan, part));
             let [low, high, ..] = limbs(window.sum);
