@@ -11,6 +11,7 @@
 mod answer;
 mod column;
 mod columns;
+mod cost;
 mod distinct;
 mod edges;
 mod exact;
