@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group};
 use engine::history::{
-    ColumnId, ColumnType, ConditionId, Edges, History, Key, Moment, Need, NewRow, Plan, PlanInput, Window,
+    ColumnId, ColumnType, ConditionId, Edges, History, Key, Need, NewRow, Plan, PlanInput, Viewpoint, Window,
     WindowId,
 };
 
@@ -98,8 +98,8 @@ impl Feed {
         let draw = i64::try_from(self.random() >> 20).unwrap_or(0);
         let back = if late { draw % (10 * MINUTE) } else { 0 };
         self.edges.begin();
-        let moment = Moment { at: self.time + self.gap - back, exclude: None };
-        let mut view = self.history.view(&self.plan, &mut self.edges, moment);
+        let viewpoint = Viewpoint { at: self.time + self.gap - back, exclude: None };
+        let mut view = self.history.view(&self.plan, &mut self.edges, viewpoint);
         let counts: u64 = (0..3).map(|it| view.count(WindowId(it))).sum();
         let sum = view.sum(WindowId(3));
         let mean = view.totals(WindowId(4)).mean().unwrap_or(0.0);

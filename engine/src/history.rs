@@ -86,9 +86,9 @@ pub struct NewRow<'a> {
     pub values: &'a [i64],
 }
 
-/// At which moment windows are looked at.
+/// From where windows are looked at: a moment, and perhaps a row that is not to be seen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Moment {
+pub struct Viewpoint {
     /// The time of the event being decided, as the engine clamped it.
     pub at: Micros,
     /// Answer as if this row had never been inserted: the original of a recheck.

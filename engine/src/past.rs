@@ -14,7 +14,7 @@ use rules::value::{Form, Value};
 
 use crate::event::Event;
 use crate::facts::Roles;
-use crate::history::{Edges, Key, Moment, View};
+use crate::history::{Edges, Key, View, Viewpoint};
 use crate::plan::{FeaturePlan, Own, WindowPlan};
 use crate::rollout::place_e6;
 use crate::rule_set::RuleSet;
@@ -155,8 +155,8 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
 
     /// The windows of an entity at this moment.
     fn view(&mut self, whose: Whose) -> Option<View<'_>> {
-        let moment = Moment { at: self.at, exclude: self.exclude };
-        view(self.rules, self.states, &mut self.looks.edges, moment, whose)
+        let viewpoint = Viewpoint { at: self.at, exclude: self.exclude };
+        view(self.rules, self.states, &mut self.looks.edges, viewpoint, whose)
     }
 
     /// All features of a role that are answered together.
@@ -250,9 +250,9 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
         self.looks.row.this = this;
         let own = self.counts_itself(feature, &plan.own, frame);
         let kind = rules.plan.kinds.get(whose.kind.index())?;
-        let moment = Moment { at: self.at, exclude: self.exclude };
+        let viewpoint = Viewpoint { at: self.at, exclude: self.exclude };
         let Looks { edges, row: row_frame, .. } = &mut *self.looks;
-        let mut view = view(rules, self.states, edges, moment, whose)?;
+        let mut view = view(rules, self.states, edges, viewpoint, whose)?;
         let mut found = Matches::new(aggregate);
         view.scan(plan.window, |row| {
             kind.load(row, row_frame);
@@ -321,12 +321,12 @@ fn view<'a, S: DerefMut<Target = EntityState>>(
     rules: &'a RuleSet,
     states: &'a mut [S],
     edges: &'a mut [Edges],
-    moment: Moment,
+    viewpoint: Viewpoint,
     whose: Whose,
 ) -> Option<View<'a>> {
     let plan = rules.plan.kinds.get(whose.kind.index())?;
     let (state, edges) = (states.get_mut(whose.entity)?, edges.get_mut(whose.entity)?);
-    let view = state.history.view(&plan.history, edges, moment);
+    let view = state.history.view(&plan.history, edges, viewpoint);
     Some(match whose.second {
         Some(second) => view.among(second),
         None => view,

@@ -9,7 +9,7 @@ use super::layout::Layout;
 use super::plan::{ExtremeLane, Need, Plan, Resolved};
 use super::table::{Row, Table};
 use super::tree::{extremes_of, join};
-use super::{Extremes, Key, Moment};
+use super::{Extremes, Key, Viewpoint};
 
 /// Words that a short history has room for when so many rows stand in it: at most a quarter is spare.
 pub(crate) fn capacity_for(plan: &Plan, rows: usize) -> usize {
@@ -58,14 +58,14 @@ impl<'a> Span<'a> {
         plan: &'a Plan,
         window: &'a Resolved,
         edges: &mut Edges,
-        moment: Moment,
+        viewpoint: Viewpoint,
     ) -> Self {
-        let start = rank(table, plan, edges, window.lower, moment);
+        let start = rank(table, plan, edges, window.lower, viewpoint);
         let end = match window.upper {
-            Some(upper) => rank(table, plan, edges, upper, moment).max(start),
+            Some(upper) => rank(table, plan, edges, upper, viewpoint).max(start),
             None => table.len(),
         };
-        let out = moment.exclude.and_then(|key| table.find(key)).filter(|row| (start..end).contains(row));
+        let out = viewpoint.exclude.and_then(|key| table.find(key)).filter(|row| (start..end).contains(row));
         let rows = match out {
             None => [start..end, end..end],
             Some(out) => [start..out, out + 1..end],
@@ -177,12 +177,12 @@ impl<'a> Span<'a> {
 
 /// Where an edge lies.
 #[inline]
-fn rank(table: &Table, plan: &Plan, edges: &mut Edges, edge: usize, moment: Moment) -> usize {
+fn rank(table: &Table, plan: &Plan, edges: &mut Edges, edge: usize, viewpoint: Viewpoint) -> usize {
     if let Some(spot) = edges.found(plan, edge) {
         return spot.row;
     }
     let distance = plan.edges.get(edge).map_or(0, |it| it.distance);
-    let row = table.rank(moment.at.saturating_sub(distance));
+    let row = table.rank(viewpoint.at.saturating_sub(distance));
     edges.remember(edge, Spot::at(0, row));
     row
 }

@@ -184,7 +184,7 @@ impl<'a> Pair<'a> {
                 };
                 let at = at.max(self.clock - LATENESS);
                 let exclude = exclude.and_then(|back| self.back(back));
-                self.ask(Moment { at, exclude }, among, current);
+                self.ask(Viewpoint { at, exclude }, among, current);
             }
         }
         self.longest = self.longest.max(self.plain.rows.len());
@@ -207,15 +207,15 @@ impl<'a> Pair<'a> {
         }
     }
 
-    fn ask(&mut self, moment: Moment, among: i64, current: Option<i64>) {
+    fn ask(&mut self, viewpoint: Viewpoint, among: i64, current: Option<i64>) {
         self.edges.begin();
         let windows = self.plan.input().windows.len();
         for window in (0..windows).map(|at| WindowId(u16::try_from(at).unwrap())) {
-            let expected = self.plain.answer(self.plan, window, moment, Some(among), current);
-            let mut view = self.history.view(self.plan, &mut self.edges, moment).among(among);
+            let expected = self.plain.answer(self.plan, window, viewpoint, Some(among), current);
+            let mut view = self.history.view(self.plan, &mut self.edges, viewpoint).among(among);
             let found = answer(&mut view, self.plan, window, current);
             let described = &self.plan.input().windows[window.index()];
-            assert_eq!(found, expected.masked(), "{moment:?} {described:?} {window:?}");
+            assert_eq!(found, expected.masked(), "{viewpoint:?} {described:?} {window:?}");
         }
     }
 }
