@@ -1,6 +1,6 @@
 //! The exact sliding windows of one entity: rows in (time, position) order, and what every window over them holds.
 //!
-//! It knows no rule language: a [`Plan`] says which columns a row has, which conditions it may satisfy and which
+//! It knows no rule language: a [`HistoryPlan`] says which columns a row has, which conditions it may satisfy and which
 //! windows are asked for; the caller computes both. **A window** of width `over` at time `at` holds every row newer
 //! than `at − over`, rows newer than `at` included; with `delay` it holds `at − delay − over < time ≤ at − delay`.
 //! The event being decided is not among the rows yet: the caller adds its share ([`Totals::add`],
@@ -33,7 +33,7 @@ pub use edges::Edges;
 pub use exact::Totals;
 use long::{Long, Trimmed};
 pub(crate) use plan::Part;
-pub use plan::{Need, Plan, PlanError, PlanInput, Window};
+pub use plan::{HistoryPlan, Need, PlanError, PlanInput, Window};
 use rules::time::Micros;
 use smallvec::SmallVec;
 pub use table::Row;
@@ -184,7 +184,7 @@ impl History {
     }
 
     /// Inserts a row at its place, in time order at the end. Its key must be new, its time above the horizon.
-    pub fn insert(&mut self, plan: &Plan, row: NewRow<'_>) {
+    pub fn insert(&mut self, plan: &HistoryPlan, row: NewRow<'_>) {
         let table = match &mut self.form {
             Form::Long(long) => return long.insert(plan, row),
             Form::Short(table) => table,
@@ -203,7 +203,7 @@ impl History {
 
     /// Gives the row at a key other members and another state; says whether there is such a row. Members of conditions
     /// that the plan calls immutable stay as they are.
-    pub fn amend(&mut self, plan: &Plan, key: Key, members: &[u64], state: u16) -> bool {
+    pub fn amend(&mut self, plan: &HistoryPlan, key: Key, members: &[u64], state: u16) -> bool {
         match &mut self.form {
             Form::Long(long) => long.amend(plan, key, members, state),
             Form::Short(table) => {
@@ -215,7 +215,7 @@ impl History {
     }
 
     /// The row at a key.
-    pub fn row<'a>(&'a self, plan: &'a Plan, key: Key) -> Option<Row<'a>> {
+    pub fn row<'a>(&'a self, plan: &'a HistoryPlan, key: Key) -> Option<Row<'a>> {
         match &self.form {
             Form::Short(table) => table.find(key).map(|row| Row::new(table, &plan.layout, row)),
             Form::Long(long) => long.row(plan, key),
@@ -224,7 +224,7 @@ impl History {
 
     /// Drops the rows with `time <= horizon`. No window may reach below the horizon afterwards, so that nobody can see
     /// it: of an event at `at`, `horizon <= at − plan.reach()`.
-    pub fn trim(&mut self, plan: &Plan, horizon: Micros) {
+    pub fn trim(&mut self, plan: &HistoryPlan, horizon: Micros) {
         match &mut self.form {
             Form::Short(table) if table.is_newer(horizon) => {}
             Form::Short(table) => table.drop_oldest(table.rank(horizon)),
@@ -237,12 +237,16 @@ impl History {
     }
 
     /// All rows, oldest first. Inserted into an empty history in any order they make an equal one.
-    pub fn rows<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Row<'a>> {
+    pub fn rows<'a>(&'a self, plan: &'a HistoryPlan) -> impl Iterator<Item = Row<'a>> {
         self.rows_behind(plan, None)
     }
 
     /// The rows that stand behind a key, oldest first; behind none, all.
-    pub fn rows_behind<'a>(&'a self, plan: &'a Plan, key: Option<Key>) -> impl Iterator<Item = Row<'a>> {
+    pub fn rows_behind<'a>(
+        &'a self,
+        plan: &'a HistoryPlan,
+        key: Option<Key>,
+    ) -> impl Iterator<Item = Row<'a>> {
         let (short, long) = match &self.form {
             Form::Short(table) => (Some(table), None),
             Form::Long(long) => (None, Some(long)),

@@ -14,7 +14,7 @@ use rules::value::{Form, Value};
 use smallvec::SmallVec;
 
 use crate::entity::EntityKey;
-use crate::history::{self, ColumnId, ConditionId, Row, WindowId};
+use crate::history::{self, ColumnId, ConditionId, HistoryPlan, Row, WindowId};
 
 mod build;
 
@@ -69,7 +69,7 @@ pub struct KindPlan {
     /// Whether rows of this kind are kept at all.
     pub has_history: bool,
     /// The windows over them.
-    pub history: history::Plan,
+    pub history: HistoryPlan,
     /// What is kept without rows.
     pub occurrences: Vec<OccurrencePlan>,
     /// An entity may leave memory when its last event is older than this.

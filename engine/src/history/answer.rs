@@ -6,7 +6,7 @@ use super::edges::Edges;
 use super::exact;
 use super::lane::Limbs;
 use super::long::Long;
-use super::plan::{Part, Plan, Resolved};
+use super::plan::{HistoryPlan, Part, Resolved};
 use super::table::Table;
 use super::tree::{self, NONE, Tree};
 use super::{Extremes, Key, Viewpoint};
@@ -14,7 +14,7 @@ use super::{Extremes, Key, Viewpoint};
 /// One window at one moment.
 #[derive(Debug)]
 pub(crate) struct Question<'a> {
-    pub(crate) plan: &'a Plan,
+    pub(crate) plan: &'a HistoryPlan,
     pub(crate) window: &'a Resolved,
     pub(crate) edges: &'a mut Edges,
     pub(crate) viewpoint: Viewpoint,
@@ -62,7 +62,13 @@ impl Long {
     }
 
     /// The place of a row, if it lies between a window's edges.
-    fn inside(&self, plan: &Plan, window: &Resolved, viewpoint: Viewpoint, key: Key) -> Option<(u32, usize)> {
+    fn inside(
+        &self,
+        plan: &HistoryPlan,
+        window: &Resolved,
+        viewpoint: Viewpoint,
+        key: Key,
+    ) -> Option<(u32, usize)> {
         let bound = |edge: usize| plan.edges.get(edge).map(|it| viewpoint.at.saturating_sub(it.distance));
         let lower = bound(window.lower)?;
         let upper = window.upper.and_then(bound);

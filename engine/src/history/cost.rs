@@ -1,10 +1,10 @@
 //! What a history costs, as arithmetic over its plan.
 
 use super::distinct::Values;
-use super::plan::Plan;
+use super::plan::HistoryPlan;
 use super::short;
 
-impl Plan {
+impl HistoryPlan {
     /// Bytes on the heap of a history of so many rows: what [`super::History::bytes`] comes to, where values of distinct
     /// windows seldom repeat; histories of pairs come on top. One that is a little shorter than the short form's most has
     /// been longer in a burst, most likely, and stays long until it has lost a quarter.

@@ -3,7 +3,7 @@
 
 use rules::time::Micros;
 
-use super::{ColumnId, Extremes, Key, Need, NewRow, Plan, Totals, Viewpoint, Window, WindowId};
+use super::{ColumnId, Extremes, HistoryPlan, Key, Need, NewRow, Totals, Viewpoint, Window, WindowId};
 
 /// A row as it was inserted.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,7 +27,7 @@ impl PlainHistory {
     }
 
     /// Bits that no condition, or an immutable one, stands in stay as they are.
-    pub(super) fn amend(&mut self, plan: &Plan, key: Key, members: &[u64], state: u16) -> bool {
+    pub(super) fn amend(&mut self, plan: &HistoryPlan, key: Key, members: &[u64], state: u16) -> bool {
         let Some(row) = self.rows.iter_mut().find(|row| row.key == key) else { return false };
         for (at, _) in plan.input().conditions.iter().enumerate().filter(|(_, mutable)| **mutable) {
             let (word, bit) = (at / 64, 1 << (at % 64));
@@ -63,7 +63,7 @@ impl PlainHistory {
     /// Everything that a window may be asked, by its need.
     pub(super) fn answer(
         &self,
-        plan: &Plan,
+        plan: &HistoryPlan,
         id: WindowId,
         viewpoint: Viewpoint,
         among: Option<i64>,

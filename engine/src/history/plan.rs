@@ -97,7 +97,7 @@ pub enum PlanError {
 
 /// The plan: immutable, shared by all histories of a kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Plan {
+pub struct HistoryPlan {
     input: PlanInput,
     pub(crate) layout: Layout,
     pub(crate) sizes: Sizes,
@@ -200,7 +200,7 @@ pub(crate) struct DistinctLane {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct PairPlan {
     pub(crate) column: usize,
-    pub(crate) plan: Box<Plan>,
+    pub(crate) plan: Box<HistoryPlan>,
 }
 
 /// One part of a window's answer: a lane, and where its taps at the window's edges stand among the totals of all edges.
@@ -251,7 +251,7 @@ pub(crate) struct PairWindow {
     pub(crate) window: WindowId,
 }
 
-impl Plan {
+impl HistoryPlan {
     /// Checks the input and derives what is kept.
     ///
     /// # Errors

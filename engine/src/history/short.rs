@@ -6,19 +6,19 @@ use super::edges::{Edges, Spot};
 use super::exact::{self, SUM_LIMBS, Totals};
 use super::lane::{self, Lane, Value};
 use super::layout::Layout;
-use super::plan::{ExtremeLane, Need, Plan, Resolved};
+use super::plan::{ExtremeLane, HistoryPlan, Need, Resolved};
 use super::table::{Row, Table};
 use super::tree::{extremes_of, join};
 use super::{Extremes, Key, Viewpoint};
 
 /// Words that a short history has room for when so many rows stand in it: at most a quarter is spare.
-pub(crate) fn capacity_for(plan: &Plan, rows: usize) -> usize {
+pub(crate) fn capacity_for(plan: &HistoryPlan, rows: usize) -> usize {
     (rows + rows / 4 + 1).clamp(2, plan.sizes.short)
 }
 
 /// Makes room for one more row: moves the rows to the front where that frees an eighth, and grows otherwise. What had
 /// room for more than twice of what is left of a burst shrinks. There must be fewer rows than the short form's most.
-pub(crate) fn make_room(plan: &Plan, table: &mut Table) {
+pub(crate) fn make_room(plan: &HistoryPlan, table: &mut Table) {
     if !table.is_full() {
         return;
     }
@@ -33,7 +33,7 @@ pub(crate) fn make_room(plan: &Plan, table: &mut Table) {
 }
 
 /// Makes room for so many rows to come, which the short form must be able to hold.
-pub(crate) fn make_room_for(plan: &Plan, table: &mut Table, rows: usize) {
+pub(crate) fn make_room_for(plan: &HistoryPlan, table: &mut Table, rows: usize) {
     if table.spare() < rows {
         *table = table.resized(plan.layout.width(), capacity_for(plan, table.len() + rows));
     }
@@ -55,7 +55,7 @@ impl<'a> Span<'a> {
     #[inline]
     pub(crate) fn new(
         table: &'a Table,
-        plan: &'a Plan,
+        plan: &'a HistoryPlan,
         window: &'a Resolved,
         edges: &mut Edges,
         viewpoint: Viewpoint,
@@ -177,7 +177,7 @@ impl<'a> Span<'a> {
 
 /// Where an edge lies.
 #[inline]
-fn rank(table: &Table, plan: &Plan, edges: &mut Edges, edge: usize, viewpoint: Viewpoint) -> usize {
+fn rank(table: &Table, plan: &HistoryPlan, edges: &mut Edges, edge: usize, viewpoint: Viewpoint) -> usize {
     if let Some(spot) = edges.found(plan, edge) {
         return spot.row;
     }

@@ -5,7 +5,7 @@ use super::column::{ColumnType, WindowId};
 use super::edges::Edges;
 use super::exact::{SQUARE_LIMBS, SUM_LIMBS, Totals};
 use super::long::Long;
-use super::plan::{Part, Plan, Resolved};
+use super::plan::{HistoryPlan, Part, Resolved};
 use super::sheet::{self, Sheet};
 use super::short::Span;
 use super::table::Row;
@@ -15,7 +15,7 @@ use super::{Extremes, Form, History, Key, Viewpoint};
 #[derive(Debug)]
 pub struct View<'a> {
     history: &'a mut History,
-    plan: &'a Plan,
+    plan: &'a HistoryPlan,
     edges: &'a mut Edges,
     viewpoint: Viewpoint,
     among: Option<i64>,
@@ -31,7 +31,12 @@ impl History {
     /// Looks at the windows at a moment. It needs the history mutably to move its cursors, which are a cache: no
     /// answer depends on them.
     #[inline]
-    pub fn view<'a>(&'a mut self, plan: &'a Plan, edges: &'a mut Edges, viewpoint: Viewpoint) -> View<'a> {
+    pub fn view<'a>(
+        &'a mut self,
+        plan: &'a HistoryPlan,
+        edges: &'a mut Edges,
+        viewpoint: Viewpoint,
+    ) -> View<'a> {
         View { history: self, plan, edges, viewpoint, among: None }
     }
 }

@@ -6,7 +6,9 @@ use super::{
     Plan, Test, WindowPlan,
 };
 use crate::history::plan::position_or_push;
-use crate::history::{self, ColumnId, ColumnType, ConditionId, Need, PlanError, PlanInput, WindowId};
+use crate::history::{
+    self, ColumnId, ColumnType, ConditionId, HistoryPlan, Need, PlanError, PlanInput, WindowId,
+};
 use crate::scan::form;
 use rules::schema::{EventTypeId, FieldId, KindId};
 use rules::time::Micros;
@@ -300,7 +302,7 @@ impl<'a> Builder<'a> {
                 || !self.occurrences.is_empty()
                 || self.is_told_of_otherwise(),
             has_history: !self.windows.is_empty(),
-            history: history::Plan::new(PlanInput { columns, conditions, windows: self.windows })?,
+            history: HistoryPlan::new(PlanInput { columns, conditions, windows: self.windows })?,
             columns: self.columns,
             conditions: self.conditions,
             occurrences: self.occurrences,
