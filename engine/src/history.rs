@@ -23,6 +23,7 @@ mod plain;
 pub(crate) mod plan;
 mod sheet;
 mod short;
+mod sums;
 mod table;
 mod tree;
 mod view;

@@ -7,8 +7,9 @@ use super::exact;
 use super::lane::Limbs;
 use super::long::Long;
 use super::plan::{HistoryPlan, Part, Resolved};
+use super::sums;
 use super::table::Table;
-use super::tree::{self, NONE, Tree};
+use super::tree::{NONE, Tree};
 use super::{Extremes, Key, Viewpoint};
 
 /// One window at one moment.
@@ -100,7 +101,7 @@ impl Long {
         let excluded = viewpoint.exclude.and_then(|key| self.inside(plan, window, viewpoint, key));
         match excluded {
             None => self.tree.extremes(plan, lane, from, to),
-            Some((block, row)) => tree::join(
+            Some((block, row)) => sums::join(
                 plan.extremes.get(lane)?,
                 self.tree.extremes(plan, lane, from, (block, row)),
                 self.tree.extremes(plan, lane, (block, row + 1), to),

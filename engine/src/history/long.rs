@@ -15,8 +15,9 @@ use super::edges::{Edges, Spot};
 use super::exact;
 use super::lane::Lane;
 use super::plan::{DistinctLane, Edge, HistoryPlan};
+use super::sums;
 use super::table::{Row, Table};
-use super::tree::{self, Change, NONE, Path, Tree};
+use super::tree::{Change, NONE, Path, Tree};
 use super::{History, Key, NewRow};
 
 /// See the module.
@@ -243,7 +244,7 @@ impl Long {
             if time <= cursor.threshold
                 && let Some(below) = self.below.get_mut(edge.below.clone())
             {
-                tree::add_taps(plan, &edge.taps, &self.delta, below);
+                sums::add_taps(plan, &edge.taps, &self.delta, below);
             }
         }
     }
@@ -256,12 +257,12 @@ impl Long {
         let Some((path, block, row)) = self.tree.find(key) else { return false };
         let table = &mut self.tree.block_mut(block).table;
         self.delta.fill(0);
-        tree::totals_of(plan, table, row..row + 1, &mut self.delta);
+        sums::totals_of(plan, table, row..row + 1, &mut self.delta);
         self.delta.iter_mut().for_each(|word| *word = word.wrapping_neg());
         let was: SmallVec<[bool; 8]> = plan.distincts.iter().map(|it| table.has(it.bit, row)).collect();
         let matched: SmallVec<[bool; 8]> = plan.extremes.iter().map(|it| table.has(it.bit, row)).collect();
         amend_row(plan, table, row, members, state);
-        tree::totals_of(plan, table, row..row + 1, &mut self.delta);
+        sums::totals_of(plan, table, row..row + 1, &mut self.delta);
         let extremes_change =
             plan.extremes.iter().zip(matched).any(|(it, matched)| table.has(it.bit, row) != matched);
         self.add_delta(plan, &path, key.time);
@@ -350,7 +351,7 @@ impl Long {
         self.stays_until = Micros::MIN;
         let head = self.tree.pop_head(plan);
         let table = &self.tree.block(head).table;
-        tree::totals_of(plan, table, 0..table.len(), &mut self.dropped);
+        sums::totals_of(plan, table, 0..table.len(), &mut self.dropped);
         for (pair, histories) in plan.pairs.iter().zip(&mut self.pairs) {
             for word in table.column(pair.column) {
                 let value = word.cast_signed();
@@ -425,7 +426,7 @@ impl Long {
         let block = self.tree.block(cursor.block);
         // In time order the edge moves by a row or two: look there before anywhere else.
         if let Some(row) = block.table.newer_soon(cursor.row, threshold) {
-            tree::add_rows(plan, &edge.taps, &block.table, cursor.row..row, below);
+            sums::add_rows(plan, &edge.taps, &block.table, cursor.row..row, below);
             cursor.row = row;
             cursor.next = block.table.time(row);
             return;
@@ -436,12 +437,12 @@ impl Long {
         } else {
             let next = self.tree.block(block.next);
             if threshold < last(&next.table) || next.next == NONE {
-                tree::add_rows(plan, &edge.taps, &block.table, cursor.row..block.table.len(), below);
+                sums::add_rows(plan, &edge.taps, &block.table, cursor.row..block.table.len(), below);
                 cursor.block = block.next;
                 cursor.row = pass(plan, edge, &next.table, 0, threshold, below);
             } else {
                 below.fill(0);
-                tree::add_taps(plan, &edge.taps, &self.dropped, below);
+                sums::add_taps(plan, &edge.taps, &self.dropped, below);
                 (cursor.block, cursor.row) = self.tree.seek(plan, threshold, &edge.taps, below);
             }
         }
@@ -468,14 +469,14 @@ impl Long {
         } else if 0 < cursor.row && table.time(0) <= threshold {
             let row = table.rank(threshold);
             if let Some(below) = self.below.get_mut(edge.below.clone()) {
-                tree::subtract_rows(plan, &edge.taps, table, row..cursor.row, below);
+                sums::subtract_rows(plan, &edge.taps, table, row..cursor.row, below);
             }
             *cursor = Cursor { threshold, next: self.tree.time_at(cursor.block, row), row, ..*cursor };
             Spot::at(cursor.block, row)
         } else {
             let below = edges.apart(plan, edge.below.clone());
             below.fill(0);
-            tree::add_taps(plan, &edge.taps, &self.dropped, below);
+            sums::add_taps(plan, &edge.taps, &self.dropped, below);
             let (block, row) = self.tree.seek(plan, threshold, &edge.taps, below);
             Spot { apart: true, ..Spot::at(block, row) }
         };
@@ -510,7 +511,7 @@ fn pass(
 ) -> usize {
     let to = table.newer_soon(from, threshold).unwrap_or_else(|| table.rank(threshold));
     if from < to {
-        tree::add_rows(plan, &edge.taps, table, from..to, below);
+        sums::add_rows(plan, &edge.taps, table, from..to, below);
     }
     to
 }

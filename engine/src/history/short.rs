@@ -7,8 +7,8 @@ use super::exact::{self, SUM_LIMBS, Totals};
 use super::lane::{self, Lane, Value};
 use super::layout::Layout;
 use super::plan::{ExtremeLane, HistoryPlan, Need, Resolved};
+use super::sums::{extremes_of, join};
 use super::table::{Row, Table};
-use super::tree::{extremes_of, join};
 use super::{Extremes, Key, Viewpoint};
 
 /// Words that a short history has room for when so many rows stand in it: at most a quarter is spare.
