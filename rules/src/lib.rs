@@ -23,6 +23,7 @@ pub mod testing;
 pub mod time;
 pub mod typed;
 pub mod value;
+mod renumber;
 mod walk;
 mod widen;
 
