@@ -52,7 +52,7 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Ready>, P
     if app.traffic.memory_full() {
         return not("the memory limit is reached: nothing new is decided, reads go on");
     }
-    let rule_set = engine::words::hex(&app.door.in_force().rules.typed.hash);
+    let rule_set = engine::hex::hex(&app.door.in_force().rules.typed.hash);
     let queue_records = app.door.gate().journal().load().records_ahead;
     Ok(Json(Ready { ready: true, rule_set, queue_records }))
 }

@@ -37,7 +37,7 @@ impl Desk {
 
 /// What names a journal and does not tell its key.
 fn identity(key: HashKey) -> String {
-    engine::words::hex(&blake3::derive_key(PURPOSE, &key.bytes()))
+    engine::hex::hex(&blake3::derive_key(PURPOSE, &key.bytes()))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! hash, which is as good as the key to compare with and of no use to whoever steals the database. (A slow hash defends
 //! words that people choose. Nobody can try 2¹⁶⁰ keys.)
 
-use engine::words::hex;
+use engine::hex::hex;
 use rules::time::Micros;
 use sea_orm::{ActiveValue, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group};
 use engine::history::{
-    ColumnId, ColumnType, ConditionId, Edges, History, Key, Moment, Need, NewRow, Plan, PlanInput, Window,
-    WindowId,
+    ColumnId, ColumnType, ConditionId, Edges, History, HistoryPlan, Key, Need, NewRow, PlanInput, Viewpoint,
+    Window, WindowId,
 };
 
 const MINUTE: i64 = 60_000_000;
@@ -16,7 +16,7 @@ const HOUR: i64 = 60 * MINUTE;
 
 /// The merchant's six windows of the canonical workload, with `accepted` as a mutable condition of two.
 #[expect(clippy::expect_used, reason = "all that it names stands in it")]
-fn plan() -> Plan {
+fn plan() -> HistoryPlan {
     let (amount, card) = (Some(ColumnId(0)), Some(ColumnId(1)));
     let window =
         |need, column, over, condition| Window { condition, column, need, over, delay: None, pair: None };
@@ -30,12 +30,12 @@ fn plan() -> Plan {
         window(Need::Distinct, card, HOUR, None),
     ];
     let input = PlanInput { columns: vec![ColumnType::Integer; 2], conditions: vec![true], windows };
-    Plan::new(input).expect("a plan of known columns")
+    HistoryPlan::new(input).expect("a plan of known columns")
 }
 
 /// One history under a steady feed.
 struct Feed {
-    plan: Plan,
+    plan: HistoryPlan,
     history: History,
     edges: Edges,
     time: i64,
@@ -98,8 +98,8 @@ impl Feed {
         let draw = i64::try_from(self.random() >> 20).unwrap_or(0);
         let back = if late { draw % (10 * MINUTE) } else { 0 };
         self.edges.begin();
-        let moment = Moment { at: self.time + self.gap - back, exclude: None };
-        let mut view = self.history.view(&self.plan, &mut self.edges, moment);
+        let viewpoint = Viewpoint { at: self.time + self.gap - back, exclude: None };
+        let mut view = self.history.view(&self.plan, &mut self.edges, viewpoint);
         let counts: u64 = (0..3).map(|it| view.count(WindowId(it))).sum();
         let sum = view.sum(WindowId(3));
         let mean = view.totals(WindowId(4)).mean().unwrap_or(0.0);

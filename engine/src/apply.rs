@@ -6,19 +6,19 @@ use std::ops::Deref;
 
 use rules::past::Mutable;
 use rules::program::Frame;
-use rules::schema::{EventTypeId, FieldId};
+use rules::schema::FieldId;
 use rules::time::Micros;
-use rules::typed::{Effect, ListId};
-use rules::value::Value;
+use rules::typed::Effect;
 
 use crate::decide::Scratch;
 use crate::event::Change;
 use crate::facts::Facts;
-use crate::history::{ColumnId, ConditionId, Key, NewRow, Row};
+use crate::history::{ConditionId, Key, NewRow};
 use crate::lists::Membership;
 use crate::plan::{ColumnSource, Condition, KindPlan, Test};
-use crate::rule_set::{AlertName, RuleSet};
+use crate::rule_set::RuleSet;
 use crate::state::EntityState;
+use crate::touch::Touch;
 use crate::words::{Ruling, effect};
 
 /// Prefetches most of what applying an event in time order will touch of its entities, the ends of their histories, before
@@ -54,19 +54,18 @@ pub fn apply(
     if !new && !state.lacks(at, applied.position) {
         return;
     }
-    let Some(key) = scratch.facts.roles.stateful.get(entity).copied() else { return };
-    let Some(plan) = rules.plan.kinds.get(key.kind.index()) else { return };
+    let Some(mut target) = Target::of_event(rules, entity, state, &scratch.facts) else { return };
     scratch.facts.frame.mutable = mutable;
-    if plan.has_history {
-        insert_row(rules, plan, entity, at, mutable, state, scratch);
-        state.history.trim(&plan.history, applied.clock.saturating_sub(plan.keep_rows));
+    if target.plan.has_history {
+        target.insert_row(entity, at, mutable, scratch);
+        target.trim(applied.clock);
     }
     if !new {
         return;
     }
-    record_occurrences(rules, plan, entity, at, applied.clock, state, &mut scratch.facts);
-    state.last_event = state.last_event.max(applied.at);
-    take_effect(rules, applied.at, entity, state, scratch);
+    target.record_occurrences(entity, at, applied.clock, &mut scratch.facts);
+    target.state.last_event = target.state.last_event.max(applied.at);
+    target.take_effect(entity, applied.at, scratch);
 }
 
 /// Writes the ruling of a recheck, whose own event stands in no window: its effects, and its outcome into the row of the
@@ -83,14 +82,14 @@ pub fn apply_recheck(
     if new {
         // Whom it alerts about is remembered from here on, as with an event.
         state.last_event = state.last_event.max(applied.at);
-        take_effect(rules, applied.at, entity, state, scratch);
     }
-    let kind = scratch.facts.roles.stateful.get(entity).map(|key| key.kind);
-    if let Some(plan) = kind.and_then(|kind| rules.plan.kinds.get(kind.index()))
-        && (new || state.lacks(original, applied.position))
-    {
+    let Some(mut target) = Target::of_event(rules, entity, state, &scratch.facts) else { return };
+    if new {
+        target.take_effect(entity, applied.at, scratch);
+    }
+    if new || target.state.lacks(original, applied.position) {
         let change = Change::Outcome(scratch.ruling.verdict.outcome);
-        amend_row(rules, original, &change, plan, state, scratch);
+        target.amend_row(original, &change, scratch);
     }
 }
 
@@ -106,78 +105,94 @@ pub fn amend(
     scratch: &mut Scratch,
 ) {
     if state.sees(position) || state.lacks(original, position) {
-        amend_row(rules, original, change, plan, state, scratch);
+        Target { rules, plan, state }.amend_row(original, change, scratch);
     }
 }
 
-fn amend_row(
-    rules: &RuleSet,
-    original: Key,
-    change: &Change,
-    plan: &KindPlan,
-    state: &mut EntityState,
-    scratch: &mut Scratch,
-) {
-    let Some(row) = state.history.row(&plan.history, original) else { return };
-    let mutable = change.applied_to(Mutable::unpack(row.state()));
-    load_row(plan, row, &mut scratch.looks.row);
-    scratch.looks.row.mutable = mutable;
-    scratch.members.clear();
-    scratch.members.resize(plan.conditions.len().div_ceil(64), 0);
-    for (id, condition) in (0u16..).map(ConditionId).zip(&plan.conditions) {
-        let holds = match &condition.test {
-            // Type, role and presence stay: that they hold is in the base's bit.
-            Some(test) if test.mutable => {
-                test.base.is_none_or(|base| row.member(base)) && passes(rules, test, &mut scratch.looks.row)
-            }
-            _ => row.member(id),
-        };
-        set_bit(&mut scratch.members, id, holds);
-    }
-    state.history.amend(&plan.history, original, &scratch.members, mutable.pack());
+/// One entity's state as it is written: under which rules, and as they plan it.
+struct Target<'a> {
+    rules: &'a RuleSet,
+    /// Of the entity's kind.
+    plan: &'a KindPlan,
+    state: &'a mut EntityState,
 }
 
-/// The row of an event in the history of one of its entities.
-fn insert_row(
-    rules: &RuleSet,
-    plan: &KindPlan,
-    entity: usize,
-    key: Key,
-    mutable: Mutable,
-    state: &mut EntityState,
-    scratch: &mut Scratch,
-) {
-    let Scratch { facts, members, values, .. } = scratch;
-    members.clear();
-    members.resize(plan.conditions.len().div_ceil(64), 0);
-    for (id, condition) in (0u16..).map(ConditionId).zip(&plan.conditions) {
-        let holds = holds(rules, condition, entity, facts);
-        set_bit(members, id, holds);
+impl<'a> Target<'a> {
+    /// The state of an event's entity number `entity`; none if there is no such entity.
+    fn of_event(
+        rules: &'a RuleSet,
+        entity: usize,
+        state: &'a mut EntityState,
+        facts: &Facts,
+    ) -> Option<Self> {
+        let kind = facts.roles.stateful.get(entity)?.kind;
+        Some(Self { rules, plan: rules.plan.kinds.get(kind.index())?, state })
     }
-    values.clear();
-    values
-        .extend(plan.columns.iter().map(|column| slot(rules, &column.source, &mut facts.frame).unwrap_or(0)));
-    state.history.insert(&plan.history, NewRow { key, members, state: mutable.pack(), values });
-}
 
-fn record_occurrences(
-    rules: &RuleSet,
-    plan: &KindPlan,
-    entity: usize,
-    key: Key,
-    clock: Micros,
-    state: &mut EntityState,
-    facts: &mut Facts,
-) {
-    for (planned, kept) in plan.occurrences.iter().zip(&mut state.occurrences) {
-        if !holds(rules, &planned.condition, entity, facts) {
-            continue;
+    /// The row of an event, which is in this history as its entity number `entity`.
+    fn insert_row(&mut self, entity: usize, key: Key, mutable: Mutable, scratch: &mut Scratch) {
+        let Self { rules, plan, .. } = *self;
+        let Scratch { facts, members, values, .. } = scratch;
+        members.clear();
+        members.resize(plan.conditions.len().div_ceil(64), 0);
+        for (id, condition) in (0u16..).map(ConditionId).zip(&plan.conditions) {
+            let holds = holds(rules, condition, entity, facts);
+            set_bit(members, id, holds);
         }
-        let second = planned.beside.and_then(|role| facts.frame.field(role)).unwrap_or(0);
-        let value =
-            planned.value.as_ref().and_then(|source| slot(rules, source, &mut facts.frame)).unwrap_or(0);
-        kept.trim_if_full(clock.saturating_sub(planned.keep));
-        kept.record(key, second, value);
+        values.clear();
+        let columns = plan.columns.iter();
+        values.extend(columns.map(|it| slot(rules, &it.source, &mut facts.frame).unwrap_or(0)));
+        self.state.history.insert(&plan.history, NewRow { key, members, state: mutable.pack(), values });
+    }
+
+    /// Drops the rows that no window reaches at an engine clock.
+    fn trim(&mut self, clock: Micros) {
+        self.state.history.trim(&self.plan.history, clock.saturating_sub(self.plan.keep_rows));
+    }
+
+    fn amend_row(&mut self, original: Key, change: &Change, scratch: &mut Scratch) {
+        let Self { rules, plan, .. } = *self;
+        let Some(row) = self.state.history.row(&plan.history, original) else { return };
+        let mutable = change.applied_to(Mutable::unpack(row.state()));
+        plan.load(row, &mut scratch.looks.row);
+        scratch.looks.row.mutable = mutable;
+        scratch.members.clear();
+        scratch.members.resize(plan.conditions.len().div_ceil(64), 0);
+        for (id, condition) in (0u16..).map(ConditionId).zip(&plan.conditions) {
+            let holds = match &condition.test {
+                // Type, role and presence stay: that they hold is in the base's bit.
+                Some(test) if test.mutable => {
+                    test.base.is_none_or(|base| row.member(base))
+                        && passes(rules, test, &mut scratch.looks.row)
+                }
+                _ => row.member(id),
+            };
+            set_bit(&mut scratch.members, id, holds);
+        }
+        self.state.history.amend(&plan.history, original, &scratch.members, mutable.pack());
+    }
+
+    fn record_occurrences(&mut self, entity: usize, key: Key, clock: Micros, facts: &mut Facts) {
+        let Self { rules, plan, .. } = *self;
+        for (planned, kept) in plan.occurrences.iter().zip(&mut self.state.occurrences) {
+            if !holds(rules, &planned.condition, entity, facts) {
+                continue;
+            }
+            let second = planned.beside.and_then(|role| facts.frame.field(role)).unwrap_or(0);
+            let value = planned.value.as_ref().and_then(|source| slot(rules, source, &mut facts.frame));
+            kept.trim_if_full(clock.saturating_sub(planned.keep));
+            kept.record(key, second, value.unwrap_or(0));
+        }
+    }
+
+    /// The effects of a ruling on entity number `entity`, at a time: lists, and when it was last alerted about.
+    fn take_effect(&mut self, entity: usize, at: Micros, scratch: &Scratch) {
+        let Scratch { facts, ruling, .. } = scratch;
+        for (role, touch) in touches(self.rules, ruling, at) {
+            if facts.roles.entity_in(role) == Some(entity) {
+                self.state.touch(touch);
+            }
+        }
     }
 }
 
@@ -209,37 +224,6 @@ fn slot(rules: &RuleSet, source: &ColumnSource, frame: &mut Frame) -> Option<i64
     }
 }
 
-/// Puts a past event into a frame: its time and the columns that conditions read.
-pub(crate) fn load_row(plan: &KindPlan, row: Row<'_>, frame: &mut Frame) {
-    frame.forget_features();
-    frame.time = row.key().time;
-    frame.mutable = Mutable::unpack(row.state());
-    for (id, column) in (0u16..).map(ColumnId).zip(&plan.columns) {
-        let present = column.present.is_none_or(|it| row.member(it));
-        let slot = present.then(|| row.value(id));
-        match column.source {
-            ColumnSource::Field(field) => frame.set_field(field, slot),
-            ColumnSource::Captured(feature, form) => frame.set_feature(feature, Value::from_slot(slot, form)),
-            ColumnSource::EventType => {
-                frame.event_type =
-                    EventTypeId(slot.and_then(|it| u16::try_from(it).ok()).unwrap_or(u16::MAX));
-            }
-            ColumnSource::Argument(..) => {}
-        }
-    }
-}
-
-/// What a ruling does to the entity in a role, beside the event's own row.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Touch {
-    /// It enters a list, or is in it until another time.
-    Enters(Membership),
-    /// It leaves a list.
-    Leaves(ListId),
-    /// An alert was raised about it that is raised at most `once per` such an entity.
-    Alerted(AlertName, Micros),
-}
-
 /// What a ruling of a rule set does, about an event that stands at this time: in which role, and what.
 pub fn touches<'a>(
     rules: &'a RuleSet,
@@ -261,16 +245,6 @@ pub fn touches<'a>(
         _ => None,
     });
     lists.chain(alerts)
-}
-
-/// The effects of a ruling on the state of one entity: lists, and when it was last alerted about.
-fn take_effect(rules: &RuleSet, at: Micros, entity: usize, state: &mut EntityState, scratch: &Scratch) {
-    let Scratch { facts, ruling, .. } = scratch;
-    for (role, touch) in touches(rules, ruling, at) {
-        if facts.roles.entity_in(role) == Some(entity) {
-            state.touch(touch);
-        }
-    }
 }
 
 fn set_bit(words: &mut [u64], id: ConditionId, set: bool) {

@@ -1,6 +1,6 @@
 //! The exact sliding windows of one entity: rows in (time, position) order, and what every window over them holds.
 //!
-//! It knows no rule language: a [`Plan`] says which columns a row has, which conditions it may satisfy and which
+//! It knows no rule language: a [`HistoryPlan`] says which columns a row has, which conditions it may satisfy and which
 //! windows are asked for; the caller computes both. **A window** of width `over` at time `at` holds every row newer
 //! than `at − over`, rows newer than `at` included; with `delay` it holds `at − delay − over < time ≤ at − delay`.
 //! The event being decided is not among the rows yet: the caller adds its share ([`Totals::add`],
@@ -9,7 +9,9 @@
 //! Queries are admissible down to the horizon of the last [`History::trim`]: no window may reach below it.
 
 mod answer;
+mod column;
 mod columns;
+mod cost;
 mod distinct;
 mod edges;
 mod exact;
@@ -21,16 +23,18 @@ mod plain;
 pub(crate) mod plan;
 mod sheet;
 mod short;
+mod sums;
 mod table;
 mod tree;
 mod view;
 
+pub use column::{ColumnId, ColumnType, ConditionId, WindowId};
 pub use columns::NewRows;
 pub use edges::Edges;
 pub use exact::Totals;
 use long::{Long, Trimmed};
 pub(crate) use plan::Part;
-pub use plan::{ColumnId, ColumnType, ConditionId, Need, Plan, PlanError, PlanInput, Window, WindowId};
+pub use plan::{HistoryPlan, Need, PlanError, PlanInput, Window};
 use rules::time::Micros;
 use smallvec::SmallVec;
 pub use table::Row;
@@ -83,9 +87,9 @@ pub struct NewRow<'a> {
     pub values: &'a [i64],
 }
 
-/// At which moment windows are looked at.
+/// From where windows are looked at: a moment, and perhaps a row that is not to be seen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Moment {
+pub struct Viewpoint {
     /// The time of the event being decided, as the engine clamped it.
     pub at: Micros,
     /// Answer as if this row had never been inserted: the original of a recheck.
@@ -112,16 +116,6 @@ impl Extremes {
         Self {
             min: if ty.rank(value) < ty.rank(self.min) { value } else { self.min },
             max: if ty.rank(value) > ty.rank(self.max) { value } else { self.max },
-        }
-    }
-}
-
-impl ColumnType {
-    /// A number in the order of the values; reals in IEEE 754's total order, in which −0 stands before 0.
-    pub(crate) fn rank(self, value: i64) -> i64 {
-        match self {
-            Self::Integer => value,
-            Self::Real => value ^ ((value >> 63).cast_unsigned() >> 1).cast_signed(),
         }
     }
 }
@@ -191,7 +185,7 @@ impl History {
     }
 
     /// Inserts a row at its place, in time order at the end. Its key must be new, its time above the horizon.
-    pub fn insert(&mut self, plan: &Plan, row: NewRow<'_>) {
+    pub fn insert(&mut self, plan: &HistoryPlan, row: NewRow<'_>) {
         let table = match &mut self.form {
             Form::Long(long) => return long.insert(plan, row),
             Form::Short(table) => table,
@@ -210,7 +204,7 @@ impl History {
 
     /// Gives the row at a key other members and another state; says whether there is such a row. Members of conditions
     /// that the plan calls immutable stay as they are.
-    pub fn amend(&mut self, plan: &Plan, key: Key, members: &[u64], state: u16) -> bool {
+    pub fn amend(&mut self, plan: &HistoryPlan, key: Key, members: &[u64], state: u16) -> bool {
         match &mut self.form {
             Form::Long(long) => long.amend(plan, key, members, state),
             Form::Short(table) => {
@@ -222,7 +216,7 @@ impl History {
     }
 
     /// The row at a key.
-    pub fn row<'a>(&'a self, plan: &'a Plan, key: Key) -> Option<Row<'a>> {
+    pub fn row<'a>(&'a self, plan: &'a HistoryPlan, key: Key) -> Option<Row<'a>> {
         match &self.form {
             Form::Short(table) => table.find(key).map(|row| Row::new(table, &plan.layout, row)),
             Form::Long(long) => long.row(plan, key),
@@ -231,7 +225,7 @@ impl History {
 
     /// Drops the rows with `time <= horizon`. No window may reach below the horizon afterwards, so that nobody can see
     /// it: of an event at `at`, `horizon <= at − plan.reach()`.
-    pub fn trim(&mut self, plan: &Plan, horizon: Micros) {
+    pub fn trim(&mut self, plan: &HistoryPlan, horizon: Micros) {
         match &mut self.form {
             Form::Short(table) if table.is_newer(horizon) => {}
             Form::Short(table) => table.drop_oldest(table.rank(horizon)),
@@ -244,12 +238,16 @@ impl History {
     }
 
     /// All rows, oldest first. Inserted into an empty history in any order they make an equal one.
-    pub fn rows<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Row<'a>> {
+    pub fn rows<'a>(&'a self, plan: &'a HistoryPlan) -> impl Iterator<Item = Row<'a>> {
         self.rows_behind(plan, None)
     }
 
     /// The rows that stand behind a key, oldest first; behind none, all.
-    pub fn rows_behind<'a>(&'a self, plan: &'a Plan, key: Option<Key>) -> impl Iterator<Item = Row<'a>> {
+    pub fn rows_behind<'a>(
+        &'a self,
+        plan: &'a HistoryPlan,
+        key: Option<Key>,
+    ) -> impl Iterator<Item = Row<'a>> {
         let (short, long) = match &self.form {
             Form::Short(table) => (Some(table), None),
             Form::Long(long) => (None, Some(long)),

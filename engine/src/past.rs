@@ -12,10 +12,9 @@ use rules::time::{Micros, SECOND};
 use rules::typed::{Aggregate, AggregateFunction, Definition, Effect, FeatureId, ListId, RuleId};
 use rules::value::{Form, Value};
 
-use crate::apply::load_row;
 use crate::event::Event;
 use crate::facts::Roles;
-use crate::history::{Edges, Key, Moment, View};
+use crate::history::{Edges, Key, View, Viewpoint};
 use crate::plan::{FeaturePlan, Own, WindowPlan};
 use crate::rollout::place_e6;
 use crate::rule_set::RuleSet;
@@ -156,8 +155,8 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
 
     /// The windows of an entity at this moment.
     fn view(&mut self, whose: Whose) -> Option<View<'_>> {
-        let moment = Moment { at: self.at, exclude: self.exclude };
-        view(self.rules, self.states, &mut self.looks.edges, moment, whose)
+        let viewpoint = Viewpoint { at: self.at, exclude: self.exclude };
+        view(self.rules, self.states, &mut self.looks.edges, viewpoint, whose)
     }
 
     /// All features of a role that are answered together.
@@ -251,12 +250,12 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
         self.looks.row.this = this;
         let own = self.counts_itself(feature, &plan.own, frame);
         let kind = rules.plan.kinds.get(whose.kind.index())?;
-        let moment = Moment { at: self.at, exclude: self.exclude };
+        let viewpoint = Viewpoint { at: self.at, exclude: self.exclude };
         let Looks { edges, row: row_frame, .. } = &mut *self.looks;
-        let mut view = view(rules, self.states, edges, moment, whose)?;
+        let mut view = view(rules, self.states, edges, viewpoint, whose)?;
         let mut found = Matches::new(aggregate);
         view.scan(plan.window, |row| {
-            load_row(kind, row, row_frame);
+            kind.load(row, row_frame);
             if program.matches(row_frame) {
                 let value = program.argument(row_frame).to_slot();
                 found.add(row.key(), value, aggregate.numerator.is_none() || program.above(row_frame));
@@ -322,12 +321,12 @@ fn view<'a, S: DerefMut<Target = EntityState>>(
     rules: &'a RuleSet,
     states: &'a mut [S],
     edges: &'a mut [Edges],
-    moment: Moment,
+    viewpoint: Viewpoint,
     whose: Whose,
 ) -> Option<View<'a>> {
     let plan = rules.plan.kinds.get(whose.kind.index())?;
     let (state, edges) = (states.get_mut(whose.entity)?, edges.get_mut(whose.entity)?);
-    let view = state.history.view(&plan.history, edges, moment);
+    let view = state.history.view(&plan.history, edges, viewpoint);
     Some(match whose.second {
         Some(second) => view.among(second),
         None => view,

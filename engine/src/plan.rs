@@ -5,19 +5,18 @@
 //! entity stands in it, the `where`, and that the argument is present. It is one bit of the event's row. Features that
 //! ask the same share the bit.
 
+use rules::past::Mutable;
+use rules::program::Frame;
 use rules::schema::{EventTypeId, FieldId, KindId};
 use rules::time::Micros;
 use rules::typed::{AggregateFunction, Expr, FeatureId};
-use rules::value::Form;
+use rules::value::{Form, Value};
 use smallvec::SmallVec;
 
 use crate::entity::EntityKey;
-use crate::history::{self, ConditionId, WindowId};
+use crate::history::{self, ColumnId, ConditionId, HistoryPlan, Row, WindowId};
 
 mod build;
-mod cost;
-
-pub use cost::KindCost;
 
 /// The state of a whole rule set.
 #[derive(Clone, Debug)]
@@ -70,13 +69,37 @@ pub struct KindPlan {
     /// Whether rows of this kind are kept at all.
     pub has_history: bool,
     /// The windows over them.
-    pub history: history::Plan,
+    pub history: HistoryPlan,
     /// What is kept without rows.
     pub occurrences: Vec<OccurrencePlan>,
     /// An entity may leave memory when its last event is older than this.
     pub keep: Micros,
     /// Rows older than this behind the engine clock are dropped.
     pub keep_rows: Micros,
+}
+
+impl KindPlan {
+    /// Puts a past event into a frame: its time and the columns that conditions read.
+    pub(crate) fn load(&self, row: Row<'_>, frame: &mut Frame) {
+        frame.forget_features();
+        frame.time = row.key().time;
+        frame.mutable = Mutable::unpack(row.state());
+        for (id, column) in (0u16..).map(ColumnId).zip(&self.columns) {
+            let present = column.present.is_none_or(|it| row.member(it));
+            let slot = present.then(|| row.value(id));
+            match column.source {
+                ColumnSource::Field(field) => frame.set_field(field, slot),
+                ColumnSource::Captured(feature, form) => {
+                    frame.set_feature(feature, Value::from_slot(slot, form));
+                }
+                ColumnSource::EventType => {
+                    frame.event_type =
+                        EventTypeId(slot.and_then(|it| u16::try_from(it).ok()).unwrap_or(u16::MAX));
+                }
+                ColumnSource::Argument(..) => {}
+            }
+        }
+    }
 }
 
 /// What stands in a column.

@@ -9,10 +9,11 @@ use rules::typed::{Effect, RuleId};
 use siphasher::sip::SipHasher13;
 
 use crate::entity::HashKey;
+use crate::hex::hex;
 use crate::history::PlanError;
 use crate::lists::ValueLists;
 use crate::plan::Plan;
-use crate::words::hex;
+use crate::touch::AlertName;
 
 /// A rule set ready to decide.
 #[derive(Debug)]
@@ -34,11 +35,6 @@ pub struct RuleSet {
     /// The alerts that are raised at most `once per` an entity.
     once: Vec<(EffectRef, AlertName)>,
 }
-
-/// Names an alert that is raised at most `once per` an entity, in every rule set in which its rule has its name (or its
-/// policy its event types and its line the same place): a hash of that, under no key.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct AlertName(pub u64);
 
 impl RuleSet {
     /// Compiles and plans a checked rule set. `values` are the contents of its lists of plain values.

@@ -4,12 +4,11 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use rules::time::Micros;
 
-use crate::apply::Touch;
 use crate::history::{History, Key};
 use crate::lists::{Membership, Memberships};
 use crate::occurrence::{Last, Seen};
 use crate::plan::{KindPlan, OccurrenceShape};
-use crate::rule_set::AlertName;
+use crate::touch::{AlertName, Touch};
 
 /// The state of one entity: the fold of the records that named it.
 #[derive(Clone, Debug)]

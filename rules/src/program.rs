@@ -21,9 +21,7 @@ mod verdict;
 mod zone;
 
 pub use aggregate::AggregateProgram;
-pub(crate) use compile::{power_of_ten, real_of};
 pub use frame::{Frame, Nothing, Source};
-pub(crate) use node::mirrored;
 pub use verdict::{Alert, EffectRef, Hit, Verdict};
 
 use crate::typed::{Expr, FeatureId, RuleId, RuleSet};

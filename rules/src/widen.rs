@@ -5,7 +5,7 @@
 //! grow behind: what the other has is taken in where it begins with all that is here. Where it does not it is left, and
 //! whoever compares the two finds the difference.
 
-use crate::keep::Numbers;
+use crate::renumber::Numbers;
 use crate::schema::{Derivation, EventField, EventType, Field, FieldId, Schema};
 use crate::typed::{List, ListKind, RuleSet};
 
@@ -105,13 +105,18 @@ fn begins_with<T>(theirs: &[T], ours: &[T], same: impl Fn(&T, &T) -> bool) -> bo
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::keep::tests::checked;
+pub(crate) mod tests {
+    use crate::testing::rule_set;
     use crate::typed::RuleSet;
 
     const SCHEMA: &str = "schema s 1\nzone \"UTC\"\ncurrency EUR\nentity user\nentity card owned\nenum channel = app\n\
          event login\n  user: user\n  channel: channel\n\
          event payment\n  user: user\n  card: card\n  amount: money\n";
+
+    pub(crate) fn checked(schema: &str, rules: &str) -> RuleSet {
+        let rules = format!("use schema s\n{rules}");
+        rule_set(schema, &rules)
+    }
 
     /// All that a rule set knows, as words: the names behind the numbers.
     fn known(of: &RuleSet) -> String {

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Context as _;
 use engine::event::{Change, Event};
-use engine::words::hex;
+use engine::hex::hex;
 use prost::Message;
 use rules::past::Outcome;
 use serde::Serialize;

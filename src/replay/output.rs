@@ -14,8 +14,9 @@ use std::io;
 use std::path::Path;
 
 use engine::event::Event;
+use engine::hex::hex;
 use engine::rule_set::RuleSet;
-use engine::words::{Ruling, hex};
+use engine::words::Ruling;
 use rules::program::EffectRef;
 use rules::typed::{self, Feature, FeatureId, Type};
 use rules::value::Value;

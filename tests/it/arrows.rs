@@ -189,3 +189,58 @@ fn the_chains_of_the_map_are_true() {
     }
     assert!(40 < named, "the chains are found: {named}");
 }
+
+/// The code of a source: without comments, and without what is compiled for tests only.
+fn shipped(source: &str) -> String {
+    let mut shipped = String::new();
+    let mut lines = source.lines().map(|line| line.split("//").next().unwrap());
+    while let Some(line) = lines.next() {
+        let Some(indent) = line.strip_suffix("#[cfg(test)]") else {
+            shipped += line;
+            shipped.push('\n');
+            continue;
+        };
+        // What follows such a line ends where something as far to the left does.
+        lines.find(|it| {
+            let it = it.strip_prefix(indent).filter(|it| !it.starts_with(' '));
+            it.is_some_and(|it| it.ends_with([';', '}']))
+        });
+    }
+    shipped
+}
+
+/// Nothing in a crate names a module that its `lib.rs` lists after the one in which it stands.
+#[track_caller]
+fn check_order(folder: &str) {
+    let src = root().join(folder).join("src");
+    let lib = fs::read_to_string(src.join("lib.rs")).unwrap();
+    let declared = lib.lines().filter_map(|it| it.strip_prefix("pub ").unwrap_or(it).strip_prefix("mod "));
+    let order: Vec<&str> = declared.filter_map(|it| it.strip_suffix(';')).collect();
+    let place_of = |module: &str| order.iter().position(|it| *it == module);
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    let mut named = 0;
+    for file in files {
+        let way = file.strip_prefix(&src).unwrap().with_extension("");
+        let way: Vec<_> = way.iter().map(|it| it.to_str().unwrap()).collect();
+        if way == ["lib"] || way.iter().any(|it| ["tests", "testing"].contains(it)) {
+            continue;
+        }
+        let own = place_of(way[0]).unwrap();
+        for path in shipped(&fs::read_to_string(&file).unwrap()).split("crate::").skip(1) {
+            let module = path.split(|it: char| !it.is_alphanumeric() && it != '_').next().unwrap();
+            let stands = place_of(module).is_some_and(|it| it <= own);
+            assert!(stands, "{}: `crate::{module}` does not stand before `{}`", file.display(), way[0]);
+            named += 1;
+        }
+    }
+    assert!(2 * order.len() < named, "{folder}: the paths are found: {named}");
+}
+
+/// The modules of a crate stand in its `lib.rs` as they use each other: whoever reads it from the top meets nothing that
+/// is told later.
+#[test]
+fn the_modules_of_a_crate_have_an_order() {
+    check_order("rules");
+    check_order("engine");
+}

@@ -12,7 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use desk::Desk;
-use engine::words::hex;
+use engine::hex::hex;
 use parking_lot::Mutex;
 use rules::diagnostic::Severity;
 use rules::schema::Schema;

@@ -3,25 +3,27 @@
 use std::ops::Range;
 
 use super::edges::Edges;
-use super::lane::{self, Limbs};
+use super::exact;
+use super::lane::Limbs;
 use super::long::Long;
-use super::plan::{Part, Plan, Resolved};
+use super::plan::{HistoryPlan, Part, Resolved};
+use super::sums;
 use super::table::Table;
-use super::tree::{self, NONE, Tree};
-use super::{Extremes, Key, Moment};
+use super::tree::{NONE, Tree};
+use super::{Extremes, Key, Viewpoint};
 
 /// One window at one moment.
 #[derive(Debug)]
 pub(crate) struct Question<'a> {
-    pub(crate) plan: &'a Plan,
+    pub(crate) plan: &'a HistoryPlan,
     pub(crate) window: &'a Resolved,
     pub(crate) edges: &'a mut Edges,
-    pub(crate) moment: Moment,
+    pub(crate) viewpoint: Viewpoint,
 }
 
 impl Question<'_> {
     fn reborrow(&mut self) -> Question<'_> {
-        Question { plan: self.plan, window: self.window, edges: self.edges, moment: self.moment }
+        Question { plan: self.plan, window: self.window, edges: self.edges, viewpoint: self.viewpoint }
     }
 }
 
@@ -30,17 +32,19 @@ impl Long {
     pub(crate) fn total(&mut self, question: &mut Question<'_>, part: Option<Part>) -> Limbs {
         let mut limbs = Limbs::default();
         let Some(part) = part else { return limbs };
-        let (plan, window, moment) = (question.plan, question.window, question.moment);
+        let (plan, window, viewpoint) = (question.plan, question.window, question.viewpoint);
         let Some(lane) = plan.lanes.get(part.lane) else { return limbs };
         let words = lane.words();
         let Some(limbs_used) = limbs.get_mut(..words) else { return limbs };
         match window.upper.zip(part.upper) {
             None => limbs_used.copy_from_slice(self.total.get(lane.at..lane.at + words).unwrap_or(&[0; 4])),
-            Some((upper, at)) => self.add_below(question, upper, at, limbs_used, lane::add),
+            Some((upper, at)) => self.add_below(question, upper, at, limbs_used, exact::add),
         }
-        self.add_below(question, window.lower, part.lower, limbs_used, lane::subtract);
-        if let Some((block, row)) = moment.exclude.and_then(|key| self.inside(plan, window, moment, key)) {
-            lane::subtract(limbs_used, &lane.total(&self.tree.block(block).table, row..row + 1));
+        self.add_below(question, window.lower, part.lower, limbs_used, exact::subtract);
+        if let Some((block, row)) =
+            viewpoint.exclude.and_then(|key| self.inside(plan, window, viewpoint, key))
+        {
+            exact::subtract(limbs_used, &lane.total(&self.tree.block(block).table, row..row + 1));
         }
         limbs
     }
@@ -53,14 +57,20 @@ impl Long {
         limbs: &mut [i128],
         add: fn(&mut [i128], &[i128]),
     ) {
-        let spot = self.spot(question.plan, question.edges, edge, question.moment.at);
+        let spot = self.spot(question.plan, question.edges, edge, question.viewpoint.at);
         let below = self.below(question.edges, spot);
         add(limbs, below.get(at..at + limbs.len()).unwrap_or(&[]));
     }
 
     /// The place of a row, if it lies between a window's edges.
-    fn inside(&self, plan: &Plan, window: &Resolved, moment: Moment, key: Key) -> Option<(u32, usize)> {
-        let bound = |edge: usize| plan.edges.get(edge).map(|it| moment.at.saturating_sub(it.distance));
+    fn inside(
+        &self,
+        plan: &HistoryPlan,
+        window: &Resolved,
+        viewpoint: Viewpoint,
+        key: Key,
+    ) -> Option<(u32, usize)> {
+        let bound = |edge: usize| plan.edges.get(edge).map(|it| viewpoint.at.saturating_sub(it.distance));
         let lower = bound(window.lower)?;
         let upper = window.upper.and_then(bound);
         if key.time <= lower || upper.is_some_and(|upper| upper < key.time) {
@@ -71,7 +81,7 @@ impl Long {
 
     /// The places between which a window's rows stand.
     fn span(&mut self, question: &mut Question<'_>) -> ((u32, usize), (u32, usize)) {
-        let (plan, window, at) = (question.plan, question.window, question.moment.at);
+        let (plan, window, at) = (question.plan, question.window, question.viewpoint.at);
         let lower = self.spot(plan, question.edges, window.lower, at);
         let upper = match window.upper {
             Some(upper) => {
@@ -85,13 +95,13 @@ impl Long {
 
     /// The least and the greatest of a window.
     pub(crate) fn extremes(&mut self, question: &mut Question<'_>) -> Option<Extremes> {
-        let (plan, window, moment) = (question.plan, question.window, question.moment);
+        let (plan, window, viewpoint) = (question.plan, question.window, question.viewpoint);
         let lane = window.extremes?;
         let (from, to) = self.span(question);
-        let excluded = moment.exclude.and_then(|key| self.inside(plan, window, moment, key));
+        let excluded = viewpoint.exclude.and_then(|key| self.inside(plan, window, viewpoint, key));
         match excluded {
             None => self.tree.extremes(plan, lane, from, to),
-            Some((block, row)) => tree::join(
+            Some((block, row)) => sums::join(
                 plan.extremes.get(lane)?,
                 self.tree.extremes(plan, lane, from, (block, row)),
                 self.tree.extremes(plan, lane, (block, row + 1), to),
@@ -102,26 +112,28 @@ impl Long {
     /// How many different values a window has, `current` counted in. Without an upper edge by the flags; with one by
     /// a pass over its rows.
     pub(crate) fn distinct(&mut self, question: &mut Question<'_>, current: Option<i64>) -> u64 {
-        let (plan, window, moment) = (question.plan, question.window, question.moment);
+        let (plan, window, viewpoint) = (question.plan, question.window, question.viewpoint);
         let Some(lane) = window.distinct else { return self.distinct_by_pass(question, current) };
-        let unexcluded = Moment { exclude: None, ..moment };
+        let unexcluded = Viewpoint { exclude: None, ..viewpoint };
         let [flags, ..] =
-            self.total(&mut Question { moment: unexcluded, ..question.reborrow() }, window.count);
+            self.total(&mut Question { viewpoint: unexcluded, ..question.reborrow() }, window.count);
         let count = u64::try_from(flags).unwrap_or(0);
         let (Some(lane), Some(values)) = (plan.distincts.get(lane), self.distincts.get(lane)) else {
             return count;
         };
-        let lower = plan.edges.get(window.lower).map_or(0, |it| moment.at.saturating_sub(it.distance));
+        let lower = plan.edges.get(window.lower).map_or(0, |it| viewpoint.at.saturating_sub(it.distance));
         let newer = |key: Option<Key>| key.is_some_and(|key| lower < key.time);
         let mut count = count;
-        if let Some((block, row)) = moment.exclude.and_then(|key| self.inside(plan, window, moment, key)) {
+        if let Some((block, row)) =
+            viewpoint.exclude.and_then(|key| self.inside(plan, window, viewpoint, key))
+        {
             let table = &self.tree.block(block).table;
             let value = table.word(lane.column, row).cast_signed();
-            if table.has(Some(lane.flag), row) && !newer(values.newest(value, moment.exclude)) {
+            if table.has(Some(lane.flag), row) && !newer(values.newest(value, viewpoint.exclude)) {
                 count -= 1;
             }
         }
-        let known = current.is_none_or(|value| newer(values.newest(value, moment.exclude)));
+        let known = current.is_none_or(|value| newer(values.newest(value, viewpoint.exclude)));
         count + u64::from(!known)
     }
 
@@ -139,7 +151,7 @@ impl Long {
 
     /// Shows every row of a window, oldest first.
     pub(crate) fn each(&mut self, question: &mut Question<'_>, mut each: impl FnMut(&Table, usize)) {
-        let (window, exclude) = (question.window, question.moment.exclude);
+        let (window, exclude) = (question.window, question.viewpoint.exclude);
         let (from, to) = self.span(question);
         let mut at = from;
         loop {
@@ -216,7 +228,7 @@ fn matching<'a>(
     table: &'a Table,
     rows: Range<usize>,
 ) -> impl DoubleEndedIterator<Item = usize> + 'a {
-    let (bit, exclude) = (question.window.bit, question.moment.exclude);
+    let (bit, exclude) = (question.window.bit, question.viewpoint.exclude);
     rows.filter(move |row| table.has(bit, *row) && exclude.is_none_or(|exclude| table.key(*row) != exclude))
 }
 

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::layout::Layout;
 use super::table::{self, Table};
-use super::{Form, History, Key, NewRow, Plan, short};
+use super::{Form, History, HistoryPlan, Key, NewRow, short};
 
 /// Rows to be inserted, in columns: each has one value per row, and one that is empty is all zeros.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +70,7 @@ impl NewRows<'_> {
     }
 
     /// Inserts those from one on row by row.
-    fn insert_from(&self, first: usize, history: &mut History, plan: &Plan) {
+    fn insert_from(&self, first: usize, history: &mut History, plan: &HistoryPlan) {
         let (mut members, mut values) = (SmallVec::<[u64; 4]>::new(), SmallVec::<[i64; 8]>::new());
         for row in first..self.len() {
             members.clear();
@@ -90,7 +90,7 @@ fn of<T: Copy + Default>(column: &[T], row: usize) -> T {
 
 impl History {
     /// Inserts rows as [`History::insert`] would, one after the other.
-    pub fn insert_all(&mut self, plan: &Plan, rows: NewRows<'_>) {
+    pub fn insert_all(&mut self, plan: &HistoryPlan, rows: NewRows<'_>) {
         let taken = match &mut self.form {
             Form::Short(table) => take(plan, table, &rows),
             Form::Long(_) => 0,
@@ -100,7 +100,7 @@ impl History {
 }
 
 /// Puts as many of the rows as there is room for behind those of a short history, if that is their place; gives how many.
-fn take(plan: &Plan, table: &mut Table, rows: &NewRows<'_>) -> usize {
+fn take(plan: &HistoryPlan, table: &mut Table, rows: &NewRows<'_>) -> usize {
     let taken = rows.len().min(plan.sizes.short.saturating_sub(table.len()));
     if !rows.are_behind(table.last_key(), taken) {
         return 0;

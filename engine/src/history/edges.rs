@@ -5,7 +5,7 @@ use std::ops::Range;
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 
-use super::plan::Plan;
+use super::plan::HistoryPlan;
 use super::sheet::Sheet;
 use super::tree::NONE;
 
@@ -54,7 +54,7 @@ impl Edges {
 
     /// Room for the edges of a plan.
     #[inline]
-    pub(crate) fn room(&mut self, plan: &Plan) {
+    pub(crate) fn room(&mut self, plan: &HistoryPlan) {
         if self.spots.len() != plan.edges.len() {
             self.spots.clear();
             self.spots.resize(plan.edges.len(), Spot::UNKNOWN);
@@ -63,7 +63,7 @@ impl Edges {
 
     /// Where an edge lies, if that is known.
     #[inline]
-    pub(crate) fn found(&mut self, plan: &Plan, edge: usize) -> Option<Spot> {
+    pub(crate) fn found(&mut self, plan: &HistoryPlan, edge: usize) -> Option<Spot> {
         self.room(plan);
         self.spots.get(edge).copied().filter(|spot| spot.block != NONE)
     }
@@ -75,7 +75,7 @@ impl Edges {
     }
 
     /// Room for the totals below an edge.
-    pub(crate) fn apart(&mut self, plan: &Plan, below: Range<usize>) -> &mut [i128] {
+    pub(crate) fn apart(&mut self, plan: &HistoryPlan, below: Range<usize>) -> &mut [i128] {
         if self.apart.len() < plan.below {
             self.apart.resize(plan.below, 0);
         }

@@ -12,8 +12,7 @@
 use bnum::cast::As as _;
 use bnum::types::{I512, U512};
 
-use super::lane::add;
-use super::plan::ColumnType;
+use super::column::ColumnType;
 
 /// Bits between the weights of neighbouring limbs.
 const LIMB_BITS: u32 = 96;
@@ -193,6 +192,23 @@ fn rounded(number: I512, exponent: i32) -> f64 {
     let dropped = i32::try_from(dropped).unwrap_or(0);
     let real = libm::ldexp((kept | sticky) as f64, dropped + exponent);
     if number.is_negative() { -real } else { real }
+}
+
+/// Adds a total to another, word by word. Wrapping, so that nothing from outside can make it panic. INVARIANT
+/// (amount bound): amounts are at most 10¹³ in magnitude at every intake, so that no sum wraps.
+#[inline]
+pub(crate) fn add(to: &mut [i128], total: &[i128]) {
+    for (to, total) in to.iter_mut().zip(total) {
+        *to = to.wrapping_add(*total);
+    }
+}
+
+/// Takes a total from another, word by word.
+#[inline]
+pub(crate) fn subtract(from: &mut [i128], total: &[i128]) {
+    for (from, total) in from.iter_mut().zip(total) {
+        *from = from.wrapping_sub(*total);
+    }
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::exact::{SQUARE_LIMBS, SUM_LIMBS, square_limbs, sum_limbs};
+use super::column::ColumnType;
+use super::exact::{SQUARE_LIMBS, SUM_LIMBS, add, square_limbs, sum_limbs};
 use super::layout::Bit;
-use super::plan::ColumnType;
 use super::table::Table;
 
 /// Something that is summed over the rows that have a bit.
@@ -152,21 +152,4 @@ fn sum_of(values: impl ExactSizeIterator<Item = u64> + Clone) -> i128 {
         return i128::from(sum.cast_signed());
     }
     values.fold(0, |sum: i128, value| sum.wrapping_add(i128::from(value.cast_signed())))
-}
-
-/// Adds a total to another, word by word. Wrapping, so that nothing from outside can make it panic. INVARIANT
-/// (amount bound): amounts are at most 10¹³ in magnitude at every intake, so that no sum wraps.
-#[inline]
-pub(crate) fn add(to: &mut [i128], total: &[i128]) {
-    for (to, total) in to.iter_mut().zip(total) {
-        *to = to.wrapping_add(*total);
-    }
-}
-
-/// Takes a total from another, word by word.
-#[inline]
-pub(crate) fn subtract(from: &mut [i128], total: &[i128]) {
-    for (from, total) in from.iter_mut().zip(total) {
-        *from = from.wrapping_sub(*total);
-    }
 }

@@ -1,7 +1,8 @@
 //! Where a row's parts stand among its words.
 
+use super::NewRow;
+use super::column::ColumnId;
 use super::table::{PACKED, PACKED_BITS};
-use super::{ColumnId, NewRow};
 
 /// The words of a row: time, packed, further member words, values.
 #[derive(Clone, PartialEq, Eq, Debug)]

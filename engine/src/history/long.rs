@@ -12,10 +12,12 @@ use smallvec::SmallVec;
 
 use super::distinct::Values;
 use super::edges::{Edges, Spot};
-use super::lane;
-use super::plan::{DistinctLane, Edge, Plan};
+use super::exact;
+use super::lane::Lane;
+use super::plan::{DistinctLane, Edge, HistoryPlan};
+use super::sums;
 use super::table::{Row, Table};
-use super::tree::{self, Change, NONE, Path, Tree};
+use super::tree::{Change, NONE, Path, Tree};
 use super::{History, Key, NewRow};
 
 /// See the module.
@@ -81,7 +83,7 @@ impl DistinctLane {
 
 impl Long {
     /// Of the rows of a short history.
-    pub(crate) fn new(plan: &Plan, rows: &mut Table) -> Self {
+    pub(crate) fn new(plan: &HistoryPlan, rows: &mut Table) -> Self {
         let distincts = plan.distincts.iter().map(|lane| lane.flag_newest(rows)).collect();
         let tree = Tree::new(plan, rows);
         let head = tree.head();
@@ -141,13 +143,13 @@ impl Long {
     }
 
     /// Inserts a row at its place.
-    pub(crate) fn insert(&mut self, plan: &Plan, row: NewRow<'_>) {
+    pub(crate) fn insert(&mut self, plan: &HistoryPlan, row: NewRow<'_>) {
         plan.layout.pack(row, &mut self.words);
         self.insert_words(plan, row.key);
     }
 
     /// Inserts the row in `words`, whose hidden bits are zero.
-    fn insert_words(&mut self, plan: &Plan, key: Key) {
+    fn insert_words(&mut self, plan: &HistoryPlan, key: Key) {
         self.flag_new(plan, key);
         let (path, block, row, change) = self.tree.insert(plan, key, &self.words);
         if let Change::Split { left, at, right } = change {
@@ -178,7 +180,7 @@ impl Long {
     }
 
     /// Inserts a row into the histories of its pairs.
-    fn insert_in_pairs(&mut self, plan: &Plan, block: u32, row: usize) {
+    fn insert_in_pairs(&mut self, plan: &HistoryPlan, block: u32, row: usize) {
         let table = &self.tree.block(block).table;
         let whole = Row::new(table, &plan.layout, row);
         let values: SmallVec<[i64; 8]> = whole.values().collect();
@@ -192,7 +194,7 @@ impl Long {
 
     /// Flags the row in `words` in each distinct lane in which it is the newest of its value, in place of the one
     /// that was.
-    fn flag_new(&mut self, plan: &Plan, key: Key) {
+    fn flag_new(&mut self, plan: &HistoryPlan, key: Key) {
         for (at, lane) in plan.distincts.iter().enumerate() {
             let word = |column: usize| self.words.get(column).copied().unwrap_or(0);
             if lane.bit.is_some_and(|bit| word(bit.column) >> bit.shift & 1 == 0) {
@@ -217,7 +219,7 @@ impl Long {
     }
 
     /// Sets or clears a row's flag in a distinct lane, in the totals too.
-    fn set_flag(&mut self, plan: &Plan, lane: &DistinctLane, key: Key, on: bool) {
+    fn set_flag(&mut self, plan: &HistoryPlan, lane: &DistinctLane, key: Key, on: bool) {
         let Some((path, block, row)) = self.tree.find(key) else { return };
         let table = &mut self.tree.block_mut(block).table;
         if table.has(Some(lane.flag), row) == on {
@@ -225,42 +227,42 @@ impl Long {
         }
         table.set_bit(lane.flag, row, on);
         let by = [if on { 1 } else { -1 }];
-        let counts = |it: &&lane::Lane| it.bit == Some(lane.flag);
+        let counts = |it: &&Lane| it.bit == Some(lane.flag);
         let Some(at) = plan.lanes.iter().find(counts).map(|it| it.at) else { return };
         self.delta.fill(0);
         if let Some(to) = self.delta.get_mut(at..=at) {
-            lane::add(to, &by);
+            exact::add(to, &by);
         }
         self.add_delta(plan, &path, key.time);
     }
 
     /// Adds `delta`, of a row of this time, wherever it counts.
-    fn add_delta(&mut self, plan: &Plan, path: &Path, time: Micros) {
-        lane::add(&mut self.total, &self.delta);
+    fn add_delta(&mut self, plan: &HistoryPlan, path: &Path, time: Micros) {
+        exact::add(&mut self.total, &self.delta);
         self.tree.add(plan, path, 0, &self.delta);
         for (edge, cursor) in plan.edges.iter().zip(&self.cursors) {
             if time <= cursor.threshold
                 && let Some(below) = self.below.get_mut(edge.below.clone())
             {
-                tree::add_taps(plan, &edge.taps, &self.delta, below);
+                sums::add_taps(plan, &edge.taps, &self.delta, below);
             }
         }
     }
 
     /// Gives the row at a key other mutable members and another state; says whether there is such a row.
-    pub(crate) fn amend(&mut self, plan: &Plan, key: Key, members: &[u64], state: u16) -> bool {
+    pub(crate) fn amend(&mut self, plan: &HistoryPlan, key: Key, members: &[u64], state: u16) -> bool {
         if key.time <= self.horizon {
             return false;
         }
         let Some((path, block, row)) = self.tree.find(key) else { return false };
         let table = &mut self.tree.block_mut(block).table;
         self.delta.fill(0);
-        tree::totals_of(plan, table, row..row + 1, &mut self.delta);
+        sums::totals_of(plan, table, row..row + 1, &mut self.delta);
         self.delta.iter_mut().for_each(|word| *word = word.wrapping_neg());
         let was: SmallVec<[bool; 8]> = plan.distincts.iter().map(|it| table.has(it.bit, row)).collect();
         let matched: SmallVec<[bool; 8]> = plan.extremes.iter().map(|it| table.has(it.bit, row)).collect();
         amend_row(plan, table, row, members, state);
-        tree::totals_of(plan, table, row..row + 1, &mut self.delta);
+        sums::totals_of(plan, table, row..row + 1, &mut self.delta);
         let extremes_change =
             plan.extremes.iter().zip(matched).any(|(it, matched)| table.has(it.bit, row) != matched);
         self.add_delta(plan, &path, key.time);
@@ -292,7 +294,7 @@ impl Long {
     }
 
     /// Takes a row that now matches into a distinct lane.
-    fn flag_amended(&mut self, plan: &Plan, at: usize, lane: &DistinctLane, value: i64, key: Key) {
+    fn flag_amended(&mut self, plan: &HistoryPlan, at: usize, lane: &DistinctLane, value: i64, key: Key) {
         let newest = self.distincts.get_mut(at).and_then(|values| values.insert(value, key));
         if newest.is_some_and(|newest| key < newest) {
             return;
@@ -304,14 +306,14 @@ impl Long {
     }
 
     /// The row at a key.
-    pub(crate) fn row<'a>(&'a self, plan: &'a Plan, key: Key) -> Option<Row<'a>> {
+    pub(crate) fn row<'a>(&'a self, plan: &'a HistoryPlan, key: Key) -> Option<Row<'a>> {
         let (_, block, row) = self.tree.find(key).filter(|_| self.horizon < key.time)?;
         Some(Row::new(&self.tree.block(block).table, &plan.layout, row))
     }
 
     /// Hides the rows with `time <= horizon`, and drops one block if it holds no others: a row comes with each call and
     /// a block goes, so that none stays for long, and no event pays for all that left in a silent hour.
-    pub(crate) fn trim(&mut self, plan: &Plan, horizon: Micros) -> Trimmed {
+    pub(crate) fn trim(&mut self, plan: &HistoryPlan, horizon: Micros) -> Trimmed {
         self.horizon = self.horizon.max(horizon);
         let head = self.tree.head();
         let single = head == self.tree.tail();
@@ -345,11 +347,11 @@ impl Long {
     }
 
     /// Drops the first block, which holds no row newer than the horizon.
-    fn drop_head(&mut self, plan: &Plan) {
+    fn drop_head(&mut self, plan: &HistoryPlan) {
         self.stays_until = Micros::MIN;
         let head = self.tree.pop_head(plan);
         let table = &self.tree.block(head).table;
-        tree::totals_of(plan, table, 0..table.len(), &mut self.dropped);
+        sums::totals_of(plan, table, 0..table.len(), &mut self.dropped);
         for (pair, histories) in plan.pairs.iter().zip(&mut self.pairs) {
             for word in table.column(pair.column) {
                 let value = word.cast_signed();
@@ -363,7 +365,7 @@ impl Long {
         self.tree.recycle(plan, head);
     }
 
-    fn to_short(&self, plan: &Plan) -> Table {
+    fn to_short(&self, plan: &HistoryPlan) -> Table {
         let mut table = Table::new(plan.layout.width(), super::short::capacity_for(plan, self.len()));
         let mut words: SmallVec<[u64; 16]> = SmallVec::from_elem(0, plan.layout.width());
         for (from, row) in self.places(None) {
@@ -401,13 +403,17 @@ impl Long {
     }
 
     /// The rows newer than the horizon that stand behind a key, oldest first.
-    pub(crate) fn rows<'a>(&'a self, plan: &'a Plan, behind: Option<Key>) -> impl Iterator<Item = Row<'a>> {
+    pub(crate) fn rows<'a>(
+        &'a self,
+        plan: &'a HistoryPlan,
+        behind: Option<Key>,
+    ) -> impl Iterator<Item = Row<'a>> {
         self.places(behind).map(|(table, row)| Row::new(table, &plan.layout, row))
     }
 
     /// Moves an edge's cursor forward to a time: row by row within its block and into the next one; beyond, by the
     /// totals of the tree.
-    fn advance(&mut self, plan: &Plan, at: usize, threshold: Micros) {
+    fn advance(&mut self, plan: &HistoryPlan, at: usize, threshold: Micros) {
         let (Some(edge), Some(cursor)) = (plan.edges.get(at), self.cursors.get_mut(at)) else { return };
         if threshold <= cursor.threshold {
             return;
@@ -420,7 +426,7 @@ impl Long {
         let block = self.tree.block(cursor.block);
         // In time order the edge moves by a row or two: look there before anywhere else.
         if let Some(row) = block.table.newer_soon(cursor.row, threshold) {
-            tree::add_rows(plan, &edge.taps, &block.table, cursor.row..row, below);
+            sums::add_rows(plan, &edge.taps, &block.table, cursor.row..row, below);
             cursor.row = row;
             cursor.next = block.table.time(row);
             return;
@@ -431,12 +437,12 @@ impl Long {
         } else {
             let next = self.tree.block(block.next);
             if threshold < last(&next.table) || next.next == NONE {
-                tree::add_rows(plan, &edge.taps, &block.table, cursor.row..block.table.len(), below);
+                sums::add_rows(plan, &edge.taps, &block.table, cursor.row..block.table.len(), below);
                 cursor.block = block.next;
                 cursor.row = pass(plan, edge, &next.table, 0, threshold, below);
             } else {
                 below.fill(0);
-                tree::add_taps(plan, &edge.taps, &self.dropped, below);
+                sums::add_taps(plan, &edge.taps, &self.dropped, below);
                 (cursor.block, cursor.row) = self.tree.seek(plan, threshold, &edge.taps, below);
             }
         }
@@ -445,7 +451,7 @@ impl Long {
 
     /// Where an edge lies for an event at a time. A cursor is moved forward, or back within its block; farther back,
     /// for a late event, it stays and the place is found apart.
-    pub(super) fn spot(&mut self, plan: &Plan, edges: &mut Edges, at: usize, time: Micros) -> Spot {
+    pub(super) fn spot(&mut self, plan: &HistoryPlan, edges: &mut Edges, at: usize, time: Micros) -> Spot {
         if let Some(spot) = edges.found(plan, at) {
             return spot;
         }
@@ -463,14 +469,14 @@ impl Long {
         } else if 0 < cursor.row && table.time(0) <= threshold {
             let row = table.rank(threshold);
             if let Some(below) = self.below.get_mut(edge.below.clone()) {
-                tree::subtract_rows(plan, &edge.taps, table, row..cursor.row, below);
+                sums::subtract_rows(plan, &edge.taps, table, row..cursor.row, below);
             }
             *cursor = Cursor { threshold, next: self.tree.time_at(cursor.block, row), row, ..*cursor };
             Spot::at(cursor.block, row)
         } else {
             let below = edges.apart(plan, edge.below.clone());
             below.fill(0);
-            tree::add_taps(plan, &edge.taps, &self.dropped, below);
+            sums::add_taps(plan, &edge.taps, &self.dropped, below);
             let (block, row) = self.tree.seek(plan, threshold, &edge.taps, below);
             Spot { apart: true, ..Spot::at(block, row) }
         };
@@ -496,7 +502,7 @@ impl Long {
 
 /// Moves a cursor over the rows of one table up to a time; gives where it stands then.
 fn pass(
-    plan: &Plan,
+    plan: &HistoryPlan,
     edge: &Edge,
     table: &Table,
     from: usize,
@@ -505,13 +511,13 @@ fn pass(
 ) -> usize {
     let to = table.newer_soon(from, threshold).unwrap_or_else(|| table.rank(threshold));
     if from < to {
-        tree::add_rows(plan, &edge.taps, table, from..to, below);
+        sums::add_rows(plan, &edge.taps, table, from..to, below);
     }
     to
 }
 
 /// Writes a row's mutable member bits and its state.
-pub(crate) fn amend_row(plan: &Plan, table: &mut Table, row: usize, members: &[u64], state: u16) {
+pub(crate) fn amend_row(plan: &HistoryPlan, table: &mut Table, row: usize, members: &[u64], state: u16) {
     let word = |at: usize| members.get(at).copied().unwrap_or(0);
     for column in plan.layout.member_columns() {
         let mutable = plan.layout.mutable(column);

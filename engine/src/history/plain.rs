@@ -3,7 +3,7 @@
 
 use rules::time::Micros;
 
-use super::{ColumnId, Extremes, Key, Moment, Need, NewRow, Plan, Totals, Window, WindowId};
+use super::{ColumnId, Extremes, HistoryPlan, Key, Need, NewRow, Totals, Viewpoint, Window, WindowId};
 
 /// A row as it was inserted.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,7 +27,7 @@ impl PlainHistory {
     }
 
     /// Bits that no condition, or an immutable one, stands in stay as they are.
-    pub(super) fn amend(&mut self, plan: &Plan, key: Key, members: &[u64], state: u16) -> bool {
+    pub(super) fn amend(&mut self, plan: &HistoryPlan, key: Key, members: &[u64], state: u16) -> bool {
         let Some(row) = self.rows.iter_mut().find(|row| row.key == key) else { return false };
         for (at, _) in plan.input().conditions.iter().enumerate().filter(|(_, mutable)| **mutable) {
             let (word, bit) = (at / 64, 1 << (at % 64));
@@ -44,11 +44,11 @@ impl PlainHistory {
     pub(super) fn window(
         &self,
         window: &Window,
-        moment: Moment,
+        viewpoint: Viewpoint,
         among: Option<i64>,
     ) -> impl Iterator<Item = &Plain> {
-        let upper = window.delay.map(|delay| moment.at - delay);
-        let lower = upper.unwrap_or(moment.at) - window.over;
+        let upper = window.delay.map(|delay| viewpoint.at - delay);
+        let lower = upper.unwrap_or(viewpoint.at) - window.over;
         self.rows.iter().filter(move |row| {
             lower < row.key.time
                 && upper.is_none_or(|upper| row.key.time <= upper)
@@ -56,23 +56,23 @@ impl PlainHistory {
                     .condition
                     .is_none_or(|it| row.members[it.index() / 64] >> (it.index() % 64) & 1 == 1)
                 && window.pair.is_none_or(|column| Some(row.values[column.index()]) == among)
-                && Some(row.key) != moment.exclude
+                && Some(row.key) != viewpoint.exclude
         })
     }
 
     /// Everything that a window may be asked, by its need.
     pub(super) fn answer(
         &self,
-        plan: &Plan,
+        plan: &HistoryPlan,
         id: WindowId,
-        moment: Moment,
+        viewpoint: Viewpoint,
         among: Option<i64>,
         current: Option<i64>,
     ) -> Answer {
         let window = &plan.input().windows[id.index()];
         let ty = plan.column_type(window.column);
         let column = window.column.unwrap_or(ColumnId(0)).index();
-        let rows: Vec<&Plain> = self.window(window, moment, among).collect();
+        let rows: Vec<&Plain> = self.window(window, viewpoint, among).collect();
         let values = rows.iter().map(|row| row.values[column]);
         let entry = |row: &&Plain| (row.key, row.values[column]);
         match window.need {

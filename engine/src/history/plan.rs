@@ -2,47 +2,9 @@
 
 use rules::time::Micros;
 
-use super::distinct::Values;
+use super::column::{ColumnId, ColumnType, ConditionId, WindowId};
 use super::lane::{Lane, Value};
 use super::layout::{Bit, Layout};
-
-/// A column of a row, in the order of [`PlanInput::columns`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ColumnId(pub u16);
-/// A condition that a row satisfies or not: its bit among the row's members.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ConditionId(pub u16);
-/// A window, in the order of [`PlanInput::windows`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct WindowId(pub u16);
-
-impl ColumnId {
-    /// The index as a number to look up with.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-impl ConditionId {
-    /// The index as a number to look up with.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-impl WindowId {
-    /// The index as a number to look up with.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-
-/// How the 64 bits of a column are read by sums, means and extremes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum ColumnType {
-    /// An i64: an amount, a duration, a hash, a packed place.
-    Integer,
-    /// The bits of an f64: a captured feature.
-    Real,
-}
 
 /// What a window is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -135,7 +97,7 @@ pub enum PlanError {
 
 /// The plan: immutable, shared by all histories of a kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Plan {
+pub struct HistoryPlan {
     input: PlanInput,
     pub(crate) layout: Layout,
     pub(crate) sizes: Sizes,
@@ -238,7 +200,7 @@ pub(crate) struct DistinctLane {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct PairPlan {
     pub(crate) column: usize,
-    pub(crate) plan: Box<Plan>,
+    pub(crate) plan: Box<HistoryPlan>,
 }
 
 /// One part of a window's answer: a lane, and where its taps at the window's edges stand among the totals of all edges.
@@ -289,7 +251,7 @@ pub(crate) struct PairWindow {
     pub(crate) window: WindowId,
 }
 
-impl Plan {
+impl HistoryPlan {
     /// Checks the input and derives what is kept.
     ///
     /// # Errors
@@ -513,36 +475,6 @@ impl Plan {
     pub(crate) fn column_type(&self, column: Option<ColumnId>) -> ColumnType {
         let ty = column.and_then(|column| self.input.columns.get(column.index()));
         ty.copied().unwrap_or(ColumnType::Integer)
-    }
-
-    /// Bytes on the heap of a history of so many rows: what [`super::History::bytes`] comes to, where values of distinct
-    /// windows seldom repeat; histories of pairs come on top. One that is a little shorter than the short form's most has
-    /// been longer in a burst, most likely, and stays long until it has lost a quarter.
-    pub fn bytes_estimate(&self, rows: usize) -> usize {
-        let word = size_of::<u64>();
-        if rows <= self.sizes.back {
-            return if rows == 0 {
-                0
-            } else {
-                super::short::capacity_for(self, rows) * self.layout.width() * word
-            };
-        }
-        // On the whole the first block is half left, the last half filled, and one more is kept ready.
-        let block = self.sizes.block_for(rows);
-        let slots = rows + 2 * block;
-        let blocks = slots.div_ceil(block);
-        let per_block = self.totals * size_of::<i128>() + self.extremes.len() * 3 * word + 8 * word;
-        let reach = self.reach().max(1).unsigned_abs();
-        let values = self.distincts.iter().map(|lane| {
-            // A row's value stays while its window reaches it; a block's go together.
-            let share = u128::from(lane.reach.unsigned_abs()) * rows as u128 / u128::from(reach);
-            Values::bytes_estimate(usize::try_from(share).unwrap_or(rows) + block)
-        });
-        let values: usize = values.sum();
-        slots * self.layout.width() * word
-            + blocks * per_block
-            + (3 * self.totals + self.below) * size_of::<i128>()
-            + values
     }
 
     /// The farthest that any window reaches back from the current event; 0 without windows.

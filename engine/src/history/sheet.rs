@@ -7,9 +7,10 @@
 use rules::time::Micros;
 
 use super::edges::{Edges, Spot};
-use super::lane::{self, Limbs, Value};
+use super::exact;
+use super::lane::{Lane, Limbs, Value};
 use super::long::Long;
-use super::plan::{Part, Plan};
+use super::plan::{HistoryPlan, Part};
 use super::table::{Table, rank_from_end};
 
 /// The totals of the rows newer than each edge, in the lanes that are tapped there.
@@ -22,7 +23,7 @@ pub(crate) struct Sheet {
 
 impl Sheet {
     /// Room for the totals of a plan's edges.
-    fn begin(&mut self, plan: &Plan) -> &mut [i128] {
+    fn begin(&mut self, plan: &HistoryPlan) -> &mut [i128] {
         self.known = true;
         if self.newer.len() != plan.below {
             self.newer.resize(plan.below, 0);
@@ -38,13 +39,13 @@ impl Sheet {
     }
 
     /// The total of a window's part.
-    pub(crate) fn limbs(&self, plan: &Plan, part: Part) -> Limbs {
+    pub(crate) fn limbs(&self, plan: &HistoryPlan, part: Part) -> Limbs {
         let mut limbs = Limbs::default();
-        let words = plan.lanes.get(part.lane).map_or(0, lane::Lane::words);
+        let words = plan.lanes.get(part.lane).map_or(0, Lane::words);
         let at = |at: usize| self.newer.get(at..at + words).unwrap_or(&[]);
-        lane::add(&mut limbs, at(part.lower));
+        exact::add(&mut limbs, at(part.lower));
         if let Some(upper) = part.upper {
-            lane::subtract(&mut limbs, at(upper));
+            exact::subtract(&mut limbs, at(upper));
         }
         limbs
     }
@@ -52,7 +53,7 @@ impl Sheet {
 
 /// Fills the sheet of a short history: one pass from the newest row back finds the edges, and one over each lane's
 /// column makes its totals, each row looked at once.
-pub(crate) fn of_short(table: &Table, plan: &Plan, edges: &mut Edges, at: Micros) {
+pub(crate) fn of_short(table: &Table, plan: &HistoryPlan, edges: &mut Edges, at: Micros) {
     edges.room(plan);
     let mut times = table.times();
     for (edge, distance) in &plan.nearest {
@@ -90,7 +91,7 @@ pub(crate) fn of_short(table: &Table, plan: &Plan, edges: &mut Edges, at: Micros
 }
 
 /// Fills the sheet of a long history: its cursors are moved to the edges.
-pub(crate) fn of_long(long: &mut Long, plan: &Plan, edges: &mut Edges, at: Micros) {
+pub(crate) fn of_long(long: &mut Long, plan: &HistoryPlan, edges: &mut Edges, at: Micros) {
     edges.room(plan);
     for edge in 0..plan.edges.len() {
         long.spot(plan, edges, edge, at);

@@ -3,22 +3,22 @@
 use std::ops::Range;
 
 use super::edges::{Edges, Spot};
-use super::exact::{SUM_LIMBS, Totals};
+use super::exact::{self, SUM_LIMBS, Totals};
 use super::lane::{self, Lane, Value};
 use super::layout::Layout;
-use super::plan::{ExtremeLane, Need, Plan, Resolved};
+use super::plan::{ExtremeLane, HistoryPlan, Need, Resolved};
+use super::sums::{extremes_of, join};
 use super::table::{Row, Table};
-use super::tree::{extremes_of, join};
-use super::{Extremes, Key, Moment};
+use super::{Extremes, Key, Viewpoint};
 
 /// Words that a short history has room for when so many rows stand in it: at most a quarter is spare.
-pub(crate) fn capacity_for(plan: &Plan, rows: usize) -> usize {
+pub(crate) fn capacity_for(plan: &HistoryPlan, rows: usize) -> usize {
     (rows + rows / 4 + 1).clamp(2, plan.sizes.short)
 }
 
 /// Makes room for one more row: moves the rows to the front where that frees an eighth, and grows otherwise. What had
 /// room for more than twice of what is left of a burst shrinks. There must be fewer rows than the short form's most.
-pub(crate) fn make_room(plan: &Plan, table: &mut Table) {
+pub(crate) fn make_room(plan: &HistoryPlan, table: &mut Table) {
     if !table.is_full() {
         return;
     }
@@ -33,7 +33,7 @@ pub(crate) fn make_room(plan: &Plan, table: &mut Table) {
 }
 
 /// Makes room for so many rows to come, which the short form must be able to hold.
-pub(crate) fn make_room_for(plan: &Plan, table: &mut Table, rows: usize) {
+pub(crate) fn make_room_for(plan: &HistoryPlan, table: &mut Table, rows: usize) {
     if table.spare() < rows {
         *table = table.resized(plan.layout.width(), capacity_for(plan, table.len() + rows));
     }
@@ -55,17 +55,17 @@ impl<'a> Span<'a> {
     #[inline]
     pub(crate) fn new(
         table: &'a Table,
-        plan: &'a Plan,
+        plan: &'a HistoryPlan,
         window: &'a Resolved,
         edges: &mut Edges,
-        moment: Moment,
+        viewpoint: Viewpoint,
     ) -> Self {
-        let start = rank(table, plan, edges, window.lower, moment);
+        let start = rank(table, plan, edges, window.lower, viewpoint);
         let end = match window.upper {
-            Some(upper) => rank(table, plan, edges, upper, moment).max(start),
+            Some(upper) => rank(table, plan, edges, upper, viewpoint).max(start),
             None => table.len(),
         };
-        let out = moment.exclude.and_then(|key| table.find(key)).filter(|row| (start..end).contains(row));
+        let out = viewpoint.exclude.and_then(|key| table.find(key)).filter(|row| (start..end).contains(row));
         let rows = match out {
             None => [start..end, end..end],
             Some(out) => [start..out, out + 1..end],
@@ -128,9 +128,9 @@ impl<'a> Span<'a> {
     fn add(&self, value: Value, to: &mut [i128]) {
         let lane = Lane { bit: self.window.bit, value, at: 0 };
         if self.pair.is_some() {
-            self.matching().for_each(|row| lane::add(to, &lane.total(self.table, row..row + 1)));
+            self.matching().for_each(|row| exact::add(to, &lane.total(self.table, row..row + 1)));
         } else {
-            self.rows.iter().for_each(|rows| lane::add(to, &lane.total(self.table, rows.clone())));
+            self.rows.iter().for_each(|rows| exact::add(to, &lane.total(self.table, rows.clone())));
         }
     }
 
@@ -177,12 +177,12 @@ impl<'a> Span<'a> {
 
 /// Where an edge lies.
 #[inline]
-fn rank(table: &Table, plan: &Plan, edges: &mut Edges, edge: usize, moment: Moment) -> usize {
+fn rank(table: &Table, plan: &HistoryPlan, edges: &mut Edges, edge: usize, viewpoint: Viewpoint) -> usize {
     if let Some(spot) = edges.found(plan, edge) {
         return spot.row;
     }
     let distance = plan.edges.get(edge).map_or(0, |it| it.distance);
-    let row = table.rank(moment.at.saturating_sub(distance));
+    let row = table.rank(viewpoint.at.saturating_sub(distance));
     edges.remember(edge, Spot::at(0, row));
     row
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use rules::time::Micros;
 
 use super::Key;
+use super::column::{ColumnId, ConditionId};
 use super::layout::{Bit, Layout};
 use crate::near::{LINE_BYTES, prefetch};
 
@@ -342,7 +343,7 @@ impl<'a> Row<'a> {
     }
 
     /// Whether it satisfies a condition.
-    pub fn member(self, condition: super::ConditionId) -> bool {
+    pub fn member(self, condition: ConditionId) -> bool {
         let known = condition.index() < self.layout.conditions;
         known && self.table.has(Some(Bit::new(condition.index())), self.row)
     }
@@ -353,7 +354,7 @@ impl<'a> Row<'a> {
     }
 
     /// Its value in a column.
-    pub fn value(self, column: super::ColumnId) -> i64 {
+    pub fn value(self, column: ColumnId) -> i64 {
         self.table.word(self.layout.value(column), self.row).cast_signed()
     }
 

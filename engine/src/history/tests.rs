@@ -70,7 +70,7 @@ fn op(dense: bool) -> impl Strategy<Value = Op> {
 }
 
 /// Every need, over every kind of condition, with and without delay and pair.
-fn plan(sizes: Sizes) -> Plan {
+fn plan(sizes: Sizes) -> HistoryPlan {
     let (amount, real, second) = (ColumnId(0), ColumnId(1), ColumnId(2));
     let immutable = |at: usize| !at.is_multiple_of(2);
     let conditions = (0..CONDITIONS).map(immutable).collect();
@@ -95,7 +95,7 @@ fn plan(sizes: Sizes) -> Plan {
             }
         }
     }
-    Plan::with_sizes(
+    HistoryPlan::with_sizes(
         PlanInput {
             columns: vec![ColumnType::Integer, ColumnType::Real, ColumnType::Integer],
             conditions,
@@ -108,7 +108,7 @@ fn plan(sizes: Sizes) -> Plan {
 
 /// A history beside its plain meaning.
 struct Pair<'a> {
-    plan: &'a Plan,
+    plan: &'a HistoryPlan,
     history: History,
     plain: PlainHistory,
     edges: Edges,
@@ -118,7 +118,7 @@ struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    fn new(plan: &'a Plan) -> Self {
+    fn new(plan: &'a HistoryPlan) -> Self {
         Self {
             plan,
             history: History::new(),
@@ -184,7 +184,7 @@ impl<'a> Pair<'a> {
                 };
                 let at = at.max(self.clock - LATENESS);
                 let exclude = exclude.and_then(|back| self.back(back));
-                self.ask(Moment { at, exclude }, among, current);
+                self.ask(Viewpoint { at, exclude }, among, current);
             }
         }
         self.longest = self.longest.max(self.plain.rows.len());
@@ -207,21 +207,21 @@ impl<'a> Pair<'a> {
         }
     }
 
-    fn ask(&mut self, moment: Moment, among: i64, current: Option<i64>) {
+    fn ask(&mut self, viewpoint: Viewpoint, among: i64, current: Option<i64>) {
         self.edges.begin();
         let windows = self.plan.input().windows.len();
         for window in (0..windows).map(|at| WindowId(u16::try_from(at).unwrap())) {
-            let expected = self.plain.answer(self.plan, window, moment, Some(among), current);
-            let mut view = self.history.view(self.plan, &mut self.edges, moment).among(among);
+            let expected = self.plain.answer(self.plan, window, viewpoint, Some(among), current);
+            let mut view = self.history.view(self.plan, &mut self.edges, viewpoint).among(among);
             let found = answer(&mut view, self.plan, window, current);
             let described = &self.plan.input().windows[window.index()];
-            assert_eq!(found, expected.masked(), "{moment:?} {described:?} {window:?}");
+            assert_eq!(found, expected.masked(), "{viewpoint:?} {described:?} {window:?}");
         }
     }
 }
 
 /// Inserts rows as columns.
-fn insert_all(history: &mut History, plan: &Plan, rows: &[Plain]) {
+fn insert_all(history: &mut History, plan: &HistoryPlan, rows: &[Plain]) {
     fn column<T>(rows: &[Plain], of: impl Fn(&Plain) -> T) -> Vec<T> {
         rows.iter().map(of).collect()
     }
@@ -235,7 +235,7 @@ fn insert_all(history: &mut History, plan: &Plan, rows: &[Plain]) {
     history.insert_all(plan, rows);
 }
 
-fn answer(view: &mut View<'_>, plan: &Plan, window: WindowId, current: Option<i64>) -> Answer {
+fn answer(view: &mut View<'_>, plan: &HistoryPlan, window: WindowId, current: Option<i64>) -> Answer {
     let need = plan.input().windows[window.index()].need;
     match need {
         Need::Count => Answer::Count(view.count(window)),
@@ -299,7 +299,7 @@ fn bytes_are_as_planned() {
         |need, column| Window { condition: None, column, need, over: 1 << 40, delay: None, pair: None };
     let windows = vec![window(Need::Mean, Some(ColumnId(0))), window(Need::Distinct, Some(ColumnId(1)))];
     let columns = vec![ColumnType::Integer; 2];
-    let plan = Plan::new(PlanInput { columns, conditions: Vec::new(), windows }).unwrap();
+    let plan = HistoryPlan::new(PlanInput { columns, conditions: Vec::new(), windows }).unwrap();
     let mut history = History::new();
     for (rows, at) in (1..=20_000_usize).zip(0..) {
         let values = [5, i64::wrapping_mul(at, 0x9e37_79b9_7f4a_7c15_u64.cast_signed())];
@@ -327,7 +327,7 @@ fn bytes_are_as_planned_in_step() {
             window(Need::Distinct, Some(ColumnId(1)), over / 24),
         ];
         let input = PlanInput { columns: columns.clone(), conditions: Vec::new(), windows };
-        let plan = Plan::new(input).unwrap();
+        let plan = HistoryPlan::new(input).unwrap();
         let mut history = History::new();
         for (at, offset) in (0..5 * rows).zip(0_u64..) {
             let time = at * over / rows;

@@ -12,9 +12,10 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use self::node::Node;
-use super::plan::{ExtremeLane, Plan, Tap};
+use super::plan::{HistoryPlan, Tap};
+use super::sums::{add_rows, add_taps, extremes_of, join, totals_of};
 use super::table::Table;
-use super::{Extremes, Key, lane};
+use super::{Extremes, Key, exact};
 
 /// No block.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -56,38 +57,9 @@ pub(crate) struct Step {
 /// All steps from the root to a block.
 pub(crate) type Path = SmallVec<[Step; 6]>;
 
-/// Joins two optional extremes.
-pub(crate) fn join(lane: &ExtremeLane, a: Option<Extremes>, b: Option<Extremes>) -> Option<Extremes> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.with(lane.ty, b.min).with(lane.ty, b.max)),
-        (a, b) => a.or(b),
-    }
-}
-
-/// The extremes of some rows.
-pub(crate) fn extremes_of(lane: &ExtremeLane, table: &Table, rows: Range<usize>) -> Option<Extremes> {
-    let values = table.part(lane.column, rows.clone());
-    let ranks = values.iter().map(|value| lane.ty.rank(value.cast_signed()));
-    let (min, max) = match lane.bit {
-        None => least_and_greatest(ranks),
-        Some(bit) => {
-            let members = table.part(bit.column, rows).iter().map(|word| word >> bit.shift & 1 == 1);
-            least_and_greatest(ranks.zip(members).filter(|(_, member)| *member).map(|(rank, _)| rank))
-        }
-    };
-    // A rank's rank is the value again.
-    (min <= max).then(|| Extremes { min: lane.ty.rank(min), max: lane.ty.rank(max) })
-}
-
-/// Of no ranks the least is above the greatest.
-#[inline]
-fn least_and_greatest(ranks: impl Iterator<Item = i64>) -> (i64, i64) {
-    ranks.fold((i64::MAX, i64::MIN), |(min, max), rank| (min.min(rank), max.max(rank)))
-}
-
 impl Tree {
     /// One block with these rows.
-    pub(crate) fn new(plan: &Plan, rows: &Table) -> Self {
+    pub(crate) fn new(plan: &HistoryPlan, rows: &Table) -> Self {
         let mut root = Node::default();
         root.insert(plan, 0, 0);
         let mut tree = Self {
@@ -111,7 +83,7 @@ impl Tree {
     }
 
     /// The totals of the first child of the root, which has no other.
-    pub(crate) fn totals_of_root(&self, plan: &Plan) -> &[i128] {
+    pub(crate) fn totals_of_root(&self, plan: &HistoryPlan) -> &[i128] {
         self.node(self.root).totals(plan, 0)
     }
 
@@ -204,7 +176,13 @@ impl Tree {
 
     /// The first row newer than a time: its block and place, or the end of the tail. Adds to `below` what stands
     /// before it in the tapped lanes.
-    pub(crate) fn seek(&self, plan: &Plan, threshold: i64, taps: &[Tap], below: &mut [i128]) -> (u32, usize) {
+    pub(crate) fn seek(
+        &self,
+        plan: &HistoryPlan,
+        threshold: i64,
+        taps: &[Tap],
+        below: &mut [i128],
+    ) -> (u32, usize) {
         let (path, block) = self.descend_by(|last| last.time <= threshold);
         for step in &path {
             let node = self.node(step.node);
@@ -231,7 +209,12 @@ impl Tree {
     }
 
     /// Puts a row's words in at their place; gives the way to it, and what happened to blocks on the way.
-    pub(crate) fn insert(&mut self, plan: &Plan, key: Key, words: &[u64]) -> (Path, u32, usize, Change) {
+    pub(crate) fn insert(
+        &mut self,
+        plan: &HistoryPlan,
+        key: Key,
+        words: &[u64],
+    ) -> (Path, u32, usize, Change) {
         let (mut path, mut block) = self.descend(key);
         let mut change = Change::None;
         if self.block(block).table.is_full() {
@@ -256,7 +239,7 @@ impl Tree {
     }
 
     /// Links a new block behind another and moves the rows from `at` on into it.
-    fn new_block(&mut self, plan: &Plan, left: u32, at: usize) -> u32 {
+    fn new_block(&mut self, plan: &HistoryPlan, left: u32, at: usize) -> u32 {
         let right = self.spare_blocks.pop().unwrap_or_else(|| {
             self.blocks.push(Block { table: Table::default(), prev: NONE, next: NONE });
             id_of(self.blocks.len() - 1)
@@ -280,7 +263,7 @@ impl Tree {
     }
 
     /// Puts a child in behind the one that the path leads to at a depth, splitting the node if it is full.
-    fn insert_child(&mut self, plan: &Plan, path: &Path, depth: usize, new: u32) {
+    fn insert_child(&mut self, plan: &HistoryPlan, path: &Path, depth: usize, new: u32) {
         let Some(&Step { node, child }) = path.get(depth) else { return };
         let level = self.height - 1 - depth;
         let len = self.node(node).children.len();
@@ -328,7 +311,7 @@ impl Tree {
     }
 
     /// Computes a child's key, totals and extremes again; at level 0 children are blocks.
-    fn refresh(&mut self, plan: &Plan, level: usize, node: u32, child: usize) {
+    fn refresh(&mut self, plan: &HistoryPlan, level: usize, node: u32, child: usize) {
         let id = self.node(node).children.get(child).copied().unwrap_or(self.tail);
         let mut entry = std::mem::take(self.node_mut(node));
         let lanes = plan.extremes.len();
@@ -346,7 +329,7 @@ impl Tree {
         } else {
             let below = self.node(id);
             for grandchild in 0..below.children.len() {
-                lane::add(totals, below.totals(plan, grandchild));
+                exact::add(totals, below.totals(plan, grandchild));
                 let from = below.extremes(plan, grandchild);
                 for ((lane, to), from) in plan.extremes.iter().zip(extremes.iter_mut()).zip(from) {
                     *to = join(lane, *to, *from);
@@ -374,17 +357,17 @@ impl Tree {
     }
 
     /// Adds to the totals along a path, from word `at` on.
-    pub(crate) fn add(&mut self, plan: &Plan, path: &Path, at: usize, delta: &[i128]) {
+    pub(crate) fn add(&mut self, plan: &HistoryPlan, path: &Path, at: usize, delta: &[i128]) {
         for step in path {
             let from = step.child * plan.totals + at;
             if let Some(totals) = self.node_mut(step.node).totals.get_mut(from..from + delta.len()) {
-                lane::add(totals, delta);
+                exact::add(totals, delta);
             }
         }
     }
 
     /// Takes a row that is new, or newly matches, into the extremes along its path.
-    pub(crate) fn raise_extremes(&mut self, plan: &Plan, path: &Path, block: u32, row: usize) {
+    pub(crate) fn raise_extremes(&mut self, plan: &HistoryPlan, path: &Path, block: u32, row: usize) {
         let lanes = plan.extremes.len();
         for (at, lane) in plan.extremes.iter().enumerate() {
             let Some(own) = extremes_of(lane, &self.block(block).table, row..row + 1) else { continue };
@@ -397,14 +380,14 @@ impl Tree {
     }
 
     /// Computes totals and extremes along a path again, from the block up.
-    pub(crate) fn refresh_path(&mut self, plan: &Plan, path: &Path) {
+    pub(crate) fn refresh_path(&mut self, plan: &HistoryPlan, path: &Path) {
         for (level, step) in path.iter().rev().enumerate() {
             self.refresh(plan, level, step.node, step.child);
         }
     }
 
     /// Takes the first block out, which must not be the only one; its rows may be read until [`Tree::recycle`].
-    pub(crate) fn pop_head(&mut self, plan: &Plan) -> u32 {
+    pub(crate) fn pop_head(&mut self, plan: &HistoryPlan) -> u32 {
         let (mut path, block) = self.descend_by(|_| false);
         let next = self.block(block).next;
         self.block_mut(next).prev = NONE;
@@ -433,7 +416,7 @@ impl Tree {
     }
 
     /// Makes a block that was taken out available again, and keeps its room if none is kept that fits.
-    pub(crate) fn recycle(&mut self, plan: &Plan, block: u32) {
+    pub(crate) fn recycle(&mut self, plan: &HistoryPlan, block: u32) {
         let wanted = plan.sizes.block_for(self.rows);
         let mut table = std::mem::take(&mut self.block_mut(block).table);
         if self.room.capacity() == 0 && (wanted / 2..=2 * wanted).contains(&table.capacity()) {
@@ -446,7 +429,7 @@ impl Tree {
     /// The extremes of the rows from one place to before another.
     pub(crate) fn extremes(
         &self,
-        plan: &Plan,
+        plan: &HistoryPlan,
         at: usize,
         from: (u32, usize),
         to: (u32, usize),
@@ -481,7 +464,13 @@ impl Tree {
     }
 
     /// The first block behind a key's, or the last one before it, in which a count lane is not zero.
-    pub(crate) fn block_with(&self, plan: &Plan, lane: usize, beside: Key, behind: bool) -> Option<u32> {
+    pub(crate) fn block_with(
+        &self,
+        plan: &HistoryPlan,
+        lane: usize,
+        beside: Key,
+        behind: bool,
+    ) -> Option<u32> {
         let (path, _) = self.descend(beside);
         for (depth, step) in path.iter().enumerate().rev() {
             let node = self.node(step.node);
@@ -501,7 +490,7 @@ impl Tree {
     /// The first or last block below a child in which a count lane is not zero.
     fn outermost(
         &self,
-        plan: &Plan,
+        plan: &HistoryPlan,
         lane: usize,
         node: u32,
         child: usize,
@@ -531,50 +520,4 @@ pub(crate) enum Change {
 
 fn id_of(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(NONE)
-}
-
-/// The totals of some rows in all lanes, added to `totals`.
-pub(crate) fn totals_of(plan: &Plan, table: &Table, rows: Range<usize>, totals: &mut [i128]) {
-    for lane in &plan.lanes {
-        if let Some(to) = totals.get_mut(lane.at..lane.at + lane.words()) {
-            lane.add_to(table, rows.clone(), to);
-        }
-    }
-}
-
-/// Adds the lanes that are tapped, out of the totals of all.
-pub(crate) fn add_taps(plan: &Plan, taps: &[Tap], totals: &[i128], below: &mut [i128]) {
-    for tap in taps {
-        let Some(lane) = plan.lanes.get(tap.lane) else { continue };
-        let from = totals.get(lane.at..lane.at + lane.words()).unwrap_or(&[]);
-        if let Some(to) = below.get_mut(tap.at..tap.at + lane.words()) {
-            lane::add(to, from);
-        }
-    }
-}
-
-/// Adds some rows in the lanes that are tapped.
-pub(crate) fn add_rows(plan: &Plan, taps: &[Tap], table: &Table, rows: Range<usize>, below: &mut [i128]) {
-    for tap in taps {
-        let Some(lane) = plan.lanes.get(tap.lane) else { continue };
-        if let Some(to) = below.get_mut(tap.at..tap.at + lane.words()) {
-            lane.add_to(table, rows.clone(), to);
-        }
-    }
-}
-
-/// The other way.
-pub(crate) fn subtract_rows(
-    plan: &Plan,
-    taps: &[Tap],
-    table: &Table,
-    rows: Range<usize>,
-    below: &mut [i128],
-) {
-    for tap in taps {
-        let Some(lane) = plan.lanes.get(tap.lane) else { continue };
-        if let Some(to) = below.get_mut(tap.at..tap.at + lane.words()) {
-            lane::subtract(to, &lane.total(table, rows.clone()));
-        }
-    }
 }

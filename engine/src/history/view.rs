@@ -1,22 +1,23 @@
 //! Questions to the windows of one history at one moment.
 
 use super::answer::Question;
+use super::column::{ColumnType, WindowId};
 use super::edges::Edges;
 use super::exact::{SQUARE_LIMBS, SUM_LIMBS, Totals};
 use super::long::Long;
-use super::plan::{Part, Plan, Resolved, WindowId};
+use super::plan::{HistoryPlan, Part, Resolved};
 use super::sheet::{self, Sheet};
 use super::short::Span;
 use super::table::Row;
-use super::{Extremes, Form, History, Key, Moment};
+use super::{Extremes, Form, History, Key, Viewpoint};
 
 /// The windows of one history at one moment. Made for each question or once for many; making it costs nothing.
 #[derive(Debug)]
 pub struct View<'a> {
     history: &'a mut History,
-    plan: &'a Plan,
+    plan: &'a HistoryPlan,
     edges: &'a mut Edges,
-    moment: Moment,
+    viewpoint: Viewpoint,
     among: Option<i64>,
 }
 
@@ -30,8 +31,13 @@ impl History {
     /// Looks at the windows at a moment. It needs the history mutably to move its cursors, which are a cache: no
     /// answer depends on them.
     #[inline]
-    pub fn view<'a>(&'a mut self, plan: &'a Plan, edges: &'a mut Edges, moment: Moment) -> View<'a> {
-        View { history: self, plan, edges, moment, among: None }
+    pub fn view<'a>(
+        &'a mut self,
+        plan: &'a HistoryPlan,
+        edges: &'a mut Edges,
+        viewpoint: Viewpoint,
+    ) -> View<'a> {
+        View { history: self, plan, edges, viewpoint, among: None }
     }
 }
 
@@ -79,8 +85,7 @@ impl View<'_> {
 
     /// Count, sum and sum of squares, as far as the window's need asks for them.
     pub fn totals(&mut self, window: WindowId) -> Totals {
-        let (plan, ty) =
-            (self.plan, self.plan.resolved(window).map_or(super::ColumnType::Integer, |it| it.ty));
+        let (plan, ty) = (self.plan, self.plan.resolved(window).map_or(ColumnType::Integer, |it| it.ty));
         if let Some((window, sheet)) = self.sheet(window) {
             let limbs = |part: Option<Part>| part.map_or([0; SQUARE_LIMBS], |part| sheet.limbs(plan, part));
             let [low, high, ..] = limbs(window.sum);
@@ -159,13 +164,13 @@ impl View<'_> {
     /// The totals of all windows together; none where a row is left out.
     #[inline]
     pub(crate) fn totals_together(&mut self) -> Option<&Sheet> {
-        if self.moment.exclude.is_some() {
+        if self.viewpoint.exclude.is_some() {
             return None;
         }
         if !self.edges.sheet.known {
             match &mut self.history.form {
-                Form::Short(table) => sheet::of_short(table, self.plan, self.edges, self.moment.at),
-                Form::Long(long) => sheet::of_long(long, self.plan, self.edges, self.moment.at),
+                Form::Short(table) => sheet::of_short(table, self.plan, self.edges, self.viewpoint.at),
+                Form::Long(long) => sheet::of_long(long, self.plan, self.edges, self.viewpoint.at),
             }
         }
         Some(&self.edges.sheet)
@@ -174,11 +179,11 @@ impl View<'_> {
     /// Where a window is answered; none for one over pairs without rows.
     #[inline]
     fn ask(&mut self, window: WindowId) -> Option<Asked<'_>> {
-        let (plan, moment) = (self.plan, self.moment);
+        let (plan, viewpoint) = (self.plan, self.viewpoint);
         let window = plan.resolved(window)?;
         let long = match &mut self.history.form {
             Form::Short(table) => {
-                let span = Span::new(table, plan, window, self.edges, moment);
+                let span = Span::new(table, plan, window, self.edges, viewpoint);
                 return Some(Asked::Short(match window.pair {
                     None => span,
                     Some(pair) => span.among(pair.column, self.among?),
@@ -187,15 +192,15 @@ impl View<'_> {
             Form::Long(long) => long,
         };
         let Some(pair) = window.pair else {
-            return Some(Asked::Long(long, Question { plan, window, edges: self.edges, moment }));
+            return Some(Asked::Long(long, Question { plan, window, edges: self.edges, viewpoint }));
         };
         let history = long.pair(pair.index, self.among?)?;
         let plan = plan.pairs.get(pair.index)?.plan.as_ref();
         let window = plan.resolved(pair.window)?;
         let edges = self.edges.of_pair();
         Some(match &mut history.form {
-            Form::Short(table) => Asked::Short(Span::new(table, plan, window, edges, moment)),
-            Form::Long(long) => Asked::Long(long, Question { plan, window, edges, moment }),
+            Form::Short(table) => Asked::Short(Span::new(table, plan, window, edges, viewpoint)),
+            Form::Long(long) => Asked::Long(long, Question { plan, window, edges, viewpoint }),
         })
     }
 }

@@ -6,7 +6,9 @@ use super::{
     Plan, Test, WindowPlan,
 };
 use crate::history::plan::position_or_push;
-use crate::history::{self, ColumnId, ColumnType, ConditionId, Need, PlanError, PlanInput, WindowId};
+use crate::history::{
+    self, ColumnId, ColumnType, ConditionId, HistoryPlan, Need, PlanError, PlanInput, WindowId,
+};
 use crate::scan::form;
 use rules::schema::{EventTypeId, FieldId, KindId};
 use rules::time::Micros;
@@ -101,9 +103,22 @@ fn plan_aggregate(
     let Some(builder) = builder else { return FeaturePlan::Computed };
     match aggregate.over {
         None => FeaturePlan::Occurrence { role, at: builder.occurrence(id, aggregate), pair },
-        Some(over) if aggregate.reads_this => builder.scan(id, aggregate, role, pair, over),
-        Some(over) => builder.window(id, aggregate, role, pair, over),
+        Some(over) => {
+            let asked = Asked { id, aggregate, role, pair, over };
+            if aggregate.reads_this { builder.scan(asked) } else { builder.window(asked) }
+        }
     }
+}
+
+/// An aggregate over a window, as a feature asks for it.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    id: FeatureId,
+    aggregate: &'a Aggregate,
+    role: FieldId,
+    /// Of a pair: the other role.
+    pair: Option<FieldId>,
+    over: Micros,
 }
 
 /// The plan of one kind as it grows.
@@ -133,14 +148,8 @@ impl<'a> Builder<'a> {
     }
 
     /// A window whose matching rows are told by one bit.
-    fn window(
-        &mut self,
-        id: FeatureId,
-        aggregate: &Aggregate,
-        role: FieldId,
-        pair: Option<FieldId>,
-        over: Micros,
-    ) -> FeaturePlan {
+    fn window(&mut self, asked: Asked<'_>) -> FeaturePlan {
+        let Asked { id, aggregate, role, pair, over } = asked;
         let argument = self.argument(id, aggregate);
         let pair_column = aggregate.via.get(1).map(|it| self.column(ColumnSource::Field(*it)));
         let mut base = None;
@@ -153,33 +162,30 @@ impl<'a> Builder<'a> {
         let all = self.condition(all);
         let above =
             aggregate.numerator.is_some().then(|| self.condition(condition(id, aggregate, test(true))));
-        let need = need(aggregate.function);
-        let span = (over, aggregate.delay);
+        let (need, delay) = (need(aggregate.function), aggregate.delay);
+        let all = history::Window { condition: all, column: argument, need, over, delay, pair: pair_column };
+        let counted = |above| history::Window { condition: above, column: None, need: Need::Count, ..all };
         FeaturePlan::Window(WindowPlan {
             function: aggregate.function,
             form: form(aggregate),
             own: own(aggregate),
             role,
             pair,
-            window: self.add_window(all, argument, need, span, pair_column),
-            above: above.map(|it| self.add_window(it, None, Need::Count, span, pair_column)),
+            window: self.add_window(all),
+            above: above.map(|it| self.add_window(counted(it))),
             batched: false,
         })
     }
 
     /// A window whose rows are looked at one by one.
-    fn scan(
-        &mut self,
-        id: FeatureId,
-        aggregate: &Aggregate,
-        role: FieldId,
-        pair: Option<FieldId>,
-        over: Micros,
-    ) -> FeaturePlan {
+    fn scan(&mut self, asked: Asked<'_>) -> FeaturePlan {
+        let Asked { id, aggregate, role, pair, over } = asked;
         let pair_column = aggregate.via.get(1).map(|it| self.column(ColumnSource::Field(*it)));
         self.keep_what_conditions_read(aggregate);
         let all = self.condition(condition(id, aggregate, None));
-        let window = self.add_window(all, None, Need::Scan, (over, aggregate.delay), pair_column);
+        let (need, delay) = (Need::Scan, aggregate.delay);
+        let all = history::Window { condition: all, column: None, need, over, delay, pair: pair_column };
+        let window = self.add_window(all);
         let (function, form, own) = (aggregate.function, form(aggregate), own(aggregate));
         FeaturePlan::Scan(WindowPlan { function, form, role, pair, window, above: None, own, batched: false })
     }
@@ -199,18 +205,10 @@ impl<'a> Builder<'a> {
         position_or_push(&mut self.occurrences, plan)
     }
 
-    fn add_window(
-        &mut self,
-        condition: Option<ConditionId>,
-        column: Option<ColumnId>,
-        need: Need,
-        (over, delay): (Micros, Option<Micros>),
-        pair: Option<ColumnId>,
-    ) -> WindowId {
-        let rows = over + delay.unwrap_or(0) + self.rules.schema.lateness;
+    fn add_window(&mut self, window: history::Window) -> WindowId {
+        let rows = window.over + window.delay.unwrap_or(0) + self.rules.schema.lateness;
         self.keep_rows = self.keep_rows.max(rows);
         self.keep = self.keep.max(rows);
-        let window = history::Window { condition, column, need, over, delay, pair };
         WindowId(number(position_or_push(&mut self.windows, window)))
     }
 
@@ -300,7 +298,7 @@ impl<'a> Builder<'a> {
                 || !self.occurrences.is_empty()
                 || self.is_told_of_otherwise(),
             has_history: !self.windows.is_empty(),
-            history: history::Plan::new(PlanInput { columns, conditions, windows: self.windows })?,
+            history: HistoryPlan::new(PlanInput { columns, conditions, windows: self.windows })?,
             columns: self.columns,
             conditions: self.conditions,
             occurrences: self.occurrences,

@@ -16,7 +16,7 @@ const HELD_MAX: usize = 100;
 
 /// Whose effects they are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
+pub(super) enum EffectsOf {
     /// A rule's.
     Rule,
     /// A policy line's.
@@ -25,8 +25,8 @@ pub(super) enum Place {
 
 impl Checker<'_> {
     /// Checks effects in the scope of a condition that holds; those that failed are left out.
-    pub(super) fn effects(&mut self, items: &[ast::Effect], scope: &Scope, place: Place) -> Vec<Effect> {
-        let effects: Vec<Effect> = items.iter().filter_map(|it| self.effect(it, scope, place)).collect();
+    pub(super) fn effects(&mut self, items: &[ast::Effect], scope: &Scope, of: EffectsOf) -> Vec<Effect> {
+        let effects: Vec<Effect> = items.iter().filter_map(|it| self.effect(it, scope, of)).collect();
         if effects.len() == items.len() && items.len() <= HELD_MAX {
             self.warn_idle(items, &effects);
         }
@@ -71,7 +71,7 @@ impl Checker<'_> {
         }
     }
 
-    fn effect(&mut self, item: &ast::Effect, scope: &Scope, place: Place) -> Option<Effect> {
+    fn effect(&mut self, item: &ast::Effect, scope: &Scope, of: EffectsOf) -> Option<Effect> {
         use ast::EffectKind as K;
         let types = scope.types.as_slice();
         Some(match &item.kind {
@@ -84,8 +84,8 @@ impl Checker<'_> {
                 let names = |set: &Vec<ast::Name>| set.iter().map(|it| it.text.clone()).collect();
                 Effect::Challenge { factors: factors.iter().map(names).collect(), always: *always }
             }
-            K::Allow if place == Place::Rule => Effect::Allow,
-            K::Score { negative, value } if place == Place::Rule => {
+            K::Allow if of == EffectsOf::Rule => Effect::Allow,
+            K::Score { negative, value } if of == EffectsOf::Rule => {
                 Effect::Score(self.score(*negative, value, scope)?)
             }
             K::Allow | K::Score { .. } => {

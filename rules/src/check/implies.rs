@@ -4,10 +4,9 @@
 //! values that it may have, and of each leaf it is known what holds where it is missing.
 
 use super::bounds::Known;
-use crate::program::{mirrored, power_of_ten, real_of};
 use crate::schema::EventTypeId;
 use crate::typed::{Comparison, Expr, ExprKind};
-use crate::value::Value;
+use crate::value::{Value, power_of_ten, real_of};
 
 /// What is claimed of an event.
 #[derive(Clone, Debug)]
@@ -155,7 +154,7 @@ fn leaf(condition: &Expr, holds: bool) -> Claim {
         ExprKind::IsMissing(operand) if !holds => return Claim::Present(bare(operand)),
         ExprKind::Compare(comparison, left, right) => {
             let comparison = if holds { *comparison } else { opposite(*comparison) };
-            let turned = || Some((right, mirrored(comparison), key(left)?));
+            let turned = || Some((right, comparison.mirrored(), key(left)?));
             let compared = key(right).map(|bound| (left, comparison, bound)).or_else(turned);
             compared.map(|(value, comparison, bound)| Within::compared(value, comparison, bound))
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::effects::Place;
+use super::effects::EffectsOf;
 use super::names::{Checker, Placed};
 use super::reports::Spot;
 use super::scope::Scope;
@@ -83,7 +83,7 @@ fn policy(
     let mut lines = Vec::new();
     for line in &item.lines {
         let when = checker.condition_at(&line.when, &scope);
-        let effects = checker.effects(&line.effects, &scope.where_holds(when.as_ref()), Place::Policy);
+        let effects = checker.effects(&line.effects, &scope.where_holds(when.as_ref()), EffectsOf::Policy);
         if let Some(when) = when {
             score_out_of_reach(checker, &when, line.when.span, types, rules);
             lines.push(PolicyLine { effects, when });

@@ -1,7 +1,7 @@
 //! Rules: their types, condition, mode, share, dates and effects.
 
 use super::constant;
-use super::effects::Place;
+use super::effects::EffectsOf;
 use super::names::Checker;
 use super::scope::{Exprs, Scope};
 use crate::diagnostic::Code;
@@ -29,7 +29,7 @@ fn rule(checker: &mut Checker<'_>, item: &ast::Rule) -> Option<Rule> {
     let rollout = item.rollout.as_ref().and_then(|it| rollout(checker, it, &on));
     let (from, until) = dates(checker, item);
     let known = when.as_ref().filter(|_| !checker.reports.breaks_off(item.when.span));
-    let effects = checker.effects(&item.effects, &scope.where_holds(known), Place::Rule);
+    let effects = checker.effects(&item.effects, &scope.where_holds(known), EffectsOf::Rule);
     let whole = !checker.reports.did_not_parse(item.span)
         && on_sound
         && rollout.is_some() == item.rollout.is_some()

@@ -9,7 +9,6 @@ use super::implies::Claim;
 use super::names::{Checker, Global, Placed};
 use super::shadowed;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::program::mirrored;
 use crate::schema::{EventTypeId, FieldId};
 use crate::span::Span;
 use crate::syntax::ast;
@@ -308,7 +307,7 @@ pub(super) fn score_asked_e6(when: &Expr) -> Option<i128> {
         ExprKind::Compare(comparison, left, right) => {
             let (comparison, asked) = match (&left.kind, &right.kind) {
                 (ExprKind::Score, ExprKind::Const(Value::Exact(asked))) => (*comparison, asked),
-                (ExprKind::Const(Value::Exact(asked)), ExprKind::Score) => (mirrored(*comparison), asked),
+                (ExprKind::Const(Value::Exact(asked)), ExprKind::Score) => (comparison.mirrored(), asked),
                 _ => return None,
             };
             match comparison {

@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 
-use super::compile::{Compiler, Needs, finite, power_of_ten};
+use super::compile::{Compiler, Needs, finite};
 use super::condition::Condition;
 use super::frame::{Frame, Nothing, Source};
 use super::machine::{Body, Machine};
 use super::{Program, Value};
 use crate::typed::{Aggregate, FeatureId, Type};
+use crate::value::power_of_ten;
 
 /// The compiled parts of an aggregate. The frame that they are given holds a past event: its type, time, fields,
 /// mutable columns, captured features, and [`AggregateProgram::prepare`]d values of the event being decided.

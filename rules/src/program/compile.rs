@@ -11,7 +11,7 @@ use crate::place::Place;
 use crate::typed::{
     Definition, Effect, Expr, ExprKind, Feature, FeatureId, Function, Operator, Rule, RuleSet,
 };
-use crate::value::{Form, Value};
+use crate::value::{Form, Value, power_of_ten, real_of};
 
 /// Whose fields a bare name means.
 #[derive(Clone, Copy)]
@@ -331,23 +331,4 @@ fn place_of<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
 #[inline]
 pub(super) fn finite(number: f64) -> Option<f64> {
     Value::finite(number).real()
-}
-
-/// The nearest real.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "rounded once, to the nearest: the definition of a computed number"
-)]
-pub(crate) fn real_of(number: i128) -> f64 {
-    number as f64
-}
-
-/// 10 to this power, correctly rounded; beyond the greatest scale infinite.
-pub(crate) fn power_of_ten(exponent: u8) -> f64 {
-    const POWERS: [f64; 38] = [
-        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17,
-        1e18, 1e19, 1e20, 1e21, 1e22, 1e23, 1e24, 1e25, 1e26, 1e27, 1e28, 1e29, 1e30, 1e31, 1e32, 1e33, 1e34,
-        1e35, 1e36, 1e37,
-    ];
-    POWERS.get(usize::from(exponent)).copied().unwrap_or(f64::INFINITY)
 }

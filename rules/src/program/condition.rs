@@ -1,7 +1,7 @@
 //! Code that computes a flag. The common shapes are data: a leaf against a constant, and `and`, `or` of such.
 
 use super::machine::{Machine, Operand};
-use super::node::{Code, Node, Number, Range, compares, mirrored};
+use super::node::{Code, Node, Number, Range, compares};
 use crate::typed::Comparison;
 
 /// A compiled expression of flag form; none = missing.
@@ -216,7 +216,7 @@ impl<T: Testable> Node<T> {
         match (a, b) {
             (Self::Const(None), _) | (_, Self::Const(None)) => Condition::Const(None),
             (a, Self::Const(Some(b))) => a.within(Range::of(comparison, b), None),
-            (Self::Const(Some(a)), b) => b.within(Range::of(mirrored(comparison), a), None),
+            (Self::Const(Some(a)), b) => b.within(Range::of(comparison.mirrored(), a), None),
             (a, b) => Condition::code(move |machine| {
                 let (a, b) = (a.eval(machine)?, b.eval(machine)?);
                 Some(compares(comparison, a.partial_cmp(&b)?))

@@ -152,17 +152,6 @@ impl<T: Number> Range<T> {
     }
 }
 
-/// The comparison that says the same with its sides exchanged.
-pub(crate) fn mirrored(comparison: Comparison) -> Comparison {
-    match comparison {
-        Comparison::Equal | Comparison::NotEqual => comparison,
-        Comparison::Less => Comparison::Greater,
-        Comparison::LessOrEqual => Comparison::GreaterOrEqual,
-        Comparison::Greater => Comparison::Less,
-        Comparison::GreaterOrEqual => Comparison::LessOrEqual,
-    }
-}
-
 /// Whether two values so ordered compare as asked.
 #[inline]
 pub(super) fn compares(comparison: Comparison, ordering: Ordering) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 
-use engine::words::hex;
+use engine::hex::hex;
 use rules::past::Outcome;
 use rules::typed::RuleSet;
 use rules::value::Value;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::apply::{Applied, Touch, touches};
+use engine::apply::{Applied, touches};
 use engine::decide::{self, Case, Moment, Scratch};
 use engine::decision::Fallback;
 use engine::entity::HashKey;
@@ -16,6 +16,7 @@ use engine::facts::Roles;
 use engine::history::Key;
 use engine::lists::Membership;
 use engine::rule_set::RuleSet;
+use engine::touch::Touch;
 use engine::words::Ruling;
 use rules::past::Outcome;
 use rules::schema::FieldId;

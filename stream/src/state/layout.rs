@@ -7,7 +7,7 @@
 
 use engine::plan::{ColumnSource, Condition, FeaturePlan, KindPlan, WindowPlan};
 use engine::rule_set::RuleSet;
-use engine::words::hex;
+use engine::hex::hex;
 use prost::Message;
 use rules::schema::{FieldId, FieldType, KindId};
 use rules::typed::{FeatureId, ListId, ListKind};

@@ -1,7 +1,7 @@
 //! A node of the tree: its children, and of each what the tree must know without going down to it.
 
 use super::KEY_MAX;
-use crate::history::plan::Plan;
+use crate::history::plan::HistoryPlan;
 use crate::history::{Extremes, Key};
 
 /// Up to `fan` children, each with its greatest key, totals and extremes.
@@ -16,32 +16,32 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn insert(&mut self, plan: &Plan, at: usize, child: u32) {
+    pub(super) fn insert(&mut self, plan: &HistoryPlan, at: usize, child: u32) {
         self.children.insert(at, child);
         self.last.insert(at, KEY_MAX);
         open_gap(&mut self.totals, at * plan.totals, plan.totals, 0);
         open_gap(&mut self.extremes, at * plan.extremes.len(), plan.extremes.len(), None);
     }
 
-    pub(super) fn remove(&mut self, plan: &Plan, at: usize) {
+    pub(super) fn remove(&mut self, plan: &HistoryPlan, at: usize) {
         self.children.remove(at);
         self.last.remove(at);
         self.totals.drain(at * plan.totals..(at + 1) * plan.totals);
         self.extremes.drain(at * plan.extremes.len()..(at + 1) * plan.extremes.len());
     }
 
-    pub(super) fn move_tail(&mut self, plan: &Plan, at: usize, to: &mut Self) {
+    pub(super) fn move_tail(&mut self, plan: &HistoryPlan, at: usize, to: &mut Self) {
         to.children.extend(self.children.drain(at..));
         to.last.extend(self.last.drain(at..));
         to.totals.extend(self.totals.drain(at * plan.totals..));
         to.extremes.extend(self.extremes.drain(at * plan.extremes.len()..));
     }
 
-    pub(super) fn totals(&self, plan: &Plan, child: usize) -> &[i128] {
+    pub(super) fn totals(&self, plan: &HistoryPlan, child: usize) -> &[i128] {
         self.totals.get(child * plan.totals..(child + 1) * plan.totals).unwrap_or(&[])
     }
 
-    pub(super) fn extremes(&self, plan: &Plan, child: usize) -> &[Option<Extremes>] {
+    pub(super) fn extremes(&self, plan: &HistoryPlan, child: usize) -> &[Option<Extremes>] {
         let lanes = plan.extremes.len();
         self.extremes.get(child * lanes..(child + 1) * lanes).unwrap_or(&[])
     }

@@ -3,10 +3,10 @@
 //! Counted is what the state asks the allocator for. Left out: what the allocator adds, memberships of lists and times
 //! of alerts.
 
-use super::{KindPlan, OccurrenceShape};
 use crate::entity::EntityKey;
 use crate::history::Key;
 use crate::occurrence::Last;
+use crate::plan::{KindPlan, OccurrenceShape};
 use crate::state::{EntityState, Occurrences};
 
 /// What the state of a kind's entities costs, in bytes.
