@@ -9,7 +9,7 @@ use comfy_table::{Table, presets};
 use desk::key::{Key, Role};
 use desk::{Desk, Place, Url};
 
-use crate::serve::DATA_DEFAULT;
+use crate::directory::DATA_DEFAULT;
 use crate::stderr;
 use crate::stdout::say;
 

@@ -26,9 +26,6 @@ pub(crate) use config::{Config, Durability};
 pub(crate) use greeting::Greeting;
 use memory::Limit;
 
-/// The data directory unless another is named.
-pub(crate) const DATA_DEFAULT: &str = "weir-data";
-
 /// Decide events over HTTP.
 ///
 /// Without options it serves a starter rule set for a wallet on `127.0.0.1:7878`, keeps its data in `weir-data`, and

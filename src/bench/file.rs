@@ -28,8 +28,9 @@ use stream::in_force::InForce;
 use stream::source::{Item, Options as SourceOptions, SourceState};
 
 use super::timing::{clock_cost, micros};
+use crate::figures::{grouped, rate};
 use crate::load::{self, Loaded};
-use crate::replay::{first_gate, grouped, open, rate};
+use crate::replay::{first_gate, open};
 use crate::stdout::Stdout;
 
 /// Read a file into memory, then decide all of it: decisions per second, percentiles, hits.

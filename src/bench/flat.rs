@@ -15,7 +15,7 @@ use stream::gate::{Deadline, Gate, Place, Worker};
 
 use super::bound;
 use super::timing::micros;
-use crate::replay::grouped;
+use crate::figures::grouped;
 use crate::stdout::say;
 
 /// An event at the busy merchant, in those at the quiet one.

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rules::time::{DAY, HOUR, Micros};
 use serde::Deserialize;
 
-use crate::replay::grouped;
+use crate::figures::grouped;
 use crate::send::answer::problem;
 use crate::send::client::Client;
 use crate::send::lanes::post;

@@ -9,8 +9,9 @@ use clap::ValueEnum;
 use desk::Place;
 use serde::Deserialize;
 
+use super::Options;
 use super::memory::Limit;
-use super::{DATA_DEFAULT, Options};
+use crate::directory::DATA_DEFAULT;
 use crate::keys;
 
 /// Where the server listens unless told otherwise: only this machine reaches it.

@@ -7,7 +7,7 @@ use desk::key::Secret;
 use stream::gate::Gate;
 
 use super::config::Config;
-use crate::rules_command::counted;
+use crate::figures::plainly_counted;
 
 /// What is said at the start.
 pub(crate) struct Greeting<'a> {
@@ -34,8 +34,8 @@ impl Greeting<'_> {
             env!("CARGO_PKG_VERSION"),
             config.data.display(),
             config.durability.name(),
-            counted(typed.rules.len(), "rule"),
-            counted(typed.feature_order.len(), "feature"),
+            plainly_counted(typed.rules.len(), "rule"),
+            plainly_counted(typed.feature_order.len(), "feature"),
         );
         if let Some(key) = key {
             text.push_str(&format!(
