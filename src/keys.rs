@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
-use api::app::now;
+use api::clock::now;
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{Table, presets};
 use desk::key::{Key, Role};

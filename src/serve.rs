@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use api::app::now;
+use api::clock::now;
 use api::risk::rules::Activation;
 use api::{Parts, Server};
 use clap::Args;
@@ -205,7 +205,7 @@ async fn evict(gate: Arc<Gate>) {
 /// Stops the server when it is told to, or when the journal has failed; gives the latter as words.
 async fn stop(
     gate: Arc<Gate>,
-    traffic: Arc<api::server::Traffic>,
+    traffic: Arc<api::traffic::Traffic>,
     told_to_stop: impl Future<Output = ()>,
 ) -> Option<&'static str> {
     let mut progress = gate.journal().watch();

@@ -1,20 +1,18 @@
 //! What all routes share.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use desk::Desk;
-use rules::time::Micros;
 
 use crate::docs::Document;
 use crate::keys::Keys;
 use crate::limits::{BODY_TIME_MAX, HEADER_TIME_MAX};
 use crate::metrics::Metrics;
-use crate::problem::Problem;
 use crate::risk::door::Door;
 use crate::risk::follow::Told;
 use crate::risk::rules::{Activation, Jobs, Trial};
-use crate::server::Traffic;
+use crate::traffic::Traffic;
 
 /// What all routes share.
 #[derive(Debug)]
@@ -58,25 +56,4 @@ impl Default for Patience {
     fn default() -> Self {
         Self { headers: HEADER_TIME_MAX, body: BODY_TIME_MAX }
     }
-}
-
-/// Does what reads the journal or compiles rules beside the threads that decide.
-///
-/// # Errors
-/// As the work; and if it broke off.
-pub(crate) async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(|it| Problem::internal(&it))?
-}
-
-/// The wall clock, in microseconds UTC.
-pub fn now() -> Micros {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
-}
-
-/// A length of time in microseconds.
-pub fn micros(span: Duration) -> Micros {
-    Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX)
 }

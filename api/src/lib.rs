@@ -5,6 +5,8 @@
 //! [`problem::Problem`].
 
 pub mod app;
+mod aside;
+pub mod clock;
 mod connection;
 mod docs;
 mod entrance;
@@ -19,6 +21,7 @@ pub mod request;
 pub mod risk;
 pub mod server;
 mod sizes;
+pub mod traffic;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +46,7 @@ use crate::request::Queries;
 use crate::risk::door::Door;
 use crate::risk::follow::{self, Told};
 use crate::risk::rules::{Activation, Jobs, Trial};
-use crate::server::Traffic;
+use crate::traffic::Traffic;
 
 /// A server that is ready to serve.
 #[derive(Debug)]

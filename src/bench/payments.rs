@@ -1,6 +1,6 @@
 //! The canonical payments as events, one after the other.
 
-use api::app::now;
+use api::clock::now;
 use canonical::traffic::Traffic;
 use engine::event::Event;
 use floor::{Draw, Population};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::metrics::Metrics;
-use api::server::Traffic;
+use api::traffic::Traffic;
 use stream::gate::{BuildError, Growth};
 
 /// How often the process looks at itself.

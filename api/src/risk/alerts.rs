@@ -20,7 +20,8 @@ use utoipa::ToSchema;
 
 use super::entities::kind_of;
 use super::value::{Score, Time};
-use crate::app::{App, now};
+use crate::app::App;
+use crate::clock::now;
 use crate::keys::Caller;
 use crate::limits::{KEYS_REFRESH, NOTE_BYTES_MAX, PAGE_MAX, STREAM_KEEP_ALIVE};
 use crate::page::{Asked, Cursor};

@@ -24,7 +24,7 @@ use stream::journal::{JournalError, RecordKind};
 use stream::record::{Amend, Cause, Decided, Stamp};
 use thread_local::ThreadLocal;
 
-use crate::app::now;
+use crate::clock::now;
 
 /// Buffers that a seat keeps for the next requests: as many as wait for the disk at once, mostly.
 const USED_MAX: usize = 256;

@@ -22,7 +22,9 @@ use utoipa::ToSchema;
 
 use super::incoming::refused;
 use super::value::{Json as Cell, Ordered, Time, of_feature};
-use crate::app::{App, aside, now};
+use crate::app::App;
+use crate::aside::aside;
+use crate::clock::now;
 use crate::limits::{BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX};
 use crate::problem::{Code, Problem, Where};
 use crate::request::{JsonText, Names};

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use api::app::{Patience, now};
+use api::app::Patience;
+use api::clock::now;
 use rules::time::DAY;
 use serde_json::{Value, json};
 use stream::disk::Folder;

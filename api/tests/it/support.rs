@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::app::{Patience, now};
+use api::app::Patience;
+use api::clock::now;
 use api::risk::rules::{Activation, Trial, Verdict};
-use api::server::Traffic;
+use api::traffic::Traffic;
 use api::{Parts, Server};
 use desk::key::Role;
 use desk::{Desk, Place};
