@@ -308,7 +308,7 @@ async fn named(app: &App, id: &HeaderValue) -> Result<i64, Problem> {
         |detail: String| Problem::at(Code::InvalidHeader, Where::Header(LAST_EVENT_ID.to_owned()), detail);
     let seq = id.to_str().ok().and_then(|it| it.parse().ok());
     let seq = seq.ok_or_else(|| wrong("this is no id that the stream gave".to_owned()))?;
-    if record_of(seq).is_none_or(|it| it < app.door.gate().journal().next()) {
+    if record_of(seq).is_none_or(|it| app.door.is_recorded(it)) {
         return Ok(seq);
     }
     let newest = match app.desk.alerts_told().await?.seq {

@@ -1,5 +1,7 @@
-//! The way from the routes to the gate and its journal. The routes know nothing of either: what they may ask stands
-//! here, and a change of the gate ends here.
+//! The way from the routes to the gate and its journal. No route has either: what they may ask stands here, and a change of
+//! the gate ends here.
+
+mod state;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,7 +9,6 @@ use std::sync::Arc;
 
 use engine::decide::Moment;
 use engine::decision::{Decision, number_of_decision};
-use engine::entity::EntityKey;
 use engine::event::{Amendment, Event};
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
@@ -20,9 +21,10 @@ use rules::time::Micros;
 use stream::gate::{Amended, Deadline, Gate, Poisoned, Refused, Settled, Ticket, Worker};
 use stream::in_force::InForce;
 use stream::intake::{self, JsonError};
-use stream::journal::{JournalError, RecordKind};
+use stream::journal::{Cursor, JournalError, Progress, RecordKind};
 use stream::record::{Amend, Cause, Decided, Stamp};
 use thread_local::ThreadLocal;
+use tokio::sync::watch;
 
 use crate::clock::now;
 
@@ -145,11 +147,6 @@ impl Door {
         Self { gate, seats: ThreadLocal::new(), former: Mutex::default() }
     }
 
-    /// The gate behind it.
-    pub fn gate(&self) -> &Arc<Gate> {
-        &self.gate
-    }
-
     /// What is in force.
     pub fn in_force(&self) -> Arc<InForce> {
         self.gate.in_force()
@@ -252,7 +249,35 @@ impl Door {
 
     /// Whether the journal has failed: then nothing is answered any more.
     pub fn poisoned(&self) -> bool {
-        self.gate.journal().watch().borrow().poisoned
+        self.progress().borrow().poisoned
+    }
+
+    /// How far the journal is durable.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.gate.journal().watch()
+    }
+
+    /// How many records wait for the disk.
+    pub fn records_ahead(&self) -> u64 {
+        self.gate.journal().load().records_ahead
+    }
+
+    /// The offset of the newest record, durable or not; 0 where there is none.
+    pub fn last_record(&self) -> u64 {
+        self.gate.journal().next().saturating_sub(1)
+    }
+
+    /// Whether an offset is that of a record, or of one that was dropped since.
+    pub fn is_recorded(&self, offset: u64) -> bool {
+        offset < self.gate.journal().next()
+    }
+
+    /// Walks over the durable records from an offset on, or from the oldest that is kept if that is greater.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn records_from(&self, offset: u64) -> Result<Box<dyn Cursor>, JournalError> {
+        self.gate.journal().cursor(offset)
     }
 
     /// The words of a rule-set number, and whether they are: they are those of what is in force where nobody knows it any
@@ -317,9 +342,8 @@ impl Door {
     /// # Errors
     /// If the journal cannot be read.
     pub fn about(&self, kind: KindId, id: &str, most: usize) -> Result<Vec<Recorded>, Unreadable> {
-        let key = EntityKey::new(kind, self.gate.key().hash128(id));
         let mut offsets = Vec::new();
-        self.gate.journal().about(key, most, &mut offsets)?;
+        self.gate.journal().about(self.entity(kind, id), most, &mut offsets)?;
         offsets.into_iter().filter_map(|offset| self.read(offset).transpose()).collect()
     }
 
@@ -363,8 +387,7 @@ impl Door {
         for most in RECORDS_LOOKED_AT {
             for (_, kind, id) in of.event.roles(&of.rules.typed.schema) {
                 offsets.clear();
-                let key = EntityKey::new(kind, self.gate.key().hash128(id));
-                self.gate.journal().about(key, most, &mut offsets)?;
+                self.gate.journal().about(self.entity(kind, id), most, &mut offsets)?;
                 if offsets.len() < most || offsets.last().is_some_and(|oldest| *oldest <= of.offset) {
                     offsets.retain(|it| of.offset < *it);
                     offsets.reverse();

@@ -103,7 +103,7 @@ async fn follow_once(
     told.seq.send_if_modified(|seq| start.seq.is_some_and(|newest| newest != std::mem::replace(seq, newest)));
     let mut written = start.next;
     let mut reader = Reader::new(Arc::clone(door), start.next)?;
-    let mut progress = door.gate().journal().watch();
+    let mut progress = door.progress();
     let show_lag = |durable: u64, told: u64| {
         metrics.projection_lag.set(i64::try_from(durable.saturating_sub(told)).unwrap_or(i64::MAX));
     };
@@ -159,7 +159,7 @@ struct Reader {
 
 impl Reader {
     fn new(door: Arc<Door>, next: u64) -> Result<Self, JournalError> {
-        let cursor = door.gate().journal().cursor(next)?;
+        let cursor = door.records_from(next)?;
         Ok(Self { cursor, next, door })
     }
 

@@ -170,7 +170,7 @@ pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Json<RulesBody>,
         sent: Time(it.uploaded_at),
         activated: it.activated_at.map(Time),
     });
-    let clock = app.door.gate().clock();
+    let clock = app.door.clock();
     let to_come = |until: Option<Micros>| until.filter(|it| clock.is_none_or(|clock| clock < *it));
     let rules = typed.rules.iter().zip(in_force.rules_complete());
     let named =
@@ -380,8 +380,10 @@ async fn activate(app: &Arc<App>, bundle: Bundle, version: i64, job: u64) -> Res
     let activate = move || here.activation.activate(&Arc::new(bundle), &mut |it| here.jobs.tell(job, it));
     let activated = tokio::task::spawn_blocking(activate).await;
     activated.map_err(|it| Problem::internal(&it))?.map_err(|it| not_activated(it, app))?;
-    let last = app.door.gate().journal().next().saturating_sub(1);
-    app.door.durable(last).await.map_err(|it| super::incoming::refused("", it.into(), &app.metrics))?;
+    app.door
+        .durable(app.door.last_record())
+        .await
+        .map_err(|it| super::incoming::refused("", it.into(), &app.metrics))?;
     note(&app.desk, version).await
 }
 
