@@ -22,6 +22,7 @@ use serde::Serialize;
 use stream::bundle::{Bundle, Checked};
 use stream::gate::{BuildError, Built, NotAtOnce};
 use stream::in_force::InForce;
+use stream::snapshot::SnapshotError;
 use utoipa::ToSchema;
 
 use self::files::{bad_bundle, bundle_of, complaints, files_of, refused, whole};
@@ -32,6 +33,7 @@ use crate::aside::aside;
 use crate::clock::now;
 use crate::keys::Caller;
 use crate::limits::LARGE_BODY_BYTES_MAX;
+use crate::metrics::Metrics;
 use crate::problem::{Code, Complaint, NoRoom, Problem, Where};
 use crate::request::{JsonText, Names};
 
@@ -379,7 +381,7 @@ async fn activate(app: &Arc<App>, bundle: Bundle, version: i64, job: u64) -> Res
     let here = Arc::clone(app);
     let activate = move || here.activation.activate(&Arc::new(bundle), &mut |it| here.jobs.tell(job, it));
     let activated = tokio::task::spawn_blocking(activate).await;
-    activated.map_err(|it| Problem::internal(&it))?.map_err(|it| not_activated(it, app))?;
+    activated.map_err(|it| Problem::internal(&it))?.map_err(|it| not_activated(it, &app.metrics))?;
     app.door
         .durable(app.door.last_record())
         .await
@@ -415,13 +417,12 @@ async fn note(desk: &Desk, version: i64) -> Result<(), Problem> {
     Ok(desk.note_activation(version, now()).await?)
 }
 
-fn not_activated(why: BuildError, app: &App) -> Problem {
+fn not_activated(why: BuildError, metrics: &Metrics) -> Problem {
     match why {
-        BuildError::NotAtOnce(NotAtOnce::Refused(why)) => super::incoming::refused("", why, &app.metrics),
-        BuildError::Poisoned(why) => super::incoming::refused("", why.into(), &app.metrics),
-        BuildError::Journal(_) | BuildError::Fold(_) | BuildError::Snapshot(_) | BuildError::Thread(_) => {
-            Problem::internal(&why)
-        }
+        BuildError::NotAtOnce(NotAtOnce::Refused(why)) => super::incoming::refused("", why, metrics),
+        BuildError::Poisoned(why) => super::incoming::refused("", why.into(), metrics),
+        BuildError::Snapshot(why) if !is_of_rules(&why) => Problem::internal(&why),
+        BuildError::Journal(_) | BuildError::Fold(_) | BuildError::Thread(_) => Problem::internal(&why),
         BuildError::Memory { needed, in_use, limit } => Problem {
             memory: Some(NoRoom { needed_bytes: needed, in_use_bytes: in_use, limit_bytes: limit }),
             ..Problem::new(Code::NotActivated, why.to_string())
@@ -430,9 +431,46 @@ fn not_activated(why: BuildError, app: &App) -> Problem {
     }
 }
 
+/// Whether what is wrong is the rule set that was sent, beside the state to build upon, and not that state or its disk.
+fn is_of_rules(why: &SnapshotError) -> bool {
+    matches!(
+        why,
+        SnapshotError::OtherSchema { .. } | SnapshotError::SameVersion { .. } | SnapshotError::Lacking { .. }
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+
+    /// Who sent a rule set that does not fit the state is told so; what is wrong with the state itself is nobody's who sends.
+    #[test]
+    fn a_rule_set_that_does_not_fit_the_state_is_told_so() {
+        let file = || PathBuf::from("base.snapshot");
+        let metrics = Metrics::new().unwrap();
+        let check = |why: SnapshotError, code: Code| {
+            let shown = why.to_string();
+            let problem = not_activated(why.into(), &metrics);
+            assert_eq!(problem.code, code, "{shown}");
+            assert_eq!(problem.detail == shown, code == Code::NotActivated, "{shown}");
+        };
+        let (theirs, ours, what) = ("`s` 2".to_owned(), "`t` 1".to_owned(), "another name".to_owned());
+        check(SnapshotError::OtherSchema { file: file(), theirs, ours, what }, Code::NotActivated);
+        let name = "s".to_owned();
+        check(
+            SnapshotError::SameVersion { file: file(), name, theirs: 1, ours: 1, what: "enums" },
+            Code::NotActivated,
+        );
+        let features = vec!["n".to_owned()];
+        check(SnapshotError::Lacking { file: file(), features, times: None }, Code::NotActivated);
+        check(SnapshotError::OtherKey { file: file() }, Code::Internal);
+        check(
+            SnapshotError::Damaged { file: file(), block: 1, offset: 2, what: "its checksum" },
+            Code::Internal,
+        );
+    }
 
     #[test]
     fn a_job_that_is_under_way_is_not_forgotten() {
