@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use desk::Place;
+use desk::Database;
 use desk::key::Secret;
 use stream::gate::Gate;
 
@@ -26,8 +26,8 @@ impl Greeting<'_> {
         let in_force = gate.in_force();
         let typed = &in_force.rules.typed;
         let database = match &config.database {
-            Place::File(_) => String::new(),
-            Place::Server(url) => format!(", database {url}"),
+            Database::File(_) => String::new(),
+            Database::Server(url) => format!(", database {url}"),
         };
         let mut text = format!(
             "Weir {} listens on http://{address}\n\n  data   {} (durability: {}){database}\n  rules  {rules}: {}, {}\n  docs   http://{address}/docs/\n",
