@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
-use api::clock::now;
+use api::now;
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{Table, presets};
 use desk::key::{Key, Role};

@@ -16,31 +16,31 @@ use crate::traffic::Traffic;
 
 /// What all routes share.
 #[derive(Debug)]
-pub struct App {
+pub(crate) struct App {
     /// Where events are decided.
-    pub door: Arc<Door>,
+    pub(crate) door: Arc<Door>,
     /// What people keep.
-    pub desk: Desk,
+    pub(crate) desk: Desk,
     /// Who may call.
-    pub keys: Arc<Keys>,
+    pub(crate) keys: Arc<Keys>,
     /// What is counted and timed.
-    pub metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<Metrics>,
     /// What every request passes.
-    pub traffic: Arc<Traffic>,
+    pub(crate) traffic: Arc<Traffic>,
     /// How far the alerts are told.
-    pub told: Told,
+    pub(crate) told: Told,
     /// Rule sets on their way into force.
-    pub jobs: Jobs,
+    pub(crate) jobs: Jobs,
     /// Runs the tests of a rule set.
-    pub trial: Arc<dyn Trial>,
+    pub(crate) trial: Arc<dyn Trial>,
     /// Puts rule sets in force.
-    pub activation: Arc<dyn Activation>,
+    pub(crate) activation: Arc<dyn Activation>,
     /// The OpenAPI document.
-    pub document: Document,
+    pub(crate) document: Document,
     /// How far behind the engine clock an event's time may lie.
-    pub past_max: Duration,
+    pub(crate) past_max: Duration,
     /// How long a client is waited for.
-    pub patience: Patience,
+    pub(crate) patience: Patience,
 }
 
 /// How long a client is waited for.

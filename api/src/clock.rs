@@ -11,6 +11,6 @@ pub fn now() -> Micros {
 }
 
 /// A length of time in microseconds.
-pub fn micros(span: Duration) -> Micros {
+pub(crate) fn micros(span: Duration) -> Micros {
     Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX)
 }

@@ -21,7 +21,7 @@ pub struct Traffic {
 
 impl Traffic {
     /// Of a server that takes work.
-    pub fn new(metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         let (in_flight, memory_full) = (AtomicUsize::new(0), AtomicBool::new(false));
         Self { metrics, in_flight, memory_full, stopping: watch::channel(false).0 }
     }
@@ -40,17 +40,17 @@ impl Traffic {
     }
 
     /// Whether new work is refused for want of memory.
-    pub fn memory_full(&self) -> bool {
+    pub(crate) fn memory_full(&self) -> bool {
         self.memory_full.load(Ordering::Relaxed)
     }
 
     /// Becomes true when the server begins to stop.
-    pub fn stopping(&self) -> watch::Receiver<bool> {
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
         self.stopping.subscribe()
     }
 
     /// Whether the server is stopping.
-    pub fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
     }
 
@@ -68,7 +68,7 @@ impl Traffic {
     ///
     /// # Errors
     /// At the memory limit.
-    pub fn check_memory(&self) -> Result<(), Problem> {
+    pub(crate) fn check_memory(&self) -> Result<(), Problem> {
         if !self.memory_full() {
             return Ok(());
         }

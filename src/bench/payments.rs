@@ -1,6 +1,6 @@
 //! The canonical payments as events, one after the other.
 
-use api::clock::now;
+use api::now;
 use canonical::traffic::Traffic;
 use engine::event::Event;
 use floor::{Draw, Population};

@@ -5,7 +5,7 @@ use std::iter::Peekable;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use api::clock::now;
+use api::now;
 use hyper::{Method, StatusCode};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rules::time::{DAY, HOUR, Micros};

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use api::clock::now;
+use api::now;
 use hyper::body::Incoming;
 use rules::time::Micros;
 use serde::{Deserialize, Deserializer};

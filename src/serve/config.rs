@@ -76,7 +76,7 @@ impl Config {
             activate: false,
             durability: Durability::default(),
             memory: Limit::default(),
-            past_max: api::limits::PAST_MAX,
+            past_max: api::PAST_MAX,
         }
     }
 
@@ -93,7 +93,7 @@ impl Config {
             (None, None) => Limit::default(),
         };
         let past_max = match file.past_max {
-            None => api::limits::PAST_MAX,
+            None => api::PAST_MAX,
             Some(text) => {
                 let micros = stream::intake::time::duration(text.as_bytes(), None);
                 let micros = micros.map_err(|it| anyhow!("`past_max`: `{text}` {it}"))?;

@@ -28,7 +28,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// How far the alerts are told, for those who watch.
 #[derive(Debug)]
-pub struct Told {
+pub(crate) struct Told {
     seq: watch::Sender<i64>,
     watchers: Arc<AtomicUsize>,
 }
@@ -41,7 +41,7 @@ impl Default for Told {
 
 /// A watcher's place, given back when it is dropped.
 #[derive(Debug)]
-pub struct Watcher(Arc<AtomicUsize>);
+pub(crate) struct Watcher(Arc<AtomicUsize>);
 
 impl Drop for Watcher {
     fn drop(&mut self) {
@@ -52,12 +52,12 @@ impl Drop for Watcher {
 impl Told {
     /// The newest alert's [`Alert::seq`], and to wait for newer ones; below all of them where there is none, or the desk has
     /// not been asked yet.
-    pub fn watch(&self) -> watch::Receiver<i64> {
+    pub(crate) fn watch(&self) -> watch::Receiver<i64> {
         self.seq.subscribe()
     }
 
     /// A place among those who watch; none where there are too many.
-    pub fn watcher(&self) -> Option<Watcher> {
+    pub(crate) fn watcher(&self) -> Option<Watcher> {
         let place = Watcher(Arc::clone(&self.watchers));
         let before = self.watchers.fetch_add(1, Ordering::Relaxed);
         (before < STREAMS_MAX).then_some(place)

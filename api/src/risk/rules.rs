@@ -72,7 +72,7 @@ pub struct Verdict {
 /// The rule set in force.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RuleSet, title = "RuleSet")]
-pub struct RulesBody {
+pub(crate) struct RulesBody {
     /// Its hash, in hexadecimal.
     hash: String,
     /// Counted up with each change of rules, rates or lists of values.
@@ -96,7 +96,7 @@ pub struct RulesBody {
 /// A schema's name, version and words.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SchemaOf)]
-pub struct SchemaBody {
+pub(crate) struct SchemaBody {
     /// As rule files name it.
     name: String,
     /// Rises with each change.
@@ -110,7 +110,7 @@ pub struct SchemaBody {
 /// A rule.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Rule)]
-pub struct RuleBody {
+pub(crate) struct RuleBody {
     /// Its name.
     name: String,
     /// Its reason.
@@ -128,7 +128,7 @@ pub struct RuleBody {
 /// A feature that is not complete yet.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Warming)]
-pub struct WarmingBody {
+pub(crate) struct WarmingBody {
     /// Its name.
     feature: String,
     /// It is complete for events from this time on.
@@ -139,7 +139,7 @@ pub struct WarmingBody {
 /// A rule set that was sent.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RuleSetVersion)]
-pub struct VersionBody {
+pub(crate) struct VersionBody {
     /// Counted up.
     id: i64,
     /// Its hash.
@@ -229,7 +229,7 @@ pub(crate) struct NewRules {
 /// A rule set on its way into force.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Job, title = "Job")]
-pub struct JobBody {
+pub(crate) struct JobBody {
     /// Its own id.
     id: u64,
     /// `activating`, `active`, `refused`.
@@ -251,7 +251,7 @@ pub struct JobBody {
 /// How far state is built.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[schema(as = Building)]
-pub struct BuildingBody {
+pub(crate) struct BuildingBody {
     /// Records of the journal that are in it.
     records: u64,
     /// Records that the journal holds.
@@ -260,7 +260,7 @@ pub struct BuildingBody {
 
 /// Rule sets on their way into force, the newest few.
 #[derive(Debug, Default)]
-pub struct Jobs(Mutex<VecDeque<JobBody>>);
+pub(crate) struct Jobs(Mutex<VecDeque<JobBody>>);
 
 impl Jobs {
     fn begin(&self, hash: String, tests_passed: usize, warnings: Vec<Complaint>) -> JobBody {

@@ -4,11 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::app::Patience;
-use api::clock::now;
-use api::risk::rules::{Activation, Trial, Verdict};
-use api::traffic::Traffic;
-use api::{Parts, Server};
+use api::{Activation, Parts, Patience, Server, Traffic, Trial, Verdict, now};
 use desk::key::Role;
 use desk::{Database, Desk};
 use engine::entity::HashKey;

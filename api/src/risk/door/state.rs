@@ -13,17 +13,17 @@ use super::Door;
 
 impl Door {
     /// The key under which ids are hashed.
-    pub fn key(&self) -> HashKey {
+    pub(crate) fn key(&self) -> HashKey {
         self.gate.key()
     }
 
     /// An entity by its id.
-    pub fn entity(&self, kind: KindId, id: &str) -> EntityKey {
+    pub(crate) fn entity(&self, kind: KindId, id: &str) -> EntityKey {
         EntityKey::new(kind, self.key().hash128(id))
     }
 
     /// Looks at an entity under its lock, beside what is in force; none if it is not in memory.
-    pub fn look<T>(
+    pub(crate) fn look<T>(
         &self,
         entity: EntityKey,
         look: impl FnOnce(&InForce, &mut EntityState) -> T,
@@ -32,7 +32,7 @@ impl Door {
     }
 
     /// Looks at every entity in memory, in no order.
-    pub fn for_each_entity(&self, look: impl FnMut(EntityKey, &EntityState)) {
+    pub(crate) fn for_each_entity(&self, look: impl FnMut(EntityKey, &EntityState)) {
         self.gate.for_each_entity(look);
     }
 
@@ -40,7 +40,7 @@ impl Door {
     ///
     /// # Errors
     /// If nothing was recorded.
-    pub fn put_on_list(&self, entity: EntityKey, membership: Membership) -> Result<u64, Refused> {
+    pub(crate) fn put_on_list(&self, entity: EntityKey, membership: Membership) -> Result<u64, Refused> {
         self.gate.put_on_list(entity, membership).map(|it| it.offset)
     }
 
@@ -48,7 +48,7 @@ impl Door {
     ///
     /// # Errors
     /// If nothing was recorded.
-    pub fn take_off_list(&self, entity: EntityKey, list: ListId) -> Result<u64, Refused> {
+    pub(crate) fn take_off_list(&self, entity: EntityKey, list: ListId) -> Result<u64, Refused> {
         self.gate.take_off_list(entity, list).map(|it| it.offset)
     }
 
@@ -56,7 +56,7 @@ impl Door {
     ///
     /// # Errors
     /// If there is no such list, it cannot hold such a value, or nothing was recorded.
-    pub fn put_value(&self, list: &str, value: &str, held: bool) -> Result<u64, NoChange> {
+    pub(crate) fn put_value(&self, list: &str, value: &str, held: bool) -> Result<u64, NoChange> {
         self.gate.put_value(list, value, held)?;
         Ok(self.last_record())
     }
@@ -65,7 +65,7 @@ impl Door {
     ///
     /// # Errors
     /// If it leads to another currency than the schema's, or nothing was recorded.
-    pub fn put_rates(&self, rates: &Rates) -> Result<u64, NoChange> {
+    pub(crate) fn put_rates(&self, rates: &Rates) -> Result<u64, NoChange> {
         self.gate.put_rates(rates)?;
         Ok(self.last_record())
     }
