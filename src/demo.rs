@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use api::app::now;
+use api::now;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 

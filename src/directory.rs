@@ -18,8 +18,11 @@ use stream::record::{ListRecord, RuleSetRecord, Stamp};
 use stream::recover::{self, Recovered};
 use stream::snapshot::{self, DataDir, Newest, SnapshotError};
 
-use crate::replay::patiently;
+use crate::patience::patiently;
 use crate::stderr;
+
+/// The data directory unless another is named.
+pub(crate) const DATA_DEFAULT: &str = "weir-data";
 
 /// A directory whose journal is read and not touched.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::serve::DATA_DEFAULT;
+use crate::directory::DATA_DEFAULT;
 
 /// Look after the journal of a data directory.
 #[derive(Debug, Subcommand)]

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
-use api::app::now;
+use api::now;
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{Table, presets};
 use desk::key::{Key, Role};
-use desk::{Desk, Place, Url};
+use desk::{Database, Desk, Url};
 
-use crate::serve::DATA_DEFAULT;
+use crate::directory::DATA_DEFAULT;
 use crate::stderr;
 use crate::stdout::say;
 
@@ -80,15 +80,15 @@ impl RoleName {
 }
 
 /// The database of a data directory, or the one that a URL names instead.
-pub(crate) fn place(data: &Path, url: Option<&str>) -> Result<Place, desk::Error> {
+pub(crate) fn database(data: &Path, url: Option<&str>) -> Result<Database, desk::Error> {
     match url {
-        Some(url) => Url::parse(url).map(Place::Server),
-        None => Ok(Place::File(database(data))),
+        Some(url) => Url::parse(url).map(Database::Server),
+        None => Ok(Database::File(database_file(data))),
     }
 }
 
-/// Where the database of a data directory is.
-pub(crate) fn database(data: &Path) -> PathBuf {
+/// The file in which the database of a data directory is.
+pub(crate) fn database_file(data: &Path) -> PathBuf {
     data.join("weir.db")
 }
 
@@ -126,11 +126,11 @@ async fn open_or_begin(options: &Data) -> anyhow::Result<Desk> {
 impl Data {
     /// Whether there is a database; a server's says so itself.
     fn is_there(&self) -> bool {
-        self.database.is_some() || database(&self.data).is_file()
+        self.database.is_some() || database_file(&self.data).is_file()
     }
 
     async fn open(&self) -> anyhow::Result<Desk> {
-        Ok(Desk::open(&place(&self.data, self.database.as_deref())?).await?)
+        Ok(Desk::open(&database(&self.data, self.database.as_deref())?).await?)
     }
 }
 

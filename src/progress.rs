@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::replay::{grouped, rate};
+use crate::figures::{grouped, rate};
 
 /// A bar over the bytes of some files, beside a count of rows.
 #[derive(Debug)]

@@ -30,6 +30,5 @@ pub(crate) use options::{Options, jump_max};
 pub(crate) use output::{Decisions, csv_name, is_device, is_standard_output, table_name};
 pub(crate) use reader::{Batch, Reader};
 pub(crate) use rejects::Rejects;
-pub(crate) use run::{Ran, open, patiently, replay, run};
-pub(crate) use summary::{counted, grouped, percent, rate, write_unusual};
+pub(crate) use run::{Ran, open, replay, run};
 pub(crate) use text::push_time;

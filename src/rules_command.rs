@@ -99,28 +99,3 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Error> {
     print(&text)?;
     print("\n")
 }
-
-/// A number with its noun.
-pub(crate) fn counted(number: usize, noun: &str) -> String {
-    format!("{number} {}", noun_of(number == 1, noun))
-}
-
-/// A noun as it stands behind a number: of one, or of another.
-pub(crate) fn noun_of(is_one: bool, noun: &str) -> String {
-    match noun.strip_suffix('y') {
-        _ if is_one => noun.to_owned(),
-        Some(stem) => format!("{stem}ies"),
-        None => format!("{noun}s"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::counted;
-
-    #[test]
-    fn counts_have_their_plural() {
-        assert_eq!([0, 1, 2].map(|it| counted(it, "rule")), ["0 rules", "1 rule", "2 rules"]);
-        assert_eq!([1, 2].map(|it| counted(it, "policy")), ["1 policy", "2 policies"]);
-    }
-}

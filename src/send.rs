@@ -29,6 +29,7 @@ use crate::progress::Progress;
 use crate::replay::{self, Batch, Reader, Rejects};
 use crate::stderr;
 use answer::Told;
+use body::Sent;
 use client::{Client, Server};
 use lanes::{Done, Job, Lanes};
 use tally::{Rest, Tally};
@@ -171,10 +172,11 @@ impl Sending<'_> {
                         std::thread::sleep(nap);
                     }
                     let id = event.recheck_of.as_ref().unwrap_or(&event.id);
-                    self.send(id, at, true, body::event(event, self.schema))
+                    self.send(id, at, Sent::Event, body::event(event, self.schema))
                 }
                 Item::Amendment(known) => {
-                    self.send(&known.amendment.event_id, at, false, body::amendment(&known.amendment))
+                    let body = body::amendment(&known.amendment);
+                    self.send(&known.amendment.event_id, at, Sent::Amendment, body)
                 }
                 Item::Reject(reject) => {
                     self.tally.reject();
@@ -190,8 +192,8 @@ impl Sending<'_> {
         Ok(true)
     }
 
-    fn send(&self, event_id: &str, at: Option<RowAt>, is_event: bool, body: Vec<u8>) -> bool {
-        self.lanes.send(event_id, Job { at, is_event, body })
+    fn send(&self, event_id: &str, at: Option<RowAt>, sent: Sent, body: Vec<u8>) -> bool {
+        self.lanes.send(event_id, Job { at, sent, body })
     }
 
     /// Counts what was answered since.

@@ -12,9 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use api::app::now;
-use api::risk::rules::Activation;
-use api::{Parts, Server};
+use api::{Activation, Parts, Server, now};
 use clap::Args;
 use desk::Desk;
 use desk::key::{Role, Secret};
@@ -25,9 +23,6 @@ use crate::stdout;
 pub(crate) use config::{Config, Durability};
 pub(crate) use greeting::Greeting;
 use memory::Limit;
-
-/// The data directory unless another is named.
-pub(crate) const DATA_DEFAULT: &str = "weir-data";
 
 /// Decide events over HTTP.
 ///
@@ -152,7 +147,7 @@ pub(crate) async fn serve(
         trial: Arc::new(trial::Tests),
         activation: Arc::clone(&data) as Arc<dyn Activation>,
         past_max: config.past_max,
-        patience: api::app::Patience::default(),
+        patience: api::Patience::default(),
     };
     let server = Server::new(parts).await?;
     if data.found == 0 {
@@ -208,7 +203,7 @@ async fn evict(gate: Arc<Gate>) {
 /// Stops the server when it is told to, or when the journal has failed; gives the latter as words.
 async fn stop(
     gate: Arc<Gate>,
-    traffic: Arc<api::server::Traffic>,
+    traffic: Arc<api::Traffic>,
     told_to_stop: impl Future<Output = ()>,
 ) -> Option<&'static str> {
     let mut progress = gate.journal().watch();

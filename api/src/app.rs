@@ -1,48 +1,46 @@
 //! What all routes share.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use desk::Desk;
-use rules::time::Micros;
 
 use crate::docs::Document;
 use crate::keys::Keys;
 use crate::limits::{BODY_TIME_MAX, HEADER_TIME_MAX};
 use crate::metrics::Metrics;
-use crate::problem::Problem;
 use crate::risk::door::Door;
 use crate::risk::follow::Told;
 use crate::risk::rules::{Activation, Jobs, Trial};
-use crate::server::Traffic;
+use crate::traffic::Traffic;
 
 /// What all routes share.
 #[derive(Debug)]
-pub struct App {
+pub(crate) struct App {
     /// Where events are decided.
-    pub door: Arc<Door>,
+    pub(crate) door: Arc<Door>,
     /// What people keep.
-    pub desk: Desk,
+    pub(crate) desk: Desk,
     /// Who may call.
-    pub keys: Arc<Keys>,
+    pub(crate) keys: Arc<Keys>,
     /// What is counted and timed.
-    pub metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<Metrics>,
     /// What every request passes.
-    pub traffic: Arc<Traffic>,
+    pub(crate) traffic: Arc<Traffic>,
     /// How far the alerts are told.
-    pub told: Told,
+    pub(crate) told: Told,
     /// Rule sets on their way into force.
-    pub jobs: Jobs,
+    pub(crate) jobs: Jobs,
     /// Runs the tests of a rule set.
-    pub trial: Arc<dyn Trial>,
+    pub(crate) trial: Arc<dyn Trial>,
     /// Puts rule sets in force.
-    pub activation: Arc<dyn Activation>,
+    pub(crate) activation: Arc<dyn Activation>,
     /// The OpenAPI document.
-    pub document: Document,
+    pub(crate) document: Document,
     /// How far behind the engine clock an event's time may lie.
-    pub past_max: Duration,
+    pub(crate) past_max: Duration,
     /// How long a client is waited for.
-    pub patience: Patience,
+    pub(crate) patience: Patience,
 }
 
 /// How long a client is waited for.
@@ -58,25 +56,4 @@ impl Default for Patience {
     fn default() -> Self {
         Self { headers: HEADER_TIME_MAX, body: BODY_TIME_MAX }
     }
-}
-
-/// Does what reads the journal or compiles rules beside the threads that decide.
-///
-/// # Errors
-/// As the work; and if it broke off.
-pub(crate) async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(|it| Problem::internal(&it))?
-}
-
-/// The wall clock, in microseconds UTC.
-pub fn now() -> Micros {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
-}
-
-/// A length of time in microseconds.
-pub fn micros(span: Duration) -> Micros {
-    Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX)
 }

@@ -53,11 +53,11 @@ const WITH_BODY: [Code; 3] = [Code::MalformedJson, Code::BodyTooLarge, Code::Uns
 
 /// The document without what the rule set declares.
 #[derive(Clone, Debug)]
-pub struct Document(Arc<Value>);
+pub(crate) struct Document(Arc<Value>);
 
 impl Document {
     /// Of what the routes say.
-    pub fn of(routes: &OpenApi) -> Self {
+    pub(crate) fn of(routes: &OpenApi) -> Self {
         let mut document = serde_json::to_value(routes).unwrap_or_default();
         *at(&mut document, &["info"]) = json!({
             "title": "Weir",
@@ -86,7 +86,7 @@ impl Document {
     }
 
     /// The document under a schema.
-    pub fn with(&self, schema: &Schema) -> Value {
+    pub(crate) fn with(&self, schema: &Schema) -> Value {
         let mut document = (*self.0).clone();
         for (name, it) in events::schemas(schema) {
             *at(&mut document, &["components", "schemas", &name]) = it;

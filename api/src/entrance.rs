@@ -21,7 +21,7 @@ use crate::limits::REQUESTS_MAX;
 use crate::problem::{Code, Problem};
 use crate::request::Queries;
 use crate::risk::decisions;
-use crate::server::Traffic;
+use crate::traffic::Traffic;
 
 /// What every request passes.
 #[derive(Debug)]
@@ -44,8 +44,8 @@ impl Entrance {
     ) -> Response {
         let start = Instant::now();
         let metrics = &self.traffic.metrics;
-        let place = self.traffic.enter();
-        let admitted = if REQUESTS_MAX < place.of {
+        let in_flight = self.traffic.enter();
+        let admitted = if REQUESTS_MAX < in_flight.of {
             metrics.shed("requests");
             let detail = format!("{REQUESTS_MAX} requests are being worked on already");
             Err(Problem::new(Code::Unavailable, detail).retry_after_s(1))

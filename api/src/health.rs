@@ -53,7 +53,7 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Ready>, P
         return not("the memory limit is reached: nothing new is decided, reads go on");
     }
     let rule_set = engine::hex::hex(&app.door.in_force().rules.typed.hash);
-    let queue_records = app.door.gate().journal().load().records_ahead;
+    let queue_records = app.door.records_ahead();
     Ok(Json(Ready { ready: true, rule_set, queue_records }))
 }
 
@@ -65,7 +65,7 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Ready>, P
     responses((status = 200, description = "In the text format", body = String, content_type = "text/plain"))
 )]
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let ahead = app.door.gate().journal().load().records_ahead;
+    let ahead = app.door.records_ahead();
     app.metrics.queue_depth.set(i64::try_from(ahead).unwrap_or(i64::MAX));
     app.metrics.in_flight.set(i64::try_from(app.traffic.in_flight()).unwrap_or(i64::MAX));
     let text = app.metrics.text().map_err(|it| Problem::internal(&it))?;

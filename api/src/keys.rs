@@ -16,25 +16,25 @@ use crate::operations::Operations;
 use crate::problem::{Code, Problem, Where};
 
 /// The name of the security scheme in the OpenAPI document.
-pub const SCHEME: &str = "key";
+pub(crate) const SCHEME: &str = "key";
 
 /// The valid keys, in memory: a request never waits for the database because of its key, except the first of a key that
 /// was made since they were last read.
 #[derive(Debug)]
-pub struct Keys {
+pub(crate) struct Keys {
     desk: Desk,
     valid: ArcSwap<HashMap<KeyHash, Arc<Caller>>>,
 }
 
 /// Who calls.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// The key, as it is kept.
-    pub key: KeyHash,
+    pub(crate) key: KeyHash,
     /// The key's name.
-    pub name: String,
+    pub(crate) name: String,
     /// What its holder is.
-    pub role: Role,
+    pub(crate) role: Role,
 }
 
 impl Keys {
@@ -42,14 +42,14 @@ impl Keys {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn read(desk: Desk) -> Result<Self, desk::Error> {
+    pub(crate) async fn read(desk: Desk) -> Result<Self, desk::Error> {
         let keys = Self { desk, valid: ArcSwap::default() };
         keys.refresh().await?;
         Ok(keys)
     }
 
     /// Reads them again, as long as somebody holds them: so a revoked key is refused soon.
-    pub async fn keep_fresh(self: Arc<Self>) {
+    pub(crate) async fn keep_fresh(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(KEYS_REFRESH);
         loop {
             ticks.tick().await;
@@ -69,7 +69,7 @@ impl Keys {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn caller(&self, hash: KeyHash) -> Result<Option<Arc<Caller>>, desk::Error> {
+    pub(crate) async fn caller(&self, hash: KeyHash) -> Result<Option<Arc<Caller>>, desk::Error> {
         if let Some(known) = self.valid.load().get(&hash) {
             return Ok(Some(Arc::clone(known)));
         }
@@ -78,7 +78,7 @@ impl Keys {
     }
 
     /// Whether a caller's key is still valid. It is as long as nobody can say otherwise.
-    pub async fn holds(&self, caller: &Caller) -> bool {
+    pub(crate) async fn holds(&self, caller: &Caller) -> bool {
         !matches!(self.caller(caller.key).await, Ok(None))
     }
 }
@@ -89,14 +89,14 @@ fn caller(key: Key) -> Arc<Caller> {
 
 /// Which roles each operation asks for, none if it is open to all; an operation that is not known asks for an admin.
 #[derive(Clone, Debug)]
-pub struct Doors {
+pub(crate) struct Doors {
     keys: Arc<Keys>,
     roles: Arc<Operations<Option<Vec<Role>>>>,
 }
 
 impl Doors {
     /// Of the operations of a document, and of pages that are open to all.
-    pub fn of(document: &OpenApi, pages: &[&str], keys: Arc<Keys>) -> Self {
+    pub(crate) fn of(document: &OpenApi, pages: &[&str], keys: Arc<Keys>) -> Self {
         let mut roles = Operations::of(document, roles_of);
         for page in pages {
             roles.page(page, None);
@@ -106,7 +106,7 @@ impl Doors {
 }
 
 /// The roles that an operation's description names; none if it names no security at all.
-pub fn roles_of(operation: &Operation) -> Option<Vec<Role>> {
+pub(crate) fn roles_of(operation: &Operation) -> Option<Vec<Role>> {
     let security = serde_json::to_value(operation.security.as_ref()?).unwrap_or_default();
     let named = security.as_array().into_iter().flatten().filter_map(|it| it.get(SCHEME)?.as_array());
     Some(named.flatten().filter_map(|it| Role::from_name(it.as_str()?)).collect())
@@ -117,7 +117,7 @@ impl Doors {
     ///
     /// # Errors
     /// If there is no key, it is not valid, or not for this.
-    pub async fn admit(
+    pub(crate) async fn admit(
         &self,
         route: &str,
         method: &Method,

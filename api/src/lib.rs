@@ -4,21 +4,24 @@
 //! ([`entrance`]), its key ([`keys`]), its body ([`request`]), its route. Whatever goes wrong on the way is a
 //! [`problem::Problem`].
 
-pub mod app;
+mod app;
+mod aside;
+mod clock;
 mod connection;
 mod docs;
 mod entrance;
 mod health;
-pub mod keys;
-pub mod limits;
-pub mod metrics;
-pub mod operations;
-pub mod page;
-pub mod problem;
-pub mod request;
-pub mod risk;
-pub mod server;
+mod keys;
+mod limits;
+mod metrics;
+mod operations;
+mod page;
+mod problem;
+mod request;
+mod risk;
+mod server;
 mod sizes;
+mod traffic;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,17 +36,24 @@ use tokio::task::JoinSet;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::app::{App, Patience};
+use crate::app::App;
 use crate::docs::Document;
 use crate::entrance::{Entrance, Front};
 use crate::keys::{Doors, Keys};
-use crate::metrics::Metrics;
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::request::Queries;
 use crate::risk::door::Door;
 use crate::risk::follow::{self, Told};
-use crate::risk::rules::{Activation, Jobs, Trial};
-use crate::server::Traffic;
+use crate::risk::rules::Jobs;
+
+pub use crate::app::Patience;
+pub use crate::clock::now;
+pub use crate::limits::{PAST_MAX, STOP_TIME_MAX};
+pub use crate::metrics::Metrics;
+pub use crate::problem::Code;
+pub use crate::risk::event_json;
+pub use crate::risk::rules::{Activation, Trial, Verdict};
+pub use crate::traffic::Traffic;
 
 /// A server that is ready to serve.
 #[derive(Debug)]
@@ -149,7 +159,7 @@ impl Server {
         };
         server::serve(listener, front).await;
         // It ends by itself when everything durable is told; not told is told at the next start.
-        let _ = tokio::time::timeout(limits::STOP_TIME_MAX, follower).await;
+        let _ = tokio::time::timeout(STOP_TIME_MAX, follower).await;
         tasks.shutdown().await;
     }
 }

@@ -26,15 +26,15 @@ pub struct Metrics {
     own: ThreadLocal<Mutex<Tally>>,
     shed: IntCounterVec,
     /// Alerts as they wait to be shown: records of the journal that the projection has not told yet.
-    pub projection_lag: IntGauge,
+    pub(crate) projection_lag: IntGauge,
     /// Records that were appended and are not durable.
-    pub queue_depth: IntGauge,
+    pub(crate) queue_depth: IntGauge,
     /// Entities in memory, by kind.
-    pub entities: IntGaugeVec,
+    pub(crate) entities: IntGaugeVec,
     /// Events that their histories hold, by kind.
-    pub rows: IntGaugeVec,
+    pub(crate) rows: IntGaugeVec,
     /// Their bytes, by kind.
-    pub bytes: IntGaugeVec,
+    pub(crate) bytes: IntGaugeVec,
     /// How long syncs of the journal took.
     pub sync_seconds: Histogram,
     /// What the process takes, in bytes.
@@ -42,7 +42,7 @@ pub struct Metrics {
     /// What it may take, in bytes; 0 where nobody says.
     pub memory_limit: IntGauge,
     /// Requests that are being worked on.
-    pub in_flight: IntGauge,
+    pub(crate) in_flight: IntGauge,
 }
 
 /// What is counted at every request: of all threads, or of one.
@@ -113,7 +113,7 @@ impl Tally {
 
 /// The parts of a decision's time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// From bytes to a checked event.
     Intake,
     /// Locks, features, rules, record.
@@ -135,7 +135,7 @@ impl Metrics {
     ///
     /// # Errors
     /// If two of them had one name.
-    pub fn new() -> Result<Self, prometheus::Error> {
+    pub(crate) fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let maker = Maker { registry: &registry };
         let all = Counts {
@@ -207,17 +207,17 @@ impl Metrics {
     }
 
     /// Counts a decision that was answered.
-    pub fn decided(&self, decision: &Decision<'_>) {
+    pub(crate) fn decided(&self, decision: &Decision<'_>) {
         self.own().decided(decision);
     }
 
     /// Counts a request that was refused so that others go on.
-    pub fn shed(&self, reason: &str) {
+    pub(crate) fn shed(&self, reason: &str) {
         self.shed.with_label_values(&[reason]).inc();
     }
 
     /// Notes how long a stage took, and gives the time at which the next begins.
-    pub fn took(&self, stage: Stage, since: Instant) -> Instant {
+    pub(crate) fn took(&self, stage: Stage, since: Instant) -> Instant {
         let now = Instant::now();
         let own = self.own();
         let [intake, decide, durable] = &own.stages;
@@ -231,7 +231,7 @@ impl Metrics {
     }
 
     /// Notes a request that was answered.
-    pub fn answered(&self, route: &str, status: StatusCode, took: Duration) {
+    pub(crate) fn answered(&self, route: &str, status: StatusCode, took: Duration) {
         self.own().requests.with_label_values(&[route, status.as_str()]).observe(took.as_secs_f64());
     }
 
@@ -239,7 +239,7 @@ impl Metrics {
     ///
     /// # Errors
     /// If one of them cannot be written, which is a bug.
-    pub fn text(&self) -> Result<Vec<u8>, prometheus::Error> {
+    pub(crate) fn text(&self) -> Result<Vec<u8>, prometheus::Error> {
         self.own.iter().for_each(|own| own.lock().add());
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;

@@ -8,11 +8,11 @@ use utoipa::openapi::path::Operation;
 
 /// Something said of each operation, by path and method.
 #[derive(Clone, Debug)]
-pub struct Operations<T>(HashMap<String, Vec<(&'static str, T)>>);
+pub(crate) struct Operations<T>(HashMap<String, Vec<(&'static str, T)>>);
 
 impl<T> Operations<T> {
     /// What is said of the operations of a document.
-    pub fn of(document: &OpenApi, say: impl Fn(&Operation) -> T) -> Self {
+    pub(crate) fn of(document: &OpenApi, say: impl Fn(&Operation) -> T) -> Self {
         let paths = document.paths.paths.iter().map(|(path, item)| {
             let all = [
                 ("GET", &item.get),
@@ -28,12 +28,12 @@ impl<T> Operations<T> {
     }
 
     /// Says the same of a page, which is only looked at and not in the document.
-    pub fn page(&mut self, path: &str, it: T) {
+    pub(crate) fn page(&mut self, path: &str, it: T) {
         self.0.insert(path.to_owned(), vec![("GET", it)]);
     }
 
     /// What is said of the operation of a route and a method; none if it is none that is known.
-    pub fn find(&self, route: &str, method: &Method) -> Option<&T> {
+    pub(crate) fn find(&self, route: &str, method: &Method) -> Option<&T> {
         // What a HEAD may see is what a GET may see.
         let method = if method == Method::HEAD { "GET" } else { method.as_str() };
         self.0.get(route)?.iter().find(|(of, _)| *of == method).map(|(_, it)| it)

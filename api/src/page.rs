@@ -9,11 +9,11 @@ use crate::request::Params;
 
 /// Which page is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// Behind which entry it begins; none: with the newest.
-    pub before: Option<i64>,
+    pub(crate) before: Option<i64>,
     /// Most entries of it.
-    pub limit: u64,
+    pub(crate) limit: u64,
 }
 
 impl Asked {
@@ -21,7 +21,7 @@ impl Asked {
     ///
     /// # Errors
     /// If they are wrong.
-    pub fn of(params: &mut Params) -> Result<Self, Problem> {
+    pub(crate) fn of(params: &mut Params) -> Result<Self, Problem> {
         let before = params.value("cursor", |text| {
             text.parse().map_err(|_| "is no cursor: send `next` of the page before, as it was".to_owned())
         })?;
@@ -30,7 +30,7 @@ impl Asked {
     }
 
     /// The cursor of the next page: the last entry's, where the page is full.
-    pub fn next<T>(&self, entries: &[T], place: impl Fn(&T) -> i64) -> Option<Cursor> {
+    pub(crate) fn next<T>(&self, entries: &[T], place: impl Fn(&T) -> i64) -> Option<Cursor> {
         let full = u64::try_from(entries.len()).is_ok_and(|it| self.limit <= it);
         entries.last().filter(|_| full).map(|it| Cursor(place(it).to_string()))
     }
@@ -38,4 +38,4 @@ impl Asked {
 
 /// Names the next page: to be sent back as it is.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
-pub struct Cursor(String);
+pub(crate) struct Cursor(String);

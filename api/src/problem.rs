@@ -167,7 +167,7 @@ impl Code {
     }
 
     /// The name used everywhere outside.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         self.known().name
     }
 
@@ -182,56 +182,56 @@ impl Code {
     }
 
     /// What is the same of all problems of this code.
-    pub fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         self.known().title
     }
 
     /// What to do about it.
-    pub fn advice(self) -> &'static str {
+    pub(crate) fn advice(self) -> &'static str {
         self.known().advice
     }
 }
 
 /// Why a request was not done.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// What went wrong.
-    pub code: Code,
+    pub(crate) code: Code,
     /// What was wrong this time: a lower-case sentence.
-    pub detail: String,
+    pub(crate) detail: String,
     /// Where.
-    pub errors: Vec<Complaint>,
+    pub(crate) errors: Vec<Complaint>,
     /// When to come again.
-    pub retry_after_s: Option<u32>,
+    pub(crate) retry_after_s: Option<u32>,
     /// What would not fit into memory.
-    pub memory: Option<NoRoom>,
+    pub(crate) memory: Option<NoRoom>,
 }
 
 /// What would not fit into memory, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
-pub struct NoRoom {
+pub(crate) struct NoRoom {
     /// What it would take.
-    pub needed_bytes: u64,
+    pub(crate) needed_bytes: u64,
     /// What the server takes.
-    pub in_use_bytes: u64,
+    pub(crate) in_use_bytes: u64,
     /// What it may take.
-    pub limit_bytes: u64,
+    pub(crate) limit_bytes: u64,
 }
 
 /// One wrong place of a request.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
-pub struct Complaint {
+pub(crate) struct Complaint {
     /// Where: in the body, as a JSON pointer in a URI fragment, or a parameter, or a header.
     #[serde(flatten)]
-    pub place: Where,
+    pub(crate) place: Where,
     /// What is wrong there, and what would be right.
-    pub detail: String,
+    pub(crate) detail: String,
 }
 
 /// A place in a request.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Where {
+pub(crate) enum Where {
     /// In the body: `#/amount/value`; `#` is the whole body.
     Pointer(String),
     /// A parameter of path or query, by name.
@@ -244,19 +244,19 @@ pub enum Where {
 
 impl Problem {
     /// A problem that is nowhere in particular.
-    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into(), errors: Vec::new(), retry_after_s: None, memory: None }
     }
 
     /// A problem at one place, which says all there is to say.
-    pub fn at(code: Code, place: Where, detail: impl Into<String>) -> Self {
+    pub(crate) fn at(code: Code, place: Where, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         let errors = vec![Complaint { place, detail: detail.clone() }];
         Self { errors, ..Self::new(code, detail) }
     }
 
     /// Wrong fields of a body, each with its JSON pointer below `at` (itself a pointer, or empty).
-    pub fn fields(at: &str, fields: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub(crate) fn fields(at: &str, fields: impl IntoIterator<Item = (String, String)>) -> Self {
         let complaint =
             |(pointer, detail)| Complaint { place: Where::Pointer(format!("#{at}{pointer}")), detail };
         let errors: Vec<Complaint> = fields.into_iter().map(complaint).collect();
@@ -268,29 +268,29 @@ impl Problem {
     }
 
     /// One wrong field, by its JSON pointer.
-    pub fn field(pointer: &str, detail: impl Into<String>) -> Self {
+    pub(crate) fn field(pointer: &str, detail: impl Into<String>) -> Self {
         Self::fields("", [(pointer.to_owned(), detail.into())])
     }
 
     /// A wrong parameter of path or query.
-    pub fn parameter(name: &str, detail: impl Into<String>) -> Self {
+    pub(crate) fn parameter(name: &str, detail: impl Into<String>) -> Self {
         Self::at(Code::InvalidParameter, Where::Parameter(name.to_owned()), detail)
     }
 
     /// Says when to come again.
     #[must_use]
-    pub fn retry_after_s(self, seconds: u32) -> Self {
+    pub(crate) fn retry_after_s(self, seconds: u32) -> Self {
         Self { retry_after_s: Some(seconds), ..self }
     }
 
     /// An error of our own: the log has the cause, the caller learns only that there was one.
-    pub fn internal(cause: &dyn std::fmt::Display) -> Self {
+    pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "a request failed");
         Self::new(Code::Internal, "the request failed for a reason that is in the server's log")
     }
 
     /// The document.
-    pub fn body(&self) -> Body {
+    pub(crate) fn body(&self) -> Body {
         Body {
             problem_type: format!("/problems/{}", self.code.name()),
             title: self.code.title().to_owned(),
@@ -330,29 +330,29 @@ impl From<desk::Error> for Problem {
 /// A problem document (RFC 9457).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 #[schema(as = Problem, title = "Problem")]
-pub struct Body {
+pub(crate) struct Body {
     /// A page about problems of this code.
     #[serde(rename = "type")]
-    pub problem_type: String,
+    pub(crate) problem_type: String,
     /// What this code means: one text for all problems of it.
-    pub title: String,
+    pub(crate) title: String,
     /// The HTTP status.
-    pub status: u16,
+    pub(crate) status: u16,
     /// What went wrong, for programs.
-    pub code: String,
+    pub(crate) code: String,
     /// What was wrong this time.
-    pub detail: String,
+    pub(crate) detail: String,
     /// Where.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
-    pub errors: Vec<Complaint>,
+    pub(crate) errors: Vec<Complaint>,
     /// Of a rule set whose state would pass the memory limit: the numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory: Option<NoRoom>,
+    pub(crate) memory: Option<NoRoom>,
 }
 
 /// The media type of problem documents.
-pub const MEDIA_TYPE: &str = "application/problem+json";
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {

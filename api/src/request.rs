@@ -30,7 +30,7 @@ use crate::problem::{Code, Problem, Where};
 
 /// A JSON body of at most so many bytes, not yet read.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct JsonText<const BYTES_MAX: usize>(pub Bytes);
+pub(crate) struct JsonText<const BYTES_MAX: usize>(pub(crate) Bytes);
 
 impl<const BYTES_MAX: usize> FromRequest<Arc<App>> for JsonText<BYTES_MAX> {
     type Rejection = Problem;
@@ -46,7 +46,7 @@ impl<const BYTES_MAX: usize> JsonText<BYTES_MAX> {
     ///
     /// # Errors
     /// If it says that it is no JSON, is too long, is late or ends early.
-    pub async fn receive<B>(headers: &HeaderMap, body: B, patience: Duration) -> Result<Self, Problem>
+    pub(crate) async fn receive<B>(headers: &HeaderMap, body: B, patience: Duration) -> Result<Self, Problem>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
@@ -75,7 +75,7 @@ impl<const BYTES_MAX: usize> JsonText<BYTES_MAX> {
     ///
     /// # Errors
     /// If it is no such object: all that is wrong with it.
-    pub fn read<'a, T>(
+    pub(crate) fn read<'a, T>(
         &'a self,
         members: &[&str],
         take: impl FnOnce(&mut Object<'a>) -> Option<T>,
@@ -91,7 +91,7 @@ impl<const BYTES_MAX: usize> JsonText<BYTES_MAX> {
     ///
     /// # Errors
     /// If it is no such object, or nothing can be made of some of them: all that is wrong with it.
-    pub fn read_texts<'a, T>(
+    pub(crate) fn read_texts<'a, T>(
         &'a self,
         make: impl Fn(&str, Cow<'a, str>) -> Result<T, String>,
     ) -> Result<Vec<T>, Problem> {
@@ -100,7 +100,7 @@ impl<const BYTES_MAX: usize> JsonText<BYTES_MAX> {
 }
 
 /// What is wrong with JSON that stands in the body at the JSON pointer `at`.
-pub fn unreadable_json(at: &str, error: JsonError) -> Problem {
+pub(crate) fn unreadable_json(at: &str, error: JsonError) -> Problem {
     match error {
         JsonError::Syntax(said) if at.is_empty() => malformed(&said),
         JsonError::Syntax(said) => Problem::fields(at, [(String::new(), said)]),
@@ -166,11 +166,11 @@ fn check_depth(body: &[u8]) -> Result<(), Problem> {
 
 /// The parameters that each operation has.
 #[derive(Clone, Debug)]
-pub struct Queries(Operations<Vec<String>>);
+pub(crate) struct Queries(Operations<Vec<String>>);
 
 impl Queries {
     /// As a document says.
-    pub fn of(document: &OpenApi) -> Self {
+    pub(crate) fn of(document: &OpenApi) -> Self {
         Self(Operations::of(document, parameters))
     }
 
@@ -178,7 +178,7 @@ impl Queries {
     ///
     /// # Errors
     /// If there is such a parameter.
-    pub fn check(&self, route: &str, method: &Method, uri: &Uri) -> Result<(), Problem> {
+    pub(crate) fn check(&self, route: &str, method: &Method, uri: &Uri) -> Result<(), Problem> {
         let Some(known) = uri.query().and_then(|_| self.0.find(route, method)) else { return Ok(()) };
         let known = known.iter().map(String::as_str);
         match given(uri)?.iter().find(|(name, _)| known.clone().all(|it| it != name)) {
@@ -209,7 +209,7 @@ fn given(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
 
 /// The parameters of a query, taken one by one. That there are no others was seen to before.
 #[derive(Debug, Default)]
-pub struct Params(BTreeMap<String, String>);
+pub(crate) struct Params(BTreeMap<String, String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Problem;
@@ -230,12 +230,12 @@ impl Params {
     ///
     /// # Errors
     /// If it is longer.
-    pub fn id(&mut self, name: &str, bytes_max: usize) -> Result<Option<String>, Problem> {
+    pub(crate) fn id(&mut self, name: &str, bytes_max: usize) -> Result<Option<String>, Problem> {
         self.text(name).map(|id| not_too_long(name, id, bytes_max)).transpose()
     }
 
     /// A text.
-    pub fn text(&mut self, name: &str) -> Option<String> {
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         self.0.remove(name)
     }
 
@@ -243,7 +243,7 @@ impl Params {
     ///
     /// # Errors
     /// If it does not.
-    pub fn value<T>(
+    pub(crate) fn value<T>(
         &mut self,
         name: &str,
         read: impl FnOnce(&str) -> Result<T, String>,
@@ -257,7 +257,7 @@ impl Params {
     ///
     /// # Errors
     /// If it is not.
-    pub fn number(&mut self, name: &str, within: RangeInclusive<u64>) -> Result<Option<u64>, Problem> {
+    pub(crate) fn number(&mut self, name: &str, within: RangeInclusive<u64>) -> Result<Option<u64>, Problem> {
         self.value(name, |text| number(text, within))
     }
 
@@ -265,7 +265,7 @@ impl Params {
     ///
     /// # Errors
     /// If it is not.
-    pub fn time(&mut self, name: &str) -> Result<Option<Micros>, Problem> {
+    pub(crate) fn time(&mut self, name: &str) -> Result<Option<Micros>, Problem> {
         let read = |text: &str| intake::time::rfc3339(text.as_bytes());
         self.value(name, |text| {
             // A `+` in a query is a space, which an offset does not have.
@@ -279,7 +279,7 @@ impl Params {
     ///
     /// # Errors
     /// If it is none of them.
-    pub fn one_of<T: Copy>(
+    pub(crate) fn one_of<T: Copy>(
         &mut self,
         name: &str,
         all: &[T],
@@ -295,7 +295,7 @@ impl Params {
 
 /// The parts of a path that are names, decoded.
 #[derive(Debug)]
-pub struct Names(BTreeMap<String, String>);
+pub(crate) struct Names(BTreeMap<String, String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Names {
     type Rejection = Problem;
@@ -317,7 +317,7 @@ fn unread_path(error: PathRejection) -> Problem {
 
 impl Names {
     /// A name of any length: it is looked up among few.
-    pub fn text(&mut self, name: &str) -> String {
+    pub(crate) fn text(&mut self, name: &str) -> String {
         self.0.remove(name).unwrap_or_default()
     }
 
@@ -325,7 +325,7 @@ impl Names {
     ///
     /// # Errors
     /// If it is longer.
-    pub fn id(&mut self, name: &str, bytes_max: usize) -> Result<String, Problem> {
+    pub(crate) fn id(&mut self, name: &str, bytes_max: usize) -> Result<String, Problem> {
         not_too_long(name, self.text(name), bytes_max)
     }
 
@@ -333,7 +333,7 @@ impl Names {
     ///
     /// # Errors
     /// If it is none.
-    pub fn number(&mut self, name: &str) -> Result<u64, Problem> {
+    pub(crate) fn number(&mut self, name: &str) -> Result<u64, Problem> {
         let text = self.text(name);
         number(&text, 0..=u64::MAX)
             .map_err(|problem| Problem::parameter(name, format!("{} {problem}", shown(&text))))

@@ -2,13 +2,13 @@
 
 mod alerts;
 pub(crate) mod decisions;
-pub mod door;
+pub(crate) mod door;
 mod entities;
 mod events;
 pub(crate) mod follow;
 mod incoming;
 mod lists;
-pub mod rules;
+pub(crate) mod rules;
 pub(crate) mod value;
 mod wire;
 

@@ -30,7 +30,7 @@ fn count(app: &App) {
     let in_force = app.door.in_force();
     let kinds = &in_force.rules.typed.schema.kinds;
     let mut sizes = vec![Size::default(); kinds.len()];
-    app.door.gate().for_each_entity(|key, state| {
+    app.door.for_each_entity(|key, state| {
         if let Some(size) = sizes.get_mut(key.kind.index()) {
             size.entities += 1;
             size.rows += state.rows();

@@ -47,8 +47,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_database_belongs_to_the_journal_that_came_first() {
-        over_each(async |place| {
-            let [desk, other] = [Desk::open(place).await.unwrap(), Desk::open(place).await.unwrap()];
+        over_each(async |database| {
+            let [desk, other] = [Desk::open(database).await.unwrap(), Desk::open(database).await.unwrap()];
             let [first, second] = [1, 2].map(|it| HashKey::new([it; 16]));
             for _ in 0..2 {
                 assert_eq!(desk.belong_to(first, 0).await.unwrap(), 0);
@@ -62,8 +62,8 @@ mod tests {
 
     #[tokio::test]
     async fn of_two_who_come_at_once_one_is_refused() {
-        over_each(async |place| {
-            let [one, other] = [Desk::open(place).await.unwrap(), Desk::open(place).await.unwrap()];
+        over_each(async |database| {
+            let [one, other] = [Desk::open(database).await.unwrap(), Desk::open(database).await.unwrap()];
             let [first, second] = [1, 2].map(|it| HashKey::new([it; 16]));
             let (one, other) = tokio::join!(one.belong_to(first, 0), other.belong_to(second, 0));
             assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");

@@ -188,19 +188,19 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Place;
+    use crate::Database;
     use crate::testing::over_each;
 
     #[tokio::test]
     async fn a_key_is_valid_until_it_is_revoked() {
-        over_each(async |place| {
-            let desk = Desk::open(place).await.unwrap();
+        over_each(async |database| {
+            let desk = Desk::open(database).await.unwrap();
             let secret = desk.create_key(Role::Analyst, "Ann's", 5).await.unwrap();
             assert_eq!(secret.reveal().len(), 45);
             let hash = KeyHash::of(secret.reveal());
 
             // Another process sees it at once, and so does one that comes later.
-            let other = Desk::open(place).await.unwrap();
+            let other = Desk::open(database).await.unwrap();
             let found = other.key_of(hash).await.unwrap().unwrap();
             assert_eq!((found.role, found.name.as_str(), found.created_at), (Role::Analyst, "Ann's", 5));
             assert!(found.is(hash) && secret.reveal().starts_with(&found.shown));
@@ -218,7 +218,7 @@ mod tests {
     #[tokio::test]
     async fn a_key_is_kept_as_its_hash() {
         let folder = tempfile::tempdir().unwrap();
-        let desk = Desk::open(&Place::File(folder.path().join("weir.db"))).await.unwrap();
+        let desk = Desk::open(&Database::File(folder.path().join("weir.db"))).await.unwrap();
         let secret = desk.create_key(Role::Analyst, "Ann's", 5).await.unwrap();
         desk.close().await;
         for entry in std::fs::read_dir(folder.path()).unwrap() {

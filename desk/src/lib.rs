@@ -11,9 +11,9 @@ pub mod alert;
 pub mod key;
 pub mod rule_sets;
 
+mod database;
 mod journal;
 mod migration;
-mod place;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod table;
@@ -24,11 +24,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, SqliteTransactionMode,
-    TransactionOptions,
+    ConnectOptions, DatabaseConnection, DbErr, RuntimeErr, SqliteTransactionMode, TransactionOptions,
 };
 
-pub use place::{Place, Url};
+pub use database::{Database, Url};
 
 /// How long one writer waits for another before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -93,19 +92,19 @@ impl Error {
 }
 
 impl Desk {
-    /// Opens the database at a place, creating the file where there is none, and brings its tables to this version.
+    /// Opens a database, creating the file where there is none, and brings its tables to this version.
     /// Several processes may have it open.
     ///
     /// # Errors
     /// If it cannot be reached or opened, is no such database, or was written by a newer version.
-    pub async fn open(place: &Place) -> Result<Self, Error> {
-        let unopened = |cause| Error::Open { name: place.to_string(), cause };
-        let db = match place {
-            Place::File(file) => open_file(file).await.map_err(unopened)?,
+    pub async fn open(database: &Database) -> Result<Self, Error> {
+        let unopened = |cause| Error::Open { name: database.to_string(), cause };
+        let db = match database {
+            Database::File(file) => open_file(file).await.map_err(unopened)?,
             #[cfg(feature = "postgres")]
-            Place::Server(url) => postgres::connect(url).await?,
+            Database::Server(url) => postgres::connect(url).await?,
             #[cfg(not(feature = "postgres"))]
-            Place::Server(_) => return Err(Error::NotBuilt),
+            Database::Server(_) => return Err(Error::NotBuilt),
         };
         migration::bring_up(&db).await.map_err(unopened)?;
         Ok(Self { db })
@@ -129,12 +128,12 @@ async fn open_file(file: &Path) -> Result<DatabaseConnection, DbErr> {
             .busy_timeout(BUSY_TIMEOUT)
     });
     for _ in 1..BUSY_TRIES {
-        match Database::connect(options.clone()).await {
+        match sea_orm::Database::connect(options.clone()).await {
             Err(error) if is_busy(&error) => tokio::time::sleep(BUSY_PAUSE).await,
             done => return done,
         }
     }
-    Database::connect(options).await
+    sea_orm::Database::connect(options).await
 }
 
 /// Whether somebody else is just writing the file. Of two that turn a new one to WAL at once SQLite tells one so without
@@ -164,10 +163,10 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn several_may_open_a_new_database_at_once() {
-        over_each(async |place| {
+        over_each(async |database| {
             let opening = [(); 6].map(|()| {
-                let place = place.clone();
-                tokio::spawn(async move { Desk::open(&place).await })
+                let database = database.clone();
+                tokio::spawn(async move { Desk::open(&database).await })
             });
             for it in opening {
                 assert!(it.await.unwrap().unwrap().keys().await.unwrap().is_empty());

@@ -54,10 +54,10 @@ mod tests {
     use super::*;
     use crate::key::Role;
     use crate::testing::postgres;
-    use crate::{Desk, Place};
+    use crate::{Database, Desk};
 
     async fn open(url: &str) -> Result<Desk, Error> {
-        Desk::open(&Place::Server(Url::parse(url)?)).await
+        Desk::open(&Database::Server(Url::parse(url)?)).await
     }
 
     #[tokio::test]

@@ -96,8 +96,8 @@ mod tests {
 
     #[tokio::test]
     async fn versions_are_found_by_hash_and_say_since_when_they_hold() {
-        over_each(async |place| {
-            let desk = Desk::open(place).await.unwrap();
+        over_each(async |database| {
+            let desk = Desk::open(database).await.unwrap();
             let first = desk.keep_rule_set("aa", "{}", "ann", 1).await.unwrap();
             let second = desk.keep_rule_set("bb", "{}", "ben", 2).await.unwrap();
             desk.note_activation(first, 7).await.unwrap();

@@ -3,20 +3,20 @@
 #[cfg(all(unix, feature = "postgres"))]
 mod server;
 
-use crate::Place;
+use crate::Database;
 
 /// Runs a test over an empty file and over an empty database of a PostgreSQL server.
 ///
 /// # Errors
 /// If there is a server's program and it does not start.
-pub async fn over_each(test: impl AsyncFn(&Place)) -> std::io::Result<()> {
+pub async fn over_each(test: impl AsyncFn(&Database)) -> std::io::Result<()> {
     let folder = tempfile::tempdir()?;
-    test(&Place::File(folder.path().join("weir.db"))).await;
+    test(&Database::File(folder.path().join("weir.db"))).await;
     if let Some(url) = postgres()? {
         let url = crate::Url::parse(&url).map_err(std::io::Error::other)?;
         // Shown where the test fails.
         println!("over {url}");
-        test(&Place::Server(url)).await;
+        test(&Database::Server(url)).await;
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ use super::served::load::Loop;
 use super::served::payments::Payments;
 use super::served::servers::{self, Policy, Server};
 use super::{folder_in, population};
-use crate::replay::grouped;
+use crate::figures::grouped;
 use crate::stdout::say;
 
 /// Measure what requests notice while another rule set comes into force: one with new features, whose state is built from

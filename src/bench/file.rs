@@ -29,8 +29,9 @@ use stream::record::Place;
 use stream::source::{Item, Options as SourceOptions, SourceState};
 
 use super::timing::{clock_cost, micros};
+use crate::figures::{grouped, rate};
 use crate::load::{self, Loaded};
-use crate::replay::{first_gate, grouped, open, rate};
+use crate::replay::{first_gate, open};
 use crate::stdout::Stdout;
 
 /// Read a file into memory, then decide all of it: decisions per second, percentiles, hits.

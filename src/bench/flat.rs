@@ -16,7 +16,7 @@ use stream::record::Place;
 
 use super::bound;
 use super::timing::micros;
-use crate::replay::grouped;
+use crate::figures::grouped;
 use crate::stdout::say;
 
 /// An event at the busy merchant, in those at the quiet one.

@@ -31,7 +31,7 @@ use super::served::load::{self, Loop, Seen};
 use super::served::payments::Payments;
 use super::served::servers::{self, Policy, Server};
 use super::{folder_in, population};
-use crate::replay::grouped;
+use crate::figures::grouped;
 use crate::stderr;
 use crate::stdout::say;
 

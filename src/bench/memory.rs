@@ -8,7 +8,7 @@ use rules::schema::KindId;
 use rules::time::DAY;
 use stream::gate::Gate;
 
-use crate::replay::grouped;
+use crate::figures::grouped;
 
 /// Of the entity that a user is, in bytes.
 const USER_BYTES_MAX: u64 = 2 * 1024;

@@ -1,13 +1,13 @@
 //! The canonical payments as events, one after the other.
 
-use api::app::now;
+use api::now;
 use canonical::traffic::Traffic;
 use engine::event::Event;
 use floor::{Draw, Population};
 use rules::time::{DAY, Micros};
 use stream::gate::{Deadline, Gate, Refused, Ticket, Worker};
 
-use crate::replay::patiently;
+use crate::patience::patiently;
 
 /// How long ago the traffic of a server begins: it refuses what lies ahead of its clock, and a run lives through months.
 pub(super) const AGE: Micros = 3_650 * DAY;

@@ -26,7 +26,7 @@ use self::opening::Opening;
 use self::report::Report;
 use crate::bench::payments::Payments;
 use crate::bench::{bound, folder_in, population};
-use crate::replay::grouped;
+use crate::figures::grouped;
 use crate::stdout::say;
 
 /// Turns of the opening and of the bare reading; the fastest of each counts.

@@ -15,7 +15,8 @@ use anyhow::Context as _;
 use csv::ByteRecord;
 use stream::source::Input;
 
-use crate::replay::{self, Ran, grouped, percent, rate};
+use crate::figures::{grouped, percent, rate};
+use crate::replay::{self, Ran};
 use crate::stdout::Stdout;
 
 /// Turns of each.

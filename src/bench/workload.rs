@@ -18,7 +18,7 @@ use stream::gate::{Deadline, Gate, Worker};
 use super::bound;
 use super::memory::Memory;
 use super::timing::micros;
-use crate::replay::grouped;
+use crate::figures::grouped;
 use crate::stdout::say;
 
 /// Days of traffic before anything is measured: more than the widest window.

@@ -7,7 +7,7 @@ use rules::time::Micros;
 
 use super::live::Alert;
 use super::scene::{Contact, Row, Scene};
-use crate::replay::{counted, grouped};
+use crate::figures::{counted, grouped};
 use crate::send::tally::millis;
 use crate::simulate::AmountMinor;
 

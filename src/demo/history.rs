@@ -5,14 +5,15 @@ use std::iter::Peekable;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use api::app::now;
+use api::now;
 use hyper::{Method, StatusCode};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rules::time::{DAY, HOUR, Micros};
 use serde::Deserialize;
 
-use crate::replay::grouped;
+use crate::figures::grouped;
 use crate::send::answer::problem;
+use crate::send::body::Sent;
 use crate::send::client::Client;
 use crate::send::lanes::post;
 use crate::simulate::{Entry, Timeline};
@@ -52,7 +53,7 @@ pub(super) async fn play(client: &mut Client, timeline: &mut Peekable<Timeline>)
         decide(client, &events).await?;
         // Known a little later than they should be, which no label minds: none comes before its event.
         for label in labels {
-            post(client, false, label).await?;
+            post(client, Sent::Amendment, label).await?;
         }
         if is_last {
             break;

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use api::app::now;
+use api::now;
 use hyper::body::Incoming;
 use rules::time::Micros;
 use serde::{Deserialize, Deserializer};
@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 
 use crate::send::answer::Told;
+use crate::send::body::Sent;
 use crate::send::client::Client;
 use crate::send::lanes::post;
 use crate::simulate::{Entry, Timeline};
@@ -76,12 +77,15 @@ pub(super) async fn play(
 ) -> anyhow::Result<()> {
     let mut due = tokio::time::interval(Duration::from_secs(1) / rate.max(1));
     for entry in timeline {
-        let is_event = matches!(entry, Entry::Event { .. });
-        if is_event {
+        let sent = match entry {
+            Entry::Event { .. } => Sent::Event,
+            Entry::Label { .. } => Sent::Amendment,
+        };
+        if sent == Sent::Event {
             due.tick().await;
         }
         let entry = entry.at(now());
-        let (told, took, retries) = post(&mut client, is_event, entry.json()).await?;
+        let (told, took, retries) = post(&mut client, sent, entry.json()).await?;
         if let Told::Refused(reason) = &told {
             bail!("the server refuses what is simulated: {reason}");
         }

@@ -4,7 +4,7 @@ use stream::snapshot;
 
 use super::Data;
 use crate::directory;
-use crate::replay::grouped;
+use crate::figures::grouped;
 use crate::stdout::say;
 
 /// Folds what stands behind the newest snapshot, and writes the next.

@@ -148,7 +148,7 @@ impl<W: Write> Lines<W> {
         let offset = record.offset;
         let decided = record.kind == RecordKind::Decided;
         load(bytes, offset, &mut self.message, &mut self.event)?;
-        let event = api::risk::event_json(&self.event, &known.of(stamp, offset)?.schema);
+        let event = api::event_json(&self.event, &known.of(stamp, offset)?.schema);
         let outcome = self.message.outcome().filter(|_| decided).map(Outcome::name);
         let says = OfEvent { outcome, fallback: self.message.fallback().is_some(), event };
         line(&mut self.out, record, if decided { "decided" } else { "event" }, stamp, says)

@@ -11,7 +11,7 @@ use stream::recover::Recovered;
 
 use super::Data;
 use crate::directory::{self, Opened};
-use crate::replay::counted;
+use crate::figures::counted;
 use crate::stdout::say;
 
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use stream::snapshot::{Base, SnapshotError};
 
 use super::Data;
 use crate::directory::{self, Untouched};
-use crate::replay::grouped;
+use crate::figures::grouped;
 use crate::stdout::Stdout;
 
 /// Says what the journal holds, a line each.

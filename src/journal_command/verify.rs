@@ -11,7 +11,7 @@ use stream::snapshot::Base;
 
 use super::{Data, stat};
 use crate::directory::{self, Untouched};
-use crate::replay::grouped;
+use crate::figures::grouped;
 use crate::stdout::{Stdout, say};
 
 #[derive(Debug, Args)]

@@ -7,7 +7,6 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -32,11 +31,9 @@ use super::tally::Tally;
 use super::texts::Texts;
 use super::writer::{Files, Writer, Written};
 use crate::load;
+use crate::patience::patiently;
 use crate::progress::Progress;
 use crate::stderr;
-
-/// How long a refused event waits before it is submitted again.
-const AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// What came of a run.
 #[derive(Debug)]
@@ -285,15 +282,5 @@ impl<'a> Replay<'a> {
         let pending = state.pending.len();
         let (forgotten, rejects) = (written.forgotten, self.options.rejects.clone());
         Ok(Summary { tally: self.tally, elapsed, past: None, pending, skipped, forgotten, rejects })
-    }
-}
-
-/// Submits again for as long as the disk does not keep up: a file can wait.
-pub(crate) fn patiently<T>(mut submit: impl FnMut() -> Result<T, Refused>) -> Result<T, Refused> {
-    loop {
-        match submit() {
-            Err(Refused::Overloaded { .. }) => thread::sleep(AGAIN_AFTER),
-            done => return done,
-        }
     }
 }

@@ -6,7 +6,8 @@ use rules::diagnostic::{Colour, Diagnostic, Severity, line_column};
 use rules::span::Span;
 use serde::Serialize;
 
-use super::{Error, RulesPath, counted, print, print_json};
+use super::{Error, RulesPath, print, print_json};
+use crate::figures::plainly_counted;
 use crate::load::{self, LoadError, Report};
 
 #[derive(Debug, clap::Args)]
@@ -47,17 +48,17 @@ fn count(report: &Report, severity: Severity) -> usize {
 }
 
 fn summary(report: &Report, holds: Option<&Holds>) -> String {
-    let errors = counted(count(report, Severity::Error), "error");
-    let warnings = counted(count(report, Severity::Warning), "warning");
+    let errors = plainly_counted(count(report, Severity::Error), "error");
+    let warnings = plainly_counted(count(report, Severity::Warning), "warning");
     match holds {
         None => format!("{errors}, {warnings}\n"),
         Some(holds) => format!(
             "{errors}, {warnings}: {}, {}, {}, {}, {}\n",
-            counted(holds.features, "feature"),
-            counted(holds.rules, "rule"),
-            counted(holds.lists, "list"),
-            counted(holds.policy_lines, "policy line"),
-            counted(holds.tests, "test"),
+            plainly_counted(holds.features, "feature"),
+            plainly_counted(holds.rules, "rule"),
+            plainly_counted(holds.lists, "list"),
+            plainly_counted(holds.policy_lines, "policy line"),
+            plainly_counted(holds.tests, "test"),
         ),
     }
 }

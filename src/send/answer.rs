@@ -4,6 +4,7 @@ use anyhow::{Context as _, bail};
 use hyper::StatusCode;
 use serde::Deserialize;
 
+use super::body::Sent;
 use super::client::Answer;
 
 /// A decision.
@@ -76,19 +77,23 @@ const OF_THE_ROW: [StatusCode; 5] = [
 /// Problems of the row by their status, but not by their code.
 const NOT_OF_THE_ROW: [&str; 2] = ["no_such_route", "invalid_header"];
 
-/// What an answer says of an event or an amendment.
+/// What an answer says of what was sent.
 ///
 /// # Errors
 /// If it is a problem that the next event would have too.
-pub(crate) fn read(answer: &Answer, is_event: bool) -> anyhow::Result<Told> {
+pub(crate) fn read(answer: &Answer, sent: Sent) -> anyhow::Result<Told> {
     if answer.status == StatusCode::OK {
-        if !is_event {
-            let amended: Amended = serde_json::from_slice(&answer.body)
-                .context("the server's answer is not one to an amendment")?;
-            return Ok(if amended.repeated { Told::Known } else { Told::Amended });
-        }
-        let decision = serde_json::from_slice(&answer.body);
-        return decision.map(Told::Decided).context("the server's answer is no decision");
+        return match sent {
+            Sent::Event => {
+                let decision = serde_json::from_slice(&answer.body);
+                decision.map(Told::Decided).context("the server's answer is no decision")
+            }
+            Sent::Amendment => {
+                let amended: Amended = serde_json::from_slice(&answer.body)
+                    .context("the server's answer is not one to an amendment")?;
+                Ok(if amended.repeated { Told::Known } else { Told::Amended })
+            }
+        };
     }
     match serde_json::from_slice::<Problem>(&answer.body) {
         Ok(it) if OF_THE_ROW.contains(&answer.status) && !NOT_OF_THE_ROW.contains(&&*it.code) => {
@@ -137,7 +142,7 @@ mod tests {
                 retries: 0,
                 retry_after: None,
             };
-            let got = match read(&answer, true) {
+            let got = match read(&answer, Sent::Event) {
                 Ok(Told::Refused(reason)) => Ok(reason),
                 Ok(other) => panic!("{other:?}"),
                 Err(error) => Err(error.to_string()),

@@ -8,6 +8,25 @@ use rust_decimal::Decimal;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+/// Which of the two something is that is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sent {
+    /// An event, to be decided.
+    Event,
+    /// An amendment, to be known.
+    Amendment,
+}
+
+impl Sent {
+    /// Where the server takes it.
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Self::Event => "/v1/decisions",
+            Self::Amendment => "/v1/amendments",
+        }
+    }
+}
+
 /// An event as JSON. Derived fields stay out: intake derives them again.
 pub(crate) fn event(event: &Event, schema: &Schema) -> Vec<u8> {
     let declared = event.declared(schema);

@@ -14,16 +14,17 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::answer::{self, Told};
+use super::body::Sent;
 use super::client::{Client, Server};
 
 /// What may wait for a connection: enough that it never waits for the reader.
 const QUEUE_LENGTH: usize = 64;
 
-/// An event or an amendment, to be sent.
+/// Something to be sent.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) at: Option<RowAt>,
-    pub(super) is_event: bool,
+    pub(super) sent: Sent,
     pub(super) body: Vec<u8>,
 }
 
@@ -88,12 +89,12 @@ impl Lanes {
 /// row bears.
 async fn lane(mut client: Client, mut jobs: mpsc::Receiver<Job>, done: Sender<Done>) -> anyhow::Result<()> {
     let mut refused = HashSet::new();
-    while let Some(Job { at, is_event, body }) = jobs.recv().await {
-        if !is_event && at.is_some_and(|it| refused.remove(&it)) {
+    while let Some(Job { at, sent, body }) = jobs.recv().await {
+        if sent == Sent::Amendment && at.is_some_and(|it| refused.remove(&it)) {
             continue;
         }
-        let (told, took, retries) = post(&mut client, is_event, body).await?;
-        if is_event && matches!(told, Told::Refused(_)) {
+        let (told, took, retries) = post(&mut client, sent, body).await?;
+        if sent == Sent::Event && matches!(told, Told::Refused(_)) {
             refused.extend(at);
         }
         if done.send(Done { at, told, took, retries }).is_err() {
@@ -106,10 +107,9 @@ async fn lane(mut client: Client, mut jobs: mpsc::Receiver<Job>, done: Sender<Do
 /// Sends an event or an amendment and waits for what becomes of it.
 pub(crate) async fn post(
     client: &mut Client,
-    is_event: bool,
+    sent: Sent,
     body: Vec<u8>,
 ) -> anyhow::Result<(Told, Duration, u64)> {
-    let path = if is_event { "/v1/decisions" } else { "/v1/amendments" };
-    let answer = client.ask(Method::POST, path, body).await?;
-    Ok((answer::read(&answer, is_event)?, answer.took, answer.retries))
+    let answer = client.ask(Method::POST, sent.path(), body).await?;
+    Ok((answer::read(&answer, sent)?, answer.took, answer.retries))
 }

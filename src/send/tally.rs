@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use rules::typed::Severity;
 
 use super::answer::{Decision, Told};
-use crate::replay::{counted, grouped, rate, write_unusual};
+use crate::figures::{counted, grouped, rate, write_unusual};
 
 /// Answers longer than this count as so long: longer than anybody waits for one.
 const TIME_MAX: Duration = Duration::from_secs(600);

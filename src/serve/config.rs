@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
 use clap::ValueEnum;
-use desk::Place;
+use desk::Database;
 use serde::Deserialize;
 
+use super::Options;
 use super::memory::Limit;
-use super::{DATA_DEFAULT, Options};
+use crate::directory::DATA_DEFAULT;
 use crate::keys;
 
 /// Where the server listens unless told otherwise: only this machine reaches it.
@@ -40,7 +41,7 @@ impl Durability {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Config {
     pub(super) data: PathBuf,
-    pub(super) database: Place,
+    pub(super) database: Database,
     pub(super) listen: SocketAddr,
     pub(crate) rules: Option<PathBuf>,
     /// Whether `rules` are put in force where others are.
@@ -68,14 +69,14 @@ impl Config {
     /// A server that is told no more than where its data are and where to listen.
     pub(crate) fn at(data: PathBuf, listen: SocketAddr) -> Self {
         Self {
-            database: Place::File(keys::database(&data)),
+            database: Database::File(keys::database_file(&data)),
             data,
             listen,
             rules: None,
             activate: false,
             durability: Durability::default(),
             memory: Limit::default(),
-            past_max: api::limits::PAST_MAX,
+            past_max: api::PAST_MAX,
         }
     }
 
@@ -92,7 +93,7 @@ impl Config {
             (None, None) => Limit::default(),
         };
         let past_max = match file.past_max {
-            None => api::limits::PAST_MAX,
+            None => api::PAST_MAX,
             Some(text) => {
                 let micros = stream::intake::time::duration(text.as_bytes(), None);
                 let micros = micros.map_err(|it| anyhow!("`past_max`: `{text}` {it}"))?;
@@ -109,7 +110,7 @@ impl Config {
         let data = options.data.clone().or(file.data).unwrap_or_else(|| DATA_DEFAULT.into());
         let database = options.database.as_ref().or(file.database.as_ref());
         Ok(Self {
-            database: keys::place(&data, database.map(String::as_str))?,
+            database: keys::database(&data, database.map(String::as_str))?,
             data,
             listen: listen.parse().with_context(|| {
                 format!("`{listen}` is no address to listen on: write an IP address and a port, such as `{LISTEN_DEFAULT}`")
@@ -162,7 +163,7 @@ mod tests {
         let config = Config::of(&options).unwrap();
         let expected = Config {
             data: "here".into(),
-            database: Place::File("here/weir.db".into()),
+            database: Database::File("here/weir.db".into()),
             listen: LISTEN_DEFAULT.parse().unwrap(),
             rules: None,
             activate: false,

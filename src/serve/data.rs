@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use api::metrics::Metrics;
-use api::risk::rules::Activation;
+use api::{Activation, Metrics};
 use stream::build::{BuildError, Built};
 use stream::bundle::{self, Bundle};
 use stream::gate::{Gate, NotAtOnce};

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use desk::Place;
+use desk::Database;
 use desk::key::Secret;
 use stream::gate::Gate;
 
 use super::config::Config;
-use crate::rules_command::counted;
+use crate::figures::plainly_counted;
 
 /// What is said at the start.
 pub(crate) struct Greeting<'a> {
@@ -26,16 +26,16 @@ impl Greeting<'_> {
         let in_force = gate.in_force();
         let typed = &in_force.rules.typed;
         let database = match &config.database {
-            Place::File(_) => String::new(),
-            Place::Server(url) => format!(", database {url}"),
+            Database::File(_) => String::new(),
+            Database::Server(url) => format!(", database {url}"),
         };
         let mut text = format!(
             "Weir {} listens on http://{address}\n\n  data   {} (durability: {}){database}\n  rules  {rules}: {}, {}\n  docs   http://{address}/docs/\n",
             env!("CARGO_PKG_VERSION"),
             config.data.display(),
             config.durability.name(),
-            counted(typed.rules.len(), "rule"),
-            counted(typed.feature_order.len(), "feature"),
+            plainly_counted(typed.rules.len(), "rule"),
+            plainly_counted(typed.feature_order.len(), "feature"),
         );
         if let Some(key) = key {
             text.push_str(&format!(

@@ -4,8 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::metrics::Metrics;
-use api::server::Traffic;
+use api::{Metrics, Traffic};
 use stream::build::{BuildError, Growth};
 
 /// How often the process looks at itself.

@@ -1,6 +1,6 @@
 //! The tests of a rule set that is sent, run as `weir rules test` runs them.
 
-use api::risk::rules::{Trial, Verdict};
+use api::{Trial, Verdict};
 use stream::bundle::{Bundle, Checked};
 
 use crate::load::{Loaded, Report};

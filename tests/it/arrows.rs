@@ -243,4 +243,5 @@ fn check_order(folder: &str) {
 fn the_modules_of_a_crate_have_an_order() {
     check_order("rules");
     check_order("engine");
+    check_order("stream");
 }

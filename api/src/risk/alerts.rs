@@ -20,7 +20,8 @@ use utoipa::ToSchema;
 
 use super::entities::kind_of;
 use super::value::{Score, Time};
-use crate::app::{App, now};
+use crate::app::App;
+use crate::clock::now;
 use crate::keys::Caller;
 use crate::limits::{KEYS_REFRESH, NOTE_BYTES_MAX, PAGE_MAX, STREAM_KEEP_ALIVE};
 use crate::page::{Asked, Cursor};
@@ -307,7 +308,7 @@ async fn named(app: &App, id: &HeaderValue) -> Result<i64, Problem> {
         |detail: String| Problem::at(Code::InvalidHeader, Where::Header(LAST_EVENT_ID.to_owned()), detail);
     let seq = id.to_str().ok().and_then(|it| it.parse().ok());
     let seq = seq.ok_or_else(|| wrong("this is no id that the stream gave".to_owned()))?;
-    if record_of(seq).is_none_or(|it| it < app.door.gate().journal().next()) {
+    if record_of(seq).is_none_or(|it| app.door.is_recorded(it)) {
         return Ok(seq);
     }
     let newest = match app.desk.alerts_told().await?.seq {

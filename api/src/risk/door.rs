@@ -1,5 +1,7 @@
-//! The way from the routes to the gate and its journal. The routes know nothing of either: what they may ask stands
-//! here, and a change of the gate ends here.
+//! The way from the routes to the gate and its journal. No route has either: what they may ask stands here, and a change of
+//! the gate ends here.
+
+mod state;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,7 +9,6 @@ use std::sync::Arc;
 
 use engine::decide::Moment;
 use engine::decision::{Decision, number_of_decision};
-use engine::entity::EntityKey;
 use engine::event::{Amendment, Event};
 use engine::rates::Rates;
 use engine::rule_set::RuleSet;
@@ -20,11 +21,12 @@ use rules::time::Micros;
 use stream::gate::{Amended, Deadline, Gate, Poisoned, Refused, Settled, Ticket, Worker};
 use stream::in_force::InForce;
 use stream::intake::{self, JsonError};
-use stream::journal::{JournalError, RecordKind};
+use stream::journal::{Cursor, JournalError, Progress, RecordKind};
 use stream::record::{Amend, Cause, Decided, Stamp};
 use thread_local::ThreadLocal;
+use tokio::sync::watch;
 
-use crate::app::now;
+use crate::clock::now;
 
 /// Buffers that a seat keeps for the next requests: as many as wait for the disk at once, mostly.
 const USED_MAX: usize = 256;
@@ -36,7 +38,7 @@ const RECORDS_LOOKED_AT: [usize; 3] = [512, 4_096, 32_768];
 
 /// The gate, with what its callers use again and again.
 #[derive(Debug)]
-pub struct Door {
+pub(crate) struct Door {
     gate: Arc<Gate>,
     /// One of each thread, so that what it touches at every decision stays in its processor's cache.
     seats: ThreadLocal<RefCell<Option<Box<Seat>>>>,
@@ -47,27 +49,27 @@ pub struct Door {
 
 /// What deciding an event needs: used by one request after the other, each until it waits for the disk.
 #[derive(Debug)]
-pub struct Seat {
+pub(crate) struct Seat {
     worker: Worker,
     /// Buffers of those that were answered.
     used: Vec<(Event, Ruling)>,
     /// The event that was read into it.
-    pub event: Event,
+    pub(crate) event: Event,
 }
 
 /// A decision, made and recorded.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     settled: Settled,
     /// The event.
-    pub event: Event,
+    pub(crate) event: Event,
     /// The rule set that it was made by, which has its words.
-    pub rules: Arc<RuleSet>,
+    pub(crate) rules: Arc<RuleSet>,
 }
 
 impl Answer {
     /// In words.
-    pub fn decision(&self) -> Decision<'_> {
+    pub(crate) fn decision(&self) -> Decision<'_> {
         let Settled { ruling, when, durable, .. } = &self.settled;
         ruling.say(&self.rules, &self.event, *when, *durable)
     }
@@ -75,15 +77,15 @@ impl Answer {
 
 /// A decision or an event as the journal has it.
 #[derive(Debug)]
-pub struct Recorded {
+pub(crate) struct Recorded {
     /// The record's offset.
-    pub offset: u64,
+    pub(crate) offset: u64,
     /// The engine clock that was sampled.
-    pub clock: Micros,
+    pub(crate) clock: Micros,
     /// As it was sent.
-    pub event: Event,
+    pub(crate) event: Event,
     /// Whether it was decided, or recorded only.
-    pub decided: bool,
+    pub(crate) decided: bool,
     /// Of a recheck: the offset of its original's record.
     original: Option<u64>,
     /// What was decided.
@@ -91,14 +93,14 @@ pub struct Recorded {
     /// The number of what was in force.
     in_force: u32,
     /// By what it was decided; what is in force, for the schema's words, where nobody knows that any more.
-    pub rules: Arc<RuleSet>,
+    pub(crate) rules: Arc<RuleSet>,
     /// Whether somebody does.
-    pub rules_known: bool,
+    pub(crate) rules_known: bool,
 }
 
 impl Recorded {
     /// What was decided, in words; without names where nobody knows the rule set any more.
-    pub fn decision(&self) -> Decision<'_> {
+    pub(crate) fn decision(&self) -> Decision<'_> {
         let time = self.event.time;
         let when = When { time, at: Moment::of(time, self.clock, &self.rules.typed.schema).at };
         let said = self.ruling.say(&self.rules, &self.event, when, true);
@@ -119,18 +121,18 @@ fn nameless(ruling: &mut Ruling) {
 
 /// What became of an event.
 #[derive(Debug, Default)]
-pub struct Aftermath {
+pub(crate) struct Aftermath {
     /// What became known of it, oldest first, each with why.
-    pub amendments: Vec<(Amendment, Cause)>,
+    pub(crate) amendments: Vec<(Amendment, Cause)>,
     /// Its rechecks, oldest first.
-    pub rechecks: Vec<Recorded>,
+    pub(crate) rechecks: Vec<Recorded>,
     /// Whether this is all; otherwise only what is among the newest records about its entities.
-    pub complete: bool,
+    pub(crate) complete: bool,
 }
 
 /// Why a record cannot be shown.
 #[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
+pub(crate) enum Unreadable {
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -141,27 +143,22 @@ pub enum Unreadable {
 
 impl Door {
     /// In front of a gate.
-    pub fn new(gate: Arc<Gate>) -> Self {
+    pub(crate) fn new(gate: Arc<Gate>) -> Self {
         Self { gate, seats: ThreadLocal::new(), former: Mutex::default() }
     }
 
-    /// The gate behind it.
-    pub fn gate(&self) -> &Arc<Gate> {
-        &self.gate
-    }
-
     /// What is in force.
-    pub fn in_force(&self) -> Arc<InForce> {
+    pub(crate) fn in_force(&self) -> Arc<InForce> {
         self.gate.in_force()
     }
 
     /// The engine clock; none before the first event.
-    pub fn clock(&self) -> Option<Micros> {
+    pub(crate) fn clock(&self) -> Option<Micros> {
         self.gate.clock()
     }
 
     /// Does something in the seat of this thread. Nothing can be awaited there, and a panic takes the seat along.
-    pub fn seated<T>(&self, work: impl FnOnce(&mut Seat) -> T) -> T {
+    pub(crate) fn seated<T>(&self, work: impl FnOnce(&mut Seat) -> T) -> T {
         let own = self.seats.get_or_default();
         let mut seat = own.take().unwrap_or_else(|| {
             let worker = self.gate.worker(Vec::new());
@@ -180,7 +177,7 @@ impl Door {
     ///
     /// # Errors
     /// If the text is none; what is in the seat then is of no use.
-    pub fn receive(&self, text: &[u8], seat: &mut Seat) -> Result<Micros, JsonError> {
+    pub(crate) fn receive(&self, text: &[u8], seat: &mut Seat) -> Result<Micros, JsonError> {
         let in_force = self.gate.in_force_with(&mut seat.worker);
         intake::parse_event(text, &in_force.rules.typed.schema, &mut seat.event)?;
         seat.worker.received_at = now();
@@ -191,7 +188,7 @@ impl Door {
     ///
     /// # Errors
     /// If nothing was decided, and nothing recorded.
-    pub fn decide(&self, seat: &mut Seat, deadline: Deadline) -> Result<Ticket, Refused> {
+    pub(crate) fn decide(&self, seat: &mut Seat, deadline: Deadline) -> Result<Ticket, Refused> {
         let Seat { worker, event, .. } = seat;
         let ticket = self.gate.submit(event, deadline, worker)?;
         worker.complete(event);
@@ -202,7 +199,7 @@ impl Door {
     ///
     /// # Errors
     /// If it was not recorded.
-    pub fn record(&self, seat: &mut Seat) -> Result<Ticket, Refused> {
+    pub(crate) fn record(&self, seat: &mut Seat) -> Result<Ticket, Refused> {
         self.gate.record(&seat.event, &mut seat.worker)
     }
 
@@ -210,7 +207,7 @@ impl Door {
     ///
     /// # Errors
     /// If the journal has failed.
-    pub fn settle(
+    pub(crate) fn settle(
         &self,
         ticket: Ticket,
         event: Event,
@@ -225,7 +222,7 @@ impl Door {
     }
 
     /// Takes back what the next request can use.
-    pub fn done(&self, answer: Answer) {
+    pub(crate) fn done(&self, answer: Answer) {
         if let Some(seat) = &mut *self.seats.get_or_default().borrow_mut()
             && seat.used.len() < USED_MAX
         {
@@ -237,7 +234,7 @@ impl Door {
     ///
     /// # Errors
     /// If nothing was recorded.
-    pub fn amend(&self, amendment: &Amendment, seat: &mut Seat) -> Result<Amended, Refused> {
+    pub(crate) fn amend(&self, amendment: &Amendment, seat: &mut Seat) -> Result<Amended, Refused> {
         seat.worker.received_at = now();
         self.gate.amend(amendment, None, &mut seat.worker)
     }
@@ -246,13 +243,41 @@ impl Door {
     ///
     /// # Errors
     /// If the journal has failed.
-    pub async fn durable(&self, offset: u64) -> Result<(), Poisoned> {
+    pub(crate) async fn durable(&self, offset: u64) -> Result<(), Poisoned> {
         self.gate.durable(offset).await
     }
 
     /// Whether the journal has failed: then nothing is answered any more.
-    pub fn poisoned(&self) -> bool {
-        self.gate.journal().watch().borrow().poisoned
+    pub(crate) fn poisoned(&self) -> bool {
+        self.progress().borrow().poisoned
+    }
+
+    /// How far the journal is durable.
+    pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
+        self.gate.journal().watch()
+    }
+
+    /// How many records wait for the disk.
+    pub(crate) fn records_ahead(&self) -> u64 {
+        self.gate.journal().load().records_ahead
+    }
+
+    /// The offset of the newest record, durable or not; 0 where there is none.
+    pub(crate) fn last_record(&self) -> u64 {
+        self.gate.journal().next().saturating_sub(1)
+    }
+
+    /// Whether an offset is that of a record, or of one that was dropped since.
+    pub(crate) fn is_recorded(&self, offset: u64) -> bool {
+        offset < self.gate.journal().next()
+    }
+
+    /// Walks over the durable records from an offset on, or from the oldest that is kept if that is greater.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub(crate) fn records_from(&self, offset: u64) -> Result<Box<dyn Cursor>, JournalError> {
+        self.gate.journal().cursor(offset)
     }
 
     /// The words of a rule-set number, and whether they are: they are those of what is in force where nobody knows it any
@@ -264,7 +289,7 @@ impl Door {
     }
 
     /// The rates by which the amounts of an event were converted; none where nobody knows them any more.
-    pub fn rates_of(&self, of: &Recorded) -> Option<Arc<Rates>> {
+    pub(crate) fn rates_of(&self, of: &Recorded) -> Option<Arc<Rates>> {
         self.in_force_at(of.in_force).map(|it| Arc::clone(&it.rates))
     }
 
@@ -290,7 +315,7 @@ impl Door {
     ///
     /// # Errors
     /// If the journal cannot be read.
-    pub fn find(&self, event_id: &str) -> Result<Option<Recorded>, Unreadable> {
+    pub(crate) fn find(&self, event_id: &str) -> Result<Option<Recorded>, Unreadable> {
         match self.gate.find_event(event_id)? {
             Some(offset) => self.read(offset),
             None => Ok(None),
@@ -301,7 +326,7 @@ impl Door {
     ///
     /// # Errors
     /// If the journal cannot be read.
-    pub fn explained(&self, id: &str) -> Result<Option<Recorded>, Unreadable> {
+    pub(crate) fn explained(&self, id: &str) -> Result<Option<Recorded>, Unreadable> {
         let decision = match number_of_decision(id) {
             Some(decision) => self.gate.journal().find_decision(decision)?,
             None => None,
@@ -316,10 +341,9 @@ impl Door {
     ///
     /// # Errors
     /// If the journal cannot be read.
-    pub fn about(&self, kind: KindId, id: &str, most: usize) -> Result<Vec<Recorded>, Unreadable> {
-        let key = EntityKey::new(kind, self.gate.key().hash128(id));
+    pub(crate) fn about(&self, kind: KindId, id: &str, most: usize) -> Result<Vec<Recorded>, Unreadable> {
         let mut offsets = Vec::new();
-        self.gate.journal().about(key, most, &mut offsets)?;
+        self.gate.journal().about(self.entity(kind, id), most, &mut offsets)?;
         offsets.into_iter().filter_map(|offset| self.read(offset).transpose()).collect()
     }
 
@@ -327,7 +351,7 @@ impl Door {
     ///
     /// # Errors
     /// If the journal cannot be read.
-    pub fn aftermath(&self, of: &Recorded) -> Result<Aftermath, Unreadable> {
+    pub(crate) fn aftermath(&self, of: &Recorded) -> Result<Aftermath, Unreadable> {
         let (offsets, complete) = self.records_behind(of)?;
         let (mut body, mut found) = (Vec::new(), Aftermath { complete, ..Aftermath::default() });
         for offset in offsets {
@@ -363,8 +387,7 @@ impl Door {
         for most in RECORDS_LOOKED_AT {
             for (_, kind, id) in of.event.roles(&of.rules.typed.schema) {
                 offsets.clear();
-                let key = EntityKey::new(kind, self.gate.key().hash128(id));
-                self.gate.journal().about(key, most, &mut offsets)?;
+                self.gate.journal().about(self.entity(kind, id), most, &mut offsets)?;
                 if offsets.len() < most || offsets.last().is_some_and(|oldest| *oldest <= of.offset) {
                     offsets.retain(|it| of.offset < *it);
                     offsets.reverse();

@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::State;
 use engine::decide::{self, Case, Moment, Scratch};
 use engine::decision::Flags;
-use engine::entity::EntityKey;
 use engine::event::{ENTITY_ID_BYTES_MAX, Event};
 use engine::state::EntityState;
 use rules::schema::{EventTypeId, FieldId, KindId};
@@ -22,7 +21,8 @@ use super::door::Door;
 use super::incoming::unreadable;
 use super::lists::value_of;
 use super::value::{Json as Cell, Ordered, Score, Time, of_event, of_feature};
-use crate::app::{App, aside};
+use crate::app::App;
+use crate::aside::aside;
 use crate::limits::RECENT_EVENTS_MAX;
 use crate::problem::{Code, Problem, Where};
 use crate::request::Names;
@@ -121,9 +121,8 @@ fn known(door: &Door, (kind_id, kind): (KindId, String), id: String) -> Result<E
         kind,
         id,
     };
-    let (clock, gate) = (door.clock(), door.gate());
-    let key = EntityKey::new(kind_id, gate.key().hash128(&body.id));
-    gate.look(key, |in_force, state| fill(&mut body, in_force, kind_id, clock, state));
+    let (clock, entity) = (door.clock(), door.entity(kind_id, &body.id));
+    door.look(entity, |in_force, state| fill(&mut body, in_force, kind_id, clock, state));
     Ok(body)
 }
 

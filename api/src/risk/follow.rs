@@ -28,7 +28,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// How far the alerts are told, for those who watch.
 #[derive(Debug)]
-pub struct Told {
+pub(crate) struct Told {
     seq: watch::Sender<i64>,
     watchers: Arc<AtomicUsize>,
 }
@@ -41,7 +41,7 @@ impl Default for Told {
 
 /// A watcher's place, given back when it is dropped.
 #[derive(Debug)]
-pub struct Watcher(Arc<AtomicUsize>);
+pub(crate) struct Watcher(Arc<AtomicUsize>);
 
 impl Drop for Watcher {
     fn drop(&mut self) {
@@ -52,12 +52,12 @@ impl Drop for Watcher {
 impl Told {
     /// The newest alert's [`Alert::seq`], and to wait for newer ones; below all of them where there is none, or the desk has
     /// not been asked yet.
-    pub fn watch(&self) -> watch::Receiver<i64> {
+    pub(crate) fn watch(&self) -> watch::Receiver<i64> {
         self.seq.subscribe()
     }
 
     /// A place among those who watch; none where there are too many.
-    pub fn watcher(&self) -> Option<Watcher> {
+    pub(crate) fn watcher(&self) -> Option<Watcher> {
         let place = Watcher(Arc::clone(&self.watchers));
         let before = self.watchers.fetch_add(1, Ordering::Relaxed);
         (before < STREAMS_MAX).then_some(place)
@@ -103,7 +103,7 @@ async fn follow_once(
     told.seq.send_if_modified(|seq| start.seq.is_some_and(|newest| newest != std::mem::replace(seq, newest)));
     let mut written = start.next;
     let mut reader = Reader::new(Arc::clone(door), start.next)?;
-    let mut progress = door.gate().journal().watch();
+    let mut progress = door.progress();
     let show_lag = |durable: u64, told: u64| {
         metrics.projection_lag.set(i64::try_from(durable.saturating_sub(told)).unwrap_or(i64::MAX));
     };
@@ -159,7 +159,7 @@ struct Reader {
 
 impl Reader {
     fn new(door: Arc<Door>, next: u64) -> Result<Self, JournalError> {
-        let cursor = door.gate().journal().cursor(next)?;
+        let cursor = door.records_from(next)?;
         Ok(Self { cursor, next, door })
     }
 

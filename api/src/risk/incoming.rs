@@ -8,7 +8,8 @@ use stream::gate::Refused;
 use stream::intake::{self, JsonError, Object};
 
 use super::door::{Seat, Unreadable};
-use crate::app::{App, micros, now};
+use crate::app::App;
+use crate::clock::{micros, now};
 use crate::limits::AHEAD_MAX;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem, Where};

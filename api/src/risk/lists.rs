@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use engine::entity::EntityKey;
 use engine::lists::Membership;
 use engine::rates::Rates;
 use rules::schema::{Currency, Schema};
@@ -22,7 +21,9 @@ use utoipa::ToSchema;
 
 use super::incoming::refused;
 use super::value::{Json as Cell, Ordered, Time, of_feature};
-use crate::app::{App, aside, now};
+use crate::app::App;
+use crate::aside::aside;
+use crate::clock::now;
 use crate::limits::{BODY_BYTES_MAX, LARGE_BODY_BYTES_MAX};
 use crate::problem::{Code, Problem, Where};
 use crate::request::{JsonText, Names};
@@ -190,15 +191,13 @@ fn entry(app: &App, list: String, id: String) -> Result<EntryBody, Problem> {
     let in_force = app.door.in_force();
     let found = find(&in_force, &list)?;
     let item = item(&found, &in_force, &id, false)?;
-    let key = app.door.gate().key();
     let mut body = EntryBody { member: false, until: None, value: Cell::Missing(()), list, id };
     let Some(kind) = found.list.of.kind() else {
-        body.member = in_force.rules.values.contains(found.id, item.slot(key));
+        body.member = in_force.rules.values.contains(found.id, item.slot(app.door.key()));
         return Ok(body);
     };
     let clock = app.door.clock().unwrap_or(Micros::MIN);
-    let entity = EntityKey::new(kind, key.hash128(&body.id));
-    app.door.gate().look(entity, |in_force, state| {
+    app.door.look(app.door.entity(kind, &body.id), |in_force, state| {
         let held = state.lists().iter().find(|it| it.list == found.id);
         let Some(held) = held.filter(|it| it.holds(clock)) else { return };
         body.member = true;
@@ -271,7 +270,6 @@ async fn change(app: &Arc<App>, list: &str, id: &str, new: Option<NewEntry>) -> 
     let in_force = app.door.in_force();
     let found = find(&in_force, list)?;
     item(&found, &in_force, id, new.is_some())?;
-    let gate = app.door.gate();
     let changed = match (found.list.of.kind(), new) {
         (None, new) => {
             if let Some(NewEntry { until: Some(_), .. } | NewEntry { value: Some(_), .. }) = &new {
@@ -281,33 +279,25 @@ async fn change(app: &Arc<App>, list: &str, id: &str, new: Option<NewEntry>) -> 
                 ));
             }
             let (here, list, id) = (Arc::clone(app), list.to_owned(), id.to_owned());
-            aside(move || {
-                let put = here.door.gate().put_value(&list, &id, new.is_some());
-                put.map(|()| last_record(&here)).map_err(|it| no_change(it, &here))
-            })
-            .await
+            aside(move || here.door.put_value(&list, &id, new.is_some()).map_err(|it| no_change(it, &here)))
+                .await
         }
         (Some(kind), new) => {
-            let entity = EntityKey::new(kind, gate.key().hash128(id));
+            let entity = app.door.entity(kind, id);
             // Entries end by the engine clock; before the first event there is none.
             let clock = app.door.clock().unwrap_or_else(now);
             match new {
                 Some(new) => {
-                    gate.put_on_list(entity, membership(&found, &in_force, &new, clock, gate.key())?)
+                    let membership = membership(&found, &in_force, &new, clock, app.door.key())?;
+                    app.door.put_on_list(entity, membership)
                 }
-                None => gate.take_off_list(entity, found.id),
+                None => app.door.take_off_list(entity, found.id),
             }
-            .map(|it| it.offset)
             .map_err(|it| refused("", it, &app.metrics))
         }
     };
     let offset = changed?;
     app.door.durable(offset).await.map_err(|it| refused("", it.into(), &app.metrics))
-}
-
-/// A change that does not say where its record stands is durable when all records so far are.
-fn last_record(app: &App) -> u64 {
-    app.door.gate().journal().next().saturating_sub(1)
 }
 
 /// The time that a text says, if it is still to come: otherwise the entry would never hold.
@@ -418,8 +408,8 @@ pub(crate) async fn put_rates(
     let rates = Rates::parse(&table, base).map_err(|it| Problem::field("", it.to_string()))?;
     let here = Arc::clone(&app);
     let (offset, rates) = aside(move || {
-        here.door.gate().put_rates(&rates).map_err(|it| no_change(it, &here))?;
-        Ok((last_record(&here), rates))
+        let offset = here.door.put_rates(&rates).map_err(|it| no_change(it, &here))?;
+        Ok((offset, rates))
     })
     .await?;
     app.door.durable(offset).await.map_err(|it| refused("", it.into(), &app.metrics))?;

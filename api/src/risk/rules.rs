@@ -23,14 +23,18 @@ use stream::build::{BuildError, Built};
 use stream::bundle::{Bundle, Checked};
 use stream::gate::NotAtOnce;
 use stream::in_force::InForce;
+use stream::snapshot::SnapshotError;
 use utoipa::ToSchema;
 
 use self::files::{bad_bundle, bundle_of, complaints, files_of, refused, whole};
 use super::lists::ListBody;
 use super::value::Time;
-use crate::app::{App, aside, now};
+use crate::app::App;
+use crate::aside::aside;
+use crate::clock::now;
 use crate::keys::Caller;
 use crate::limits::LARGE_BODY_BYTES_MAX;
+use crate::metrics::Metrics;
 use crate::problem::{Code, Complaint, NoRoom, Problem, Where};
 use crate::request::{JsonText, Names};
 
@@ -69,7 +73,7 @@ pub struct Verdict {
 /// The rule set in force.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RuleSet, title = "RuleSet")]
-pub struct RulesBody {
+pub(crate) struct RulesBody {
     /// Its hash, in hexadecimal.
     hash: String,
     /// Counted up with each change of rules, rates or lists of values.
@@ -93,7 +97,7 @@ pub struct RulesBody {
 /// A schema's name, version and words.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SchemaOf)]
-pub struct SchemaBody {
+pub(crate) struct SchemaBody {
     /// As rule files name it.
     name: String,
     /// Rises with each change.
@@ -107,7 +111,7 @@ pub struct SchemaBody {
 /// A rule.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Rule)]
-pub struct RuleBody {
+pub(crate) struct RuleBody {
     /// Its name.
     name: String,
     /// Its reason.
@@ -125,7 +129,7 @@ pub struct RuleBody {
 /// A feature that is not complete yet.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Warming)]
-pub struct WarmingBody {
+pub(crate) struct WarmingBody {
     /// Its name.
     feature: String,
     /// It is complete for events from this time on.
@@ -136,7 +140,7 @@ pub struct WarmingBody {
 /// A rule set that was sent.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RuleSetVersion)]
-pub struct VersionBody {
+pub(crate) struct VersionBody {
     /// Counted up.
     id: i64,
     /// Its hash.
@@ -169,7 +173,7 @@ pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Json<RulesBody>,
         sent: Time(it.uploaded_at),
         activated: it.activated_at.map(Time),
     });
-    let clock = app.door.gate().clock();
+    let clock = app.door.clock();
     let to_come = |until: Option<Micros>| until.filter(|it| clock.is_none_or(|clock| clock < *it));
     let rules = typed.rules.iter().zip(in_force.rules_complete());
     let named =
@@ -226,7 +230,7 @@ pub(crate) struct NewRules {
 /// A rule set on its way into force.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Job, title = "Job")]
-pub struct JobBody {
+pub(crate) struct JobBody {
     /// Its own id.
     id: u64,
     /// `activating`, `active`, `refused`.
@@ -248,7 +252,7 @@ pub struct JobBody {
 /// How far state is built.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[schema(as = Building)]
-pub struct BuildingBody {
+pub(crate) struct BuildingBody {
     /// Records of the journal that are in it.
     records: u64,
     /// Records that the journal holds.
@@ -257,7 +261,7 @@ pub struct BuildingBody {
 
 /// Rule sets on their way into force, the newest few.
 #[derive(Debug, Default)]
-pub struct Jobs(Mutex<VecDeque<JobBody>>);
+pub(crate) struct Jobs(Mutex<VecDeque<JobBody>>);
 
 impl Jobs {
     fn begin(&self, hash: String, tests_passed: usize, warnings: Vec<Complaint>) -> JobBody {
@@ -378,9 +382,11 @@ async fn activate(app: &Arc<App>, bundle: Bundle, version: i64, job: u64) -> Res
     let here = Arc::clone(app);
     let activate = move || here.activation.activate(&Arc::new(bundle), &mut |it| here.jobs.tell(job, it));
     let activated = tokio::task::spawn_blocking(activate).await;
-    activated.map_err(|it| Problem::internal(&it))?.map_err(|it| not_activated(it, app))?;
-    let last = app.door.gate().journal().next().saturating_sub(1);
-    app.door.durable(last).await.map_err(|it| super::incoming::refused("", it.into(), &app.metrics))?;
+    activated.map_err(|it| Problem::internal(&it))?.map_err(|it| not_activated(it, &app.metrics))?;
+    app.door
+        .durable(app.door.last_record())
+        .await
+        .map_err(|it| super::incoming::refused("", it.into(), &app.metrics))?;
     note(&app.desk, version).await
 }
 
@@ -412,13 +418,12 @@ async fn note(desk: &Desk, version: i64) -> Result<(), Problem> {
     Ok(desk.note_activation(version, now()).await?)
 }
 
-fn not_activated(why: BuildError, app: &App) -> Problem {
+fn not_activated(why: BuildError, metrics: &Metrics) -> Problem {
     match why {
-        BuildError::NotAtOnce(NotAtOnce::Refused(why)) => super::incoming::refused("", why, &app.metrics),
-        BuildError::Poisoned(why) => super::incoming::refused("", why.into(), &app.metrics),
-        BuildError::Journal(_) | BuildError::Fold(_) | BuildError::Snapshot(_) | BuildError::Thread(_) => {
-            Problem::internal(&why)
-        }
+        BuildError::NotAtOnce(NotAtOnce::Refused(why)) => super::incoming::refused("", why, metrics),
+        BuildError::Poisoned(why) => super::incoming::refused("", why.into(), metrics),
+        BuildError::Snapshot(why) if !is_of_rules(&why) => Problem::internal(&why),
+        BuildError::Journal(_) | BuildError::Fold(_) | BuildError::Thread(_) => Problem::internal(&why),
         BuildError::Memory { needed, in_use, limit } => Problem {
             memory: Some(NoRoom { needed_bytes: needed, in_use_bytes: in_use, limit_bytes: limit }),
             ..Problem::new(Code::NotActivated, why.to_string())
@@ -427,9 +432,46 @@ fn not_activated(why: BuildError, app: &App) -> Problem {
     }
 }
 
+/// Whether what is wrong is the rule set that was sent, beside the state to build upon, and not that state or its disk.
+fn is_of_rules(why: &SnapshotError) -> bool {
+    matches!(
+        why,
+        SnapshotError::OtherSchema { .. } | SnapshotError::SameVersion { .. } | SnapshotError::Lacking { .. }
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+
+    /// Who sent a rule set that does not fit the state is told so; what is wrong with the state itself is nobody's who sends.
+    #[test]
+    fn a_rule_set_that_does_not_fit_the_state_is_told_so() {
+        let file = || PathBuf::from("base.snapshot");
+        let metrics = Metrics::new().unwrap();
+        let check = |why: SnapshotError, code: Code| {
+            let shown = why.to_string();
+            let problem = not_activated(why.into(), &metrics);
+            assert_eq!(problem.code, code, "{shown}");
+            assert_eq!(problem.detail == shown, code == Code::NotActivated, "{shown}");
+        };
+        let (theirs, ours, what) = ("`s` 2".to_owned(), "`t` 1".to_owned(), "another name".to_owned());
+        check(SnapshotError::OtherSchema { file: file(), theirs, ours, what }, Code::NotActivated);
+        let name = "s".to_owned();
+        check(
+            SnapshotError::SameVersion { file: file(), name, theirs: 1, ours: 1, what: "enums" },
+            Code::NotActivated,
+        );
+        let features = vec!["n".to_owned()];
+        check(SnapshotError::Lacking { file: file(), features, times: None }, Code::NotActivated);
+        check(SnapshotError::OtherKey { file: file() }, Code::Internal);
+        check(
+            SnapshotError::Damaged { file: file(), block: 1, offset: 2, what: "its checksum" },
+            Code::Internal,
+        );
+    }
 
     #[test]
     fn a_job_that_is_under_way_is_not_forgotten() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::app::{Patience, now};
+use api::{Patience, now};
 use desk::key::Role;
 use reqwest::Method;
 use rules::time::HOUR;
@@ -220,7 +220,7 @@ async fn a_stream_ends_with_its_key() {
     let mut watching = watching.send().await.unwrap();
     assert_eq!(watching.status(), 200);
     let id = weir.desk.keys().await.unwrap().iter().find(|it| it.role == Role::Analyst).unwrap().id;
-    weir.desk.revoke_key(id, api::app::now()).await.unwrap();
+    weir.desk.revoke_key(id, api::now()).await.unwrap();
     let end = tokio::time::timeout(Duration::from_secs(10), watching.chunk()).await;
     assert_eq!(end.expect("the stream ends").unwrap(), None);
 }

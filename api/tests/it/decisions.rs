@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::app::{Patience, now};
+use api::{Patience, now};
 use rules::time::DAY;
 use serde_json::{Value, json};
 use stream::disk::Folder;
@@ -351,7 +351,7 @@ async fn of_an_entity_that_has_no_state_the_journal_tells() {
 #[tokio::test]
 async fn whoever_does_not_wait_gets_the_fallback_and_it_is_recorded() {
     // Nothing is ever durable here.
-    let weir = Weir::start_with(stream::journal::Memory::held(), api::app::Patience::default()).await;
+    let weir = Weir::start_with(stream::journal::Memory::held(), api::Patience::default()).await;
     let impatient = weir.request(reqwest::Method::POST, "/v1/decisions").header("Weir-Deadline", "30ms");
     let late = answer(impatient.json(&payment("p1", "u1", 100))).await.body;
     assert_eq!(

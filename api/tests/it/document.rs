@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use api::problem::Code;
+use api::Code;
 use desk::key::Role;
 use reqwest::Method;
 use serde_json::{Value, json};

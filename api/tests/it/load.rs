@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::limits::STOP_TIME_MAX;
+use api::STOP_TIME_MAX;
 use reqwest::Method;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
@@ -57,7 +57,7 @@ async fn a_failed_journal_answers_nothing_more() {
 
 #[tokio::test]
 async fn stopping_finishes_what_was_accepted() {
-    let mut weir = Weir::start_with(stream::journal::Memory::held(), api::app::Patience::default()).await;
+    let mut weir = Weir::start_with(stream::journal::Memory::held(), api::Patience::default()).await;
     let waiting = weir.request(Method::POST, "/v1/decisions").json(&payment("p1", "u1", 100));
     let waiting = tokio::spawn(answer(waiting));
     let journal = weir.journal.clone();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use api::app::Patience;
+use api::Patience;
 use desk::key::Role;
 use serde_json::{Value, json};
 use stream::disk::hooked::{Hooked, Limit};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use api::app::Patience;
+use api::Patience;
 use desk::key::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -106,7 +106,7 @@ fn nested(depth: usize) -> Value {
 
 /// A time so far from now.
 fn jiff_time(ahead_micros: i64) -> String {
-    jiff::Timestamp::from_microsecond(api::app::now() + ahead_micros).unwrap().to_string()
+    jiff::Timestamp::from_microsecond(api::now() + ahead_micros).unwrap().to_string()
 }
 
 #[tokio::test]
@@ -219,13 +219,13 @@ async fn a_revoked_key_is_refused_soon() {
     let weir = Weir::start().await;
     let key = weir.key(Role::Service).to_owned();
     let send = async || {
-        let id = format!("p{}", api::app::now());
+        let id = format!("p{}", api::now());
         answer(weir.anonymous(Method::POST, "/v1/decisions").bearer_auth(&key).json(&payment(&id, "u1", 1)))
             .await
     };
     assert_eq!(send().await.status, 200);
     let id = weir.desk.keys().await.unwrap().iter().find(|it| it.role == Role::Service).unwrap().id;
-    weir.desk.revoke_key(id, api::app::now()).await.unwrap();
+    weir.desk.revoke_key(id, api::now()).await.unwrap();
     weir.until("the key is refused", async |_| (send().await.status == 401).then_some(())).await;
     // One that is made while the server runs is valid at once.
     let made = weir.desk.create_key(Role::Service, "new", 0).await.unwrap();

@@ -1,6 +1,6 @@
 //! Putting another rule set in force.
 
-use api::app::now;
+use api::now;
 use rules::time::DAY;
 use serde_json::{Value, json};
 

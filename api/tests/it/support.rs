@@ -4,12 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::app::{Patience, now};
-use api::risk::rules::{Activation, Trial, Verdict};
-use api::server::Traffic;
-use api::{Parts, Server};
+use api::{Activation, Parts, Patience, Server, Traffic, Trial, Verdict, now};
 use desk::key::Role;
-use desk::{Desk, Place};
+use desk::{Database, Desk};
 use engine::entity::HashKey;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -147,7 +144,7 @@ impl<J: Journal + Clone + 'static> Weir<J> {
     /// Over an empty journal, with these files as the rule set.
     pub(crate) async fn start_over(journal: J, files: &[(&str, &str)], patience: Patience) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let desk = Desk::open(&Place::File(folder.path().join("weir.db"))).await.unwrap();
+        let desk = Desk::open(&Database::File(folder.path().join("weir.db"))).await.unwrap();
         let mut keys = Vec::new();
         for role in Role::ALL {
             let secret = desk.create_key(role, role.name(), now()).await.unwrap();

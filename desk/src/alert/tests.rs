@@ -5,7 +5,7 @@ use std::ops::Range;
 use engine::decision::{Alert as Raised, Flags, RuleHit};
 
 use super::*;
-use crate::Place;
+use crate::Database;
 use crate::testing::over_each;
 
 fn raised(n: u64, user: &str, severities: &[Severity]) -> Vec<Alert> {
@@ -43,11 +43,11 @@ fn raised(n: u64, user: &str, severities: &[Severity]) -> Vec<Alert> {
 
 #[tokio::test]
 async fn pages_filters_and_work() {
-    over_each(async |place| pages_filters_and_work_over(place).await).await.unwrap();
+    over_each(async |database| pages_filters_and_work_over(database).await).await.unwrap();
 }
 
-async fn pages_filters_and_work_over(place: &Place) {
-    let desk = Desk::open(place).await.unwrap();
+async fn pages_filters_and_work_over(database: &Database) {
+    let desk = Desk::open(database).await.unwrap();
     let rows = [
         (3, "u1", vec![Severity::Low, Severity::High]),
         (5, "u_", vec![Severity::Medium]),
@@ -96,8 +96,8 @@ async fn pages_filters_and_work_over(place: &Place) {
 
 #[tokio::test]
 async fn rows_and_position_are_written_together() {
-    over_each(async |place| {
-        let desk = Desk::open(place).await.unwrap();
+    over_each(async |database| {
+        let desk = Desk::open(database).await.unwrap();
         assert_eq!(desk.alerts_told().await.unwrap(), Told { next: 0, seq: None });
         let first = raised(3, "u1", &[Severity::Low]);
         desk.tell_alerts(&first, &[], 4).await.unwrap();
@@ -114,8 +114,8 @@ async fn rows_and_position_are_written_together() {
 
 #[tokio::test]
 async fn what_a_table_cannot_hold_as_it_is() {
-    over_each(async |place| {
-        let desk = Desk::open(place).await.unwrap();
+    over_each(async |database| {
+        let desk = Desk::open(database).await.unwrap();
         // More values than a statement takes, the greatest numbers, and texts that end early elsewhere.
         let mut many: Vec<Alert> = (0..2_500).flat_map(|it| raised(it, "u1", &[Severity::Low])).collect();
         for alert in &mut many {
@@ -143,18 +143,18 @@ async fn what_a_table_cannot_hold_as_it_is() {
 
 #[tokio::test]
 async fn a_dropped_projection_is_told_again_and_the_work_is_still_there() {
-    over_each(async |place| {
+    over_each(async |database| {
         let all = raised(3, "u1", &[Severity::Low, Severity::High]);
         let act = Act { status: Some(Status::Confirmed), note: None, by: "ann".into(), at: 1 };
         {
-            let desk = Desk::open(place).await.unwrap();
+            let desk = Desk::open(database).await.unwrap();
             desk.tell_alerts(&all, &[], 4).await.unwrap();
             desk.act_on_alert(&all[1].id, &act).await.unwrap();
             // As an operator might, by hand.
             sea_orm::ConnectionTrait::execute_unprepared(&desk.db, "DROP TABLE alerts").await.unwrap();
             desk.close().await;
         }
-        let desk = Desk::open(place).await.unwrap();
+        let desk = Desk::open(database).await.unwrap();
         assert_eq!(desk.alerts_told().await.unwrap(), Told { next: 0, seq: None });
         desk.tell_alerts(&all, &[], 4).await.unwrap();
         let found = desk.alerts(&Filter::default(), Page::After(0), 9).await.unwrap();
@@ -170,8 +170,8 @@ async fn a_dropped_projection_is_told_again_and_the_work_is_still_there() {
 /// Of a decision whose caller did not wait, and of no other, though its id was used before.
 #[tokio::test]
 async fn an_alert_says_what_was_answered() {
-    over_each(async |place| {
-        let desk = Desk::open(place).await.unwrap();
+    over_each(async |database| {
+        let desk = Desk::open(database).await.unwrap();
         let of = |offset: u64, n| {
             let first = first_seq(offset);
             let named =
@@ -209,8 +209,8 @@ async fn an_alert_says_what_was_answered() {
 
 #[tokio::test]
 async fn alerts_of_records_that_a_crash_took_are_forgotten() {
-    over_each(async |place| {
-        let desk = Desk::open(place).await.unwrap();
+    over_each(async |database| {
+        let desk = Desk::open(database).await.unwrap();
         let of = |n| raised(n, "u1", &[Severity::Low, Severity::High]);
         desk.tell_alerts(&[of(3), of(4), of(6)].concat(), &[], 7).await.unwrap();
         let key = engine::entity::HashKey::new([1; 16]);

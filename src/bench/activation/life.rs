@@ -7,7 +7,7 @@ use stream::snapshot::{self, Extra};
 
 use crate::bench::served::payments::Payments;
 use crate::directory;
-use crate::replay::grouped;
+use crate::figures::grouped;
 use crate::stderr;
 
 /// Begins a data directory, lets its gate decide so many payments, and closes it with a snapshot, as a server does.

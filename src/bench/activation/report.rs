@@ -7,7 +7,7 @@ use super::change::Change;
 use crate::bench::bound::{self, Bound};
 use crate::bench::served::load::Seen;
 use crate::bench::timing::{millis, percentiles, seconds};
-use crate::replay::grouped;
+use crate::figures::grouped;
 
 /// The 99th percentile while state is built and taken over, in those of the calm before.
 const BUILT_MAX: f64 = 2.0;

@@ -9,7 +9,7 @@ use crate::bench::bound::{self, Bound};
 use crate::bench::served::load::{Loop, Seen};
 use crate::bench::served::servers::Policy;
 use crate::bench::timing::{millis, percentiles};
-use crate::replay::grouped;
+use crate::figures::grouped;
 
 /// Answers a second with `os` over [`CONNECTIONS`] connections, as a share of the echo's.
 const OF_ECHO_MIN: f64 = 0.6;

@@ -10,7 +10,7 @@ use super::life::Life;
 use super::load::Waits;
 use super::opening::Opening;
 use crate::bench::timing::{micros, seconds};
-use crate::replay::grouped;
+use crate::figures::grouped;
 
 /// An opening, in bare readings of the same bytes …
 const BARE_MAX: u32 = 2;

@@ -92,7 +92,7 @@ impl Source {
 
 #[cfg(test)]
 mod tests {
-    use api::app::now;
+    use api::now;
     use engine::event::Event;
     use rules::time::DAY;
     use stream::intake::{Body, parse_json};

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 
 use crate::Error;
 
-/// Where a desk's database is.
+/// A desk's database, by where it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Place {
+pub enum Database {
     /// A file of SQLite's.
     File(PathBuf),
     /// A PostgreSQL server.
     Server(Url),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(file) => file.display().fmt(f),
