@@ -19,7 +19,7 @@ use utoipa_swagger_ui::Config;
 
 use crate::keys::SCHEME;
 use crate::limits::BATCH_EVENTS_MAX;
-use crate::problem::{self, Code, Problem};
+use crate::problem::{self, Code, Problem, Where};
 use crate::request::Names;
 
 /// Under which member an operation names the problems of its own.
@@ -129,6 +129,35 @@ fn at<'a>(value: &'a mut Value, path: &[&str]) -> &'a mut Value {
     })
 }
 
+/// A problem as it may come: with the place of what is wrong, where it has one.
+fn example_of(code: Code) -> Problem {
+    let (place, detail) = match code {
+        Code::InvalidFields => return Problem::field("/amount/value", "`1e3` must be a whole number"),
+        Code::InvalidParameter => return Problem::parameter("limit", "`0` is not within 1 to 500"),
+        Code::MalformedJson => (Where::Pointer("#".to_owned()), "is no JSON: expected `:` at column 8"),
+        Code::InvalidHeader => {
+            (Where::Header("Weir-Deadline".to_owned()), "is there twice: say once how long you wait")
+        }
+        Code::InvalidRules => {
+            (Where::File("shop.weir:3:21".to_owned()), "E201: unknown name `amont`; did you mean `amount`?")
+        }
+        _ => return Problem::new(code, code.title()),
+    };
+    Problem::at(code, place, detail)
+}
+
+/// The header that comes with a problem: its name, what it says, and the type of its value.
+fn header_with(code: Code) -> Option<(&'static str, &'static str, &'static str)> {
+    match code {
+        Code::Overloaded | Code::Unavailable => {
+            Some(("Retry-After", "Seconds after which to come again", "integer"))
+        }
+        Code::Unauthorized => Some(("WWW-Authenticate", "How a key is sent: `Bearer`", "string")),
+        Code::MethodNotAllowed => Some(("Allow", "The methods that the route has", "string")),
+        _ => None,
+    }
+}
+
 fn describe_problems(operation: &mut Value) {
     let own = operation.as_object_mut().and_then(|it| it.remove(PROBLEMS)).unwrap_or_default();
     let own = own.as_array().into_iter().flatten().filter_map(|it| Code::from_name(it.as_str()?));
@@ -149,12 +178,13 @@ fn describe_problems(operation: &mut Value) {
             None => code.title().to_owned(),
         };
         *at(response, &["description"]) = description.into();
-        if matches!(code, Code::Overloaded | Code::Unavailable) {
-            *at(response, &["headers", "Retry-After"]) = json!({ "description": "Seconds after which to come again", "schema": { "type": "integer" } });
+        if let Some((header, description, of)) = header_with(code) {
+            *at(response, &["headers", header]) =
+                json!({ "description": description, "schema": { "type": of } });
         }
         let content = at(response, &["content", problem::MEDIA_TYPE]);
         *at(content, &["schema"]) = json!({ "$ref": "#/components/schemas/Problem" });
-        let example = serde_json::to_value(Problem::new(code, code.title()).body()).unwrap_or_default();
+        let example = serde_json::to_value(example_of(code).body()).unwrap_or_default();
         *at(content, &["examples", code.name()]) = json!({ "summary": code.advice(), "value": example });
     }
 }

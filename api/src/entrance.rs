@@ -23,6 +23,9 @@ use crate::request::Queries;
 use crate::risk::decisions;
 use crate::traffic::Traffic;
 
+/// What whoever watches the server asks, however much else is asked: one that has much to do is not to be restarted for it.
+const ALWAYS: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+
 /// What every request passes.
 #[derive(Debug)]
 pub(crate) struct Entrance {
@@ -45,7 +48,7 @@ impl Entrance {
         let start = Instant::now();
         let metrics = &self.traffic.metrics;
         let in_flight = self.traffic.enter();
-        let admitted = if REQUESTS_MAX < in_flight.of {
+        let admitted = if are_too_many(in_flight.of, route) {
             metrics.shed("requests");
             let detail = format!("{REQUESTS_MAX} requests are being worked on already");
             Err(Problem::new(Code::Unavailable, detail).retry_after_s(1))
@@ -62,6 +65,11 @@ impl Entrance {
         metrics.answered(route, response.status(), start.elapsed());
         response
     }
+}
+
+/// Whether there are so many requests that one of this route is not let in.
+fn are_too_many(requests: usize, route: &str) -> bool {
+    REQUESTS_MAX < requests && !ALWAYS.contains(&route)
 }
 
 /// The entrance of all routes of the router. One step for all that is seen to there: each layer of a router costs every
@@ -107,5 +115,23 @@ impl Front {
         };
         let answered = AssertUnwindSafe(answer).catch_unwind().await;
         answered.unwrap_or_else(|_| Problem::internal(&"a panic").into_response())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_watches_is_let_in_among_however_many() {
+        let check = |route: &str, requests: usize, refused: bool| {
+            assert_eq!(are_too_many(requests, route), refused, "{route} {requests}");
+        };
+        check(decisions::ROUTE, REQUESTS_MAX, false);
+        check(decisions::ROUTE, REQUESTS_MAX + 1, true);
+        check("/v1/alerts", REQUESTS_MAX + 1, true);
+        for route in ALWAYS {
+            check(route, 2 * REQUESTS_MAX, false);
+        }
     }
 }

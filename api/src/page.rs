@@ -29,10 +29,18 @@ impl Asked {
         Ok(Self { before, limit })
     }
 
-    /// The cursor of the next page: the last entry's, where the page is full.
-    pub(crate) fn next<T>(&self, entries: &[T], place: impl Fn(&T) -> i64) -> Option<Cursor> {
-        let full = u64::try_from(entries.len()).is_ok_and(|it| self.limit <= it);
-        entries.last().filter(|_| full).map(|it| Cursor(place(it).to_string()))
+    /// How many entries to look for: one more than the page has shows that there is another page.
+    pub(crate) fn to_find(&self) -> u64 {
+        self.limit + 1
+    }
+
+    /// What was found as a page, with the cursor of the next one: the last entry's, where more was found.
+    pub(crate) fn page<T>(&self, mut found: Vec<T>, place: impl Fn(&T) -> i64) -> (Vec<T>, Option<Cursor>) {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let has_more = limit < found.len();
+        found.truncate(limit);
+        let next = found.last().filter(|_| has_more).map(|it| Cursor(place(it).to_string()));
+        (found, next)
     }
 }
 

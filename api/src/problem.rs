@@ -44,6 +44,8 @@ pub enum Code {
     KindUnknown,
     /// No such rule-set job.
     JobUnknown,
+    /// No such version of the rule set.
+    VersionUnknown,
     /// The id belongs to something else.
     EventIdReused,
     /// The rule set cannot take over here.
@@ -77,7 +79,7 @@ struct Known {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::MalformedRequest,
         Self::MalformedJson,
         Self::InvalidFields,
@@ -94,6 +96,7 @@ impl Code {
         Self::ListUnknown,
         Self::KindUnknown,
         Self::JobUnknown,
+        Self::VersionUnknown,
         Self::EventIdReused,
         Self::NotActivated,
         Self::RequestTimeout,
@@ -142,6 +145,8 @@ impl Code {
                 "Kinds are declared in the schema; `GET /v1/rules` names them."),
             Self::JobUnknown => ("job_unknown", S::NOT_FOUND, "no such job",
                 "Jobs are forgotten when the server stops; `GET /v1/rules` says what is in force."),
+            Self::VersionUnknown => ("version_unknown", S::NOT_FOUND, "no such version of the rule set",
+                "`GET /v1/rules` names the newest versions; they are numbered in the order in which they came."),
             Self::EventIdReused => ("event_id_reused", S::CONFLICT, "the id belongs to something else",
                 "Within 24 hours an id names one body. Send a new id for a new event or amendment; send the same body again to ask for its first answer."),
             Self::NotActivated => ("not_activated", S::CONFLICT, "the rule set cannot take over here",

@@ -118,6 +118,14 @@ fn whole_body() -> Where {
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    if let Some(given) = headers.get(header::CONTENT_ENCODING).filter(|it| *it != "identity") {
+        let detail = format!("the body is packed ({}): send it plain", shown(given.as_bytes()));
+        return Err(Problem::at(
+            Code::UnsupportedMediaType,
+            Where::Header("Content-Encoding".to_owned()),
+            detail,
+        ));
+    }
     let Some(given) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let essence = given.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {

@@ -42,6 +42,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(entities::show))
         .routes(routes!(rules::show, rules::put))
         .routes(routes!(rules::job))
+        .routes(routes!(rules::version))
         .routes(routes!(lists::all))
         .routes(routes!(lists::show, lists::put, lists::delete))
         .routes(routes!(lists::show_rates, lists::put_rates))

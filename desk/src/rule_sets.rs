@@ -60,6 +60,14 @@ impl Desk {
         Ok(())
     }
 
+    /// A version.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn rule_set_version(&self, id: i64) -> Result<Option<Version>, Error> {
+        Ok(Entity::find_by_id(id).one(&self.db).await?.map(Version::from))
+    }
+
     /// The newest version of a hash.
     ///
     /// # Errors
@@ -106,6 +114,8 @@ mod tests {
             assert_eq!(known, [(second, None), (first, Some(7))]);
             assert_eq!(desk.rule_set("bb").await.unwrap().unwrap().uploaded_by, "ben");
             assert_eq!(desk.rule_set("cc").await.unwrap(), None);
+            assert_eq!(desk.rule_set_version(first).await.unwrap().unwrap().hash, "aa");
+            assert_eq!(desk.rule_set_version(second + 1).await.unwrap(), None);
         })
         .await
         .unwrap();

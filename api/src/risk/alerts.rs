@@ -131,9 +131,9 @@ pub(crate) async fn list(
 ) -> Result<Json<AlertsBody>, Problem> {
     let asked = Asked::of(&mut params)?;
     let filter = filter(&app.door.in_force(), params)?;
-    let found = app.desk.alerts(&filter, Page::Before(asked.before), asked.limit).await?;
-    let next = asked.next(&found, |it| it.seq);
-    Ok(Json(AlertsBody { alerts: found.into_iter().map(AlertBody::from).collect(), next }))
+    let found = app.desk.alerts(&filter, Page::Before(asked.before), asked.to_find()).await?;
+    let (alerts, next) = asked.page(found, |it| it.seq);
+    Ok(Json(AlertsBody { alerts: alerts.into_iter().map(AlertBody::from).collect(), next }))
 }
 
 fn filter(in_force: &InForce, mut params: Params) -> Result<Filter, Problem> {
@@ -186,6 +186,7 @@ pub(crate) struct ActBody {
 /// Show an alert
 #[utoipa::path(
     get, path = "/v1/alerts/{id}", tag = "alerts", security(("key" = ["admin", "analyst"])),
+    operation_id = "show_alert",
     params(("id" = String, Path, description = "The alert's id")),
     responses((status = 200, description = "The alert, and what was done with it", body = AlertHistory)),
     extensions(("x-problems" = json!(["alert_unknown"])))

@@ -137,6 +137,10 @@ fn said<'a>(app: &App, answer: &'a Answer) -> DecisionBody<'a> {
 
 fn deadline(headers: &HeaderMap, since: Instant) -> Result<Deadline, Problem> {
     let Some(given) = headers.get(DEADLINE) else { return Ok(Deadline::Policy { since }) };
+    if headers.get_all(DEADLINE).iter().nth(1).is_some() {
+        let detail = "is there twice: say once how long you wait".to_owned();
+        return Err(Problem::at(Code::InvalidHeader, Where::Header(DEADLINE.to_owned()), detail));
+    }
     if given == "none" {
         return Ok(Deadline::Never);
     }

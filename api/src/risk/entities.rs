@@ -18,7 +18,7 @@ use stream::intake;
 use utoipa::ToSchema;
 
 use super::door::Door;
-use super::incoming::unreadable;
+use super::incoming::{settled, unreadable};
 use super::lists::value_of;
 use super::value::{Json as Cell, Ordered, Score, Time, of_event, of_feature};
 use crate::app::App;
@@ -83,6 +83,7 @@ pub(crate) struct RecentBody {
 /// Its features as they stand now, the lists that it is in, and its newest events.
 #[utoipa::path(
     get, path = "/v1/entities/{kind}/{id}", tag = "entities", security(("key" = ["admin", "analyst"])),
+    operation_id = "show_entity",
     params(
         ("kind" = String, Path, description = "An entity kind of the schema", example = "user"),
         ("id" = String, Path, description = "The entity's id", example = "u1"),
@@ -96,7 +97,11 @@ pub(crate) async fn show(State(app): State<Arc<App>>, mut names: Names) -> Resul
     let kind_id = kind_of(&in_force, &kind)
         .map_err(|detail| Problem::at(Code::KindUnknown, Where::Parameter("kind".to_owned()), detail))?;
     let id = names.id("id", ENTITY_ID_BYTES_MAX)?;
-    aside(move || known(&app.door, (kind_id, kind), id)).await.map(Json)
+    let here = Arc::clone(&app);
+    let known = aside(move || known(&here.door, (kind_id, kind), id)).await?;
+    // Its features and lists have seen what may not be on the disk yet.
+    settled(&app).await?;
+    Ok(Json(known))
 }
 
 fn known(door: &Door, (kind_id, kind): (KindId, String), id: String) -> Result<EntityBody, Problem> {

@@ -7,7 +7,7 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::incoming::{self, refused, refused_amendment};
+use super::incoming::{self, durable, refused, refused_amendment};
 use crate::app::App;
 use crate::limits::BODY_BYTES_MAX;
 use crate::problem::Problem;
@@ -85,7 +85,7 @@ pub(crate) async fn amend(
     let amendment = incoming::amendment(&body.0)?;
     let amended = app.door.seated(|seat| app.door.amend(&amendment, seat));
     let amended = amended.map_err(|it| refused_amendment(it, &app.metrics))?;
-    app.door.durable(amended.position).await.map_err(|it| refused("", it.into(), &app.metrics))?;
+    durable(&app, amended.position).await?;
     let repeated = amended.event.is_none();
     Ok(Json(AmendmentBody { id: amendment.id, event_id: amendment.event_id, repeated, durable: true }))
 }

@@ -1,8 +1,10 @@
 //! Events and amendments on their way in: read by `stream`'s intake, stamped and held to the wall clock here, because
 //! the engine has none.
 
+use engine::decision::number_of_decision;
 use engine::event::Amendment;
 use engine::facts::Incomparable;
+use rules::notation::duration;
 use rules::time::Micros;
 use stream::gate::Refused;
 use stream::intake::{self, JsonError, Object};
@@ -46,25 +48,33 @@ fn no_event(text: &[u8], at: &str, error: JsonError) -> Problem {
 /// If it is none.
 pub(super) fn amendment(text: &[u8]) -> Result<Amendment, Problem> {
     let mut read = intake::parse_amendment(text).map_err(|error| unreadable_json("", error))?;
-    if !read.time_given {
-        read.time = now();
+    let arrival = now();
+    match read.time_given {
+        true => check_ahead(read.time, arrival, "")?,
+        false => read.time = arrival,
     }
     Ok(read)
 }
 
-fn check_time(app: &App, time: Micros, arrival: Micros, at: &str) -> Result<(), Problem> {
-    let wrong = |detail| Err(Problem::fields(at, [("/time".to_owned(), detail)]));
-    if arrival.saturating_add(micros(AHEAD_MAX)) < time {
-        let minutes = AHEAD_MAX.as_secs() / 60;
-        return wrong(format!(
-            "lies more than {minutes} minutes ahead of the server's clock: send when it happened"
-        ));
+/// Nothing has happened yet that is still to come.
+fn check_ahead(time: Micros, arrival: Micros, at: &str) -> Result<(), Problem> {
+    if time <= arrival.saturating_add(micros(AHEAD_MAX)) {
+        return Ok(());
     }
+    let minutes = AHEAD_MAX.as_secs() / 60;
+    let detail =
+        format!("lies more than {minutes} minutes ahead of the server's clock: send when it happened");
+    Err(Problem::fields(at, [("/time".to_owned(), detail)]))
+}
+
+fn check_time(app: &App, time: Micros, arrival: Micros, at: &str) -> Result<(), Problem> {
+    check_ahead(time, arrival, at)?;
+    let wrong = |detail| Err(Problem::fields(at, [("/time".to_owned(), detail)]));
     match app.door.clock() {
         Some(clock) if time < clock.saturating_sub(micros(app.past_max)) => {
-            let hours = app.past_max.as_secs() / 3600;
+            let span = duration(micros(app.past_max));
             wrong(format!(
-                "lies more than {hours} hours behind the newest event: history is read by `weir replay`, or raise `past_max`"
+                "lies more than {span} behind the newest event: history is read by `weir replay`, or raise `past_max`"
             ))
         }
         _ => Ok(()),
@@ -80,7 +90,11 @@ pub(super) fn refused_amendment(why: Refused, metrics: &Metrics) -> Problem {
 }
 
 fn unknown(event_id: &str, pointer: String) -> Problem {
-    let detail = format!("nothing is known of the event {}: send it first", intake::shown(event_id));
+    let instead = match number_of_decision(event_id) {
+        Some(_) => "that is a decision's id: name the event's own",
+        None => "send it first",
+    };
+    let detail = format!("nothing is known of the event {}: {instead}", intake::shown(event_id));
     Problem::at(Code::EventUnknown, Where::Pointer(pointer), detail)
 }
 
@@ -115,6 +129,22 @@ pub(super) fn refused(at: &str, why: Refused, metrics: &Metrics) -> Problem {
         Refused::Poisoned(_) => Problem::new(Code::Unavailable, detail).retry_after_s(5),
         Refused::Unreadable(_) => Problem::internal(&detail),
     }
+}
+
+/// Waits until a record is durable.
+///
+/// # Errors
+/// If the journal has failed.
+pub(super) async fn durable(app: &App, offset: u64) -> Result<(), Problem> {
+    app.door.durable(offset).await.map_err(|it| refused("", it.into(), &app.metrics))
+}
+
+/// Waits until all is durable that states and what is in force show: what was looked at may be spoken of then.
+///
+/// # Errors
+/// If the journal has failed: then that may never have been.
+pub(super) async fn settled(app: &App) -> Result<(), Problem> {
+    durable(app, app.door.last_record()).await
 }
 
 /// A record that cannot be shown.

@@ -19,7 +19,7 @@ use stream::in_force::InForce;
 use stream::intake::{self, shown};
 use utoipa::ToSchema;
 
-use super::incoming::refused;
+use super::incoming::{durable, refused, settled};
 use super::value::{Json as Cell, Ordered, Time, of_feature};
 use crate::app::App;
 use crate::aside::aside;
@@ -107,11 +107,12 @@ fn written(ty: Type, text_bytes_max: Option<u16>, schema: &Schema) -> String {
     get, path = "/v1/lists", tag = "lists", security(("key" = ["admin", "analyst"])),
     responses((status = 200, description = "The lists", body = ListsBody))
 )]
-pub(crate) async fn all(State(app): State<Arc<App>>) -> Json<ListsBody> {
+pub(crate) async fn all(State(app): State<Arc<App>>) -> Result<Json<ListsBody>, Problem> {
     let in_force = app.door.in_force();
+    settled(&app).await?;
     let mut lists: Vec<ListBody> = ListBody::all(&in_force).collect();
     lists.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-    Json(ListsBody { lists })
+    Ok(Json(ListsBody { lists }))
 }
 
 /// Whether something is on a list.
@@ -176,6 +177,7 @@ fn item(of: &Found<'_>, in_force: &InForce, text: &str, new: bool) -> Result<Ite
 /// Look into a list
 #[utoipa::path(
     get, path = "/v1/lists/{list}/{id}", tag = "lists", security(("key" = ["admin", "analyst"])),
+    operation_id = "show_list_entry",
     params(
         ("list" = String, Path, description = "A list or table of the rule set", example = "watched"),
         ("id" = String, Path, description = "The entity's id, or the value", example = "u1"),
@@ -184,7 +186,9 @@ fn item(of: &Found<'_>, in_force: &InForce, text: &str, new: bool) -> Result<Ite
     extensions(("x-problems" = json!(["list_unknown"])))
 )]
 pub(crate) async fn show(State(app): State<Arc<App>>, mut names: Names) -> Result<Json<EntryBody>, Problem> {
-    entry(&app, names.text("list"), names.text("id")).map(Json)
+    let entry = entry(&app, names.text("list"), names.text("id"))?;
+    settled(&app).await?;
+    Ok(Json(entry))
 }
 
 fn entry(app: &App, list: String, id: String) -> Result<EntryBody, Problem> {
@@ -220,6 +224,7 @@ pub(super) fn value_of(list: &List, held: &Membership, schema: &Schema) -> Cell 
 /// In the place of what was there. A list of plain values takes no `until`; a table takes a `value`.
 #[utoipa::path(
     put, path = "/v1/lists/{list}/{id}", tag = "lists", security(("key" = ["admin", "analyst"])),
+    operation_id = "put_list_entry",
     params(
         ("list" = String, Path, description = "A list or table of the rule set", example = "watched"),
         ("id" = String, Path, description = "The entity's id, or the value", example = "u1"),
@@ -233,6 +238,7 @@ pub(crate) async fn put(
     mut names: Names,
     body: JsonText<BODY_BYTES_MAX>,
 ) -> Result<Json<EntryBody>, Problem> {
+    app.traffic.check_memory()?;
     let (list, id) = (names.text("list"), names.text("id"));
     let new = if body.0.is_empty() { NewEntry::default() } else { new_entry(&body)? };
     change(&app, &list, &id, Some(new)).await?;
@@ -249,6 +255,7 @@ fn new_entry(body: &JsonText<BODY_BYTES_MAX>) -> Result<NewEntry, Problem> {
 /// Take off a list
 #[utoipa::path(
     delete, path = "/v1/lists/{list}/{id}", tag = "lists", security(("key" = ["admin", "analyst"])),
+    operation_id = "delete_list_entry",
     params(
         ("list" = String, Path, description = "A list or table of the rule set", example = "watched"),
         ("id" = String, Path, description = "The entity's id, or the value", example = "u1"),
@@ -297,7 +304,7 @@ async fn change(app: &Arc<App>, list: &str, id: &str, new: Option<NewEntry>) -> 
         }
     };
     let offset = changed?;
-    app.door.durable(offset).await.map_err(|it| refused("", it.into(), &app.metrics))
+    durable(app, offset).await
 }
 
 /// The time that a text says, if it is still to come: otherwise the entry would never hold.
@@ -367,8 +374,10 @@ impl RatesBody {
     get, path = "/v1/rates", tag = "lists", security(("key" = ["admin", "analyst", "operator"])),
     responses((status = 200, description = "The table in force; without rates it is empty", body = RatesBody))
 )]
-pub(crate) async fn show_rates(State(app): State<Arc<App>>) -> Json<RatesBody> {
-    Json(RatesBody::of(&app.door.in_force().rates))
+pub(crate) async fn show_rates(State(app): State<Arc<App>>) -> Result<Json<RatesBody>, Problem> {
+    let rates = RatesBody::of(&app.door.in_force().rates);
+    settled(&app).await?;
+    Ok(Json(rates))
 }
 
 /// The first line of a rate table.
@@ -401,6 +410,7 @@ pub(crate) async fn put_rates(
     State(app): State<Arc<App>>,
     body: JsonText<LARGE_BODY_BYTES_MAX>,
 ) -> Result<Json<RatesBody>, Problem> {
+    app.traffic.check_memory()?;
     let base = app.door.in_force().rules.typed.schema.currency;
     // Row by row, so that every wrong one is named.
     let rows = body.read_texts(|currency, rate| rates_row(currency, &rate, base))?;
@@ -412,7 +422,7 @@ pub(crate) async fn put_rates(
         Ok((offset, rates))
     })
     .await?;
-    app.door.durable(offset).await.map_err(|it| refused("", it.into(), &app.metrics))?;
+    durable(&app, offset).await?;
     Ok(Json(RatesBody::of(&rates)))
 }
 

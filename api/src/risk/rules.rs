@@ -27,6 +27,7 @@ use stream::snapshot::SnapshotError;
 use utoipa::ToSchema;
 
 use self::files::{bad_bundle, bundle_of, complaints, files_of, refused, whole};
+use super::incoming::settled;
 use super::lists::ListBody;
 use super::value::Time;
 use crate::app::App;
@@ -42,6 +43,13 @@ use crate::request::{JsonText, Names};
 const JOBS_MAX: usize = 100;
 /// Versions that are listed.
 const VERSIONS_SHOWN: u64 = 20;
+
+/// A schema and rules as they are sent.
+const EXAMPLE: [&str; 2] = [
+    "schema shop 1\nzone \"UTC\"\ncurrency EUR\nentity user\nevent payment\n  user:   user\n  amount: money\n",
+    "use schema shop\nfeature spent = sum(payment.amount) by user over 1d\n\
+     rule much \"Much in a day\" on payment when spent > 1000.00 EUR then challenge\n",
+];
 
 /// Runs the tests that a rule set has of its own.
 pub trait Trial: Send + Sync + std::fmt::Debug {
@@ -155,24 +163,42 @@ pub(crate) struct VersionBody {
     activated: Option<Time>,
 }
 
+impl From<&desk::rule_sets::Version> for VersionBody {
+    fn from(it: &desk::rule_sets::Version) -> Self {
+        Self {
+            id: it.id,
+            hash: it.hash.clone(),
+            by: it.uploaded_by.clone(),
+            sent: Time(it.uploaded_at),
+            activated: it.activated_at.map(Time),
+        }
+    }
+}
+
+/// A rule set that was sent, with its files.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RuleSetVersionFiles, title = "RuleSetVersionFiles")]
+pub(crate) struct VersionFilesBody {
+    /// Which it is.
+    version: VersionBody,
+    /// Its files, by name: what `PUT /v1/rules` takes.
+    files: BTreeMap<String, String>,
+}
+
 /// Show the rule set
 #[utoipa::path(
     get, path = "/v1/rules", tag = "rules",
+    operation_id = "show_rules",
     security(("key" = ["admin", "analyst", "service", "operator"])),
     responses((status = 200, description = "What is in force, and what was", body = RulesBody))
 )]
 pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Json<RulesBody>, Problem> {
     let in_force = app.door.in_force();
+    settled(&app).await?;
     let typed = &in_force.rules.typed;
     let schema = &typed.schema;
     let versions = app.desk.rule_sets(VERSIONS_SHOWN).await?;
-    let versions = versions.into_iter().map(|it| VersionBody {
-        id: it.id,
-        hash: it.hash,
-        by: it.uploaded_by,
-        sent: Time(it.uploaded_at),
-        activated: it.activated_at.map(Time),
-    });
+    let versions = versions.iter().map(VersionBody::from);
     let clock = app.door.clock();
     let to_come = |until: Option<Micros>| until.filter(|it| clock.is_none_or(|clock| clock < *it));
     let rules = typed.rules.iter().zip(in_force.rules_complete());
@@ -304,8 +330,12 @@ impl Jobs {
 /// stay as they are where the new files say nothing of them; entity lists always do.
 #[utoipa::path(
     put, path = "/v1/rules", tag = "rules", security(("key" = ["admin", "analyst"])),
-    request_body(content = NewRules, example = json!({ "files": { "s.schema.weir": "schema s 1\n…", "s.weir": "use schema s\n…" } })),
-    responses((status = 202, description = "It is good, and a job activates it", body = JobBody)),
+    operation_id = "put_rules",
+    request_body(content = NewRules, example = json!({ "files": { "shop.schema.weir": EXAMPLE[0], "shop.weir": EXAMPLE[1] } })),
+    responses((
+        status = 202, description = "It is good, and a job activates it", body = JobBody,
+        headers(("Location" = String, description = "The path of the job")),
+    )),
     extensions(("x-problems" = json!(["invalid_fields", "invalid_rules", "not_activated"])))
 )]
 pub(crate) async fn put(
@@ -335,9 +365,38 @@ pub(crate) async fn put(
     Ok((StatusCode::ACCEPTED, location, Json(job)).into_response())
 }
 
+/// Show a version of the rule set
+///
+/// What was sent, or came into force at a start. Sent again, its files are gone back to.
+#[utoipa::path(
+    get, path = "/v1/rules/versions/{id}", tag = "rules", security(("key" = ["admin", "analyst"])),
+    operation_id = "show_rules_version",
+    params(("id" = u64, Path, description = "The version's id", example = 1)),
+    responses((status = 200, description = "The version", body = VersionFilesBody)),
+    extensions(("x-problems" = json!(["version_unknown"])))
+)]
+pub(crate) async fn version(
+    State(app): State<Arc<App>>,
+    mut names: Names,
+) -> Result<Json<VersionFilesBody>, Problem> {
+    let id = names.number("id")?;
+    let found = match i64::try_from(id) {
+        Ok(id) => app.desk.rule_set_version(id).await?,
+        Err(_) => None,
+    };
+    let unknown = || {
+        let detail = format!("there is no version {id}");
+        Problem::at(Code::VersionUnknown, Where::Parameter("id".to_owned()), detail)
+    };
+    let found = found.ok_or_else(unknown)?;
+    let files = serde_json::from_str(&found.files).map_err(|it| Problem::internal(&it))?;
+    Ok(Json(VersionFilesBody { version: VersionBody::from(&found), files }))
+}
+
 /// Show a job
 #[utoipa::path(
     get, path = "/v1/rules/jobs/{id}", tag = "rules", security(("key" = ["admin", "analyst"])),
+    operation_id = "show_rules_job",
     params(("id" = u64, Path, description = "The job's id", example = 1)),
     responses((status = 200, description = "How far it is", body = JobBody)),
     extensions(("x-problems" = json!(["job_unknown"])))
@@ -383,10 +442,7 @@ async fn activate(app: &Arc<App>, bundle: Bundle, version: i64, job: u64) -> Res
     let activate = move || here.activation.activate(&Arc::new(bundle), &mut |it| here.jobs.tell(job, it));
     let activated = tokio::task::spawn_blocking(activate).await;
     activated.map_err(|it| Problem::internal(&it))?.map_err(|it| not_activated(it, &app.metrics))?;
-    app.door
-        .durable(app.door.last_record())
-        .await
-        .map_err(|it| super::incoming::refused("", it.into(), &app.metrics))?;
+    settled(app).await?;
     note(&app.desk, version).await
 }
 
@@ -471,6 +527,12 @@ mod tests {
             SnapshotError::Damaged { file: file(), block: 1, offset: 2, what: "its checksum" },
             Code::Internal,
         );
+    }
+
+    #[test]
+    fn the_example_is_a_rule_set() {
+        let [schema, rules] = EXAMPLE;
+        Bundle::of(&[("shop.schema.weir", schema), ("shop.weir", rules)]).check_new().unwrap();
     }
 
     #[test]

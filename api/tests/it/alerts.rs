@@ -63,6 +63,7 @@ async fn page_by_page_and_filtered() {
     assert_eq!(events(&second), ["p2", "p1"]);
     let last = alerts(&weir, &format!("?limit=2&cursor={}", second["next"].as_str().unwrap())).await;
     assert_eq!((events(&last), &last["next"]), (vec!["p0"], &Value::Null));
+    assert_eq!(alerts(&weir, "?limit=5").await["next"], Value::Null, "a full page may be the last");
     let alert = &last["alerts"][0];
     let of = ["event_type", "severity", "rule", "reason", "outcome", "score", "status"]
         .map(|it| alert[it].clone());

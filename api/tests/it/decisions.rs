@@ -1,12 +1,13 @@
 //! Deciding, recording, amending, explaining.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::{Patience, now};
 use rules::time::DAY;
 use serde_json::{Value, json};
 use stream::disk::Folder;
-use stream::journal::{Memory, OnDisk, Options};
+use stream::journal::{Journal as _, Memory, OnDisk, Options};
 
 use crate::support::{RULES, SCHEMA, Weir, answer, hash_key, payment};
 
@@ -378,6 +379,25 @@ async fn whoever_does_not_wait_gets_the_fallback_and_it_is_recorded() {
     assert_eq!(told, (&json!("challenge"), &json!("deadline")), "as it was answered");
     assert_eq!(user["recent"][0]["outcome"], "challenge");
     assert_eq!(explained["rechecks"][0]["outcome"], "challenge", "{explained}");
+}
+
+/// What a crash might still take back is not spoken of.
+#[tokio::test]
+async fn nothing_is_shown_that_is_not_durable() {
+    let weir = Weir::start_with(stream::journal::Memory::held(), api::Patience::default()).await;
+    weir.journal.settle(weir.journal.next());
+    let impatient = weir.request(reqwest::Method::POST, "/v1/decisions").header("Weir-Deadline", "10ms");
+    assert_eq!(answer(impatient.json(&payment("p1", "u1", 100))).await.body["durable"], false);
+    let paths = ["/v1/entities/user/u1", "/v1/lists/watched/u1", "/v1/lists", "/v1/rates", "/v1/rules"]
+        .map(str::to_owned);
+    for path in &paths {
+        let shown = tokio::time::timeout(Duration::from_millis(50), weir.get(path)).await;
+        assert!(shown.is_err(), "{path}: {:?}", shown.map(|it| it.body));
+    }
+    weir.journal.settle(u64::MAX);
+    for path in &paths {
+        assert_eq!(weir.get(path).await.status, 200, "{path}");
+    }
 }
 
 /// Each event of a user is followed by many others, and by a recheck of which something becomes known.

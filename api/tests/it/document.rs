@@ -71,6 +71,7 @@ async fn every_route_is_described() {
         "GET /v1/rules",
         "PUT /v1/rules",
         "GET /v1/rules/jobs/{id}",
+        "GET /v1/rules/versions/{id}",
         "GET /v1/lists",
         "GET /v1/lists/{list}/{id}",
         "PUT /v1/lists/{list}/{id}",
@@ -87,8 +88,13 @@ async fn every_route_is_described() {
     expected.sort_unstable();
     described.sort_unstable();
     assert_eq!(described, expected);
+    let mut ids = BTreeSet::new();
     for operation in operations(&document) {
         let what = format!("{} {}", operation.method, operation.path);
+        assert!(
+            ids.insert(operation.said["operationId"].to_string()),
+            "{what} has the id of another operation"
+        );
         for name in ["summary", "operationId", "tags", "responses"] {
             assert!(!operation.said[name].is_null(), "{what} has no {name}");
         }
@@ -185,6 +191,7 @@ async fn what_the_examples_say_is_taken_and_what_comes_back_validates() {
         (Method::GET, "/v1/rates", Value::Null),
         (Method::GET, "/v1/lists", Value::Null),
         (Method::GET, "/v1/rules", Value::Null),
+        (Method::GET, "/v1/rules/versions/1", Value::Null),
         (Method::GET, "/v1/alerts", Value::Null),
         (Method::GET, "/v1/entities/user/user-1", Value::Null),
         (Method::GET, "/readyz", Value::Null),

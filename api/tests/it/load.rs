@@ -36,6 +36,10 @@ async fn at_the_memory_limit_nothing_new_is_decided_and_reads_go_on() {
         assert_eq!((refused.status.as_u16(), &refused.body["code"]), (503, &json!("unavailable")), "{path}");
         assert_eq!(refused.headers["retry-after"], "1");
     }
+    // Each would leave something in memory too; what is taken off is not.
+    assert_eq!(weir.put("/v1/lists/watched/u7", &json!({})).await.status, 503);
+    assert_eq!(weir.put("/v1/rates", &json!({ "USD": "7" })).await.status, 503);
+    assert_eq!(answer(weir.request(Method::DELETE, "/v1/lists/watched/u7")).await.status, 200);
     assert_eq!(weir.get("/readyz").await.status, 503);
     assert_eq!(weir.get("/livez").await.status, 200);
     assert_eq!(weir.get("/v1/decisions/p1").await.status, 200);

@@ -20,6 +20,20 @@ async fn job(weir: &Weir, accepted: &Answer) -> Value {
     .await
 }
 
+/// Whoever has not kept the old files asks for them.
+#[tokio::test]
+async fn a_version_is_gone_back_to_by_its_files() {
+    let weir = Weir::start().await;
+    let first = weir.get("/v1/rules").await.body;
+    job(&weir, &send(&weir, &RULES.replace("1000.00", "5000.00")).await).await;
+    let path = format!("/v1/rules/versions/{}", first["versions"][0]["id"]);
+    let version = weir.get(&path).await.body;
+    assert_eq!((&version["version"]["hash"], &version["files"]), (&first["hash"], &first["files"]));
+    let back = weir.put("/v1/rules", &json!({ "files": version["files"] })).await;
+    assert_eq!(job(&weir, &back).await["state"], "active");
+    assert_eq!(weir.get("/v1/rules").await.body["hash"], first["hash"]);
+}
+
 #[tokio::test]
 async fn another_threshold_takes_over_at_once_and_so_does_going_back() {
     let weir = Weir::start().await;

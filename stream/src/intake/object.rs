@@ -62,6 +62,7 @@ pub(crate) fn not_an_object(error: &serde_json::Error) -> String {
     match (error.line(), error.column()) {
         _ if what.starts_with("invalid type") => "must be a JSON object: `{…}`".to_owned(),
         _ if error.is_data() => what.to_owned(),
+        (1, 0) if error.is_eof() => "is empty, and was to be a JSON object: `{…}`".to_owned(),
         (1, column) => format!("is no JSON: {what} at column {column}"),
         (line, column) => format!("is no JSON: {what} at line {line}, column {column}"),
     }
