@@ -24,8 +24,9 @@ use std::io;
 use std::sync::Arc;
 
 use engine::event::Event;
+use rules::notation::duration;
 use rules::schema::Schema;
-use rules::time::{DAY, Micros};
+use rules::time::{DAY, Micros, SPAN_MAX};
 
 use feed::{Counts, Feed};
 use file::{FileReader, Got, Setup};
@@ -282,12 +283,7 @@ impl Source {
         }
         // Here and not behind: such a time would set every pending label free.
         if self.jump_max < time - clock {
-            // Rounded up, so that whoever allows so many has it accepted.
-            let days = (time - clock + DAY - 1) / DAY;
-            let reason = format!(
-                "the event's time is {days} days ahead of the latest before it: if it is right, allow so many by `--jump-max`"
-            );
-            return Ok(Some((at, Got::Reject(reason))));
+            return Ok(Some((at, Got::Reject(too_far_ahead(time - clock)))));
         }
         self.clock = Some(clock.max(time));
         Ok(Some((at, Got::Event(label))))
@@ -330,4 +326,17 @@ impl Source {
         self.settle_label();
         SourceState { sequence: self.counts.sequence, clock: self.clock, pending: self.pending.into_vec() }
     }
+}
+
+/// Why an event is refused that comes so long after the latest before it.
+fn too_far_ahead(ahead: Micros) -> String {
+    // Rounded up, so that whoever allows so many has it accepted.
+    let days = (ahead + DAY - 1) / DAY;
+    let shown = if days == 1 { duration(ahead) } else { format!("{days} days") };
+    let advice = if days * DAY <= SPAN_MAX {
+        format!(": if it is right, allow it by `--jump-max {days}d`")
+    } else {
+        ", further than any `--jump-max` allows".to_owned()
+    };
+    format!("the event's time is {shown} ahead of the latest before it{advice}")
 }
