@@ -10,8 +10,8 @@ use super::{csv_name, table_name};
 /// Replay files of transactions, or a journal, through a rule set and see what it would have decided.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// CSV, JSON lines or Parquet; plain, gzip or zstd, told by content; `-` is standard input. Or one data directory, whose journal is read: its
-    /// events, what became known of them, and lists and rates as they were then.
+    /// CSV or JSON lines, plain, gzip or zstd, or Parquet: told by content; `-` is standard input. Or one data directory,
+    /// whose journal is read: its events, what became known of them, and lists and rates as they were then.
     #[arg(required = true, value_name = "FILE|DIR")]
     pub(crate) files: Vec<PathBuf>,
     /// How columns become events; JSON lines in Weir's own shape need none.
