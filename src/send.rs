@@ -49,7 +49,7 @@ const NAP_MAX: Duration = Duration::from_millis(100);
 /// again; but what lies further behind the newest event than the server's `past_max` is refused, even if it was sent.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// CSV, JSON lines or Parquet; plain, gzip or zstd, told by content; `-` is standard input
+    /// CSV or JSON lines, plain, gzip or zstd, or Parquet: told by content; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// How columns become events; JSON lines in Weir's own shape need none

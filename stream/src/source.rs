@@ -120,8 +120,16 @@ pub enum SourceError {
     DamagedRow {
         /// Its name.
         file: Arc<str>,
-        /// From 1; 0 = before the first.
+        /// From 1.
         row: u64,
+        /// What is wrong.
+        message: String,
+    },
+    /// The end of a Parquet file cannot be read, and only there stands what its rows are.
+    #[error("`{file}` is damaged or cut short: its end does not say what it holds: {message}")]
+    DamagedEnd {
+        /// Its name.
+        file: Arc<str>,
         /// What is wrong.
         message: String,
     },
@@ -129,7 +137,7 @@ pub enum SourceError {
     #[error(transparent)]
     Mapping(#[from] MappingErrors),
     /// Neither CSV nor JSON lines.
-    #[error("`{file}` is {what}; CSV, JSON lines and Parquet are read, plain or packed by gzip or zstd")]
+    #[error("`{file}` is {what}; CSV and JSON lines are read plain or packed by gzip or zstd, Parquet plain")]
     NoText {
         /// Its name.
         file: Arc<str>,

@@ -186,7 +186,7 @@ impl Format {
     fn parquet(input: Input, setup: &Setup) -> Result<Self, SourceError> {
         let name = input.name;
         let Some(mapping) = &setup.mapping else { return Err(SourceError::NoMapping { file: name }) };
-        let damaged = |message| SourceError::DamagedRow { file: Arc::clone(&name), row: 0, message };
+        let damaged = |message| SourceError::DamagedEnd { file: Arc::clone(&name), message };
         if input.bytes.is_stream() {
             return Err(SourceError::ParquetStream { file: name });
         }
@@ -204,6 +204,8 @@ fn no_text(start: &[u8]) -> Option<&'static str> {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16: save it as UTF-8"),
         [0xfd, b'7', b'z', b'X', b'Z', ..] => Some("packed by xz: unpack it, or pack it by gzip or zstd"),
         [b'B', b'Z', b'h', ..] => Some("packed by bzip2: unpack it, or pack it by gzip or zstd"),
+        // Only where it was packed: plain, it is told by these bytes and read.
+        [b'P', b'A', b'R', b'1', ..] => Some("packed Parquet: unpack it"),
         [b'P', b'K', 3, 4, ..] => Some("a zip archive: unpack it, or pack its file by gzip or zstd"),
         start if start.get(..1_024).unwrap_or(start).contains(&0) => Some("no text, for it has zero bytes"),
         _ => None,

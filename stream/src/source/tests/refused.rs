@@ -561,31 +561,37 @@ fn what_is_neither_csv_nor_lines_is_told_by_how_it_begins() {
     no_text(
         b"\xff\xfei\0d\0",
         expect![[r#"
-        error: `file1` is UTF-16: save it as UTF-8; CSV, JSON lines and Parquet are read, plain or packed by gzip or zstd
+        error: `file1` is UTF-16: save it as UTF-8; CSV and JSON lines are read plain or packed by gzip or zstd, Parquet plain
     "#]],
     );
     no_text(
         b"\xfd7zXZ\0\0",
         expect![[r#"
-        error: `file1` is packed by xz: unpack it, or pack it by gzip or zstd; CSV, JSON lines and Parquet are read, plain or packed by gzip or zstd
+        error: `file1` is packed by xz: unpack it, or pack it by gzip or zstd; CSV and JSON lines are read plain or packed by gzip or zstd, Parquet plain
     "#]],
     );
     no_text(
         b"BZh91AY&SY",
         expect![[r#"
-        error: `file1` is packed by bzip2: unpack it, or pack it by gzip or zstd; CSV, JSON lines and Parquet are read, plain or packed by gzip or zstd
+        error: `file1` is packed by bzip2: unpack it, or pack it by gzip or zstd; CSV and JSON lines are read plain or packed by gzip or zstd, Parquet plain
     "#]],
     );
     no_text(
         b"PK\x03\x04\x14",
         expect![[r#"
-        error: `file1` is a zip archive: unpack it, or pack its file by gzip or zstd; CSV, JSON lines and Parquet are read, plain or packed by gzip or zstd
+        error: `file1` is a zip archive: unpack it, or pack its file by gzip or zstd; CSV and JSON lines are read plain or packed by gzip or zstd, Parquet plain
+    "#]],
+    );
+    no_text(
+        &zstd::encode_all(&b"PAR1\x15\0"[..], 1).unwrap(),
+        expect![[r#"
+        error: `file1` is packed Parquet: unpack it; CSV and JSON lines are read plain or packed by gzip or zstd, Parquet plain
     "#]],
     );
     no_text(
         b"id,t\n\x00\x01",
         expect![[r#"
-        error: `file1` is no text, for it has zero bytes; CSV, JSON lines and Parquet are read, plain or packed by gzip or zstd
+        error: `file1` is no text, for it has zero bytes; CSV and JSON lines are read plain or packed by gzip or zstd, Parquet plain
     "#]],
     );
     check(
