@@ -31,7 +31,7 @@ pub(super) struct FileReader {
     pub(super) name: Arc<str>,
     index: u32,
     format: Format,
-    /// The number of the row last read, from 1; the header and blank lines are none.
+    /// The number of the row last read, as in [`RowAt::row`].
     row: u64,
     cells: Row,
     line: Vec<u8>,
@@ -98,7 +98,10 @@ impl FileReader {
             if read == RowRead::End {
                 return Ok(None);
             }
-            self.row += 1;
+            self.row = match &self.format {
+                Format::Mapped(lines, ..) | Format::Own(lines) => lines.number(),
+                _ => self.row + 1,
+            };
             counts.sequence += 1;
             let refused = match read {
                 RowRead::TooLong => Some("longer than any row may be"),
