@@ -132,7 +132,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     progress.finish();
     rejects.finish()?;
     let skipped = source.as_ref().map_or(0, stream::source::Source::skipped);
-    let pending = source.map_or(0, |it| it.into_state().pending.len() as u64);
+    let mut left = source.map(stream::source::Source::into_state).unwrap_or_default();
+    left.keep_labels_once();
+    let pending = left.pending.len() as u64;
     stderr::show(tally.say(elapsed, &Rest { pending, skipped, rejects: Some(&options.rejects) }));
     sent?;
     failed.context("nothing more was sent")?;

@@ -271,6 +271,7 @@ impl<'a> Replay<'a> {
         let skipped = source.as_ref().map_or(0, Source::skipped);
         let mut state = source.map(Source::into_state).unwrap_or_default();
         state.pending.retain(|it| !it.at.is_some_and(|at| self.refused.contains(&at)));
+        state.keep_labels_once();
         for known in &state.pending {
             if let (Some(place), Change::Label(label, _)) =
                 (known.at.and_then(|at| self.places.get(&at)), &known.amendment.change)

@@ -41,7 +41,8 @@ pub use unpack::{Damage, Input};
 pub struct RowAt {
     /// The file's place among the inputs.
     pub file: u32,
-    /// From 1; the header and blank lines are no rows.
+    /// From 1. In JSON lines the line's number; elsewhere rows are counted, and the header and blank lines are none: a row
+    /// may have several lines there, or no line at all.
     pub row: u64,
 }
 
@@ -94,6 +95,14 @@ pub struct SourceState {
     pub clock: Option<Micros>,
     /// Labels that are not known yet, in the order in which they will be.
     pub pending: Vec<Known>,
+}
+
+impl SourceState {
+    /// Leaves one of each label that waits: a row that was read twice would else have it wait twice, and once more with every
+    /// run. Whoever knows of rows whose labels are of no event takes those out before.
+    pub fn keep_labels_once(&mut self) {
+        pending::once(&mut self.pending);
+    }
 }
 
 /// Why a source cannot go on. What it gave out before stands.

@@ -441,7 +441,8 @@ mod tests {
     #[test]
     fn an_end_that_cannot_be_read_is_told_as_such() {
         let schema = crate::testing::schema("entity user\nevent payment\n  user: user");
-        let map = "schema = \"s\"\nevent = \"payment\"\nid = \"id\"\ntime = \"at\"\n[fields]\nuser = \"id\"\n";
+        let map =
+            "schema = \"s\"\nevent = \"payment\"\nid = \"id\"\ntime = \"at\"\n[fields]\nuser = \"id\"\n";
         let whole = file();
         for bytes in [&whole[..whole.len() / 2], b"PAR1"] {
             let mapping = Mapping::parse("map.toml", map, Path::new("")).unwrap();
@@ -450,7 +451,10 @@ mod tests {
             let source =
                 Source::open(inputs, Some(mapping), Arc::clone(&schema), options, SourceState::default());
             let said = source.map(drop).unwrap_err().to_string();
-            assert!(said.starts_with("`p` is damaged or cut short: its end does not say what it holds: "), "{said}");
+            assert!(
+                said.starts_with("`p` is damaged or cut short: its end does not say what it holds: "),
+                "{said}"
+            );
         }
     }
 

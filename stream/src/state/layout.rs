@@ -5,9 +5,9 @@
 //! names here hold in every plan: what stands in the row, or the definition hash of a feature that asks. A condition
 //! with a test is shared by all features that ask the same, so it has as many names; any of them will do.
 
+use engine::hex::hex;
 use engine::plan::{ColumnSource, Condition, FeaturePlan, KindPlan, WindowPlan};
 use engine::rule_set::RuleSet;
-use engine::hex::hex;
 use prost::Message;
 use rules::schema::{FieldId, FieldType, KindId};
 use rules::typed::{FeatureId, ListId, ListKind};

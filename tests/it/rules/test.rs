@@ -213,7 +213,11 @@ fn a_test_that_fails_says_what_came() {
 #[test]
 fn the_rule_sets_of_the_repository_pass_their_tests() {
     for (path, count, one) in [
-        ("fixtures/handbook/rules.weir", 2, "a fraud counts at its terminal seven days later, at that very microsecond"),
+        (
+            "fixtures/handbook/rules.weir",
+            2,
+            "a fraud counts at its terminal seven days later, at that very microsecond",
+        ),
         ("fixtures/wallet", 13, "the fifth tiny payment in a minute is blocked"),
     ] {
         let said = String::from_utf8(run(&["rules", "test", path]).stdout).unwrap();
