@@ -467,6 +467,20 @@ fn a_damaged_file_gives_what_stands_before_and_says_where() {
     assert!(end.starts_with(&expected) && end.ends_with("; what stands before is read"), "{end}");
 }
 
+/// Blank lines are no rows, and count where an editor counts them.
+#[test]
+fn a_row_of_json_lines_bears_the_number_of_its_line() {
+    for (map, reason) in [
+        ("", "`/type`: missing; `/id`: `1` must be a string, in quotes"),
+        (MAP, "column `t`: `` is not a plain number: write digits, such as `1000` or `-12.50`"),
+    ] {
+        let schema = schema(FIELDS);
+        let lines = b"{\"id\":1}\n\n  \r\n{\"id\":1}\n";
+        let (text, _) = read_all(open(map, &schema, &[lines], OPTIONS, SourceState::default()), &schema);
+        assert_eq!(text, format!("reject 0:1 {reason}\nreject 0:4 {reason}\n"));
+    }
+}
+
 #[test]
 fn other_files() {
     check(
@@ -490,16 +504,6 @@ fn other_files() {
             reject 0:1 is no JSON: invalid unicode code point at column 34
         "#]],
     );
-    // Blank lines are no rows, and count where an editor counts them.
-    for (map, reason) in [
-        ("", "`/type`: missing; `/id`: `1` must be a string, in quotes"),
-        (MAP, "column `t`: `` is not a plain number: write digits, such as `1000` or `-12.50`"),
-    ] {
-        let schema = schema(FIELDS);
-        let lines = b"{\"id\":1}\n\n  \r\n{\"id\":1}\n";
-        let (text, _) = read_all(open(map, &schema, &[lines], OPTIONS, SourceState::default()), &schema);
-        assert_eq!(text, format!("reject 0:1 {reason}\nreject 0:4 {reason}\n"));
-    }
     check(
         MAP,
         b"id,t,u,a,m,lat,lon,c,u\n",
