@@ -43,7 +43,7 @@ pub(crate) struct Create {
     #[arg(long)]
     role: RoleName,
     /// What it is for, in your words
-    #[arg(long)]
+    #[arg(long, value_parser = some_name)]
     name: String,
 }
 
@@ -53,6 +53,11 @@ pub(crate) struct Revoke {
     data: Data,
     /// The key's number, as `weir keys list` shows it
     id: i64,
+}
+
+/// A key is told from others by its name, and revoked years later by whoever reads it.
+fn some_name(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("is no name: say what the key is for") } else { Ok(text.to_owned()) }
 }
 
 /// The names of roles on the command line.
@@ -174,4 +179,17 @@ async fn revoke(options: &Revoke) -> anyhow::Result<()> {
         bail!("there is no valid key {}: `weir keys list` shows which there are", options.id);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_a_name() {
+        assert_eq!(some_name("shop").as_deref(), Ok("shop"));
+        for none in ["", " ", "\t"] {
+            assert!(some_name(none).is_err(), "{none:?}");
+        }
+    }
 }

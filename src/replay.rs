@@ -11,6 +11,7 @@
 
 mod apart;
 mod begin;
+mod idle;
 mod journal;
 mod options;
 mod output;

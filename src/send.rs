@@ -49,7 +49,7 @@ const NAP_MAX: Duration = Duration::from_millis(100);
 /// again; but what lies further behind the newest event than the server's `past_max` is refused, even if it was sent.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// CSV, JSON lines or Parquet; plain, gzip or zstd, told by content; `-` is standard input
+    /// CSV or JSON lines, plain, gzip or zstd, or Parquet: told by content; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// How columns become events; JSON lines in Weir's own shape need none
@@ -132,7 +132,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     progress.finish();
     rejects.finish()?;
     let skipped = source.as_ref().map_or(0, stream::source::Source::skipped);
-    let pending = source.map_or(0, |it| it.into_state().pending.len() as u64);
+    let mut left = source.map(stream::source::Source::into_state).unwrap_or_default();
+    left.keep_labels_once();
+    let pending = left.pending.len() as u64;
     stderr::show(tally.say(elapsed, &Rest { pending, skipped, rejects: Some(&options.rejects) }));
     sent?;
     failed.context("nothing more was sent")?;

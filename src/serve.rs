@@ -10,6 +10,7 @@ use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use api::{Activation, Parts, Server, now};
@@ -52,7 +53,10 @@ pub(crate) struct Options {
     /// How much memory it may take, such as `2GiB` or `60%` of the machine's [default: 60%]
     #[arg(long, value_name = "SIZE")]
     memory: Option<Limit>,
-    /// A TOML file of the same options; what stands on the command line counts more
+    /// How far behind the newest event an event's time may lie, such as `36h` or `7d` [default: 24h]
+    #[arg(long, value_name = "TIME", value_parser = config::past_max)]
+    past_max: Option<Duration>,
+    /// A TOML file of the same options, such as `past_max = "7d"`; what stands on the command line counts more
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -187,7 +191,7 @@ async fn first_key(desk: &Desk) -> anyhow::Result<Option<Secret>> {
 }
 
 /// How often the idle leave memory.
-const EVICT_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+const EVICT_EVERY: Duration = Duration::from_secs(60);
 
 /// Takes the idle out of memory from time to time.
 async fn evict(gate: Arc<Gate>) {

@@ -37,7 +37,7 @@ use crate::stdout::Stdout;
 /// Read a file into memory, then decide all of it: decisions per second, percentiles, hits.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// CSV, JSON lines or Parquet; plain, gzip or zstd, told by content
+    /// CSV or JSON lines, plain, gzip or zstd, or Parquet: told by content
     file: PathBuf,
     /// How columns become events; JSON lines in Weir's own shape need none
     #[arg(long, value_name = "MAP.toml")]

@@ -1,14 +1,18 @@
 //! `weir bench flat`: what an event costs one merchant, however many events its windows hold.
 //!
 //! One merchant has ten thousand events in its day, another ten million; then both get the same kinds of events: in
-//! order of time, with some late, with some amended, and after an hour in which nothing came. The rules
+//! order of time, with some late, with some of the whole day amended, and after an hour in which nothing came. The rules
 //! (`benches/flat.weir`) ask nothing of anybody but the merchant, so that no other history is long.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use canonical::traffic::Payment;
 use comfy_table::{CellAlignment, Table, presets};
 use engine::event::{Amendment, Change, Event};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use rules::past::Label;
 use rules::time::{DAY, HOUR, MINUTE, Micros};
 use stream::gate::{Deadline, Gate, Worker};
@@ -29,7 +33,9 @@ const WARM_UP: Micros = DAY + HOUR;
 const USERS: u64 = 100_000;
 /// Of so many events, one is late.
 const LATE: u64 = 100;
-/// Of so many events, one is amended.
+/// How late such a one is at most.
+const LATE_MAX: Micros = 5 * MINUTE;
+/// Behind each of so many events, one of those in the window is amended.
 const AMENDED: u64 = 50;
 
 /// How many events.
@@ -51,8 +57,8 @@ pub(super) struct Options {
 
 /// Measures both merchants and prints one beside the other.
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
-    let few = Merchant::new(options.few)?.measure(options.events);
-    let many = Merchant::new(options.many)?.measure(options.events);
+    let few = Merchant::new(options.few)?.measure(options.events)?;
+    let many = Merchant::new(options.many)?.measure(options.events)?;
     let mut table = Table::new();
     let header = ["an event", "few", "many", "many ÷ few", "greatest of few", "of many"];
     table.load_style(presets::NOTHING).set_header(header);
@@ -98,6 +104,13 @@ struct Merchant {
     step: Micros,
     time: Micros,
     number: u64,
+    /// Of the events of the last day in the order of their numbers: the offset of each and when it stands in the history. It
+    /// is all that [`Place`] says but the entities: 16 bytes, where the event's row in the state takes several times that.
+    window: VecDeque<(u64, Micros)>,
+    /// Where the last event stands. Of its entities the merchant is the only one of which anything is remembered, so that they
+    /// serve for all events.
+    last: Place,
+    random: ChaCha8Rng,
     event: Event,
     text: String,
 }
@@ -112,42 +125,52 @@ impl Merchant {
             step: DAY / i64::from(a_day),
             time: START,
             number: 0,
+            window: VecDeque::with_capacity(a_day as usize + 1),
+            last: Place::default(),
+            random: ChaCha8Rng::seed_from_u64(1),
             event: Event::default(),
             text: String::new(),
         };
         while merchant.time < START + WARM_UP {
-            merchant.next(0);
+            merchant.next(0)?;
         }
         Ok(merchant)
     }
 
-    fn measure(mut self, events: u32) -> [Series; 4] {
-        let in_order = self.series("in order", events, 0, None);
-        let late = self.series("1 % late", events, LATE, None);
-        let amended = self.series("2 % amended", events, 0, Some(AMENDED));
+    fn measure(mut self, events: u32) -> anyhow::Result<[Series; 4]> {
+        let in_order = self.series("in order", events, None, None)?;
+        let late = self.series("1 % late", events, Some(LATE), None)?;
+        let amended = self.series("2 % amended", events, None, Some(AMENDED))?;
         self.time += HOUR;
-        let after_silence = self.series("after an hour of silence", events, 0, None);
-        [in_order, late, amended, after_silence]
+        let after_silence = self.series("after an hour of silence", events, None, None)?;
+        Ok([in_order, late, amended, after_silence])
     }
 
-    /// Events one after another, each under the clock. Of `late`, one is five minutes late; of `amended`, one gets a
-    /// label, whose time counts as the event's.
-    fn series(&mut self, name: &'static str, events: u32, late: u64, amended: Option<u64>) -> Series {
+    /// Events one after another, each under the clock. Of `late`, one is late; behind each of `amended`, one of the window
+    /// gets a label, whose time counts as the event's.
+    fn series(
+        &mut self,
+        name: &'static str,
+        events: u32,
+        late: Option<u64>,
+        amended: Option<u64>,
+    ) -> anyhow::Result<Series> {
         let (mut sum, mut greatest) = (Duration::ZERO, Duration::ZERO);
         for _ in 0..events {
-            let is_late = late != 0 && self.number.is_multiple_of(late);
-            let (mut took, place) = self.next(if is_late { 5 * MINUTE } else { 0 });
+            let is_late = late.is_some_and(|it| self.number.is_multiple_of(it));
+            let late = if is_late { i64::try_from(self.below(LATE_MAX.unsigned_abs() + 1))? } else { 0 };
+            let mut took = self.next(late)?;
             if amended.is_some_and(|it| self.number.is_multiple_of(it)) {
-                took += self.amend(&place);
+                took += self.amend()?;
             }
             sum += took;
             greatest = greatest.max(took);
         }
-        Series { name, mean: sum / events.max(1), greatest }
+        Ok(Series { name, mean: sum / events.max(1), greatest })
     }
 
-    /// The next event, so much late: how long it took, and where it stands.
-    fn next(&mut self, late: Micros) -> (Duration, Place) {
+    /// The next event, so much late: how long it took.
+    fn next(&mut self, late: Micros) -> anyhow::Result<Duration> {
         self.number += 1;
         self.time += self.step;
         let user = u32::try_from(self.number % USERS).unwrap_or(0);
@@ -158,24 +181,40 @@ impl Merchant {
         let start = Instant::now();
         let submitted = self.gate.submit(&self.event, Deadline::Never, &mut self.worker);
         let took = start.elapsed();
-        let Ok(ticket) = submitted else { return (took, Place::default()) };
-        let place = ticket.place.clone();
+        let ticket = submitted?;
+        self.last = ticket.place.clone();
         Gate::recycle(&mut self.worker, ticket);
-        (took, place)
+        // A late one, whose time has come to leave a little earlier, leaves with those around it.
+        while self.window.front().is_some_and(|(_, at)| *at <= self.time - DAY) {
+            self.window.pop_front();
+        }
+        self.window.push_back((self.last.position, self.last.at));
+        Ok(took)
     }
 
-    /// Labels the event last decided.
-    fn amend(&mut self, place: &Place) -> Duration {
+    /// Labels an event of the window, each as likely as the others: how long it took.
+    fn amend(&mut self) -> anyhow::Result<Duration> {
+        let drawn = self.below(self.window.len() as u64);
+        let behind = (self.window.len() as u64).saturating_sub(1 + drawn);
+        let (position, at) =
+            *self.window.get(usize::try_from(drawn)?).context("the window holds no event")?;
+        let place = Place { position, at, ..self.last.clone() };
         let amendment = Amendment {
             id: format!("label-{}", self.number),
-            event_id: self.event.id.clone(),
+            event_id: format!("payment-{}", self.number - behind),
             time: self.time,
             time_given: true,
             change: Change::Label(Label::Fraud, None),
         };
         let start = Instant::now();
-        // What is refused took its time too; nothing here is.
-        let _ = self.gate.amend(&amendment, Some(place), &mut self.worker);
-        start.elapsed()
+        let amended = self.gate.amend(&amendment, Some(&place), &mut self.worker);
+        let took = start.elapsed();
+        amended?;
+        Ok(took)
+    }
+
+    /// A number from 0 on below this; that the first ones are more likely by one in 2⁴⁰ tells in nothing that is measured.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.random.next_u64().checked_rem(bound).unwrap_or(0)
     }
 }

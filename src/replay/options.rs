@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PathBufValueParser, TypedValueParser as _};
-use rules::time::{DAY, Micros};
+use rules::time::{DAY, Micros, SPAN_MAX};
 
 use super::{csv_name, table_name};
 
 /// Replay files of transactions, or a journal, through a rule set and see what it would have decided.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// CSV, JSON lines or Parquet; plain, gzip or zstd, told by content; `-` is standard input. Or one data directory, whose journal is read: its
-    /// events, what became known of them, and lists and rates as they were then.
+    /// CSV or JSON lines, plain, gzip or zstd, or Parquet: told by content; `-` is standard input. Or one data directory,
+    /// whose journal is read: its events, what became known of them, and lists and rates as they were then.
     #[arg(required = true, value_name = "FILE|DIR")]
     pub(crate) files: Vec<PathBuf>,
     /// How columns become events; JSON lines in Weir's own shape need none.
@@ -54,10 +54,12 @@ pub(crate) struct Options {
     pub(crate) rejects: PathBuf,
 }
 
-/// Days, such as `366d`.
+/// Days, such as `366d`: ten years of them at most, as in all spans.
 pub(crate) fn jump_max(text: &str) -> Result<Micros, String> {
     let days = text.strip_suffix('d').and_then(|it| it.parse::<u32>().ok());
-    days.map(|it| i64::from(it) * DAY).ok_or_else(|| "is no number of days, such as `366d`".to_owned())
+    let days = days.ok_or("is no number of days, such as `366d`")?;
+    let micros = i64::from(days).checked_mul(DAY).filter(|it| *it <= SPAN_MAX);
+    micros.ok_or_else(|| "is longer than ten years".to_owned())
 }
 
 impl Options {
@@ -76,4 +78,27 @@ pub(crate) enum Whose {
     Own,
     /// Those that the journal says, with fallbacks after missed deadlines: what a rule set sees that is put in force now.
     Recorded,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_furthest_jump_is_some_days() {
+        let (none, long) = (Err("is no number of days, such as `366d`"), Err("is longer than ten years"));
+        for (text, expected) in [
+            ("0d", Ok(0)),
+            ("366d", Ok(366 * DAY)),
+            ("3660d", Ok(SPAN_MAX)),
+            ("3661d", long),
+            ("200000000d", long),
+            ("9999999999d", none),
+            ("-1d", none),
+            ("5h", none),
+            ("5", none),
+        ] {
+            assert_eq!(jump_max(text), expected.map_err(str::to_owned), "{text}");
+        }
+    }
 }

@@ -21,6 +21,7 @@ use stream::source::{Input, Item, Known, Mapping, Options as SourceOptions, RowA
 use super::Options;
 use super::apart;
 use super::begin::{Begun, Kept, begin};
+use super::idle::Idle;
 use super::journal;
 use super::output::{Decisions, Features, named};
 use super::reader::{Batch, Became, Read, Reader};
@@ -134,6 +135,7 @@ struct Replay<'a> {
     rejects: Rejects<'a>,
     tally: Tally,
     progress: Progress,
+    idle: Idle,
     /// Where the labelled events stand whose labels are not known yet, by row: an id may be used again.
     places: HashMap<RowAt, Place>,
     /// The rows whose events were refused while their labels are still to come: those are of no event.
@@ -156,6 +158,7 @@ impl<'a> Replay<'a> {
             rejects: Rejects::new(&options.rejects, source.names().to_vec()),
             tally: Tally::new(rules.typed.rules.len()),
             progress,
+            idle: Idle::new(gate),
             places: HashMap::new(),
             refused: HashSet::new(),
         }
@@ -168,6 +171,7 @@ impl<'a> Replay<'a> {
             let heard = writer.write(batch);
             done?;
             self.progress.rows(self.tally.decided);
+            self.idle.leave(self.gate, self.tally.decided);
             if !heard {
                 break;
             }
@@ -267,6 +271,7 @@ impl<'a> Replay<'a> {
         let skipped = source.as_ref().map_or(0, Source::skipped);
         let mut state = source.map(Source::into_state).unwrap_or_default();
         state.pending.retain(|it| !it.at.is_some_and(|at| self.refused.contains(&at)));
+        state.keep_labels_once();
         for known in &state.pending {
             if let (Some(place), Change::Label(label, _)) =
                 (known.at.and_then(|at| self.places.get(&at)), &known.amendment.change)

@@ -92,15 +92,10 @@ impl Config {
             (None, Some(text)) => text.parse().map_err(|it| anyhow!("`memory`: {it}"))?,
             (None, None) => Limit::default(),
         };
-        let past_max = match file.past_max {
-            None => api::PAST_MAX,
-            Some(text) => {
-                let micros = stream::intake::time::duration(text.as_bytes(), None);
-                let micros = micros.map_err(|it| anyhow!("`past_max`: `{text}` {it}"))?;
-                let micros = u64::try_from(micros)
-                    .map_err(|_| anyhow!("`past_max`: `{text}` is less than nothing"))?;
-                Duration::from_micros(micros)
-            }
+        let past_max = match (options.past_max, file.past_max) {
+            (Some(limit), _) => limit,
+            (None, Some(text)) => past_max(&text).map_err(|it| anyhow!("`past_max`: {it}"))?,
+            (None, None) => api::PAST_MAX,
         };
         let rules = options.rules.clone().or(file.rules);
         ensure!(
@@ -122,6 +117,14 @@ impl Config {
             past_max,
         })
     }
+}
+
+/// A length of time, such as `24h`.
+pub(super) fn past_max(text: &str) -> Result<Duration, String> {
+    let micros = stream::intake::time::duration(text.as_bytes(), None);
+    let micros = micros.map_err(|it| format!("`{text}` {it}"))?;
+    let micros = u64::try_from(micros).map_err(|_| format!("`{text}` is less than nothing"))?;
+    Ok(Duration::from_micros(micros))
 }
 
 fn read(path: &Path) -> anyhow::Result<File> {
@@ -150,6 +153,7 @@ mod tests {
             activate: false,
             durability: None,
             memory: None,
+            past_max: None,
             config: Some(path),
         }
     }
@@ -160,6 +164,8 @@ mod tests {
         let file = "data = \"/srv/weir\"\ndurability = \"os\"\npast_max = \"7d\"\nmemory = \"2GiB\"\n";
         let mut options = options(&folder, file);
         options.data = Some("here".into());
+        options.memory = Some("3GiB".parse().unwrap());
+        options.past_max = Some(past_max("48h").unwrap());
         let config = Config::of(&options).unwrap();
         let expected = Config {
             data: "here".into(),
@@ -168,10 +174,14 @@ mod tests {
             rules: None,
             activate: false,
             durability: Durability::Os,
-            memory: "2GiB".parse().unwrap(),
-            past_max: Duration::from_secs(7 * 24 * 3600),
+            memory: "3GiB".parse().unwrap(),
+            past_max: Duration::from_secs(48 * 3600),
         };
         assert_eq!(config, expected);
+        (options.memory, options.past_max) = (None, None);
+        let config = Config::of(&options).unwrap();
+        let (memory, past_max) = ("2GiB".parse().unwrap(), Duration::from_secs(7 * 24 * 3600));
+        assert_eq!(config, Config { memory, past_max, ..expected });
     }
 
     #[test]

@@ -24,8 +24,9 @@ use std::io;
 use std::sync::Arc;
 
 use engine::event::Event;
+use rules::notation::duration;
 use rules::schema::Schema;
-use rules::time::{DAY, Micros};
+use rules::time::{DAY, Micros, SPAN_MAX};
 
 use feed::{Counts, Feed};
 use file::{FileReader, Got, Setup};
@@ -40,7 +41,8 @@ pub use unpack::{Damage, Input};
 pub struct RowAt {
     /// The file's place among the inputs.
     pub file: u32,
-    /// From 1; the header and blank lines are no rows.
+    /// From 1. In JSON lines the line's number; elsewhere rows are counted, and the header and blank lines are none: a row
+    /// may have several lines there, or no line at all.
     pub row: u64,
 }
 
@@ -95,6 +97,14 @@ pub struct SourceState {
     pub pending: Vec<Known>,
 }
 
+impl SourceState {
+    /// Leaves one of each label that waits: a row that was read twice would else have it wait twice, and once more with every
+    /// run. Whoever knows of rows whose labels are of no event takes those out before.
+    pub fn keep_labels_once(&mut self) {
+        pending::once(&mut self.pending);
+    }
+}
+
 /// Why a source cannot go on. What it gave out before stands.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -119,8 +129,16 @@ pub enum SourceError {
     DamagedRow {
         /// Its name.
         file: Arc<str>,
-        /// From 1; 0 = before the first.
+        /// From 1.
         row: u64,
+        /// What is wrong.
+        message: String,
+    },
+    /// The end of a Parquet file cannot be read, and only there stands what its rows are.
+    #[error("`{file}` is damaged or cut short: its end does not say what it holds: {message}")]
+    DamagedEnd {
+        /// Its name.
+        file: Arc<str>,
         /// What is wrong.
         message: String,
     },
@@ -128,7 +146,7 @@ pub enum SourceError {
     #[error(transparent)]
     Mapping(#[from] MappingErrors),
     /// Neither CSV nor JSON lines.
-    #[error("`{file}` is {what}; CSV, JSON lines and Parquet are read, plain or packed by gzip or zstd")]
+    #[error("`{file}` is {what}; CSV and JSON lines are read plain or packed by gzip or zstd, Parquet plain")]
     NoText {
         /// Its name.
         file: Arc<str>,
@@ -282,12 +300,7 @@ impl Source {
         }
         // Here and not behind: such a time would set every pending label free.
         if self.jump_max < time - clock {
-            // Rounded up, so that whoever allows so many has it accepted.
-            let days = (time - clock + DAY - 1) / DAY;
-            let reason = format!(
-                "the event's time is {days} days ahead of the latest before it: if it is right, allow so many by `--jump-max`"
-            );
-            return Ok(Some((at, Got::Reject(reason))));
+            return Ok(Some((at, Got::Reject(too_far_ahead(time - clock)))));
         }
         self.clock = Some(clock.max(time));
         Ok(Some((at, Got::Event(label))))
@@ -330,4 +343,17 @@ impl Source {
         self.settle_label();
         SourceState { sequence: self.counts.sequence, clock: self.clock, pending: self.pending.into_vec() }
     }
+}
+
+/// Why an event is refused that comes so long after the latest before it.
+fn too_far_ahead(ahead: Micros) -> String {
+    // Rounded up, so that whoever allows so many has it accepted.
+    let days = (ahead + DAY - 1) / DAY;
+    let shown = if days == 1 { duration(ahead) } else { format!("{days} days") };
+    let advice = if days * DAY <= SPAN_MAX {
+        format!(": if it is right, allow it by `--jump-max {days}d`")
+    } else {
+        ", further than any `--jump-max` allows".to_owned()
+    };
+    format!("the event's time is {shown} ahead of the latest before it{advice}")
 }

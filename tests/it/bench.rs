@@ -72,6 +72,15 @@ fn a_decision_stands_beside_its_steps_and_the_floor() {
     }
 }
 
+/// Merchants as small as they may be: every kind of event is there, and none was refused.
+#[test]
+fn an_event_of_a_busy_merchant_stands_beside_one_of_a_quiet_merchant() {
+    let said = bench(&["flat", "--few", "1000", "--many", "2000", "--events", "200"]);
+    for (row, next) in [("in", "order"), ("1", "%"), ("2", "%"), ("after", "an")] {
+        assert_eq!(said[row], next, "{said:?}");
+    }
+}
+
 /// A data directory as small as it may be: what was written is recovered, and every line is there.
 #[test]
 fn a_recovery_stands_beside_the_bare_reading_of_its_bytes() {

@@ -136,8 +136,11 @@ fn by_name<'a>(
 ) -> Result<Vec<u64>, String> {
     let count = names.clone().count();
     let mut numbers = vec![0; count];
-    for amount in amounts {
+    for (nth, amount) in amounts.iter().enumerate() {
         match (&amount.name, spread) {
+            (Some(name), _) if amounts.iter().take(nth).any(|it| it.name == amount.name) => {
+                return Err(format!("`--{argument}`: `{name}` stands there twice"));
+            }
             (Some(name), _) => {
                 let at = names.clone().position(|it| it == name).ok_or_else(|| {
                     let suggestion = stream::intake::suggestion(name, names.clone());

@@ -31,7 +31,7 @@ pub(super) struct FileReader {
     pub(super) name: Arc<str>,
     index: u32,
     format: Format,
-    /// The number of the row last read, from 1; the header and blank lines are none.
+    /// The number of the row last read, as in [`RowAt::row`].
     row: u64,
     cells: Row,
     line: Vec<u8>,
@@ -98,7 +98,10 @@ impl FileReader {
             if read == RowRead::End {
                 return Ok(None);
             }
-            self.row += 1;
+            self.row = match &self.format {
+                Format::Mapped(lines, ..) | Format::Own(lines) => lines.number(),
+                _ => self.row + 1,
+            };
             counts.sequence += 1;
             let refused = match read {
                 RowRead::TooLong => Some("longer than any row may be"),
@@ -186,7 +189,7 @@ impl Format {
     fn parquet(input: Input, setup: &Setup) -> Result<Self, SourceError> {
         let name = input.name;
         let Some(mapping) = &setup.mapping else { return Err(SourceError::NoMapping { file: name }) };
-        let damaged = |message| SourceError::DamagedRow { file: Arc::clone(&name), row: 0, message };
+        let damaged = |message| SourceError::DamagedEnd { file: Arc::clone(&name), message };
         if input.bytes.is_stream() {
             return Err(SourceError::ParquetStream { file: name });
         }
@@ -204,6 +207,8 @@ fn no_text(start: &[u8]) -> Option<&'static str> {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16: save it as UTF-8"),
         [0xfd, b'7', b'z', b'X', b'Z', ..] => Some("packed by xz: unpack it, or pack it by gzip or zstd"),
         [b'B', b'Z', b'h', ..] => Some("packed by bzip2: unpack it, or pack it by gzip or zstd"),
+        // Only where it was packed: plain, it is told by these bytes and read.
+        [b'P', b'A', b'R', b'1', ..] => Some("packed Parquet: unpack it"),
         [b'P', b'K', 3, 4, ..] => Some("a zip archive: unpack it, or pack its file by gzip or zstd"),
         start if start.get(..1_024).unwrap_or(start).contains(&0) => Some("no text, for it has zero bytes"),
         _ => None,

@@ -10,17 +10,25 @@ use crate::intake::shown;
 #[derive(Debug)]
 pub(super) struct Lines {
     blocks: Blocks,
+    /// Lines read so far, blank ones included.
+    read: u64,
 }
 
 impl Lines {
     pub(super) fn new(blocks: Blocks) -> Self {
-        Self { blocks }
+        Self { blocks, read: 0 }
+    }
+
+    /// The number of the line last read, as an editor counts: from 1, blank ones included.
+    pub(super) fn number(&self) -> u64 {
+        self.read
     }
 
     /// Reads the next line that is not blank, without its end.
     pub(super) fn read(&mut self, line: &mut Vec<u8>) -> Result<RowRead, Damage> {
         loop {
             let read = self.read_any(line)?;
+            self.read += 1;
             if read != RowRead::Row || !line.trim_ascii().is_empty() {
                 return Ok(read);
             }

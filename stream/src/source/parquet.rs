@@ -437,6 +437,27 @@ mod tests {
         assert_eq!(error.to_string(), expected);
     }
 
+    /// No row of it can be told from another.
+    #[test]
+    fn an_end_that_cannot_be_read_is_told_as_such() {
+        let schema = crate::testing::schema("entity user\nevent payment\n  user: user");
+        let map =
+            "schema = \"s\"\nevent = \"payment\"\nid = \"id\"\ntime = \"at\"\n[fields]\nuser = \"id\"\n";
+        let whole = file();
+        for bytes in [&whole[..whole.len() / 2], b"PAR1"] {
+            let mapping = Mapping::parse("map.toml", map, Path::new("")).unwrap();
+            let options = Options { merge: false, jump_max: Options::JUMP_MAX };
+            let inputs = vec![Input::memory("p", bytes)];
+            let source =
+                Source::open(inputs, Some(mapping), Arc::clone(&schema), options, SourceState::default());
+            let said = source.map(drop).unwrap_err().to_string();
+            assert!(
+                said.starts_with("`p` is damaged or cut short: its end does not say what it holds: "),
+                "{said}"
+            );
+        }
+    }
+
     #[test]
     fn a_broken_file_is_an_error_and_no_panic() {
         let whole = file();

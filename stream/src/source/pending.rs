@@ -1,7 +1,7 @@
 //! Labels that are not known yet: they wait until their time has come.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 
 use engine::event::{Amendment, Event};
 use rules::time::Micros;
@@ -38,6 +38,19 @@ pub(super) fn label_id(event: &Event) -> String {
     let mut hash = blake3::Hasher::new();
     hash.update(event.id.as_bytes()).update(&event.time.to_le_bytes());
     format!("{LABEL}{}", hash.finalize().to_hex().get(..HASH_DIGITS).unwrap_or_default())
+}
+
+/// Leaves one of each amendment, the first: a row that came again says nothing new.
+pub(super) fn once(pending: &mut Vec<Known>) {
+    let mut before: HashMap<&str, Vec<&Amendment>> = HashMap::with_capacity(pending.len());
+    let mut is_first = Vec::with_capacity(pending.len());
+    for Known { amendment, .. } in &*pending {
+        let same_id = before.entry(&amendment.id).or_default();
+        is_first.push(!same_id.contains(&amendment));
+        same_id.push(amendment);
+    }
+    let mut is_first = is_first.into_iter();
+    pending.retain(|_| is_first.next().unwrap_or(true));
 }
 
 /// The amendments that wait, the earliest first; of equal time in the order in which they came.

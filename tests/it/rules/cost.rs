@@ -84,6 +84,8 @@ fn an_estimate_names_what_it_does_not_know() {
         ["--entities", "user=1", "--rate", "paymnt=1"],
         ["--entities", "usr=1", "--rate", "1"],
         ["--entities", "5", "--rate", "1"],
+        ["--entities", "user=1,device=1,user=2", "--rate", "1"],
+        ["--entities", "user=1", "--rate", "login=1,login=1"],
         ["--entities", "user=x", "--rate", "1"],
     ];
     let said: String = said.map(|it| folder.weir(&[&["rules", "cost"], &it[..]].concat())).concat();
@@ -94,6 +96,10 @@ fn an_estimate_names_what_it_does_not_know() {
         stderr: error: `--entities`: the schema has no `usr`; did you mean `user`?
         exit 1
         stderr: error: `--entities`: `5` is for what? write `NAME=5`
+        exit 1
+        stderr: error: `--entities`: `user` stands there twice
+        exit 1
+        stderr: error: `--rate`: `login` stands there twice
         exit 1
         stderr: error: invalid value 'user=x' for '--entities <KIND=NUMBER>': `x` is not a whole number
         stderr: 

@@ -3,6 +3,7 @@
 use expect_test::expect;
 
 use super::{RULES, check};
+use crate::program::run;
 
 /// What comes true.
 const PASSING: &str = r#"
@@ -206,4 +207,21 @@ fn a_test_that_fails_says_what_came() {
         exit 1
     "#]],
     );
+}
+
+/// All of them, those of a window's edges among them.
+#[test]
+fn the_rule_sets_of_the_repository_pass_their_tests() {
+    for (path, count, one) in [
+        (
+            "fixtures/handbook/rules.weir",
+            2,
+            "a fraud counts at its terminal seven days later, at that very microsecond",
+        ),
+        ("fixtures/wallet", 13, "the fifth tiny payment in a minute is blocked"),
+    ] {
+        let said = String::from_utf8(run(&["rules", "test", path]).stdout).unwrap();
+        assert!(said.contains(&format!("test {one} ... ok\n")), "{said}");
+        assert!(said.contains(&format!("test result: ok. {count} passed; 0 failed")), "{said}");
+    }
 }

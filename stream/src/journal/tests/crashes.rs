@@ -219,7 +219,7 @@ fn run(seed: u64, syncs_do_nothing: bool, seen: &mut Seen) -> Result<(), String>
             seen.crashes += 1;
         }
     }
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         return run.flip_behind_a_crash(seen);
     }
     let mut log = run.open(seen)?;

@@ -128,11 +128,31 @@ fn an_event_from_far_ahead_sets_no_label_free() {
         false,
         expect![[r#"
             payment n1 00:01Z user=a
-            reject 0:2 the event's time is 463 days ahead of the latest before it: if it is right, allow so many by `--jump-max`
+            reject 0:2 the event's time is 463 days ahead of the latest before it: if it is right, allow it by `--jump-max 463d`
             payment n3 00:02Z user=c
             pending fraud on n1 00:11Z
         "#]],
     );
+}
+
+#[test]
+fn how_far_ahead_an_event_is_and_what_would_allow_it() {
+    let schema = schema(FIELDS);
+    let check = |jump_max, rows: [i64; 2], said: &str| {
+        let file = format!("t,u,fraud\n{},a,0\n{},b,0\n", rows[0], rows[1]);
+        let options = Options { jump_max, ..OPTIONS };
+        let (text, _) =
+            read_all(open(MAP, &schema, &[file.as_bytes()], options, SourceState::default()), &schema);
+        let reason = text.lines().nth(1).unwrap().strip_prefix("reject 0:2 the event's time is ").unwrap();
+        assert_eq!(reason, said);
+    };
+    let if_right = "ahead of the latest before it: if it is right, allow it by `--jump-max";
+    check(0, [1, 6], &format!("5s {if_right} 1d`"));
+    check(0, [0, 86_400], &format!("1d {if_right} 1d`"));
+    check(DAY, [0, 86_401], &format!("2 days {if_right} 2d`"));
+    check(0, [0, 3_660 * 86_400], &format!("3660 days {if_right} 3660d`"));
+    let far = "20458 days ahead of the latest before it, further than any `--jump-max` allows";
+    check(366 * DAY, [0, 1_767_571_200], far);
 }
 
 #[test]

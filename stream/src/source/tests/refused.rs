@@ -467,6 +467,20 @@ fn a_damaged_file_gives_what_stands_before_and_says_where() {
     assert!(end.starts_with(&expected) && end.ends_with("; what stands before is read"), "{end}");
 }
 
+/// Blank lines are no rows, and count where an editor counts them.
+#[test]
+fn a_row_of_json_lines_bears_the_number_of_its_line() {
+    for (map, reason) in [
+        ("", "`/type`: missing; `/id`: `1` must be a string, in quotes"),
+        (MAP, "column `t`: `` is not a plain number: write digits, such as `1000` or `-12.50`"),
+    ] {
+        let schema = schema(FIELDS);
+        let lines = b"{\"id\":1}\n\n  \r\n{\"id\":1}\n";
+        let (text, _) = read_all(open(map, &schema, &[lines], OPTIONS, SourceState::default()), &schema);
+        assert_eq!(text, format!("reject 0:1 {reason}\nreject 0:4 {reason}\n"));
+    }
+}
+
 #[test]
 fn other_files() {
     check(
@@ -561,31 +575,37 @@ fn what_is_neither_csv_nor_lines_is_told_by_how_it_begins() {
     no_text(
         b"\xff\xfei\0d\0",
         expect![[r#"
-        error: `file1` is UTF-16: save it as UTF-8; CSV, JSON lines and Parquet are read, plain or packed by gzip or zstd
+        error: `file1` is UTF-16: save it as UTF-8; CSV and JSON lines are read plain or packed by gzip or zstd, Parquet plain
     "#]],
     );
     no_text(
         b"\xfd7zXZ\0\0",
         expect![[r#"
-        error: `file1` is packed by xz: unpack it, or pack it by gzip or zstd; CSV, JSON lines and Parquet are read, plain or packed by gzip or zstd
+        error: `file1` is packed by xz: unpack it, or pack it by gzip or zstd; CSV and JSON lines are read plain or packed by gzip or zstd, Parquet plain
     "#]],
     );
     no_text(
         b"BZh91AY&SY",
         expect![[r#"
-        error: `file1` is packed by bzip2: unpack it, or pack it by gzip or zstd; CSV, JSON lines and Parquet are read, plain or packed by gzip or zstd
+        error: `file1` is packed by bzip2: unpack it, or pack it by gzip or zstd; CSV and JSON lines are read plain or packed by gzip or zstd, Parquet plain
     "#]],
     );
     no_text(
         b"PK\x03\x04\x14",
         expect![[r#"
-        error: `file1` is a zip archive: unpack it, or pack its file by gzip or zstd; CSV, JSON lines and Parquet are read, plain or packed by gzip or zstd
+        error: `file1` is a zip archive: unpack it, or pack its file by gzip or zstd; CSV and JSON lines are read plain or packed by gzip or zstd, Parquet plain
+    "#]],
+    );
+    no_text(
+        &zstd::encode_all(&b"PAR1\x15\0"[..], 1).unwrap(),
+        expect![[r#"
+        error: `file1` is packed Parquet: unpack it; CSV and JSON lines are read plain or packed by gzip or zstd, Parquet plain
     "#]],
     );
     no_text(
         b"id,t\n\x00\x01",
         expect![[r#"
-        error: `file1` is no text, for it has zero bytes; CSV, JSON lines and Parquet are read, plain or packed by gzip or zstd
+        error: `file1` is no text, for it has zero bytes; CSV and JSON lines are read plain or packed by gzip or zstd, Parquet plain
     "#]],
     );
     check(
