@@ -23,7 +23,7 @@ use crate::aside::SpareTime;
 use crate::bundle::{Bundle, BundleError};
 use crate::fold::{Fold, FoldError};
 use crate::gate::{Gate, NotAtOnce, OtherState, Poisoned};
-use crate::in_force::{InForce, Kept};
+use crate::in_force::InForce;
 use crate::journal::{Cursor, JournalError, RecordKind};
 use crate::pace::Pace;
 use crate::record::{Stamp, WarmRecord};
@@ -138,10 +138,7 @@ impl Gate {
             return Err(BuildError::NoJournal);
         }
         let _one = self.building.try_lock().ok_or(BuildError::Busy)?;
-        let (lately, _) = self.current.all_when_quiet();
-        let current = self.current.get();
-        let kept = current.kept.built_for(bundle, &lately)?;
-        let wide = current.keeping_up(&kept)?;
+        let wide = self.current.get().also_keeping(bundle)?;
         let then = wide.followed_by(wide.number + 1, Arc::new(bundle.clone()))?;
         same_state(&wide.rules, &then.rules).map_err(not_even_then)?;
         let base = Base::beneath(dir, self.journal.oldest())?;
@@ -155,20 +152,20 @@ impl Gate {
             tell(Built { records: build.next - from, of: self.journal.next() - from });
         }
         self.may_build()?;
-        self.take_over(build, (bundle, &kept), dir, base.and_then(|it| it.clock()))
+        self.take_over(build, bundle, dir, base.and_then(|it| it.clock()))
     }
 
     /// Puts the built states in the place of those that are in use, at one moment for all.
     fn take_over(
         &self,
         mut build: Build,
-        (bundle, kept): (&Bundle, &Kept),
+        bundle: &Bundle,
         dir: &DataDir,
         since: Option<Micros>,
     ) -> Result<(), BuildError> {
         let change = self.current.begin();
         let old = self.current.get();
-        let wide = InForce { number: old.number + 1, ..old.keeping_up(kept)? };
+        let wide = InForce { number: old.number + 1, ..old.also_keeping(bundle)? };
         let built_for = build.fold.newest().ok_or(BuildError::Overtaken)?;
         same_state(&built_for.rules, &wide.rules).map_err(|_| BuildError::Overtaken)?;
         let lacking = since.map(|it| Warming::built(&old.rules.typed, &wide.rules.typed, it).to_records());

@@ -80,19 +80,6 @@ impl Kept {
         Ok(kept)
     }
 
-    /// What is kept once state is built for a bundle: its features, and those of what was in force so lately that it may be
-    /// gone back to; of all others the schema is known.
-    ///
-    /// # Errors
-    /// If the texts of one have errors.
-    pub(crate) fn built_for(&self, bundle: &Bundle, lately: &[Arc<InForce>]) -> Result<Self, BundleError> {
-        let none = Self { all: Vec::new(), ..self.clone() };
-        let mut kept =
-            lately.iter().filter_map(|it| it.bundle.as_ref()).try_fold(none, |kept, it| kept.and(it))?;
-        kept = kept.and(bundle)?;
-        kept.knowing(self.bundles().cloned())
-    }
-
     /// Their texts.
     pub(crate) fn bundles(&self) -> impl Iterator<Item = &Bundle> {
         self.all.iter().map(|it| &it.0)
@@ -168,13 +155,13 @@ impl InForce {
         }
     }
 
-    /// What is in force, keeping up the features of these; the same where nobody has its texts.
+    /// What is in force, keeping up the features of a bundle too; the same where nobody has its texts.
     ///
     /// # Errors
-    /// If its texts have errors.
-    pub(crate) fn keeping_up(&self, kept: &Kept) -> Result<Self, BundleError> {
+    /// If the texts of one have errors.
+    pub(crate) fn also_keeping(&self, bundle: &Bundle) -> Result<Self, BundleError> {
         match &self.bundle {
-            Some(own) => Self::keeping(self.number, Arc::clone(own), self.rules.key, kept),
+            Some(own) => Self::keeping(self.number, Arc::clone(own), self.rules.key, &self.kept.and(bundle)?),
             None => Ok(self.clone()),
         }
     }

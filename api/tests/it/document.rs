@@ -308,7 +308,7 @@ async fn who_may_is_who_the_document_says() {
             assert_eq!(answer(request).await.status != 403, named, "{what} as {}", role.name());
         }
     }
-    assert_eq!(guarded, 19);
+    assert_eq!(guarded, 20);
 }
 
 #[tokio::test]

@@ -34,8 +34,7 @@ impl Gate {
     /// If its texts have errors, or the journal cannot be read.
     pub fn growth(&self, bundle: &Bundle) -> Result<Growth, BuildError> {
         let old = self.current.get();
-        let (lately, _) = self.current.all_when_quiet();
-        let wide = old.keeping_up(&old.kept.built_for(bundle, &lately)?)?;
+        let wide = old.also_keeping(bundle)?;
         let Some(seen) = self.traffic()? else { return Ok(Growth::default()) };
         let entities = self.entities(&wide.rules, &old.rules)?;
         let plans = wide.rules.plan.kinds.iter().zip(&old.rules.plan.kinds);

@@ -193,7 +193,10 @@ mod tests {
         let (all, _) = current.all_when_quiet();
         assert_eq!(all.iter().map(|it| it.number).collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert!(all.iter().all(|it| Arc::ptr_eq(&it.rules, &current.get().rules)));
-        let other = Bundle::of(&[("s.schema.weir", RULES), ("s.weir", "use schema s\nconst a = 1\n")]);
+        let other = Bundle::of(&[
+            ("s.schema.weir", RULES),
+            ("s.weir", "use schema s\nfeature n = count(payment) by user over 1h\n"),
+        ]);
         let key = current.get().rules.key;
         current.change(0, |_, number| InForce::compile(number, Arc::new(other), key)).unwrap();
         assert!(!Arc::ptr_eq(&current.of(3).unwrap().rules, &current.get().rules));

@@ -130,46 +130,6 @@ fn built_state_is_as_if_it_had_always_been_kept() {
     assert!(report.derived >= 4_100, "{report:?}");
 }
 
-/// What may be gone back to is kept up for a day; then the next build leaves it out, and its schema stays known.
-#[test]
-fn what_nobody_goes_back_to_is_left_out_of_the_next_build() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut world = World::new(folder.path(), NEW);
-    let hours = |hours: u32| bundle(SCHEMA, &OLD.replace("over 1h", &format!("over {hours}h")));
-    let keeps = |world: &World, name: &str| {
-        let rules = world.gate.rules();
-        let mut windows = rules.typed.features.iter().filter(|it| it.name == name);
-        windows.any(|it| matches!(it.definition, rules::typed::Definition::Aggregate(_)))
-    };
-    world.pay(200);
-    world.activate(&hours(2)).unwrap();
-    world.pay(200);
-    assert!(keeps(&world, "wide"), "a day has not passed");
-    // More than a day.
-    world.number += 5_000;
-    world.pay(200);
-    world.activate(&hours(3)).unwrap();
-    world.pay(200);
-    assert!(!keeps(&world, "wide"));
-    assert_eq!(
-        world.activate(&hours(2)).unwrap(),
-        0,
-        "what was in force a moment ago is gone back to at once"
-    );
-    world.pay(200);
-    assert_ne!(world.activate(&bundle(SCHEMA, NEW)).unwrap(), 0, "what was left out is built again");
-    world.pay(200);
-    check_same(&world.gate, &folded(&world.journal, key()));
-    check_verified(&world.journal, key());
-    for damaged in [0, 1] {
-        let (recovered, _) = world.crashed(folder.path(), damaged);
-        world = recovered;
-        world.pay(100);
-        check_same(&world.gate, &folded(&world.journal, key()));
-        check_verified(&world.journal, key());
-    }
-}
-
 /// Of devices nothing is remembered, until alerts are raised `once per` one: that begins, ends and begins again at once.
 #[test]
 fn entities_of_a_kind_that_nothing_asks_about_have_no_state() {

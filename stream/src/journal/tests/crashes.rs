@@ -158,7 +158,11 @@ impl Run {
         let stat = verify(&disk, 0).map_err(|error| error.to_string())?;
         let (names, chosen) = self.some_segment();
         let Some((synced, name)) = stat.map(|it| it.synced).zip(names.get(chosen)) else { return Ok(()) };
-        let (at, bit) = (self.below(self.disk.contents(name).len() as u64), self.below(8) as u8);
+        let bytes = self.disk.contents(name).len() as u64;
+        if bytes == 0 {
+            return Ok(());
+        }
+        let (at, bit) = (self.below(bytes), self.below(8) as u8);
         assert!(self.disk.flip(name, at, bit));
         let before = self.disk.contents(name);
         match open(&self.disk, self.segment_bytes) {
