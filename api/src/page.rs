@@ -30,12 +30,12 @@ impl Asked {
     }
 
     /// How many entries to look for: one more than the page has shows that there is another page.
-    pub(crate) fn to_find(&self) -> u64 {
+    pub(crate) fn limit_and_one(self) -> u64 {
         self.limit + 1
     }
 
     /// What was found as a page, with the cursor of the next one: the last entry's, where more was found.
-    pub(crate) fn page<T>(&self, mut found: Vec<T>, place: impl Fn(&T) -> i64) -> (Vec<T>, Option<Cursor>) {
+    pub(crate) fn page<T>(self, mut found: Vec<T>, place: impl Fn(&T) -> i64) -> (Vec<T>, Option<Cursor>) {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let has_more = limit < found.len();
         found.truncate(limit);

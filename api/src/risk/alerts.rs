@@ -131,7 +131,7 @@ pub(crate) async fn list(
 ) -> Result<Json<AlertsBody>, Problem> {
     let asked = Asked::of(&mut params)?;
     let filter = filter(&app.door.in_force(), params)?;
-    let found = app.desk.alerts(&filter, Page::Before(asked.before), asked.to_find()).await?;
+    let found = app.desk.alerts(&filter, Page::Before(asked.before), asked.limit_and_one()).await?;
     let (alerts, next) = asked.page(found, |it| it.seq);
     Ok(Json(AlertsBody { alerts: alerts.into_iter().map(AlertBody::from).collect(), next }))
 }
