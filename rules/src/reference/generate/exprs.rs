@@ -244,12 +244,14 @@ impl Writer<'_> {
 
     /// A condition on what becomes known later.
     pub(super) fn mutable(&mut self) -> &'static str {
-        const ALL: [&str; 7] = [
+        const ALL: [&str; 9] = [
             "accepted",
             "label == fraud",
             "label != legitimate",
             "outcome == allow",
+            "outcome == challenge",
             "outcome in [allow, block]",
+            "outcome in [allow, challenge]",
             "challenge == passed",
             "result != reversed",
         ];
