@@ -22,7 +22,9 @@ pub(super) const ALL: &[&str] = &[
     "TimeSince",
     "Speed",
     "pair",
+    "pair of one role",
     "via",
+    "pair via",
     "over",
     "no window",
     "before",
@@ -146,7 +148,9 @@ fn of_aggregate(it: &Aggregate, found: &mut BTreeSet<String>) {
     let looks_back = matches!(it.function, F::First | F::Last | F::FirstSeen | F::TimeSince | F::Speed);
     found.insert(variant(&it.function));
     add(found, "pair", it.by.len() == 2);
+    add(found, "pair of one role", matches!(it.by.as_slice(), [one, other] if one == other));
     add(found, "via", it.by != it.via);
+    add(found, "pair via", it.by.len() == 2 && it.by != it.via);
     add(found, "over", it.over.is_some());
     add(found, "no window", it.over.is_none());
     add(found, "before", it.before && !looks_back);
