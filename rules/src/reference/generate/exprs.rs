@@ -10,6 +10,8 @@ pub(super) struct Readable {
     pub(super) kind: Kind,
     /// Types on which it may be used (perhaps not all).
     pub(super) types: Types,
+    /// What it says.
+    pub(super) text: String,
 }
 
 /// Where an expression stands.

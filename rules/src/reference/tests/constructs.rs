@@ -1,6 +1,6 @@
 //! Which constructs of the language a rule set has, by name, so that a test can count them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use crate::typed::*;
@@ -34,6 +34,9 @@ pub(super) const ALL: &[&str] = &[
     "any",
     "nameless",
     "captured",
+    "twin",
+    "captured twin",
+    "alias",
     "Outcome",
     "Challenge",
     "Result",
@@ -117,7 +120,15 @@ pub(super) const ALL: &[&str] = &[
 /// The names of the constructs that a rule set has.
 pub(super) fn constructs(rules: &RuleSet) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
+    let mut known: BTreeMap<[u8; 16], Captured> = BTreeMap::new();
     for feature in &rules.features {
+        let first = known.get(&feature.hash);
+        add(&mut found, "twin", first.is_some());
+        add(&mut found, "captured twin", first.is_some_and(|it| *it != Captured::No));
+        let other =
+            matches!(&feature.definition, Definition::Expr(it) if matches!(it.kind, ExprKind::Feature(_)));
+        add(&mut found, "alias", other && first.is_none());
+        known.entry(feature.hash).or_insert(feature.captured);
         add(&mut found, "captured", feature.captured != Captured::No);
         add(&mut found, "nameless", feature.name.contains('.'));
         match &feature.definition {
