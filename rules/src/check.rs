@@ -3,7 +3,7 @@
 //! Reading order: [`schema`] (what there is), [`names`] (what rule files add), [`scope`] (what a name means where it
 //! stands), [`quantity`] and [`expr`] with [`operators`] and [`calls`] (types, units, missing), [`aggregate`]
 //! (looks into the past) and [`features`] (their order and domain), [`rules`], [`policy`] and [`examples`] (tests in
-//! the language), [`warnings`] with [`shadowed`] and [`implies`], [`canonical`] (hashes).
+//! the language), [`warnings`] with [`shadowed`] and [`implies`], [`canonical`] (hashes), [`twins`] (what has one hash).
 //!
 //! **Errors do not cascade.** What failed has been reported and is `None` from then on: whoever needs it fails in
 //! silence. **Nor does one hide another.** What does not need it is looked at all the same: where it is not known which
@@ -35,6 +35,7 @@ mod scope;
 mod shadowed;
 #[cfg(test)]
 mod tests;
+mod twins;
 mod unread;
 mod warnings;
 mod words;
@@ -102,8 +103,9 @@ fn check_rules(
     let policies = policy::check(&mut checker, &rules);
     let tests = examples::check(&mut checker);
     warnings::check(&mut checker, files, &rules);
+    let files_of_features: Vec<u32> = checker.feature_items.iter().map(|it| it.file).collect();
     let (lists, features, reports) = checker.finish();
-    let diagnostics = reports.sorted();
+    let mut diagnostics = reports.sorted();
     if diagnostic::has_errors(&diagnostics) {
         return (None, diagnostics);
     }
@@ -111,5 +113,8 @@ fn check_rules(
     let mut rule_set =
         RuleSet { schema, lists, features, feature_order, record, rules, policies, tests, hash: [0; 32] };
     canonical::seal(&mut rule_set);
+    diagnostics.extend(twins::warnings(&rule_set, &files_of_features));
+    diagnostic::sort(&mut diagnostics);
+    twins::unite(&mut rule_set);
     (Some(rule_set), diagnostics)
 }

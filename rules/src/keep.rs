@@ -92,6 +92,24 @@ mod tests {
     }
 
     #[test]
+    fn of_features_that_say_the_same_one_is_kept() {
+        let twins = "feature n = count(payment) by user over 1h\nfeature m = count(payment) by user over 1h\n\
+             feature s = max(payment.m) by card over 1d\n";
+        check_kept(twins, twins);
+        let kept = |own: &str, other: &str| {
+            let mut own = checked(SCHEMA, own);
+            own.keep_up(&checked(SCHEMA, other)).unwrap();
+            own.features.iter().map(|it| (it.name.clone(), it.captured)).collect::<Vec<_>>()
+        };
+        let named = |(name, captured): (&str, Captured)| (name.to_owned(), captured);
+        assert_eq!(
+            kept(twins, twins),
+            [("n", Captured::Own), ("m", Captured::No), ("s", Captured::No)].map(named)
+        );
+        assert_eq!(kept("", twins), [("n", Captured::ForOthers), ("s", Captured::No)].map(named));
+    }
+
+    #[test]
     fn what_only_the_other_captures_is_captured_for_it() {
         let mut own = checked(SCHEMA, "feature n = count(payment) by user over 1h\n");
         let other = checked(

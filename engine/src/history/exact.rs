@@ -26,6 +26,8 @@ const REAL_MAX: f64 = (1u128 << 91) as f64;
 pub(crate) const SUM_LIMBS: usize = 2;
 /// Limbs of the square of a value.
 pub(crate) const SQUARE_LIMBS: usize = 4;
+/// Of these, those that the square of an integer needs.
+pub(crate) const INTEGER_SQUARE_LIMBS: usize = 2;
 
 /// Count, sum and sum of squares of some rows' values in one column, to which further values may be added.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -117,7 +119,8 @@ pub(crate) fn sum_limbs(ty: ColumnType, value: i64) -> [i128; SUM_LIMBS] {
 /// The square of a column's value as limbs.
 pub(crate) fn square_limbs(ty: ColumnType, value: i64) -> [i128; SQUARE_LIMBS] {
     match ty {
-        ColumnType::Integer => [i128::from(value) * i128::from(value), 0, 0, 0],
+        // Of 18 digits the square has 36, and a word has room for no more than 170 of those.
+        ColumnType::Integer => spread(u128::from(value.unsigned_abs()) * u128::from(value.unsigned_abs()), 0),
         ColumnType::Real => Fixed::new(value).square_limbs(),
     }
 }
@@ -255,6 +258,17 @@ mod tests {
         (0..3).for_each(|off| integers.add(10_i64.pow(13) + off));
         assert_eq!(integers.variance_of_sample(), Some(1.0));
         assert_eq!(integers.mean(), Some(1e13 + 1.0));
+    }
+
+    #[test]
+    fn squares_of_the_largest_integers_have_room() {
+        // As many below zero as above: Σx² is all there is, and with powers of two every step is exact.
+        let mut powers = Totals::new(ColumnType::Integer);
+        (0..500).for_each(|_| [1_i64 << 62, -1 << 62].into_iter().for_each(|it| powers.add(it)));
+        same(powers.variance_of_sample().unwrap(), 1e6 * 2f64.powi(124) / 999_000.0);
+        let mut ends = Totals::new(ColumnType::Integer);
+        (0..500).for_each(|_| [i64::MAX, i64::MIN].into_iter().for_each(|it| ends.add(it)));
+        same(ends.variance_of_sample().unwrap(), 1e6 * 2f64.powi(126) / 999_000.0);
     }
 
     proptest! {

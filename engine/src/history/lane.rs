@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::column::ColumnType;
-use super::exact::{SQUARE_LIMBS, SUM_LIMBS, add, square_limbs, sum_limbs};
+use super::exact::{INTEGER_SQUARE_LIMBS, SQUARE_LIMBS, SUM_LIMBS, add, square_limbs, sum_limbs};
 use super::layout::Bit;
 use super::table::Table;
 
@@ -34,8 +34,9 @@ impl Lane {
     /// Words of its total.
     pub(crate) fn words(&self) -> usize {
         match self.value {
-            Value::Count | Value::Sum(ColumnType::Integer, _) | Value::Squares(ColumnType::Integer, _) => 1,
+            Value::Count | Value::Sum(ColumnType::Integer, _) => 1,
             Value::Sum(ColumnType::Real, _) => SUM_LIMBS,
+            Value::Squares(ColumnType::Integer, _) => INTEGER_SQUARE_LIMBS,
             Value::Squares(ColumnType::Real, _) => SQUARE_LIMBS,
         }
     }

@@ -167,8 +167,11 @@ impl Exprs<'_, '_> {
     fn enum_value(&mut self, name: &ast::Name, id: EnumId) -> Option<Option<Expr>> {
         let of = self.checker.schema.enum_type(id)?;
         let means_more = self.means_something(name);
-        // Where the types are not known, a field of that name may be another type's.
-        let means_both = means_more && (!self.scope.types.is_empty() || self.means_something_on(name, &[]));
+        // Where the types are not known, a field of that name may be another type's. What becomes known later is no
+        // rival: it is built in like `outcome`, whose value it may be, and nobody can rename either.
+        let means_both = means_more
+            && mutable_column(&name.text).is_none()
+            && (!self.scope.types.is_empty() || self.means_something_on(name, &[]));
         let Some(place) = of.values.iter().position(|it| *it == name.text) else {
             if means_more {
                 return None;

@@ -6,7 +6,9 @@ use super::check;
 use crate::diagnostic::{Code, Source, has_errors};
 use crate::syntax::{ast::Item, parse};
 use crate::testing;
-use crate::typed::{Captured, Definition, Expr, ExprKind, Feature, Numeric, RuleSet, TestStep, Type};
+use crate::typed::{
+    Captured, Definition, Expr, ExprKind, Feature, MutableColumn, Numeric, RuleSet, TestStep, Type,
+};
 use crate::value::Value;
 
 const SCHEMA: &str = include_str!("../../tests/golden/ok/demo.schema.weir");
@@ -174,8 +176,25 @@ fn a_role_equal_to_the_current_one_is_a_pair() {
         "feature x = count(pay) by user over 1h where shop == this.shop and amount > 1.00 EUR\n\
          feature y = count(pay) by (user, shop) over 1h where amount > 1.00 EUR\n",
     );
-    assert_eq!(named(&rules, "x").definition, named(&rules, "y").definition);
+    let Definition::Aggregate(pair) = &named(&rules, "x").definition else { panic!("an aggregate") };
+    assert_eq!((pair.by.len(), pair.reads_this), (2, false));
     assert_eq!(named(&rules, "x").hash, named(&rules, "y").hash);
+}
+
+#[test]
+fn a_value_of_an_outcome_may_be_called_like_what_becomes_known() {
+    let x = |condition: &str| {
+        let rules = rule_set(&format!("feature x = count(pay) by user over 1h before where {condition}\n"));
+        named(&rules, "x").definition.clone()
+    };
+    let Definition::Aggregate(it) = x("outcome == challenge") else { panic!("an aggregate") };
+    let Some(Expr { kind: ExprKind::Compare(_, left, right), .. }) = &it.condition else {
+        panic!("one test")
+    };
+    assert_eq!(left.kind, ExprKind::Mutable(MutableColumn::Outcome));
+    assert_eq!(right.kind, ExprKind::Const(Value::Exact(1)));
+    let Definition::Aggregate(it) = x("outcome in [allow, challenge]") else { panic!("an aggregate") };
+    assert!(matches!(&it.condition, Some(Expr { kind: ExprKind::OneOf(_, items), .. }) if items.len() == 2));
 }
 
 #[test]

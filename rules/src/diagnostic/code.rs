@@ -135,6 +135,7 @@ codes! {
     W910 EffectIdle "an effect that does nothing beside another";
     W911 JsonMember "a field that an event's JSON cannot hold";
     W912 NegativeExample "a negative amount in a test";
+    W913 FeatureTwice "a feature that says what another says";
 }
 
 impl Code {

@@ -1,10 +1,10 @@
 //! Where the state that a plan needs stands among what a snapshot's rule set kept, found by their names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::plan::KindPlan;
 
-use crate::state::layout::{KindLayout, Names};
+use crate::state::layout::{KindLayout, Names, while_alone};
 
 /// Where the state that a plan needs stands in a snapshot.
 #[derive(Debug, Default)]
@@ -46,9 +46,9 @@ impl KindFit {
         let columns = index(theirs.columns.iter().enumerate());
         let conditions = index(named(&theirs.conditions));
         let members = plan.conditions.iter().zip(&ours.conditions).map(|(condition, names)| {
-            let known = names.names.iter().find_map(|name| conditions.get(name.as_str()));
+            let known = names.names.iter().find_map(|name| find(&conditions, name));
             let plain = condition.test.is_none() && condition.present.is_none();
-            known.map_or(if plain { Member::Always } else { Member::Never }, |at| Member::Bit(*at))
+            known.map_or(if plain { Member::Always } else { Member::Never }, Member::Bit)
         });
         let members: Vec<Member> = members.collect();
         let same = |members: &Vec<Member>| {
@@ -56,19 +56,25 @@ impl KindFit {
                 && members.iter().enumerate().all(|(at, it)| *it == Member::Bit(at))
         };
         let needed = index(named(&ours.occurrences));
-        let occurrences: Vec<Option<usize>> = theirs
-            .occurrences
-            .iter()
-            .map(|names| names.names.iter().find_map(|name| needed.get(name.as_str())).copied())
-            .collect();
+        // Snapshots of old have the same thing as often as features asked for it.
+        let mut found = BTreeSet::new();
+        let occurrences = theirs.occurrences.iter().map(|names| {
+            let at = names.names.iter().find_map(|name| needed.get(name.as_str())).copied();
+            at.filter(|at| found.insert(*at))
+        });
         Self {
             columns_stored: theirs.columns.len(),
             words_stored: theirs.conditions.len().div_ceil(64),
-            columns: ours.columns.iter().map(|name| columns.get(name.as_str()).copied()).collect(),
+            columns: ours.columns.iter().map(|name| find(&columns, name)).collect(),
             members: Some(members).filter(|it| !same(it)),
-            occurrences,
+            occurrences: occurrences.collect(),
         }
     }
+}
+
+/// The place of a name. What has become several things was one, which had what each of them needs.
+fn find(places: &BTreeMap<&str, usize>, name: &str) -> Option<usize> {
+    places.get(name).or_else(|| places.get(while_alone(name)?)).copied()
 }
 
 fn named(things: &[Names]) -> impl Iterator<Item = (usize, &String)> {
@@ -77,4 +83,32 @@ fn named(things: &[Names]) -> impl Iterator<Item = (usize, &String)> {
 
 fn index<'a>(names: impl Iterator<Item = (usize, &'a String)>) -> BTreeMap<&'a str, usize> {
     names.map(|(at, name)| (name.as_str(), at)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::plan::Plan;
+
+    use super::*;
+
+    #[test]
+    fn what_a_snapshot_has_twice_is_taken_once() {
+        let names = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Names>();
+        let layout = |occurrences: &[&[&str]]| KindLayout {
+            columns: Vec::new(),
+            conditions: Vec::new(),
+            occurrences: occurrences.iter().map(|it| names(it)).collect(),
+        };
+        let rules = rules::testing::rule_set(
+            "schema s 1\nzone \"UTC\"\ncurrency EUR\nentity user\nevent payment\n  user: user\n",
+            "use schema s\n",
+        );
+        let plan = Plan::of(&rules).unwrap();
+        let fit = |ours, theirs| {
+            KindFit::new(&layout(ours), &plan.kinds[0], &layout(theirs)).map(|it| it.occurrences)
+        };
+        assert_eq!(fit(&[&["a"], &["b"]], &[&["b"], &["a"], &["b"]]), Some(vec![Some(1), Some(0), None]));
+        assert_eq!(fit(&[&["a", "c"]], &[&["c"], &["a"]]), Some(vec![Some(0), None]));
+        assert_eq!(fit(&[&["a"], &["b"]], &[&["a"]]), None);
+    }
 }

@@ -106,6 +106,15 @@ impl Layout {
     }
 }
 
+/// Behind a name: on which event types.
+const ON: &str = " on ";
+
+/// What was called so while all texts of its name had one length, of a name that says on which event types; none of other
+/// names.
+pub(crate) fn while_alone(name: &str) -> Option<&str> {
+    name.rsplit_once(ON).map(|(alone, _)| alone)
+}
+
 /// Puts names to the numbers of one rule set.
 pub(super) struct Namer<'a>(pub(super) &'a RuleSet);
 
@@ -135,7 +144,7 @@ impl Namer<'_> {
     fn kind(&self, kind: KindId, plan: &KindPlan) -> KindLayout {
         let conditions = plan.conditions.iter().enumerate().map(|(at, it)| match &it.test {
             Some(_) => self.askers(kind, plan, at),
-            None => Names { names: vec![self.condition(it)] },
+            None => Names { names: vec![self.condition(plan, it)] },
         });
         let occurrences = (0..plan.occurrences.len()).map(|at| {
             let asks =
@@ -143,7 +152,7 @@ impl Namer<'_> {
             self.features_of(kind).filter(|(_, plan)| asks(plan)).map(|(hash, _)| hash).collect()
         });
         KindLayout {
-            columns: plan.columns.iter().map(|it| self.source(&it.source)).collect(),
+            columns: plan.columns.iter().map(|it| self.source(plan, &it.source)).collect(),
             conditions: conditions.collect(),
             occurrences: occurrences.collect(),
         }
@@ -180,22 +189,37 @@ impl Namer<'_> {
     }
 
     /// A condition without a test.
-    fn condition(&self, it: &Condition) -> String {
+    fn condition(&self, plan: &KindPlan, it: &Condition) -> String {
         let events = &self.0.typed.schema.events;
         let of = it.of.iter().filter_map(|id| events.get(id.index())).map(|it| it.name.as_str());
         let of: Vec<&str> = of.collect();
         let role = |role: Option<FieldId>| role.map_or_else(|| "any".to_owned(), |it| self.field(it));
-        let present = it.present.as_ref().map_or_else(|| "nothing".to_owned(), |it| self.source(it));
+        let present = it.present.as_ref().map_or_else(|| "nothing".to_owned(), |it| self.source(plan, it));
         format!("of {of:?} via {} beside {} with {present}", role(it.via), role(it.beside))
     }
 
-    fn source(&self, source: &ColumnSource) -> String {
+    fn source(&self, plan: &KindPlan, source: &ColumnSource) -> String {
         match source {
-            ColumnSource::Field(field) => format!("field {}", self.field(*field)),
+            ColumnSource::Field(field) => format!("field {}{}", self.field(*field), self.types(plan, *field)),
             ColumnSource::Captured(feature, _) => format!("captured {}", self.hash(*feature)),
             ColumnSource::EventType => "event type".to_owned(),
             ColumnSource::Argument(feature, _) => format!("argument of {}", self.hash(*feature)),
         }
+    }
+
+    /// On which event types a field is, where there is a column of another of its name and type: a text of another
+    /// length. See [`while_alone`].
+    fn types(&self, plan: &KindPlan, field: FieldId) -> String {
+        let is_called_so = |it: &ColumnSource| match it {
+            ColumnSource::Field(other) => *other != field && self.field(*other) == self.field(field),
+            _ => false,
+        };
+        if !plan.columns.iter().any(|it| is_called_so(&it.source)) {
+            return String::new();
+        }
+        let events = self.0.typed.schema.events.iter();
+        let having = events.filter(|it| it.fields.iter().any(|it| it.field == field));
+        format!("{ON}{}", having.map(|it| it.name.as_str()).collect::<Vec<_>>().join(", "))
     }
 
     fn hash(&self, id: FeatureId) -> String {
@@ -233,6 +257,113 @@ impl Namer<'_> {
             ListKind::Entities(kind) => self.kind_name(kind).to_owned(),
             ListKind::Table(kind, ty) => format!("{} with {ty:?}", self.kind_name(kind)),
             ListKind::Values(ty) => format!("{ty:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use engine::entity::HashKey;
+    use engine::lists::ValueLists;
+    use rules::reference::generate::{Choices, rule_set};
+
+    use super::*;
+    use crate::state::misfit::same_state;
+
+    const SCHEMA: &str = "schema s 1\nzone \"UTC\"\ncurrency EUR\nentity user\nentity device shared\n\
+         event payment\n  user: user\n  device: device?\n  mcc: text(4)?\n  amount: money\n";
+    const LOGIN: &str = "event login\n  user: user\n  mcc: text(6)?\n";
+
+    fn compiled(schema: &str, rules: &str) -> RuleSet {
+        let typed = rules::testing::rule_set(schema, rules);
+        RuleSet::new(typed, HashKey::new([0; 16]), ValueLists::default()).unwrap()
+    }
+
+    /// By its name whoever reads a snapshot finds a thing: nothing else is called so.
+    #[track_caller]
+    fn check_names(rules: &RuleSet, text: &str) -> Layout {
+        let layout = Layout::of(rules);
+        let check = |what: &str, things: &[Names]| {
+            let mut known = BTreeSet::new();
+            for it in things {
+                assert!(!it.names.is_empty(), "{what} without a name: {text}");
+                assert!(it.names.iter().all(|name| known.insert(name)), "two {what} of {it:?}: {text}");
+            }
+        };
+        for kind in &layout.kinds {
+            let alone = |name: &String| Names { names: vec![name.clone()] };
+            check("columns", &kind.columns.iter().map(alone).collect::<Vec<_>>());
+            check("conditions", &kind.conditions);
+            check("occurrences", &kind.occurrences);
+        }
+        let hashes: BTreeSet<&str> = layout.features.iter().map(|it| it.hash.as_str()).collect();
+        assert_eq!(hashes.len(), layout.features.len(), "two features of one state: {text}");
+        layout
+    }
+
+    #[test]
+    fn features_that_say_the_same_have_one_state() {
+        let rows: &[(&str, &str)] = &[
+            ("feature a = last(payment.time) by user\n", "feature b = last(payment.time) by user\n"),
+            ("feature a = last(payment.type) by user\n", "feature b = last(payment.type) by user\n"),
+            ("feature a = last(payment.time) by user\n", "feature b = last(any.time) by user\n"),
+            ("feature a = first_seen(hour(time)) by user\n", "feature b = first_seen(hour(time)) by user\n"),
+            (
+                "feature a = last(payment.time) by (user, user)\n",
+                "feature b = last(payment.time) by (user, user)\n",
+            ),
+            (
+                "feature a = max(payment.amount / 2) by user over 1d\n",
+                "feature b = max(payment.amount / 2) by user over 1d\n",
+            ),
+            (
+                "feature n = count(payment) by user over 1h\nfeature a = first_seen(device) by user where n > 1\n",
+                "feature m = count(payment) by user over 1h\nfeature b = first_seen(device) by user where m > 1\n",
+            ),
+            (
+                "feature n = count(payment) by user over 1h\nfeature a = max(payment.n) by user over 1d\n",
+                "feature m = count(payment) by user over 1h\nfeature b = max(payment.m) by user over 1d\n",
+            ),
+            (
+                "feature n = count(payment) by user over 1h\nfeature o = n\nfeature a = max(any.o) by user over 1d\n",
+                "feature p = n\nfeature b = max(any.p) by user over 1d\n",
+            ),
+        ];
+        for (first, second) in rows {
+            let one = compiled(SCHEMA, &format!("use schema s\n{first}"));
+            let both = compiled(SCHEMA, &format!("use schema s\n{first}{second}"));
+            let layout = check_names(&both, second);
+            assert_eq!(layout.features, Layout::of(&one).features, "{second}");
+            assert_eq!(same_state(&one, &both), Ok(()), "with {second}");
+            assert_eq!(same_state(&both, &one), Ok(()), "without {second}");
+        }
+    }
+
+    #[test]
+    fn texts_of_other_lengths_are_told_apart() {
+        let last = |name: &str, of: &str| format!("feature {name} = last({of}.mcc) by user over 1d\n");
+        let columns = |schema: &str, features: &str| {
+            let text = format!("use schema s\n{features}");
+            check_names(&compiled(&format!("{SCHEMA}{schema}"), &text), &text).kinds[0].columns.clone()
+        };
+        let (one, both) = (last("a", "payment"), last("a", "payment") + &last("b", "login"));
+        let same = LOGIN.replace("text(6)", "text(4)");
+        assert_eq!(columns(&same, &both), ["field mcc: text"]);
+        assert_eq!(columns(LOGIN, &one), ["field mcc: text"]);
+        let mut apart = columns(LOGIN, &both);
+        apart.sort_unstable();
+        assert_eq!(apart, ["field mcc: text on login", "field mcc: text on payment"]);
+        let alone: Vec<_> = apart.iter().map(|it| while_alone(it)).collect();
+        assert_eq!(alone, [Some("field mcc: text"); 2]);
+    }
+
+    #[test]
+    fn nothing_is_called_like_another_thing() {
+        for seed in 0..1_000 {
+            let text = rule_set(&mut Choices::from_seed(seed));
+            check_names(&compiled(&text.schema, &text.rules), &text.rules);
         }
     }
 }

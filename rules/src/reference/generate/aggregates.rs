@@ -50,17 +50,24 @@ impl Writer<'_> {
         let first = self.choices.pick(&all).copied().unwrap_or(&FIELDS[0]);
         let mut by = vec![first];
         if self.choices.chance(25)
-            && let Some(second) = self.choices.pick(&all).filter(|it| it.name != first.name)
+            && let Some(second) = self.choices.pick(&all)
         {
             by.push(second);
         }
         let mut via = by.clone();
-        if first.kind == Kind::User && by.len() == 1 && self.choices.chance(30) {
-            // The other role of a user.
-            let other = FIELDS.iter().find(|it| it.kind == Kind::User && it.name != first.name);
-            via = other.into_iter().collect();
+        if self.choices.chance(30) {
+            let others: Vec<_> = by.iter().map(|it| Self::other(it)).collect();
+            if others.iter().fold(ALL, |types, it| types & it.on) != 0 {
+                via = others;
+            }
         }
         (by, via)
+    }
+
+    /// The other role of a user; of other kinds the only one.
+    fn other(role: &'static Field) -> &'static Field {
+        let is_other = |it: &&Field| it.kind == Kind::User && it.name != role.name;
+        FIELDS.iter().find(|it| role.kind == Kind::User && is_other(it)).unwrap_or(role)
     }
 
     /// A type that has these fields, or `any`.

@@ -10,6 +10,8 @@ pub(super) struct Readable {
     pub(super) kind: Kind,
     /// Types on which it may be used (perhaps not all).
     pub(super) types: Types,
+    /// What it says.
+    pub(super) text: String,
 }
 
 /// Where an expression stands.
@@ -244,12 +246,14 @@ impl Writer<'_> {
 
     /// A condition on what becomes known later.
     pub(super) fn mutable(&mut self) -> &'static str {
-        const ALL: [&str; 7] = [
+        const ALL: [&str; 9] = [
             "accepted",
             "label == fraud",
             "label != legitimate",
             "outcome == allow",
+            "outcome == challenge",
             "outcome in [allow, block]",
+            "outcome in [allow, challenge]",
             "challenge == passed",
             "result != reversed",
         ];

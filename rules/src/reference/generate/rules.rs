@@ -41,7 +41,13 @@ pub fn rule_set(choices: &mut Choices) -> Generated {
 
 impl Writer<'_> {
     fn feature(&mut self, at: usize) -> String {
-        let (name, types) = (format!("f{at}"), self.some_types());
+        let name = format!("f{at}");
+        if let Some(twin) = self.twin(&name) {
+            let text = format!("feature {name} = {}\n", twin.text);
+            self.features.push(twin);
+            return text;
+        }
+        let types = self.some_types();
         let (text, kind) = if self.choices.chance(70) {
             let (text, kind, _) = self.aggregate(types);
             (text, kind)
@@ -50,8 +56,29 @@ impl Writer<'_> {
             let kind = self.pick(&kinds, Kind::Number);
             (self.expr(kind, Scope::current(types), 3).0, kind)
         };
-        self.features.push(Readable { name: name.clone(), kind, types });
-        format!("feature {name} = {text}\n")
+        let feature = format!("feature {name} = {text}\n");
+        self.features.push(Readable { name, kind, types, text });
+        feature
+    }
+
+    /// Now and then what an earlier feature says, perhaps of the twins of what it reads; or that feature itself.
+    fn twin(&mut self, name: &str) -> Option<Readable> {
+        if !self.choices.chance(20) {
+            return None;
+        }
+        let of = self.choices.pick(&self.features)?.clone();
+        if self.choices.chance(25) {
+            return Some(Readable { name: name.to_owned(), text: of.name, ..of });
+        }
+        let mut text = of.text;
+        for twin in &self.features {
+            let first = self.features.iter().find(|it| it.text == twin.text).map_or(name, |it| &it.name);
+            if first != twin.name {
+                // A name is a letter and a digit, and part of no other word.
+                text = text.replace(first, &twin.name);
+            }
+        }
+        Some(Readable { name: name.to_owned(), text, ..of })
     }
 
     /// The names of these types, as `on` lists them.

@@ -1,6 +1,6 @@
 //! Which constructs of the language a rule set has, by name, so that a test can count them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use crate::typed::*;
@@ -22,7 +22,9 @@ pub(super) const ALL: &[&str] = &[
     "TimeSince",
     "Speed",
     "pair",
+    "pair of one role",
     "via",
+    "pair via",
     "over",
     "no window",
     "before",
@@ -32,6 +34,9 @@ pub(super) const ALL: &[&str] = &[
     "any",
     "nameless",
     "captured",
+    "twin",
+    "captured twin",
+    "alias",
     "Outcome",
     "Challenge",
     "Result",
@@ -115,7 +120,15 @@ pub(super) const ALL: &[&str] = &[
 /// The names of the constructs that a rule set has.
 pub(super) fn constructs(rules: &RuleSet) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
+    let mut known: BTreeMap<[u8; 16], Captured> = BTreeMap::new();
     for feature in &rules.features {
+        let first = known.get(&feature.hash);
+        add(&mut found, "twin", first.is_some());
+        add(&mut found, "captured twin", first.is_some_and(|it| *it != Captured::No));
+        let other =
+            matches!(&feature.definition, Definition::Expr(it) if matches!(it.kind, ExprKind::Feature(_)));
+        add(&mut found, "alias", other && first.is_none());
+        known.entry(feature.hash).or_insert(feature.captured);
         add(&mut found, "captured", feature.captured != Captured::No);
         add(&mut found, "nameless", feature.name.contains('.'));
         match &feature.definition {
@@ -146,7 +159,9 @@ fn of_aggregate(it: &Aggregate, found: &mut BTreeSet<String>) {
     let looks_back = matches!(it.function, F::First | F::Last | F::FirstSeen | F::TimeSince | F::Speed);
     found.insert(variant(&it.function));
     add(found, "pair", it.by.len() == 2);
+    add(found, "pair of one role", matches!(it.by.as_slice(), [one, other] if one == other));
     add(found, "via", it.by != it.via);
+    add(found, "pair via", it.by.len() == 2 && it.by != it.via);
     add(found, "over", it.over.is_some());
     add(found, "no window", it.over.is_none());
     add(found, "before", it.before && !looks_back);

@@ -284,15 +284,18 @@ fn policy_line(p: &mut Parser<'_>, policy: &mut Policy) {
     let whole = match p.nth_word(0) {
         Some("deadline") => {
             p.bump();
-            let found = deadline(p);
+            let (after, outcome) = deadline(p);
             let span = p.since(mark);
-            policy.deadline = found.map(|(after, outcome)| Deadline { after, outcome, span });
-            policy.deadline.is_some()
+            policy.deadline = after.zip(outcome).map(|(after, outcome)| Deadline { after, outcome, span });
+            outcome.is_some()
         }
         Some("valid") => {
             p.bump();
-            policy.valid_for = if p.expect_word("for") { literal::duration(p) } else { None };
-            policy.valid_for.is_some()
+            let goes_on = p.expect_word("for");
+            // One that is written wrongly ends the line as well as another.
+            let whole = goes_on && p.at(K::Duration);
+            policy.valid_for = if goes_on { literal::duration(p) } else { None };
+            whole
         }
         Some(word) if EFFECTS.contains(&word) => {
             let effects = effects(p, |p| p.at_line_start());
@@ -331,10 +334,11 @@ fn at_policy_line(p: &Parser<'_>) -> bool {
 }
 
 /// dur "else" outcome
-fn deadline(p: &mut Parser<'_>) -> Option<(Duration, Outcome)> {
-    let after = literal::duration(p)?;
-    let outcome = p.expect_word("else").then(|| outcome(p))??;
-    Some((after, outcome))
+fn deadline(p: &mut Parser<'_>) -> (Option<Duration>, Option<Outcome>) {
+    let goes_on = p.at(K::Duration);
+    let after = literal::duration(p);
+    let outcome = if goes_on && p.expect_word("else") { outcome(p) } else { None };
+    (after, outcome)
 }
 
 /// outcome = "allow" | "challenge" | "block"
