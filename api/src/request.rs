@@ -118,7 +118,9 @@ fn whole_body() -> Where {
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
-    if let Some(given) = headers.get(header::CONTENT_ENCODING).filter(|it| *it != "identity") {
+    if let Some(given) =
+        headers.get(header::CONTENT_ENCODING).filter(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
         let detail = format!("the body is packed ({}): send it plain", shown(given.as_bytes()));
         return Err(Problem::at(
             Code::UnsupportedMediaType,

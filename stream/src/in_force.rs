@@ -175,7 +175,8 @@ impl InForce {
         }
     }
 
-    /// Whether decisions under another value would be told in the same words: it differs in the contents of lists only.
+    /// Whether decisions under another value would be told in the same words: it differs in the contents of lists only, and in
+    /// what is kept up and known beside.
     pub(crate) fn says_the_same(&self, other: &Self) -> bool {
         self.rules.typed.hash == other.rules.typed.hash && self.rates == other.rates
     }

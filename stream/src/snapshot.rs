@@ -148,7 +148,9 @@ impl Texts {
     /// Of all that has texts, oldest first; where nobody will ask for them there are none.
     fn of_all(in_force: &[Arc<InForce>]) -> Vec<Self> {
         let mut all = Vec::new();
-        for same in in_force.chunk_by(|it, next| Arc::ptr_eq(&it.rules, &next.rules)) {
+        for same in
+            in_force.chunk_by(|it, next| Arc::ptr_eq(&it.rules, &next.rules) && it.says_the_same(next))
+        {
             let Some((newest, before)) = same.split_last() else { continue };
             let Some(bundle) = newest.bundle.as_deref().cloned() else { continue };
             let before = before.iter().map(|it| it.number).collect();

@@ -18,7 +18,7 @@ use stream::intake;
 use utoipa::ToSchema;
 
 use super::door::Door;
-use super::incoming::{settled, unreadable};
+use super::incoming::{all_durable, unreadable};
 use super::lists::value_of;
 use super::value::{Json as Cell, Ordered, Score, Time, of_event, of_feature};
 use crate::app::App;
@@ -100,7 +100,7 @@ pub(crate) async fn show(State(app): State<Arc<App>>, mut names: Names) -> Resul
     let here = Arc::clone(&app);
     let known = aside(move || known(&here.door, (kind_id, kind), id)).await?;
     // Its features and lists have seen what may not be on the disk yet.
-    settled(&app).await?;
+    all_durable(&app).await?;
     Ok(Json(known))
 }
 

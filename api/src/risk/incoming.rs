@@ -143,7 +143,7 @@ pub(super) async fn durable(app: &App, offset: u64) -> Result<(), Problem> {
 ///
 /// # Errors
 /// If the journal has failed: then that may never have been.
-pub(super) async fn settled(app: &App) -> Result<(), Problem> {
+pub(super) async fn all_durable(app: &App) -> Result<(), Problem> {
     durable(app, app.door.last_record()).await
 }
 

@@ -19,7 +19,7 @@ use stream::in_force::InForce;
 use stream::intake::{self, shown};
 use utoipa::ToSchema;
 
-use super::incoming::{durable, refused, settled};
+use super::incoming::{all_durable, durable, refused};
 use super::value::{Json as Cell, Ordered, Time, of_feature};
 use crate::app::App;
 use crate::aside::aside;
@@ -109,7 +109,7 @@ fn written(ty: Type, text_bytes_max: Option<u16>, schema: &Schema) -> String {
 )]
 pub(crate) async fn all(State(app): State<Arc<App>>) -> Result<Json<ListsBody>, Problem> {
     let in_force = app.door.in_force();
-    settled(&app).await?;
+    all_durable(&app).await?;
     let mut lists: Vec<ListBody> = ListBody::all(&in_force).collect();
     lists.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     Ok(Json(ListsBody { lists }))
@@ -187,7 +187,7 @@ fn item(of: &Found<'_>, in_force: &InForce, text: &str, new: bool) -> Result<Ite
 )]
 pub(crate) async fn show(State(app): State<Arc<App>>, mut names: Names) -> Result<Json<EntryBody>, Problem> {
     let entry = entry(&app, names.text("list"), names.text("id"))?;
-    settled(&app).await?;
+    all_durable(&app).await?;
     Ok(Json(entry))
 }
 
@@ -376,7 +376,7 @@ impl RatesBody {
 )]
 pub(crate) async fn show_rates(State(app): State<Arc<App>>) -> Result<Json<RatesBody>, Problem> {
     let rates = RatesBody::of(&app.door.in_force().rates);
-    settled(&app).await?;
+    all_durable(&app).await?;
     Ok(Json(rates))
 }
 

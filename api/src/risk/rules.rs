@@ -27,7 +27,7 @@ use stream::snapshot::SnapshotError;
 use utoipa::ToSchema;
 
 use self::files::{bad_bundle, bundle_of, complaints, files_of, refused, whole};
-use super::incoming::settled;
+use super::incoming::all_durable;
 use super::lists::ListBody;
 use super::value::Time;
 use crate::app::App;
@@ -194,7 +194,7 @@ pub(crate) struct VersionFilesBody {
 )]
 pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Json<RulesBody>, Problem> {
     let in_force = app.door.in_force();
-    settled(&app).await?;
+    all_durable(&app).await?;
     let typed = &in_force.rules.typed;
     let schema = &typed.schema;
     let versions = app.desk.rule_sets(VERSIONS_SHOWN).await?;
@@ -442,7 +442,7 @@ async fn activate(app: &Arc<App>, bundle: Bundle, version: i64, job: u64) -> Res
     let activate = move || here.activation.activate(&Arc::new(bundle), &mut |it| here.jobs.tell(job, it));
     let activated = tokio::task::spawn_blocking(activate).await;
     activated.map_err(|it| Problem::internal(&it))?.map_err(|it| not_activated(it, &app.metrics))?;
-    settled(app).await?;
+    all_durable(app).await?;
     note(&app.desk, version).await
 }
 

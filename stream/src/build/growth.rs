@@ -16,6 +16,7 @@ use rules::time::{DAY, Micros};
 use super::{BuildError, first_event};
 use crate::bundle::Bundle;
 use crate::gate::Gate;
+use crate::pace::Pace;
 use crate::record::{Decided, Stamp};
 
 /// What a rule set would take in memory beside what is taken, in bytes.
@@ -72,9 +73,10 @@ impl Gate {
         let mut kinds = vec![Distinct::default(); rules.plan.kinds.len()];
         let (mut message, mut event) = (Decided::default(), Event::default());
         let roles = &mut Scratch::new(rules).facts.roles;
-        let mut records = self.journal.cursor(0)?;
+        let (mut records, mut pace) = (self.journal.cursor(0)?, Pace::begin());
         while let Some(record) = records.next()? {
             self.may_build()?;
+            pace.rest();
             let Some((_, bytes)) = Stamp::split(record.body).filter(|_| record.kind.is_event()) else {
                 continue;
             };

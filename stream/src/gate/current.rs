@@ -56,7 +56,7 @@ impl Current {
         self.number.load(Ordering::Acquire)
     }
 
-    /// The value in force. INVARIANT (in force): there is one from the beginning, and none is ever taken out.
+    /// The value in force. INVARIANT (in force): there is one from the beginning, and the newest is never taken out.
     #[expect(clippy::expect_used, reason = "INVARIANT (in force)")]
     pub(crate) fn get(&self) -> Arc<InForce> {
         let standing = self.standing.lock();
@@ -127,10 +127,10 @@ impl Changing<'_> {
         let mut standing = self.current.standing.lock();
         // What differed in the contents of lists only has decided all that it will decide: its words are these, and every
         // change of a long list would leave a copy of it for a day.
-        for (number, it) in &mut standing.all {
-            if it.says_the_same(&new) {
-                *it = Arc::new(InForce { number: *number, ..InForce::clone(&new) });
-            }
+        let mut gone = Vec::new();
+        for (number, it) in standing.all.iter_mut().filter(|(_, it)| it.says_the_same(&new)) {
+            let shared = Arc::new(InForce { number: *number, ..InForce::clone(&new) });
+            gone.push(std::mem::replace(it, shared));
         }
         standing.all.insert(new.number, Arc::clone(&new));
         if let Some(directory) = directory {
@@ -141,6 +141,8 @@ impl Changing<'_> {
             spoken_of || standing.all.remove(number).is_none()
         });
         drop(standing);
+        // A long list is freed while nobody waits for it.
+        drop(gone);
         self.current.number.store(new.number, Ordering::Release);
         new
     }
@@ -149,6 +151,7 @@ impl Changing<'_> {
 #[cfg(test)]
 mod tests {
     use engine::entity::HashKey;
+    use engine::rates::Rates;
     use rules::time::{DAY, HOUR};
 
     use super::*;
@@ -193,13 +196,23 @@ mod tests {
         let (all, _) = current.all_when_quiet();
         assert_eq!(all.iter().map(|it| it.number).collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert!(all.iter().all(|it| Arc::ptr_eq(&it.rules, &current.get().rules)));
+        let rates = Rates::parse("currency,rate\nUSD,0.5\n", current.get().rates.base()).unwrap();
+        let dearer = |old: &InForce, number| {
+            Ok::<_, BundleError>(InForce { number, rates: Arc::new(rates.clone()), ..old.clone() })
+        };
+        current.change(0, dearer).unwrap();
+        assert_ne!(
+            current.of(3).unwrap().rates,
+            current.get().rates,
+            "amounts were converted by other rates"
+        );
         let other = Bundle::of(&[
             ("s.schema.weir", RULES),
             ("s.weir", "use schema s\nfeature n = count(payment) by user over 1h\n"),
         ]);
         let key = current.get().rules.key;
         current.change(0, |_, number| InForce::compile(number, Arc::new(other), key)).unwrap();
-        assert!(!Arc::ptr_eq(&current.of(3).unwrap().rules, &current.get().rules));
+        assert!(!Arc::ptr_eq(&current.of(4).unwrap().rules, &current.get().rules));
     }
 
     #[test]

@@ -97,7 +97,7 @@ fn features_of(rules: &RuleSet, kind: usize) -> Vec<String> {
 /// Whether a schema that changes does so as a schema may, in a rule set that knows all that the one in force knows.
 pub(crate) fn grows_rightly(old: &RuleSet, new: &RuleSet) -> Result<(), Misfit> {
     let (theirs, ours) = (&old.typed.schema, &new.typed.schema);
-    if let Some(what) = schema::lacked(theirs, ours).or_else(|| schema::rederived(theirs, ours)) {
+    if let Some(what) = schema::misread(theirs, ours) {
         return Err(Misfit::Schema(what));
     }
     // States are trimmed by them, and what came too late stands where they say.
@@ -120,7 +120,7 @@ pub(crate) fn same_history(recorded: &RuleSet, tested: &RuleSet) -> Result<(), M
     if let Some(what) = Layout::of(tested).difference(&Layout::of(recorded)) {
         return Err(Misfit::Schema(what));
     }
-    if let Some(what) = schema::lacked(theirs, ours).or_else(|| schema::rederived(theirs, ours)) {
+    if let Some(what) = schema::misread(theirs, ours) {
         return Err(Misfit::Schema(what));
     }
     // What was too late stands at the edge of the allowed lateness, where amendments name it.

@@ -2,7 +2,7 @@
 //! for another state.
 
 use rules::notation::duration;
-use rules::schema::{Field, FieldType, Schema};
+use rules::schema::{Derivation, EventField, EventType, Field, FieldType, Schema};
 
 use super::layout::Names;
 
@@ -29,7 +29,7 @@ fn bare(name: &str) -> &str {
 }
 
 /// A field that events of an older schema lack and may not; none if there is none.
-pub(crate) fn lacked(old: &Schema, new: &Schema) -> Option<String> {
+fn lacked(old: &Schema, new: &Schema) -> Option<String> {
     let lacked = old.events.iter().zip(&new.events).find_map(|(theirs, ours)| {
         let field = ours.fields.iter().skip(theirs.fields.len()).find(|it| !it.optional)?;
         Some((new.field(field.field)?, ours))
@@ -39,17 +39,28 @@ pub(crate) fn lacked(old: &Schema, new: &Schema) -> Option<String> {
 }
 
 /// A field that is computed otherwise than it was: whoever stands in it is somebody else, though every feature over it looks
-/// the same; none if there is none.
+/// the same; none if there is none. Fields are told by their places, which stay: their numbers are each schema's own.
 pub(crate) fn rederived(old: &Schema, new: &Schema) -> Option<String> {
+    let derivation = |of: &EventType, field: &EventField| {
+        let Derivation::Prefix { of: source, characters } = field.derived?;
+        Some((of.fields.iter().position(|it| it.field == source), characters))
+    };
     let (field, of) = old.events.iter().zip(&new.events).find_map(|(theirs, ours)| {
         let both = theirs.fields.iter().zip(&ours.fields);
-        let (_, field) = both.into_iter().find(|(theirs, ours)| theirs.derived != ours.derived)?;
+        let is_other =
+            |theirs_field, ours_field| derivation(theirs, theirs_field) != derivation(ours, ours_field);
+        let (_, field) = both.into_iter().find(|(theirs, ours)| is_other(theirs, ours))?;
         Some((new.field(field.field)?, ours))
     })?;
     Some(format!(
         "field `{}` of event type `{}` is derived otherwise than it was: give what is derived like this another name",
         field.name, of.name
     ))
+}
+
+/// Why events of an older schema would not be what a newer one takes them for; none if they are.
+pub(crate) fn misread(old: &Schema, new: &Schema) -> Option<String> {
+    lacked(old, new).or_else(|| rederived(old, new))
 }
 
 /// What a schema that contains all of an older one has beyond that without a version above it, or has otherwise under the

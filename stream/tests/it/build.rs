@@ -280,6 +280,12 @@ fn what_a_field_means_stays() {
         let said = refused(schema);
         assert!(said.contains(otherwise), "{said}");
     }
+    // Where another event type grows, fields have other numbers, and mean what they meant.
+    let login = "event login\n  bin: bin?\n";
+    let grown = |more: &str| derives.replace("event payment", &format!("{login}{more}event payment"));
+    let with_login = begin(&grown(""), rules, Box::new(Memory::default()));
+    let more = grown("  ip: text(40)?\n").replace("pay 1", "pay 2");
+    with_login.activate(bundle(&more, rules)).unwrap();
     let shorter = derives.replace("text(6)", "text(5)");
     let said = refused(shorter.clone());
     assert!(said.contains("other text lengths than the one in force"), "{said}");

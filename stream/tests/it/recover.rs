@@ -9,13 +9,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use engine::event::{Amendment, Change, Event};
+use engine::rates::Rates;
 use rules::past::{Label, Outcome};
 use rules::reference::generate::Choices;
 use rules::time::SECOND;
 use stream::disk::simulated::{Faults, Simulated};
 use stream::fold::{Fold, verify};
 use stream::gate::{Deadline, Gate, Refused};
-use stream::journal::{Forgetful, Journal as _, OnDisk, Options};
+use stream::journal::{Forgetful, Journal as _, Memory, OnDisk, Options};
 use stream::recover::recover;
 use stream::snapshot::{self, DataDir, Extra};
 
@@ -196,4 +197,24 @@ fn without_syncing_what_was_told_is_lost() {
         }
     };
     assert!((0..20).any(lost));
+}
+
+/// What was converted under a number is told by the rates of that number, on this side of a start too.
+#[test]
+fn rates_that_were_in_force_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, journal) = (DataDir::open(folder.path()).unwrap(), Memory::default());
+    let gate = begin(SCHEMA, RULES, Box::new(journal.clone()));
+    let base = gate.in_force().rates.base();
+    let tables =
+        ["0.9", "0.8"].map(|usd| Rates::parse(&format!("currency,rate\nUSD,{usd}\n"), base).unwrap());
+    for rates in &tables {
+        gate.put_rates(rates).unwrap();
+    }
+    snapshot::write(&dir, &gate, &Extra::new()).unwrap();
+    drop(gate);
+    let gate = recover(&dir, key(), Box::new(journal), PATIENT).unwrap().unwrap().gate;
+    for (number, rates) in (1..).zip(&tables) {
+        assert_eq!(*gate.in_force_at(number).unwrap().rates, *rates, "number {number}");
+    }
 }
