@@ -211,10 +211,10 @@ fn sum(members: &[Member], aggregate: &Aggregate) -> Value {
     sum.to_string().parse().map_or(Value::Missing, Value::Exact)
 }
 
-/// The sum of the integers, divided by the count, then by their scale.
+/// The sum of the integers, divided by their scale, then by the count.
 fn mean(members: &[Member], aggregate: &Aggregate) -> Value {
-    let mean = real_of(sum_of(&integers(members))) / real_of_count(members.len());
-    Value::finite(mean / units(aggregate))
+    let sum = real_of(sum_of(&integers(members))) / units(aggregate);
+    Value::finite(sum / real_of_count(members.len()))
 }
 
 /// Of the sample: the root of (n·Σx² − (Σx)²) / (n·(n − 1)) of the integers, above and below the line exact and each

@@ -208,6 +208,10 @@ fn rates_that_were_in_force_come_back() {
     let base = gate.in_force().rates.base();
     let tables =
         ["0.9", "0.8"].map(|usd| Rates::parse(&format!("currency,rate\nUSD,{usd}\n"), base).unwrap());
+    // Without a clock nobody knows for how long they may be spoken of.
+    let payment = "user=u1 card=c1 device=d1 merchant=m1 amount=100";
+    let payment = event(&gate.rules().typed.schema, "payment", "p1", 1_767_600_000 * SECOND, payment);
+    gate.submit(&payment, Deadline::Never, &mut gate.worker(Vec::new())).unwrap();
     for rates in &tables {
         gate.put_rates(rates).unwrap();
     }
