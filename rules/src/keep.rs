@@ -2,9 +2,12 @@
 //! the other can come (back) into force at once.
 //!
 //! What is the same has the same definition hash and is there once.
+//!
+//! And the other way round: a rule set whose features are remembered no more, for what was recorded under it is still read.
 
 use crate::renumber::Numbers;
-use crate::typed::{Captured, FeatureId, RuleSet};
+use crate::typed::{Captured, Definition, Expr, ExprKind, FeatureId, RuleSet};
+use crate::value::Value;
 
 /// More features than can be numbered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -37,11 +40,23 @@ impl RuleSet {
         }
         Ok(())
     }
+
+    /// Asks for no state but that of the features with these definition hashes: the others are missing, whatever the event.
+    /// Nothing can be decided by it any more.
+    pub fn remember_only(&mut self, remembered: impl Fn(&[u8; 16]) -> bool) {
+        for it in &mut self.features {
+            if matches!(it.definition, Definition::Aggregate(_)) && !remembered(&it.hash) {
+                let kind = ExprKind::Const(Value::Missing);
+                it.definition = Definition::Expr(Expr { kind, ty: it.ty, optional: true });
+                it.captured = Captured::No;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::typed::{Captured, RuleSet};
+    use crate::typed::{Captured, Definition, RuleSet};
     use crate::widen::tests::checked;
 
     const SCHEMA: &str = "schema s 1\nzone \"UTC\"\ncurrency EUR\nentity user\nentity card owned\n\
@@ -107,6 +122,33 @@ mod tests {
             [("n", Captured::Own), ("m", Captured::No), ("s", Captured::No)].map(named)
         );
         assert_eq!(kept("", twins), [("n", Captured::ForOthers), ("s", Captured::No)].map(named));
+    }
+
+    #[test]
+    fn what_is_not_remembered_has_no_definition_that_looks_back() {
+        let text = "feature n = count(payment) by user over 1h\nfeature m = count(payment) by user over 2h\n\
+                    feature often = m > 2\nfeature s = count(payment) by card over 1d where m > 2\n";
+        let mut rules = checked(SCHEMA, text);
+        let before = rules.clone();
+        let n = rules.features[0].hash;
+        rules.remember_only(|hash| *hash == n);
+        let look_back = |of: &RuleSet| {
+            let aggregates =
+                of.features.iter().filter(|it| matches!(it.definition, Definition::Aggregate(_)));
+            aggregates.map(|it| it.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (look_back(&before), look_back(&rules)),
+            (vec!["n".into(), "m".into(), "s".into()], vec!["n".into()])
+        );
+        let named =
+            |of: &RuleSet| of.features.iter().map(|it| (it.name.clone(), it.hash)).collect::<Vec<_>>();
+        assert_eq!(
+            (rules.hash, named(&rules)),
+            (before.hash, named(&before)),
+            "and all names are what they were"
+        );
+        assert!(rules.features.iter().all(|it| it.captured == Captured::No));
     }
 
     #[test]

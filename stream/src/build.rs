@@ -8,6 +8,7 @@
 //!
 //! The state is built for the rule set in force, with the features of the other kept up beside its own and its schema
 //! known: so nothing but the layout of states changes when it takes over, and what comes after is an ordinary activation.
+//! What nobody goes back to any more, since it was in force a day ago or before, is left out.
 
 mod growth;
 
@@ -26,11 +27,10 @@ use crate::gate::{Gate, NotAtOnce, OtherState, Poisoned};
 use crate::in_force::InForce;
 use crate::journal::{Cursor, JournalError, RecordKind};
 use crate::pace::Pace;
-use crate::record::{Stamp, WarmRecord};
+use crate::record::{Lacking, Stamp, WarmRecord};
 use crate::snapshot::{self, Base, DataDir, Extra, SnapshotError};
 use crate::state::State;
 use crate::state::misfit::{Misfit, same_state};
-use crate::warming::Warming;
 pub use growth::Growth;
 
 /// How far a build is.
@@ -138,11 +138,13 @@ impl Gate {
             return Err(BuildError::NoJournal);
         }
         let _one = self.building.try_lock().ok_or(BuildError::Busy)?;
-        let wide = self.current.get().also_keeping(bundle)?;
+        let wide = wide(&self.current.lately(self.now()), bundle)?;
         let then = wide.followed_by(wide.number + 1, Arc::new(bundle.clone()))?;
         same_state(&wide.rules, &then.rules).map_err(not_even_then)?;
         let base = Base::beneath(dir, self.journal.oldest())?;
-        let fold = Fold::building_on(base.as_ref(), self.key(), &wide.kept, u64::MAX)?;
+        // The journal speaks of rule sets whose features have no state here.
+        let only = wide.kept.only_of(&wide.rules.typed);
+        let fold = Fold::building_on(base.as_ref(), self.key(), &only, u64::MAX)?;
         let from = base.as_ref().map_or(0, Base::start);
         let mut build = Build { fold, records: self.journal.cursor(from)?, next: from };
         let (mut more, mut spare) = (true, SpareTime::default());
@@ -152,7 +154,7 @@ impl Gate {
             tell(Built { records: build.next - from, of: self.journal.next() - from });
         }
         self.may_build()?;
-        self.take_over(build, bundle, dir, base.and_then(|it| it.clock()))
+        self.take_over(build, bundle, dir, base.as_ref())
     }
 
     /// Puts the built states in the place of those that are in use, at one moment for all.
@@ -161,15 +163,18 @@ impl Gate {
         mut build: Build,
         bundle: &Bundle,
         dir: &DataDir,
-        since: Option<Micros>,
+        base: Option<&Base>,
     ) -> Result<(), BuildError> {
         let change = self.current.begin();
         let old = self.current.get();
-        let wide = InForce { number: old.number + 1, ..old.also_keeping(bundle)? };
+        let wide = InForce { number: old.number + 1, ..wide(&change.lately(self.now()), bundle)? };
         let built_for = build.fold.newest().ok_or(BuildError::Overtaken)?;
         same_state(&built_for.rules, &wide.rules).map_err(|_| BuildError::Overtaken)?;
-        let lacking = since.map(|it| Warming::built(&old.rules.typed, &wide.rules.typed, it).to_records());
-        let lacking = lacking.unwrap_or_default();
+        let known = |it: &Lacking| old.rules.typed.features.iter().any(|own| own.hash[..] == it.feature[..]);
+        let mut lacking =
+            base.map(|it| it.lacking(self.key(), &wide.rules.typed)).transpose()?.unwrap_or_default();
+        lacking.retain(|it| !known(it));
+        let since = base.and_then(Base::clock);
         let wide = wide.lacking(&lacking)?;
         let closed = self.passage.close();
         // INVARIANT (take over): nobody appends now. What changes entities goes through the passage, and what changes what
@@ -183,7 +188,8 @@ impl Gate {
                 thread::sleep(LOOK_AGAIN);
             }
         }
-        let message = WarmRecord { bundle: bundle.clone(), since, lacking };
+        let gone = old.captured_only_here(&wide).map(Vec::from).collect();
+        let message = WarmRecord { bundle: bundle.clone(), since, lacking, gone };
         self.append_change(RecordKind::Warm, wide.number, &message, &[]);
         let State { directory, .. } = build.fold.into_state();
         let before = self.current.directory();
@@ -196,6 +202,12 @@ impl Gate {
         before.clear(|| pace.rest());
         Ok(())
     }
+}
+
+/// What is in force, the last of these, keeping up what the others and a rule set that is to follow ask for.
+fn wide(lately: &[Arc<InForce>], bundle: &Bundle) -> Result<InForce, BuildError> {
+    let newest = lately.last().ok_or(BuildError::Overtaken)?;
+    Ok(newest.keeping_up(&newest.kept.built_for(bundle, lately)?)?)
 }
 
 /// A rule set that even with the state built does not fit.

@@ -23,7 +23,7 @@ pub trait Disk: Debug + Send + Sync {
     /// If it was there, or the disk refuses.
     fn create(&self, name: &str) -> io::Result<Box<dyn File>>;
 
-    /// Opens a file to read and to write.
+    /// Opens a file to read and to write, or only to read where that is all that may be done with it.
     ///
     /// # Errors
     /// If it is not there, or the disk refuses.

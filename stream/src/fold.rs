@@ -195,8 +195,8 @@ impl Fold {
             RecordKind::Rates => self.numbers.rates(stamp.rule_set, read(message)?),
             // The state of another rule set's features is kept up from here on: where it is, it was so before, by the
             // snapshot; where it is not, it is built when that rule set comes into force. What the schema of that one asks of
-            // the features that are in force already must be here.
-            RecordKind::Warm => self.numbers.warm(stamp.rule_set, &read(message)?),
+            // the features that are in force already must be here. What is captured no more is not in the records behind it.
+            RecordKind::Warm => self.numbers.warm(stamp.rule_set, &read(message)?, self.captures),
             // Alerts that are quiet are no state of entities.
             RecordKind::Snooze => Ok(()),
         }

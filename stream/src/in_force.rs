@@ -1,6 +1,7 @@
 //! What is in force: one immutable value under one number. Every change of any of it is another value under the next
 //! number, and a record; so the number in a record's stamp names all that its decision read beside the past.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use engine::entity::HashKey;
@@ -8,7 +9,7 @@ use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use rules::TooManyFeatures;
 use rules::time::Micros;
-use rules::typed::Definition;
+use rules::typed::{Captured, Definition, Feature};
 
 use crate::bundle::{Bundle, BundleError};
 use crate::record::Lacking;
@@ -29,7 +30,7 @@ pub struct InForce {
     pub(crate) kept: Kept,
 }
 
-/// Rule sets whose features are kept up beside those in force: they were in force, or are about to be.
+/// Rule sets whose features are kept up beside those in force: they were in force lately, or are about to be.
 ///
 /// All that is in force one after the other keeps up the same features, its own among them, and so lays the state out
 /// in the same way: only [`crate::gate::Gate::activate_built`] changes that. And it knows the same schema, which only grows: the
@@ -41,6 +42,9 @@ pub(crate) struct Kept {
     known: Vec<Arc<(Bundle, rules::typed::RuleSet)>>,
     /// What of these features is not complete yet.
     warming: Arc<Warming>,
+    /// The definition hashes of the features that have state, where others may be spoken of that have none any more; none:
+    /// all have.
+    only: Option<Arc<BTreeSet<[u8; 16]>>>,
 }
 
 impl Kept {
@@ -62,7 +66,8 @@ impl Kept {
         for bundle in bundles {
             let mut here = kept.all.iter().chain(&kept.known);
             if !here.any(|it| it.0.sources == bundle.sources) {
-                kept.known.push(checked(bundle)?);
+                // What lists held, and rates, are no matter of a schema.
+                kept.known.push(checked(Bundle { lists: Vec::new(), rates: None, ..bundle })?);
             }
         }
         Ok(kept)
@@ -80,6 +85,25 @@ impl Kept {
         Ok(kept)
     }
 
+    /// What is kept up once state is built for a rule set: its features, and those of what was in force so lately that it may
+    /// be gone back to. Of all others the schema stays known.
+    ///
+    /// # Errors
+    /// If the texts of one have errors.
+    pub(crate) fn built_for(&self, bundle: &Bundle, lately: &[Arc<InForce>]) -> Result<Self, BundleError> {
+        let none = Self { all: Vec::new(), known: Vec::new(), ..self.clone() };
+        let lately = lately.iter().filter_map(|it| it.bundle.as_deref());
+        let kept = lately.chain([bundle]).try_fold(none, |kept, it| kept.and(it))?;
+        kept.knowing(self.known_bundles().chain(self.bundles()).cloned())
+    }
+
+    /// What is kept, for rule sets that may speak of features of which this one, which keeps it up, has no state.
+    #[must_use]
+    pub(crate) fn only_of(&self, rules: &rules::typed::RuleSet) -> Self {
+        let only = with_state(rules).map(|it| it.hash).collect();
+        Self { only: Some(Arc::new(only)), ..self.clone() }
+    }
+
     /// Their texts.
     pub(crate) fn bundles(&self) -> impl Iterator<Item = &Bundle> {
         self.all.iter().map(|it| &it.0)
@@ -95,7 +119,11 @@ impl Kept {
         for it in &self.known {
             rules.widen(&it.1);
         }
-        self.all.iter().try_for_each(|it| rules.keep_up(&it.1))
+        self.all.iter().try_for_each(|it| rules.keep_up(&it.1))?;
+        if let Some(only) = &self.only {
+            rules.remember_only(|hash| only.contains(hash));
+        }
+        Ok(())
     }
 
     /// What is kept; these features are not complete yet, beside those that are known not to be.
@@ -104,6 +132,16 @@ impl Kept {
         let warming = Arc::new(self.warming.and(Warming::of(features)));
         Self { warming, ..self.clone() }
     }
+}
+
+/// The features that have a state of their own.
+fn with_state(rules: &rules::typed::RuleSet) -> impl Iterator<Item = &Feature> {
+    rules.features.iter().filter(|it| matches!(it.definition, Definition::Aggregate(_)))
+}
+
+/// The features that are kept with each event.
+fn captured(rules: &rules::typed::RuleSet) -> impl Iterator<Item = &Feature> {
+    rules.features.iter().filter(|it| it.captured != Captured::No)
 }
 
 /// A bundle with what it says.
@@ -145,25 +183,33 @@ impl InForce {
         let (key, old) = (self.rules.key, &self.rules.typed);
         let new = Self::keeping(number, Arc::clone(&bundle), key, &self.kept)?;
         let has = |hash| new.rules.typed.features.iter().any(|it| it.hash == hash);
-        let mut with_state =
-            old.features.iter().filter(|it| matches!(it.definition, Definition::Aggregate(_)));
-        let has_all = with_state.all(|it| has(it.hash));
+        let has_all = with_state(old).all(|it| has(it.hash));
         let knows_all = || !rules::typed::RuleSet::clone(&new.rules.typed).widen(old);
         match &self.bundle {
+            // Where only some features have state, all of these are kept up already.
+            Some(own) if self.kept.only.is_some() && !knows_all() => {
+                Self::keeping(number, bundle, key, &self.kept.knowing([Bundle::clone(own)])?)
+            }
             Some(own) if !has_all || !knows_all() => Self::keeping(number, bundle, key, &self.kept.and(own)?),
             _ => Ok(new),
         }
     }
 
-    /// What is in force, keeping up the features of a bundle too; the same where nobody has its texts.
+    /// What is in force, keeping up the features of these; the same where nobody has its texts.
     ///
     /// # Errors
-    /// If the texts of one have errors.
-    pub(crate) fn also_keeping(&self, bundle: &Bundle) -> Result<Self, BundleError> {
+    /// If its texts have errors.
+    pub(crate) fn keeping_up(&self, kept: &Kept) -> Result<Self, BundleError> {
         match &self.bundle {
-            Some(own) => Self::keeping(self.number, Arc::clone(own), self.rules.key, &self.kept.and(bundle)?),
+            Some(own) => Self::keeping(self.number, Arc::clone(own), self.rules.key, kept),
             None => Ok(self.clone()),
         }
+    }
+
+    /// What is in force, for what follows: the features of that have state, whatever they are.
+    pub(crate) fn remembering_all(&self) -> Self {
+        let kept = Kept { only: None, ..self.kept.clone() };
+        Self { kept, ..self.clone() }
     }
 
     /// What is in force, under another number, knowing the schema of a bundle.
@@ -209,6 +255,18 @@ impl InForce {
             }
             _ => Ok(self),
         }
+    }
+
+    /// The definition hashes of the features that are captured here and are not there.
+    pub(crate) fn captured_only_here(&self, there: &Self) -> impl Iterator<Item = [u8; 16]> {
+        let theirs: BTreeSet<_> = captured(&there.rules.typed).map(|it| it.hash).collect();
+        captured(&self.rules.typed).map(|it| it.hash).filter(move |it| !theirs.contains(it))
+    }
+
+    /// The name of the first captured feature that is among these, by definition hash.
+    pub(crate) fn captured_among(&self, hashes: &[Vec<u8>]) -> Option<&str> {
+        let mut among = captured(&self.rules.typed).filter(|it| hashes.iter().any(|hash| *hash == it.hash));
+        among.next().map(|it| it.name.as_str())
     }
 
     /// What is not complete yet, for snapshots.

@@ -96,12 +96,12 @@ fn apply_all(fold: &mut Fold, journal: &dyn Journal, from: u64) -> Result<u64, R
     })
 }
 
-/// Builds the state of all rule sets that the journal speaks of, from nothing or from its base. Gives how many records were
-/// applied.
+/// Builds the state of what is in force and may be gone back to, from nothing or from the journal's base. Gives how many
+/// records were applied.
 fn build(dir: &DataDir, key: HashKey, journal: &dyn Journal) -> Result<(Fold, u64), RecoverError> {
     let oldest = journal.oldest();
     let base = Base::beneath(dir, oldest)?;
-    let mut fold = Fold::of(&|from| journal.cursor(from), key, base.as_ref())?.beside_journal(oldest);
+    let mut fold = Fold::of_lately(&|from| journal.cursor(from), key, base.as_ref())?.beside_journal(oldest);
     let count = apply_all(&mut fold, journal, base.as_ref().map_or(0, Base::start))?;
     Ok((fold, count))
 }
@@ -223,7 +223,7 @@ fn go_on(
             let built;
             (fold, built) = build(dir, key, &*journal)?;
             notes.push(format!(
-                "a rule set came into force behind the snapshot: state was built from {built} records"
+                "behind the snapshot states were laid out anew: they were built from {built} records"
             ));
             built
         }

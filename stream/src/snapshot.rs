@@ -19,7 +19,6 @@ mod load;
 mod recent;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +31,7 @@ use rules::typed::ListId;
 
 use crate::aside;
 use crate::bundle::{Bundle, BundleError};
+use crate::disk::File;
 use crate::gate::Gate;
 use crate::in_force::{InForce, Kept};
 use crate::journal::Journal;
@@ -43,6 +43,7 @@ pub use base::Base;
 pub(crate) use base::{drop_below, write as write_base};
 use block::{Beside, BlockKind, BlockReader, BlockWriter, Columns};
 pub use directory::DataDir;
+use directory::Stored;
 use entity::EntityWriter;
 pub use error::SnapshotError;
 
@@ -197,7 +198,7 @@ const PIECE_BYTES: usize = 1 << 20;
 /// If the disk does not take it.
 #[cfg(feature = "test-support")]
 pub fn canonical(gate: &Gate, file: &Path) -> io::Result<Vec<u8>> {
-    write_to(File::create(file)?, gate, &Extra::new(), Shown::Visible, None)?;
+    write_to(Box::new(std::fs::File::create(file)?), gate, &Extra::new(), Shown::Visible, None)?;
     std::fs::read(file)
 }
 
@@ -229,19 +230,19 @@ pub fn write(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<PathBuf, Snaps
 pub fn write_beside_decisions(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<PathBuf, SnapshotError> {
     publish(dir, gate, || {
         let written = aside::work("snapshot", || write_draft(dir, gate, extra, Some(Beside::begin())));
-        written.map_err(SnapshotError::io("write", &dir.draft()))?
+        written.map_err(SnapshotError::io("write", dir.draft().path()))?
     })
 }
 
 fn publish(
     dir: &DataDir,
     gate: &Gate,
-    write: impl FnOnce() -> Result<(File, u64), SnapshotError>,
+    write: impl FnOnce() -> Result<(Box<dyn File>, u64), SnapshotError>,
 ) -> Result<PathBuf, SnapshotError> {
     let _one = dir.begin();
     let (draft, seen_below) = write()?;
     gate.wait_for_disk(seen_below).map_err(SnapshotError::Poisoned)?;
-    dir.publish(&draft)
+    dir.publish(&*draft)
 }
 
 /// Writes what the gate holds where it does not count yet; gives the file, and above which position it has seen nothing.
@@ -250,20 +251,18 @@ fn write_draft(
     gate: &Gate,
     extra: &Extra,
     beside: Option<Beside>,
-) -> Result<(File, u64), SnapshotError> {
-    let draft = dir.draft();
-    let file = File::options().write(true).create(true).truncate(false).open(&draft);
-    let written = file.and_then(|file| write_to(file, gate, extra, Shown::All, beside));
-    written.map_err(SnapshotError::io("write", &draft))
+) -> Result<(Box<dyn File>, u64), SnapshotError> {
+    let written = write_to(dir.open_draft()?, gate, extra, Shown::All, beside);
+    written.map_err(SnapshotError::io("write", dir.draft().path()))
 }
 
 fn write_to(
-    file: File,
+    file: Box<dyn File>,
     gate: &Gate,
     extra: &Extra,
     shown: Shown,
     beside: Option<Beside>,
-) -> io::Result<(File, u64)> {
+) -> io::Result<(Box<dyn File>, u64)> {
     // INVARIANT (start): first the start, then everything else. A record below the start is in the entities, whose
     // locks its writer held; in the table of ids, which waits for what is in flight; and in what is in force, which
     // waits for a change that is under way.
@@ -343,7 +342,7 @@ pub struct Newest {
     /// All records below are on the disk too, since something in it has seen them.
     pub seen_below: u64,
     /// Its file, if a replay saved it without a journal.
-    alone: Option<PathBuf>,
+    alone: Option<Stored>,
 }
 
 /// Reads what the newest snapshot says of itself; none if there is no snapshot.
@@ -351,12 +350,11 @@ pub struct Newest {
 /// # Errors
 /// If there are snapshots and the header of none can be read, or one was written by a later version.
 pub fn newest(dir: &DataDir) -> Result<Option<Newest>, SnapshotError> {
-    let base = dir.base()?;
-    let found = newest_whole(dir, |path| {
-        let mut reader = BlockReader::open(path)?;
+    let found = newest_whole(dir, |file| {
+        let mut reader = BlockReader::open(file)?;
         let header = read_header(&mut reader)?;
-        let alone = header.alone && !header.in_force.is_empty() && base.as_deref() != Some(path);
-        let alone = alone.then(|| path.to_owned());
+        let alone = header.alone && !header.in_force.is_empty() && !file.is_base();
+        let alone = alone.then(|| file.clone());
         let (key, start) = (hash_key(&header, &reader)?, header.start);
         Ok(Newest { key, start, seen_below: seen_below(reader)?.unwrap_or(start).max(start), alone })
     })?;
@@ -396,14 +394,15 @@ pub fn read(
     first: &InForce,
     journal: &dyn Fn(u64) -> Box<dyn Journal>,
 ) -> Result<Option<Restored>, SnapshotError> {
-    let found = newest_whole(dir, |path| {
-        let mut reader = BlockReader::open(path)?;
+    let found = newest_whole(dir, |file| {
+        let mut reader = BlockReader::open(file)?;
         let header = read_header(&mut reader)?;
         let held = load::rest(reader, &header, &first.rules, false)?;
         let in_force = Arc::new(first.clone());
         let next = journal(held.start.max(held.seen_below));
         let gate = Gate::resumed(BTreeMap::from([(0, in_force)]), held.state, next, None);
-        let none = || SnapshotError::Rules { file: path.to_owned(), cause: "there is none".to_owned() };
+        let none =
+            || SnapshotError::Rules { file: file.path().to_owned(), cause: "there is none".to_owned() };
         let new_lists = Layout::of(&first.rules).new_lists(&header.layout);
         Ok(Restored { gate: gate.ok_or_else(none)?, extra: held.extra, new_lists })
     })?;
@@ -414,27 +413,24 @@ pub fn read(
 
 /// Reads the newest whole snapshot with the rule set and the key that it holds itself, and changes nothing.
 pub(crate) fn read_running(dir: &DataDir) -> Result<Found<Running>, SnapshotError> {
-    let mut found = newest_whole(dir, |path| read_keeping(path, None, None))?;
-    if let Some(running) = &mut found.whole {
-        running.is_base = dir.base()?.is_some_and(|it| it == running.file);
-    }
-    Ok(found)
+    newest_whole(dir, |file| read_keeping(file, None, None))
 }
 
 /// Reads a snapshot with the rule sets that it holds itself, whose ids must be hashed under a key that is known; or with
 /// room for the features of others, where those that it does not hold are empty.
 fn read_keeping(
-    path: &Path,
+    file: &Stored,
     known: Option<HashKey>,
     others: Option<&Kept>,
 ) -> Result<Running, SnapshotError> {
-    let mut reader = BlockReader::open(path)?;
+    let mut reader = BlockReader::open(file)?;
     let header = read_header(&mut reader)?;
     let key = hash_key(&header, &reader)?;
+    let path = || file.path().to_owned();
     if known.is_some_and(|it| it != key) {
-        return Err(SnapshotError::OtherKey { file: path.to_owned() });
+        return Err(SnapshotError::OtherKey { file: path() });
     }
-    let rules = |cause: String| SnapshotError::Rules { file: path.to_owned(), cause };
+    let rules = |cause: String| SnapshotError::Rules { file: path(), cause };
     let compiled = match others {
         Some(kept) => compile_all(&header, key, kept),
         None => kept_of(&header).and_then(|kept| compile_all(&header, key, &kept)),
@@ -442,7 +438,7 @@ fn read_keeping(
     let in_force = compiled.map_err(|it| rules(it.to_string()))?;
     let newest = in_force.last().ok_or_else(|| rules("it holds none".to_owned()))?;
     let held = load::rest(reader, &header, &newest.rules, others.is_some())?;
-    Ok(Running { key, in_force, held, file: path.to_owned(), is_base: false })
+    Ok(Running { key, in_force, held, file: path(), is_base: file.is_base() })
 }
 
 /// What a snapshot says is kept up and known.
@@ -450,13 +446,20 @@ fn kept_of(header: &Header) -> Result<Kept, BundleError> {
     Kept::of(header.kept.iter().cloned())?.knowing(header.known.iter().cloned())
 }
 
-/// All that a snapshot says was in force, oldest first, keeping up the features of others.
+/// All that a snapshot says was in force, oldest first, keeping up the features of others. The newest has state of all its
+/// features; those before it may speak of some that have none any more.
 fn compile_all(header: &Header, key: HashKey, kept: &Kept) -> Result<Vec<Arc<InForce>>, BundleError> {
+    let Some((newest, before)) = header.in_force.split_last() else { return Ok(Vec::new()) };
+    let last = compile(newest, key, kept)?;
+    let only = kept.only_of(&last.rules.typed);
     let mut all = Vec::new();
-    for texts in &header.in_force {
-        let newest = compile(texts, key, kept)?;
-        all.extend(texts.numbers().map(|number| Arc::new(InForce { number, ..newest.clone() })));
+    let mut put = |texts: &Texts, it: &InForce| {
+        all.extend(texts.numbers().map(|number| Arc::new(InForce { number, ..it.clone() })));
+    };
+    for texts in before {
+        put(texts, &compile(texts, key, &only)?);
     }
+    put(newest, &last);
     Ok(all)
 }
 
@@ -494,7 +497,7 @@ pub(crate) struct Held {
 /// # Errors
 /// If it cannot be read or is damaged, or if `see` fails.
 pub fn unpack(file: &Path, mut see: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), SnapshotError> {
-    let mut reader = BlockReader::open(file)?;
+    let mut reader = BlockReader::at(file)?;
     while !reader.at_end() {
         see(reader.next()?.columns.bytes()).map_err(SnapshotError::io("unpack", file))?;
     }
@@ -503,15 +506,15 @@ pub fn unpack(file: &Path, mut see: impl FnMut(&[u8]) -> io::Result<()>) -> Resu
 
 /// Renames damaged snapshots that were passed over; gives what is wrong with each, and where it is now.
 fn set_aside(dir: &DataDir, damaged: Vec<Damaged>) -> Result<Vec<String>, SnapshotError> {
-    let aside = |(path, error): (PathBuf, SnapshotError)| {
-        let aside = dir.set_aside(&path)?;
+    let aside = |(file, error): Damaged| {
+        let aside = dir.set_aside(&file)?;
         Ok(format!("{error}; it is now `{}`", aside.display()))
     };
     damaged.into_iter().map(aside).collect()
 }
 
 /// A snapshot that was passed over, and why.
-pub(crate) type Damaged = (PathBuf, SnapshotError);
+pub(crate) type Damaged = (Stored, SnapshotError);
 
 /// The newest snapshot that is not damaged, and the newer ones, which are.
 #[derive(Debug)]
@@ -534,13 +537,13 @@ impl<T> Found<T> {
 /// Reads the newest snapshot that is not damaged.
 fn newest_whole<T>(
     dir: &DataDir,
-    mut read: impl FnMut(&Path) -> Result<T, SnapshotError>,
+    mut read: impl FnMut(&Stored) -> Result<T, SnapshotError>,
 ) -> Result<Found<T>, SnapshotError> {
     let mut damaged = Vec::new();
-    for path in dir.snapshots()? {
-        match read(&path) {
+    for file in dir.snapshots()? {
+        match read(&file) {
             Ok(whole) => return Ok(Found { whole: Some(whole), damaged }),
-            Err(error @ SnapshotError::Damaged { .. }) => damaged.push((path, error)),
+            Err(error @ SnapshotError::Damaged { .. }) => damaged.push((file, error)),
             Err(error) => return Err(error),
         }
     }
@@ -564,7 +567,7 @@ pub(crate) fn none_whole(damaged: Vec<Damaged>) -> SnapshotError {
 
 #[cfg(test)]
 fn read_from(path: &Path, rules: &RuleSet) -> Result<Held, SnapshotError> {
-    let mut reader = BlockReader::open(path)?;
+    let mut reader = BlockReader::at(path)?;
     let header = read_header(&mut reader)?;
     load::rest(reader, &header, rules, false)
 }

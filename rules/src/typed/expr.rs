@@ -18,7 +18,7 @@ pub struct Expr {
 /// What an expression computes. Operands have been brought to one form and scale, so no node looks at types.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ExprKind {
-    /// A value known at compile time, never [`Value::Missing`].
+    /// A value known at compile time; [`Value::Missing`] only in the place of a feature whose state is gone.
     Const(Value),
     /// A text known at compile time: its hash under the engine's key, once there is one.
     Text(String),

@@ -34,8 +34,8 @@ impl Gate {
     /// # Errors
     /// If its texts have errors, or the journal cannot be read.
     pub fn growth(&self, bundle: &Bundle) -> Result<Growth, BuildError> {
-        let old = self.current.get();
-        let wide = old.also_keeping(bundle)?;
+        let lately = self.current.lately(self.now());
+        let (old, wide) = (lately.last().ok_or(BuildError::Overtaken)?, super::wide(&lately, bundle)?);
         let Some(seen) = self.traffic()? else { return Ok(Growth::default()) };
         let entities = self.entities(&wide.rules, &old.rules)?;
         let plans = wide.rules.plan.kinds.iter().zip(&old.rules.plan.kinds);

@@ -51,6 +51,11 @@ fn make(path: &Path) -> io::Result<()> {
     fs::File::open(above)?.sync_all()
 }
 
+/// Whether a file cannot be written, for all that is known, and may yet be read: a copy that was brought back.
+fn is_only_to_read(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
 impl Disk for Folder {
     fn create(&self, name: &str) -> io::Result<Box<dyn File>> {
         let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(self.at(name))?;
@@ -58,7 +63,12 @@ impl Disk for Folder {
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
-        Ok(Box::new(fs::OpenOptions::new().read(true).write(true).open(self.at(name))?))
+        let path = self.at(name);
+        match fs::OpenOptions::new().read(true).write(true).open(&path) {
+            // Whoever writes to it is refused then.
+            Err(error) if is_only_to_read(&error) => Ok(Box::new(fs::File::open(path)?)),
+            opened => Ok(Box::new(opened?)),
+        }
     }
 
     fn list(&self) -> io::Result<Vec<String>> {

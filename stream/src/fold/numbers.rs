@@ -62,9 +62,15 @@ impl Numbers {
         self.all.retain(|number, _| Some(*number) == last || numbers.contains(number));
     }
 
-    /// All of them.
+    /// All of them. The last goes on with all state that it asks for; what comes next may ask for more.
     pub(super) fn into_all(self) -> BTreeMap<u32, Arc<InForce>> {
-        self.all.into_iter().map(|(number, it)| (number, it.in_force)).collect()
+        let mut all: BTreeMap<_, _> =
+            self.all.into_iter().map(|(number, it)| (number, it.in_force)).collect();
+        if let Some(mut last) = all.last_entry() {
+            let whole = last.get().remembering_all();
+            last.insert(Arc::new(whole));
+        }
+        all
     }
 
     pub(super) fn put(&mut self, new: InForce) {
@@ -112,9 +118,13 @@ impl Numbers {
     }
 
     /// Lets what is in force go on under another number, with features that are not complete yet, and knowing the schema
-    /// of those that were built: events may be of it from here on.
-    pub(super) fn warm(&mut self, number: u32, message: &WarmRecord) -> Result<(), Failed> {
+    /// of those that were built: events may be of it from here on. Where captured values are taken from the records alone, no
+    /// feature may have state of which they say nothing any more.
+    pub(super) fn warm(&mut self, number: u32, message: &WarmRecord, captures: bool) -> Result<(), Failed> {
         self.follow(number, |old| {
+            if !captures && let Some(gone) = old.captured_among(&message.gone) {
+                return Err(Failed::OtherState(format!("`{gone}` is captured no more")));
+            }
             let knowing = old.knowing(number, &message.bundle).map_err(Failed::Bundle)?;
             // As a schema grows the same features may keep more of a row, which a snapshot of before does not have.
             same_state(&old.rules, &knowing.rules).map_err(|it| Failed::OtherState(it.to_string()))?;

@@ -199,7 +199,7 @@ impl Replay {
                 self.follow(number)?;
             }
             RecordKind::Warm => {
-                self.numbers.warm(number, &read(message)?)?;
+                self.numbers.warm(number, &read(message)?, true)?;
                 self.follow(number)?;
             }
             RecordKind::Snooze => {}

@@ -89,6 +89,12 @@ impl Current {
         (standing.all.values().cloned().collect(), Arc::clone(&standing.directory))
     }
 
+    /// What is in force, the last of them, and before it what was replaced so lately before this engine clock that it may be
+    /// gone back to.
+    pub(crate) fn lately(&self, clock: Micros) -> Vec<Arc<InForce>> {
+        self.begin().lately(clock)
+    }
+
     /// Puts in force what `make` makes of the value in force and its next number; one change at a time. Forgets what was
     /// replaced so long before `clock` that no repeat speaks of it.
     pub(crate) fn change<E>(
@@ -115,6 +121,14 @@ pub(crate) struct Changing<'a> {
 }
 
 impl Changing<'_> {
+    /// As of [`Current::lately`].
+    pub(crate) fn lately(&self, clock: Micros) -> Vec<Arc<InForce>> {
+        let since = clock.saturating_sub(REPEAT_FOR);
+        let standing = self.current.standing.lock();
+        let is_late = |number: &u32| self.replaced.get(number).is_none_or(|at| since < *at);
+        standing.all.iter().filter(|(number, _)| is_late(number)).map(|(_, it)| Arc::clone(it)).collect()
+    }
+
     /// Ends it: the next value, with other entities if its states are laid out otherwise.
     pub(crate) fn put(
         mut self,

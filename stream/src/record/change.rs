@@ -120,6 +120,9 @@ pub struct WarmRecord {
     /// Its new features that are not complete yet.
     #[prost(message, repeated, tag = "5")]
     pub lacking: Vec<Lacking>,
+    /// Definition hashes of the features that were captured and are no more: records behind this one do not say them.
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub gone: Vec<Vec<u8>>,
 }
 
 /// A feature that is not complete yet.

@@ -95,7 +95,7 @@ fn what_comes_into_force_comes_back() {
     check(&record);
     check(&RatesRecord { rates: file });
     let lacking = vec![Lacking { feature: vec![7; 32], until: 9 }];
-    check(&WarmRecord { bundle, since: Some(4), lacking });
+    check(&WarmRecord { bundle, since: Some(4), lacking, gone: vec![vec![7; 16]] });
 }
 
 /// An event with a role and three fields.

@@ -3,10 +3,10 @@
 //!
 //! It is what one thread has folded, from nothing or from the base before, with the state of the features of all rule sets
 //! that were known when it was made. Whoever derives from records begins with it: whoever decides again
-//! (`fold/verify.rs`), tries other rules (`fold/replay.rs`) or builds new state (`gate/build.rs`). So all of them see the
+//! (`fold/verify.rs`), tries other rules (`fold/replay.rs`) or builds new state (`build.rs`). So all of them see the
 //! same past, in which a feature that is newer than the base has none.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use engine::entity::HashKey;
@@ -14,10 +14,12 @@ use engine::rule_set::RuleSet;
 use rules::time::Micros;
 
 use super::block::{BlockKind, BlockReader};
+use super::directory::Stored;
 use super::{
     DataDir, Extra, Header, Held, Running, SnapshotError, Texts, compile, compile_all, kept_of, load,
     read_header, read_keeping, recent, write_draft,
 };
+use crate::bundle::Bundle;
 use crate::gate::Gate;
 use crate::in_force::{InForce, Kept};
 use crate::record::Lacking;
@@ -27,7 +29,7 @@ use crate::warming::Warming;
 /// The base in a data directory.
 #[derive(Debug)]
 pub struct Base {
-    file: PathBuf,
+    file: Stored,
     header: Header,
 }
 
@@ -53,7 +55,7 @@ impl Base {
 
     /// Its file.
     pub fn file(&self) -> &Path {
-        &self.file
+        self.file.path()
     }
 
     /// The first record that it has not seen. Where the disk stopped while segments were dropped, some before it are left.
@@ -77,6 +79,11 @@ impl Base {
     /// The numbers of these.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> {
         self.header.in_force.iter().flat_map(Texts::numbers)
+    }
+
+    /// What was in force last.
+    pub(crate) fn newest_bundle(&self) -> Option<&Bundle> {
+        self.header.in_force.last().map(|it| &it.bundle)
     }
 
     /// The rule sets whose features have state in it.
@@ -134,7 +141,7 @@ impl Base {
     }
 
     fn failed(&self, cause: String) -> SnapshotError {
-        SnapshotError::Rules { file: self.file.clone(), cause }
+        SnapshotError::Rules { file: self.file().to_owned(), cause }
     }
 }
 
@@ -142,7 +149,7 @@ impl Base {
 pub(crate) fn write(dir: &DataDir, gate: &Gate, extra: &Extra) -> Result<(), SnapshotError> {
     let _one = dir.begin();
     let (draft, _) = write_draft(dir, gate, extra, None)?;
-    dir.publish_base(&draft)
+    dir.publish_base(&*draft)
 }
 
 /// Removes the snapshots that begin below an offset: they are of no more use, the records behind them are about to go.

@@ -8,13 +8,14 @@
 //! All little-endian; packed by zstd. The last block says how many there are, so that a file cut between two blocks is
 //! told from a whole one.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek as _, Write};
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::directory::Stored;
 use super::error::SnapshotError;
 use crate::aside::SpareTime;
+use crate::disk::File;
 use crate::pace::Pace;
 
 const MAGIC: [u8; 8] = *b"weirsnap";
@@ -106,7 +107,9 @@ fn too_large(_: std::num::TryFromIntError) -> io::Error {
 
 /// Writes blocks to a file, over what it holds.
 pub(super) struct BlockWriter {
-    file: File,
+    file: Box<dyn File>,
+    /// Where the next byte goes.
+    end: u64,
     packer: zstd::bulk::Compressor<'static>,
     unpacked: Vec<u8>,
     packed: Vec<u8>,
@@ -143,13 +146,14 @@ impl Beside {
 }
 
 impl BlockWriter {
-    pub(super) fn new(mut file: File, beside: Option<Beside>) -> io::Result<Self> {
+    pub(super) fn new(file: Box<dyn File>, beside: Option<Beside>) -> io::Result<Self> {
         let mut preamble = Vec::from(MAGIC);
         preamble.extend_from_slice(&FORMAT.to_le_bytes());
         preamble.extend_from_slice(&crc32fast::hash(&preamble).to_le_bytes());
-        file.write_all(&preamble)?;
+        file.write_at(&preamble, 0)?;
         let packer = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
-        Ok(Self { file, packer, unpacked: Vec::new(), packed: Vec::new(), blocks: 0, unsynced: 0, beside })
+        let (unpacked, packed) = (Vec::new(), Vec::new());
+        Ok(Self { file, end: PREAMBLE_BYTES, packer, unpacked, packed, blocks: 0, unsynced: 0, beside })
     }
 
     /// Writes a block and empties its columns; for when no lock is held.
@@ -158,8 +162,9 @@ impl BlockWriter {
         // That takes milliseconds. A file is not written to in spare time: who syncs the journal may wait for that.
         let pack = || pack(kind, columns, packer, unpacked, packed);
         let head = Beside::work(&mut self.beside, "pack", pack)??;
-        self.file.write_all(&head)?;
-        self.file.write_all(&self.packed)?;
+        self.file.write_at(&head, self.end)?;
+        self.file.write_at(&self.packed, self.end + head.len() as u64)?;
+        self.end += (head.len() + self.packed.len()) as u64;
         self.blocks += 1;
         self.unsynced += self.packed.len();
         Ok(())
@@ -175,16 +180,15 @@ impl BlockWriter {
     pub(super) fn ease(&mut self) -> io::Result<()> {
         if SYNC_BYTES <= self.unsynced {
             self.unsynced = 0;
-            self.file.sync_data()?;
+            self.file.sync()?;
         }
         self.beside.iter_mut().for_each(|it| it.pace.rest());
         Ok(())
     }
 
     /// Cuts off what the file held before, and gives it.
-    pub(super) fn finish(mut self) -> io::Result<File> {
-        let end = self.file.stream_position()?;
-        self.file.set_len(end)?;
+    pub(super) fn finish(self) -> io::Result<Box<dyn File>> {
+        self.file.truncate(self.end)?;
         Ok(self.file)
     }
 }
@@ -218,7 +222,7 @@ fn checksum(head: &[u8], packed: &[u8]) -> u32 {
 
 /// Reads blocks from a file, each checked before anything is made of it.
 pub(super) struct BlockReader {
-    file: BufReader<File>,
+    file: BufReader<Front>,
     path: PathBuf,
     unpacker: zstd::bulk::Decompressor<'static>,
     /// Where the block begins that was read last.
@@ -228,6 +232,20 @@ pub(super) struct BlockReader {
     length: u64,
     /// Blocks read so far.
     blocks: u64,
+}
+
+/// A file that is read from its first byte on.
+struct Front {
+    file: Box<dyn File>,
+    at: u64,
+}
+
+impl Read for Front {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(into, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
 }
 
 fn packed_bytes(head: &[u8; HEAD_BYTES]) -> u32 {
@@ -262,13 +280,22 @@ impl Place {
 }
 
 impl BlockReader {
-    /// Opens a file and reads its preamble.
-    pub(super) fn open(path: &Path) -> Result<Self, SnapshotError> {
+    /// Opens a file of the folder of snapshots and reads its preamble.
+    pub(super) fn open(stored: &Stored) -> Result<Self, SnapshotError> {
+        Self::over(stored.open()?, stored.path())
+    }
+
+    /// Opens a file wherever it is, and reads its preamble.
+    pub(super) fn at(path: &Path) -> Result<Self, SnapshotError> {
+        let file = std::fs::File::open(path).map_err(SnapshotError::io("read", path))?;
+        Self::over(Box::new(file), path)
+    }
+
+    fn over(file: Box<dyn File>, path: &Path) -> Result<Self, SnapshotError> {
         let failed = |cause| SnapshotError::io("read", path)(cause);
-        let file = File::open(path).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
+        let length = file.bytes().map_err(failed)?;
         let unpacker = zstd::bulk::Decompressor::new().map_err(failed)?;
-        let (file, path) = (BufReader::new(file), path.to_owned());
+        let (file, path) = (BufReader::new(Front { file, at: 0 }), path.to_owned());
         let mut reader = Self { file, path, unpacker, offset: 0, end: 0, length, blocks: 0 };
         reader.preamble()?;
         Ok(reader)
@@ -308,8 +335,7 @@ impl BlockReader {
             if end == self.length {
                 return self.body(head);
             }
-            let skipped = self.file.seek_relative(packed_bytes(&head).into());
-            skipped.map_err(SnapshotError::io("read", &self.path))?;
+            self.skip(packed_bytes(&head));
             (self.end, self.blocks) = (end, self.blocks + 1);
         }
     }
@@ -360,6 +386,13 @@ impl BlockReader {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    fn skip(&mut self, bytes: u32) {
+        let read_ahead = self.file.buffer().len().min(bytes as usize);
+        self.file.consume(read_ahead);
+        // Is there more to skip, nothing is left that was read ahead.
+        self.file.get_mut().at += u64::from(bytes) - read_ahead as u64;
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], SnapshotError> {

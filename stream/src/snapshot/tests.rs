@@ -25,6 +25,11 @@ fn new_gate(rules: &Arc<RuleSet>) -> Gate {
     Gate::new(Arc::clone(rules), rates, Box::new(Forgetful::default()))
 }
 
+/// The files of its snapshots, newest first.
+fn files(dir: &DataDir) -> Vec<PathBuf> {
+    dir.snapshots().unwrap().iter().map(|it| it.path().to_owned()).collect()
+}
+
 /// What a data directory's newest snapshot holds for a rule set.
 fn restore(dir: &DataDir, rules: &Arc<RuleSet>) -> Result<Option<Restored>, SnapshotError> {
     let rates = Arc::new(Rates::new(rules.typed.schema.currency));
@@ -229,11 +234,11 @@ fn an_empty_directory_holds_nothing_and_two_snapshots_are_kept() {
     assert!(restore(&dir, &rules).unwrap().is_none());
     let names: Vec<PathBuf> =
         (0..4).map(|_| write(&dir, &new_gate(&rules), &Extra::new()).unwrap()).collect();
-    assert_eq!(dir.snapshots().unwrap(), [names[3].clone(), names[2].clone()]);
+    assert_eq!(files(&dir), [names[3].clone(), names[2].clone()]);
     assert_eq!(newest(&dir).unwrap().map(|it| it.key), Some(rules.key));
     // The file of the one that left is written over by the next, of which nothing else is left in it.
-    let length = std::fs::metadata(dir.draft()).unwrap().len();
-    std::fs::write(dir.draft(), vec![7; 1 << 20]).unwrap();
+    let length = std::fs::metadata(dir.draft().path()).unwrap().len();
+    std::fs::write(dir.draft().path(), vec![7; 1 << 20]).unwrap();
     let next = write(&dir, &new_gate(&rules), &Extra::new()).unwrap();
     assert_eq!(std::fs::metadata(next).unwrap().len(), length);
     assert!(restore(&dir, &rules).unwrap().is_some());

@@ -14,11 +14,12 @@ use rules::time::{MINUTE, SECOND};
 use rules::value::Value;
 use stream::build::BuildError;
 use stream::bundle::Bundle;
+use stream::fold::verify;
 use stream::gate::{Deadline, Gate, NotAtOnce, Worker};
 use stream::journal::{Entry, Journal as _, Memory, Record, RecordKind};
 use stream::prune::rebase;
 use stream::recover::recover;
-use stream::snapshot::{self, DataDir, Extra};
+use stream::snapshot::{self, Base, DataDir, Extra};
 
 use crate::support::{
     PATIENT, begin, bundle, check_same, check_verified, damage, event, folded, key, snapshots,
@@ -130,6 +131,66 @@ fn built_state_is_as_if_it_had_always_been_kept() {
     assert!(report.derived >= 4_100, "{report:?}");
 }
 
+/// What may be gone back to is kept up for a day. Then the next build leaves it out, and what was recorded under it is read
+/// as ever: by that build, by whoever decides again, and by a start on any snapshot.
+#[test]
+fn what_nobody_goes_back_to_is_left_out_of_the_next_build() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path(), NEW);
+    // Another window, and another feature that is captured for a third.
+    let version = |n: u32| {
+        let rules = NEW.replace("over 3h", &format!("over {}h", 3 + n));
+        bundle(SCHEMA, &rules.replace("= n > 2", &format!("= n > {}", 2 + n)))
+    };
+    let with_state = |world: &World| {
+        let rules = world.gate.rules();
+        let aggregates =
+            |it: &&rules::typed::Feature| matches!(it.definition, rules::typed::Definition::Aggregate(_));
+        rules.typed.features.iter().filter(aggregates).count()
+    };
+    let (a_day, one, two) = (5_000, 5, 7);
+    assert_eq!(with_state(&world), one);
+    world.pay(300);
+    world.activate(&version(1)).unwrap();
+    world.pay(300);
+    assert_eq!(with_state(&world), two, "the first may be gone back to");
+    world.number += a_day;
+    world.pay(300);
+    world.activate(&version(2)).unwrap();
+    world.pay(300);
+    assert_eq!(with_state(&world), two, "and now the second, but not the first");
+    assert_eq!(world.activate(&version(1)).unwrap(), 0, "what was in force a moment ago");
+    world.pay(300);
+    assert_ne!(world.activate(&bundle(SCHEMA, NEW)).unwrap(), 0, "what was left out is built again");
+    world.pay(300);
+    check_verified(&world.journal, key());
+    // The newest snapshot, the one before, of which the last build came later, and none at all.
+    for damaged in [0, 1, 2] {
+        world.number += a_day;
+        world.pay(1);
+        world.activate(&version(3 + damaged)).unwrap();
+        world.pay(300);
+        let said;
+        (world, said) = world.crashed(folder.path(), damaged as usize);
+        assert_eq!(said.contains("were built from"), 0 < damaged, "{said}");
+        assert_eq!(with_state(&world), two, "whatever was kept up long ago");
+        world.pay(300);
+        check_verified(&world.journal, key());
+    }
+    // And over a journal that begins upon a base.
+    let oldest = world.journal.next() - 400;
+    rebase(&world.dir, &world.journal, key(), oldest, &Extra::new()).unwrap();
+    world.journal.prune(oldest);
+    world.number += a_day;
+    world.pay(1);
+    world.activate(&version(9)).unwrap();
+    world.pay(300);
+    assert_eq!(with_state(&world), two);
+    let base = Base::beneath(&world.dir, oldest).unwrap();
+    let report = verify(&|from| world.journal.cursor(from), key(), base.as_ref()).unwrap();
+    assert_eq!(report.different, 0, "{:?}", report.differences.first());
+}
+
 /// Of devices nothing is remembered, until alerts are raised `once per` one: that begins, ends and begins again at once.
 #[test]
 fn entities_of_a_kind_that_nothing_asks_about_have_no_state() {
@@ -182,7 +243,7 @@ fn a_first_sighting_is_counted_as_it_was_then() {
         let World { gate, journal, dir, .. } = world;
         drop(gate);
         let recovered = recover(&dir, key(), Box::new(journal), PATIENT).unwrap().unwrap();
-        assert_eq!(recovered.notes.iter().any(|it| it.contains("state was built from")), damaged);
+        assert_eq!(recovered.notes.iter().any(|it| it.contains("were built from")), damaged);
         check_same(&recovered.gate, &expected);
     }
 }
@@ -199,7 +260,7 @@ fn a_crash_right_behind_the_swap_finds_the_state() {
         world.pay(30);
         let expected = folded(&world.journal, key());
         let (mut world, said) = world.crashed(folder.path(), damaged);
-        assert_eq!(said.contains("state was built from"), damaged == 1, "{said}");
+        assert_eq!(said.contains("were built from"), damaged == 1, "{said}");
         check_same(&world.gate, &expected);
         world.pay(300);
         check_verified(&world.journal, key());
@@ -471,26 +532,76 @@ fn a_snapshot_under_way_while_new_state_takes_over_loses_nobody() {
     check_recovered(&snapshot, &before);
 }
 
+/// Where the rule set for which state was built never came into force, what is captured for it is in the records all the
+/// same; and where it drove another one's features out, these are not, so that no older snapshot goes on with them.
+#[test]
+fn what_was_built_for_nobody_is_captured_and_what_is_gone_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path(), NEW);
+    let other = NEW.replace("= n > 2", "= n > 3");
+    world.pay(200);
+    world.activate(&bundle(SCHEMA, OLD)).unwrap();
+    world.pay(200);
+    world.number += 5_000;
+    world.pay(1);
+    snapshot::write(&world.dir, &world.gate, &Extra::new()).unwrap();
+    let before = std::fs::read(snapshots(folder.path()).last().unwrap()).unwrap();
+    world.activate(&bundle(SCHEMA, &other)).unwrap();
+    let built = snapshots(folder.path()).last().map(|it| std::fs::read(it).unwrap()).unwrap();
+    // The process ends before its rule set is recorded, on the snapshot of behind the build or on the one of before.
+    for (snapshot, is_older) in [(&built, false), (&before, true)] {
+        let journal = without_rules_behind(&world.journal, 2);
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(folder.path()).unwrap();
+        std::fs::write(folder.path().join("snapshots/0000000000.snapshot"), snapshot).unwrap();
+        let recovered = recover(&dir, key(), Box::new(journal.clone()), PATIENT).unwrap().unwrap();
+        assert_eq!(!recovered.notes.is_empty(), is_older, "{:?}", recovered.notes);
+        let worker = recovered.gate.worker(Vec::new());
+        let (gate, dice, number) = (recovered.gate, Choices::from_seed(9), world.number);
+        let mut world = World { gate, journal, dir, worker, dice, number };
+        world.pay(300);
+        check_verified(&world.journal, key());
+        for rules in [NEW, &other] {
+            world.activate(&bundle(SCHEMA, rules)).unwrap();
+            world.pay(300);
+            check_verified(&world.journal, key());
+        }
+    }
+}
+
 /// A journal as a crash leaves it before its second rule set is recorded.
 fn without_last_rules(journal: &Memory) -> Memory {
+    without_rules_behind(journal, 1)
+}
+
+/// A journal as a crash leaves it when so many rule sets are recorded, before the next one is.
+fn without_rules_behind(journal: &Memory, mut rule_sets: usize) -> Memory {
     let (before, mut records) = (Memory::default(), journal.cursor(0).unwrap());
-    while let Some(record) =
-        records.next().unwrap().filter(|it| it.offset == 0 || it.kind != RecordKind::RuleSet)
-    {
+    while let Some(record) = records.next().unwrap() {
+        if record.kind == RecordKind::RuleSet {
+            if rule_sets == 0 {
+                break;
+            }
+            rule_sets -= 1;
+        }
         let Record { kind, body, id, received_at, .. } = record;
         before.append(&Entry { kind, body, id, entities: &[], received_at });
     }
     before
 }
 
-/// What is recovered from this snapshot and the journal behind it is what the journal leads to.
+/// What is recovered from this snapshot and the journal behind it is what is recovered from the journal alone.
 #[track_caller]
 fn check_recovered(snapshot: &[u8], journal: &Memory) {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = DataDir::open(folder.path()).unwrap();
-    std::fs::write(folder.path().join("snapshots/0000000000.snapshot"), snapshot).unwrap();
-    let recovered = recover(&dir, key(), Box::new(journal.clone()), PATIENT).unwrap().unwrap();
-    check_same(&recovered.gate, &folded(journal, key()));
+    let [of_it, of_nothing] = [Some(snapshot), None].map(|snapshot| {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(folder.path()).unwrap();
+        for it in snapshot {
+            std::fs::write(folder.path().join("snapshots/0000000000.snapshot"), it).unwrap();
+        }
+        recover(&dir, key(), Box::new(journal.clone()), PATIENT).unwrap().unwrap().gate
+    });
+    check_same(&of_it, &of_nothing);
 }
 
 /// What holds an alert back is the rule's name, not its place.

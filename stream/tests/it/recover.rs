@@ -1,9 +1,9 @@
-//! The gate over the journal on a disk that crashes, by seed: whatever was answered as durable is there afterwards, and
-//! what is recovered, from the newest snapshot or from nothing, is the fold of what the journal holds.
+//! The gate over its journal and its snapshots, on disks that crash, by seed: whatever was answered as durable is there
+//! afterwards, and what is recovered, from the newest snapshot or from nothing, is the fold of what the journal holds. A
+//! snapshot that was damaged meanwhile is said, and survived.
 //!
 //! `WEIR_SEEDS` sets how many seeds are run (200 without it).
 
-use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use engine::rates::Rates;
 use rules::past::{Label, Outcome};
 use rules::reference::generate::Choices;
 use rules::time::SECOND;
+use stream::disk::Disk as _;
 use stream::disk::simulated::{Faults, Simulated};
 use stream::fold::{Fold, verify};
 use stream::gate::{Deadline, Gate, Refused};
@@ -40,7 +41,45 @@ struct Seen {
     lost: u64,
     poisoned: u64,
     from_snapshots: u64,
+    damaged: u64,
     tail: u64,
+}
+
+/// The disks of a machine, which crash together.
+struct Disks {
+    journal: Simulated,
+    snapshots: Simulated,
+}
+
+impl Disks {
+    fn new(seed: u64) -> Self {
+        Self { journal: Simulated::new(seed), snapshots: Simulated::new(!seed) }
+    }
+
+    fn set_faults(&self, faults: Faults) {
+        self.journal.set_faults(faults);
+        self.snapshots.set_faults(faults);
+    }
+
+    fn crash(&self) {
+        self.journal.crash();
+        self.snapshots.crash();
+    }
+
+    /// The directory as a process finds it that has just begun.
+    fn dir(&self) -> DataDir {
+        DataDir::on(Arc::new(self.snapshots.clone()))
+    }
+
+    /// Turns over a bit somewhere in the newest snapshot; gives whether there is one.
+    fn damage_newest(&self, choices: &mut Choices) -> bool {
+        let names = self.snapshots.list().unwrap();
+        let newest = names.iter().filter(|it| it.ends_with(".snapshot")).max();
+        newest.is_some_and(|name| {
+            let at = choices.below(self.snapshots.contents(name).len());
+            self.snapshots.flip(name, at as u64, u8::try_from(choices.below(8)).unwrap())
+        })
+    }
 }
 
 fn open(disk: &Simulated) -> OnDisk {
@@ -49,8 +88,8 @@ fn open(disk: &Simulated) -> OnDisk {
 }
 
 /// The gate of what is there, or a first one.
-fn gate(disk: &Simulated, dir: &DataDir, seen: &mut Seen) -> Gate {
-    let journal = Box::new(open(disk));
+fn gate(disks: &Disks, damaged: bool, seen: &mut Seen) -> Gate {
+    let journal = Box::new(open(&disks.journal));
     if journal.next() == 0 {
         let gate = begin(SCHEMA, RULES, journal);
         while gate.journal().durable() == 0 {
@@ -58,7 +97,10 @@ fn gate(disk: &Simulated, dir: &DataDir, seen: &mut Seen) -> Gate {
         }
         return gate;
     }
-    let recovered = recover(dir, key(), journal, PATIENT).unwrap().unwrap();
+    let recovered = recover(&disks.dir(), key(), journal, PATIENT).unwrap().unwrap();
+    // Nothing that a crash alone leaves is a snapshot that is not whole.
+    assert_eq!(recovered.notes.len(), usize::from(damaged), "{:?}", recovered.notes);
+    seen.damaged += recovered.notes.len() as u64;
     seen.tail += recovered.tail;
     seen.from_snapshots += u64::from(recovered.extra.contains_key("made"));
     recovered.gate
@@ -101,15 +143,21 @@ fn work(gate: &Gate, seed: u64) -> (Vec<Told>, bool) {
     (told, false)
 }
 
-/// Two threads, a snapshot, and a crash in the midst of it.
-fn round(disk: &Simulated, dir: &DataDir, gate: &Gate, seed: u64, seen: &mut Seen) -> Vec<Told> {
+/// Two threads, a snapshot or two, and a crash in the midst of it.
+fn round(disks: &Disks, gate: &Gate, seed: u64, seen: &mut Seen) -> Vec<Told> {
     thread::scope(|scope| {
         let hands = [seed << 1, seed << 1 | 1].map(|seed| scope.spawn(move || work(gate, seed)));
         thread::sleep(Duration::from_millis(seed % 5));
-        // Where the journal fails first, there is none.
-        let _ = snapshot::write_beside_decisions(dir, gate, &Extra::from([("made".to_owned(), Vec::new())]));
+        let (dir, extra) = (disks.dir(), Extra::from([("made".to_owned(), Vec::new())]));
+        // Where a disk fails first, there is none.
+        let write = move |_| snapshot::write_beside_decisions(&dir, gate, &extra).is_ok();
+        let snapshots = scope.spawn(move || (0..=seed % 3).map(write).filter(|made| *made).count());
+        if seed.is_multiple_of(2) {
+            // Else the crash comes while one is written.
+            snapshots.join().unwrap();
+        }
         thread::sleep(Duration::from_millis(seed % 3));
-        disk.crash();
+        disks.crash();
         let mut told = Vec::new();
         for hand in hands {
             let (answers, poisoned) = hand.join().unwrap();
@@ -146,22 +194,23 @@ fn check_told(gate: &Gate, told: &[Told]) {
     }
 }
 
-fn check(seed: u64, folder: &Path, seen: &mut Seen) {
-    let (disk, dir) = (Simulated::new(seed), DataDir::open(folder).unwrap());
-    let (mut told, mut appended) = (Vec::new(), 0);
+fn check(seed: u64, seen: &mut Seen) {
+    let (disks, mut choices) = (Disks::new(seed), Choices::from_seed(!seed));
+    let (mut told, mut appended, mut damaged) = (Vec::new(), 0, false);
     for number in 0..ROUNDS {
-        disk.set_faults(Faults::default());
-        let gate = gate(&disk, &dir, seen);
+        disks.set_faults(Faults::default());
+        let gate = gate(&disks, damaged, seen);
         seen.lost += u64::saturating_sub(appended, gate.journal().next());
         check_recovered(&gate);
         check_told(&gate, &told);
         let syncs_failing_in_1000 = 30 * (seed % 2);
-        disk.set_faults(Faults { syncs_failing_in_1000, ..Faults::default() });
-        told.extend(round(&disk, &dir, &gate, seed << 8 | number, seen));
+        disks.set_faults(Faults { syncs_failing_in_1000, ..Faults::default() });
+        told.extend(round(&disks, &gate, seed << 8 | number, seen));
         appended = gate.journal().next();
+        damaged = choices.chance(30) && disks.damage_newest(&mut choices);
     }
-    disk.set_faults(Faults::default());
-    let gate = gate(&disk, &dir, seen);
+    disks.set_faults(Faults::default());
+    let gate = gate(&disks, damaged, seen);
     check_recovered(&gate);
     check_told(&gate, &told);
     seen.told += told.len();
@@ -172,11 +221,11 @@ fn whatever_was_durable_is_there_after_a_crash() {
     let seeds = std::env::var("WEIR_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(200);
     let mut seen = Seen::default();
     for seed in 0..seeds {
-        let folder = tempfile::tempdir().unwrap();
-        check(seed, folder.path(), &mut seen);
+        check(seed, &mut seen);
     }
     println!("{seeds} seeds: {seen:?}");
-    assert!(0 < seen.lost && 0 < seen.poisoned && 0 < seen.from_snapshots && 0 < seen.tail, "{seen:?}");
+    let all = [seen.lost, seen.poisoned, seen.from_snapshots, seen.damaged, seen.tail];
+    assert!(!all.contains(&0), "{seen:?}");
 }
 
 /// A test that cannot fail proves nothing: on a disk that only says that it synced, answers are lost, or the journal

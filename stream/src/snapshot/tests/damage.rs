@@ -118,7 +118,7 @@ fn the_snapshot_before_a_damaged_one_is_used_and_kept_once_that_was_said() {
     assert_eq!(restored.gate.next_position(), 9);
     assert_eq!(restored.extra["a"], [1; 40]);
     let written = write(&dir, &restored.gate, &Extra::new()).unwrap();
-    assert_eq!(dir.snapshots().unwrap(), [written, older]);
+    assert_eq!(files(&dir), [written, older]);
     assert!(aside.exists());
 }
 
@@ -171,10 +171,10 @@ fn formats_are_told_apart() {
 #[test]
 fn the_last_block_tells_what_was_on_the_disk() {
     let (_folder, dir, path) = small();
-    let mut reader = BlockReader::open(&path).unwrap();
+    let mut reader = BlockReader::at(&path).unwrap();
     let header = Header { start: 5, ..read_header(&mut reader).unwrap() };
     let end = End { blocks: 2, entities: 0, ids: 0, seen_below: 9, ids_let_go: None };
-    let mut out = BlockWriter::new(File::create(&path).unwrap(), None).unwrap();
+    let mut out = BlockWriter::new(Box::new(fs::File::create(&path).unwrap()), None).unwrap();
     write_message(&mut out, BlockKind::Header, &header).unwrap();
     write_extra(&mut out, "a", &[1; 40]).unwrap();
     write_message(&mut out, BlockKind::End, &end).unwrap();
@@ -200,7 +200,7 @@ fn the_last_block_tells_what_was_on_the_disk() {
 #[test]
 fn a_draft_is_no_snapshot() {
     let (_folder, dir, path) = small();
-    fs::write(dir.draft(), b"half").unwrap();
-    assert_eq!(dir.snapshots().unwrap(), [path]);
+    fs::write(dir.draft().path(), b"half").unwrap();
+    assert_eq!(files(&dir), [path]);
     assert!(restore(&dir, &rule_set()).unwrap().is_some());
 }
