@@ -10,6 +10,7 @@ mod grammar;
 mod kind;
 mod lexer;
 mod parser;
+mod written;
 
 pub use format::format;
 pub use kind::{SyntaxKind, SyntaxNode, SyntaxToken, Weir};

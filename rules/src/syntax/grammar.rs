@@ -15,6 +15,7 @@ mod test;
 use super::ast::{Const, Feature, File, Item, Name};
 use super::kind::SyntaxKind as K;
 use super::parser::Parser;
+use super::written;
 use crate::diagnostic::{Code, Diagnostic, nearest};
 
 /// Words that begin an item of a schema. They are no reserved words: only their shape tells them from a name.
@@ -114,9 +115,7 @@ fn unknown(p: &mut Parser<'_>) -> Item {
     let diagnostic = Diagnostic::new(Code::UnknownItem, p.span(), format!("`{text}` does not begin an item"));
     p.report(match nearest(text, item_words()) {
         Some(near) => diagnostic.suggest(Some(near)),
-        None => {
-            diagnostic.help("items begin with a word such as `feature`, `rule`, `policy`, `list` or `test`")
-        }
+        None => diagnostic.help(written::ITEMS),
     });
     let open = p.open(K::Error);
     p.bump();
@@ -182,12 +181,15 @@ fn names(p: &mut Parser<'_>, what: &str) -> Vec<Name> {
 /// types = (name | "any") {"," (name | "any")}
 fn types(p: &mut Parser<'_>) -> Vec<Name> {
     let mut types = Vec::new();
-    loop {
-        types.extend(type_name(p));
-        if !p.eat(K::Comma) {
-            return types;
+    p.in_part("event types are written `on payment, transfer`, or `on any`", |p| {
+        loop {
+            types.extend(type_name(p));
+            if !p.eat(K::Comma) {
+                return;
+            }
         }
-    }
+    });
+    types
 }
 
 /// name | "any"
@@ -206,11 +208,18 @@ fn id(p: &mut Parser<'_>, what: &str) -> Option<Name> {
     Some(Name { text: text.text, span: text.span })
 }
 
+/// Words behind an expression that go on with an item, where one is mistyped.
+const GOING_ON: [&str; 7] = ["where", "before", "delay", "within", "over", "when", "and"];
+
 /// Behind an item comes an item. A word that begins a line and none is left to [`unknown`], which knows what is near.
 fn end_item(p: &mut Parser<'_>) {
     let next = at_broken_item(p) || (p.at(K::Word) && p.at_line_start());
     if !p.at_end() && !next {
-        p.expected("a new item");
+        let mistyped = p.nth_word(0).and_then(|it| nearest(it, GOING_ON).filter(|meant| *meant != it));
+        match mistyped {
+            Some(meant) => p.expected_with("a new item", format!("did you mean `{meant}`?")),
+            None => p.expected("a new item"),
+        }
         p.recover(at_broken_item);
     }
 }
@@ -218,12 +227,12 @@ fn end_item(p: &mut Parser<'_>) {
 /// Takes the word of the next part of an item. If it is not here, reports and skips to it, or to a later part.
 fn part(
     p: &mut Parser<'_>,
-    what: &str,
+    (what, help): (&str, &str),
     here: impl Fn(&Parser<'_>) -> bool,
     later: impl Fn(&Parser<'_>) -> bool,
 ) -> bool {
     if !here(p) {
-        p.expected(what);
+        p.expected_with(what, help);
         p.recover(|p| here(p) || later(p));
     }
     let found = here(p);

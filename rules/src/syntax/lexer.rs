@@ -72,7 +72,11 @@ fn unknown(source: &str, span: Span) -> Diagnostic {
         "，" | "、" => diagnostic.help("write `,`"),
         "（" | "）" => diagnostic.help("write `(` and `)`"),
         "#" => diagnostic.help("a comment begins with `//`"),
-        _ => diagnostic,
+        "&" => diagnostic.help("write `and`"),
+        "|" => diagnostic.help("write `or`"),
+        "$" | "€" | "£" | "¥" => diagnostic.help("a currency stands behind its amount: `5.00 EUR`"),
+        "{" | "}" => diagnostic.help("leave it out: nothing stands in braces"),
+        _ => diagnostic.help("leave it out, or put what it belongs to in quotes: \"text\""),
     }
 }
 

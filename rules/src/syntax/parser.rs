@@ -8,6 +8,7 @@ use rowan::{Checkpoint, GreenNode, GreenNodeBuilder, Language};
 use super::ast::Name;
 use super::kind::{SyntaxKind, Weir};
 use super::lexer::Token;
+use super::written;
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::span::Span;
 
@@ -59,6 +60,17 @@ pub(super) struct Parser<'t> {
     pub(super) bare: Option<Span>,
     /// How many parentheses, and how many brackets, are open here.
     unclosed: (u32, u32),
+    /// What the current token stands in, outermost first.
+    within: Vec<Within>,
+}
+
+/// What a token stands in, for those who ask how it is written.
+#[derive(Clone, Copy, Debug)]
+enum Within {
+    /// A node that begins at this index into [`Parser::seen`].
+    Node(SyntaxKind, usize),
+    /// A part of a node that is written like this.
+    Part(&'static str),
 }
 
 /// A node that is being built.
@@ -71,6 +83,7 @@ pub(super) struct Open {
 #[derive(Clone, Copy)]
 pub(super) struct Mark {
     start: u32,
+    at: usize,
     checkpoint: Checkpoint,
 }
 
@@ -93,6 +106,7 @@ impl<'t> Parser<'t> {
             said: Said::default(),
             bare: None,
             unclosed: (0, 0),
+            within: Vec::new(),
         }
     }
 
@@ -190,6 +204,36 @@ impl<'t> Parser<'t> {
         parsed
     }
 
+    /// Goes on in a part that is no node of its own and is written like this.
+    pub(super) fn in_part<T>(&mut self, written: &'static str, parse: impl FnOnce(&mut Self) -> T) -> T {
+        self.within.push(Within::Part(written));
+        let parsed = parse(self);
+        self.within.pop();
+        parsed
+    }
+
+    /// The innermost node in which the current token stands, and what of it has been taken.
+    pub(super) fn innermost(&self) -> Option<(SyntaxKind, Span)> {
+        let node = self.within.iter().rev().find_map(|it| match it {
+            Within::Node(kind, at) => Some((*kind, *at)),
+            Within::Part(_) => None,
+        });
+        node.map(|(kind, at)| {
+            let start = self.token(at).map_or(0, |token| token.span.start);
+            (kind, Span { start, end: self.end_of_last().max(start) })
+        })
+    }
+
+    /// How the innermost part or node is written of which that can be told.
+    fn how_written(&self) -> &'static str {
+        let text = |at: usize| self.token(at).map_or("", |token| self.slice(token.span));
+        let known = self.within.iter().rev().find_map(|it| match it {
+            Within::Node(kind, at) => written::node(*kind, text(*at)),
+            Within::Part(written) => Some(*written),
+        });
+        known.unwrap_or(written::ITEMS)
+    }
+
     // Building.
 
     /// Opens a node at the current token.
@@ -199,24 +243,27 @@ impl<'t> Parser<'t> {
             self.build_trivia();
         }
         self.builder.start_node(Weir::kind_to_raw(kind));
+        self.within.push(Within::Node(kind, self.at));
         Open { start: self.place() }
     }
 
     /// Remembers the current token as one at which a node may begin.
     pub(super) fn mark(&mut self) -> Mark {
         self.build_trivia();
-        Mark { start: self.place(), checkpoint: self.builder.checkpoint() }
+        Mark { start: self.place(), at: self.at, checkpoint: self.builder.checkpoint() }
     }
 
     /// Opens a node at a mark.
     pub(super) fn open_at(&mut self, mark: Mark, kind: SyntaxKind) -> Open {
         self.builder.start_node_at(mark.checkpoint, Weir::kind_to_raw(kind));
+        self.within.push(Within::Node(kind, mark.at));
         Open { start: mark.start }
     }
 
     /// Closes the node behind the last token.
     pub(super) fn close(&mut self, open: Open) -> Span {
         self.builder.finish_node();
+        self.within.pop();
         Span { start: open.start, end: self.end_of_last().max(open.start) }
     }
 
@@ -312,10 +359,39 @@ impl<'t> Parser<'t> {
         self.diagnostics.iter().any(|it| it.code == Code::ComparisonChain && within(it))
     }
 
-    /// Reports that something else was expected here.
+    /// Reports that something else was expected here, and shows how what stands around it is written.
     pub(super) fn expected(&mut self, what: &str) {
+        self.expected_with(what, self.how_written());
+    }
+
+    /// Reports that something else was expected here, and what to do.
+    pub(super) fn expected_with(&mut self, what: &str, help: impl Into<String>) {
         let diagnostic = self.expectation(what);
-        self.report(diagnostic);
+        // What is known of the very token says more.
+        let told = !diagnostic.help.is_empty();
+        self.report(if told { diagnostic } else { diagnostic.help(help) });
+    }
+
+    /// Reports that a mark or word of the language is missing here: between what stands on both sides, if that could be.
+    fn expected_between(&mut self, what: &str) {
+        let before = self.at.checked_sub(1).and_then(|at| self.token(at)).map(|token| self.slice(token.span));
+        let is_mark = what.matches('`').count() == 2 && what.starts_with('`') && what.ends_with('`');
+        let word = what.trim_matches('`');
+        let mistyped = nearest(self.current_text(), [word]).is_some();
+        match before.filter(|_| is_mark && !mistyped && self.at_something_written() && !self.at_line_start())
+        {
+            Some(before) => {
+                let help = format!("put {what} between `{before}` and `{}`", self.current_text());
+                self.expected_with(what, help);
+            }
+            None => self.expected(what),
+        }
+    }
+
+    /// Whether a name or a literal stands here, which is no mark of the language.
+    pub(super) fn at_something_written(&self) -> bool {
+        use SyntaxKind as K;
+        matches!(self.current(), K::Word | K::Number | K::Duration | K::Date | K::Text)
     }
 
     /// The diagnostic that something else was expected here: where a line ends too early, it points there.
@@ -332,8 +408,10 @@ impl<'t> Parser<'t> {
             if self.at_end() { "the end of the file".into() } else { format!("`{}`", self.current_text()) };
         let message = format!("expected {what}, found {found}");
         let diagnostic = Diagnostic::new(Code::Unexpected, self.span(), message);
+        // A part that is known by itself has no units.
+        let in_part = matches!(self.within.last(), Some(Within::Part(_)));
         match (before.map(|token| token.kind), self.current(), self.unclosed) {
-            (Some(SyntaxKind::Number), SyntaxKind::Word, _) => diagnostic
+            (Some(SyntaxKind::Number), SyntaxKind::Word, _) if !in_part => diagnostic
                 .help("the units of a number are `%`, `km`, `metres`, `km/h` and currencies such as `CNY`"),
             (_, SyntaxKind::CloseParen, (0, _)) | (_, SyntaxKind::CloseBracket, (_, 0)) => {
                 diagnostic.help("it closes nothing that is open here")
@@ -359,7 +437,7 @@ impl<'t> Parser<'t> {
     pub(super) fn expect(&mut self, kind: SyntaxKind, what: &str) -> bool {
         let here = self.eat(kind);
         if !here {
-            self.expected(what);
+            self.expected_between(what);
         }
         here
     }
@@ -368,7 +446,7 @@ impl<'t> Parser<'t> {
     pub(super) fn expect_word(&mut self, word: &str) -> bool {
         let here = self.eat_word(word);
         if !here {
-            self.expected(&format!("`{word}`"));
+            self.expected_between(&format!("`{word}`"));
         }
         here
     }
@@ -382,14 +460,24 @@ impl<'t> Parser<'t> {
         if self.current().is_reserved() && !self.at_line_start() {
             return self.reserved_name();
         }
-        self.expected(what);
+        match unquoted(self.current_text()) {
+            Some(name) if self.at(SyntaxKind::Text) && !self.at_line_start() => {
+                self.expected_with(what, format!("write it without quotes: `{name}`"));
+            }
+            _ => self.expected(what),
+        }
         None
     }
 
     /// Takes a reserved word where a name was meant, and reports it.
     pub(super) fn reserved_name(&mut self) -> Option<Name> {
         let message = format!("`{}` is a word of the language and cannot be a name", self.current_text());
-        self.report(Diagnostic::new(Code::ReservedWord, self.span(), message).help("choose another name"));
+        let help = match self.innermost() {
+            // Here a name is used that is declared elsewhere: the word may belong to what comes next.
+            Some((SyntaxKind::Clause | SyntaxKind::Effect | SyntaxKind::Step, _)) => self.how_written(),
+            _ => "choose another name",
+        };
+        self.report(Diagnostic::new(Code::ReservedWord, self.span(), message).help(help));
         self.bump();
         None
     }
@@ -439,6 +527,13 @@ impl<'t> Parser<'t> {
         let begins = super::grammar::at_item(self) || super::grammar::at_meant_item(self);
         self.current().is_item_word() || (self.at_line_start() && begins)
     }
+}
+
+/// The name in a text's quotes, if one stands there and nothing else.
+fn unquoted(text: &str) -> Option<&str> {
+    let name = text.strip_prefix('"')?.strip_suffix('"')?;
+    let letters = |it: &str| it.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    (name.starts_with(|it: char| it.is_ascii_alphabetic()) && letters(name)).then_some(name)
 }
 
 /// `a`, `b` or `c`

@@ -20,6 +20,7 @@ fn check(text: &str) {
     for diagnostic in &parse.diagnostics {
         let (start, end) = (diagnostic.span.start as usize, diagnostic.span.end as usize);
         assert!(text.get(start..end).is_some(), "{diagnostic:?} lies in the text");
+        assert!(!diagnostic.help.is_empty(), "{diagnostic:?} says what to do");
     }
     let formatted = format(text);
     assert_eq!(formatted.is_err(), !parse.diagnostics.is_empty(), "what has no errors can be formatted");

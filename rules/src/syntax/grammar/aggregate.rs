@@ -88,7 +88,7 @@ pub(super) fn how_to_compare(p: &Parser<'_>, mark: Mark) -> String {
 }
 
 /// A piece of the text in one line; none if a comment is in it.
-fn on_one_line(text: &str) -> Option<String> {
+pub(super) fn on_one_line(text: &str) -> Option<String> {
     (!text.contains("//")).then(|| text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 

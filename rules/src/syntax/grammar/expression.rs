@@ -4,7 +4,8 @@
 //! upholds it: what recurses is counted by [`Parser::depth`]; a chain such as `a + b + c` grows to the left without
 //! recursion, each operator pushing all before it one deeper, which [`Parser::deepest`] counts.
 
-use super::{aggregate, literal};
+use super::aggregate::{self, on_one_line};
+use super::literal;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::span::Span;
 use crate::syntax::ast::{Arg, BinaryOp, Call, Expr, ExprKind, Path, Range};
@@ -259,9 +260,35 @@ fn nothing(p: &mut Parser<'_>) -> Expr {
     let mark = p.mark();
     let what =
         if p.current().is_reserved() { "a value" } else { "a value, such as a field, a feature or a number" };
-    p.expected(what);
+    match other_side(p) {
+        Some(help) => p.expected_with(what, help),
+        None => p.expected(what),
+    }
     recover(p);
     Expr { kind: ExprKind::Error, span: p.since(mark) }
+}
+
+/// More of what is written is not repeated in a help text, in bytes.
+const SHOWN_MAX: usize = 60;
+
+/// What is written at a place, if it is short and on one line.
+fn shown(p: &Parser<'_>, span: Span) -> Option<String> {
+    // A long one is not even looked at: many may be open.
+    let text = p.slice(span);
+    if text.len() <= 2 * SHOWN_MAX { on_one_line(text).filter(|it| it.len() <= SHOWN_MAX) } else { None }
+}
+
+/// What to write behind an operator that has no right side; none behind anything else.
+fn other_side(p: &Parser<'_>) -> Option<String> {
+    let (node, written) = p.innermost()?;
+    if node != K::Binary {
+        return None;
+    }
+    let left = shown(p, written).unwrap_or_else(|| "…".to_owned());
+    Some(match p.current() {
+        K::NotKw => format!("put it in parentheses: `{left} (not …)`"),
+        _ => format!("write its other side: `{left} …`"),
+    })
 }
 
 /// Skips the rest of an expression.
@@ -367,10 +394,26 @@ fn list<T>(p: &mut Parser<'_>, end: K, item: fn(&mut Parser<'_>) -> T) -> Vec<T>
 
 /// Takes the closing token. If it is not here, reports and skips to it, but not beyond the expression.
 fn close(p: &mut Parser<'_>, kind: K, what: &str) -> bool {
-    let here = p.expect(kind, what);
+    let here = p.eat(kind);
     if !here {
+        p.expected_with(what, how_to_close(p, if kind == K::CloseBracket { "]" } else { ")" }));
         p.recover(|p| p.at(kind) || p.at_line_start() || matches!(p.current(), K::WhenKw | K::ThenKw));
         p.eat(kind);
     }
     here
+}
+
+/// What is open here as it would be with its closing token; where something else stands in a row, a comma may be meant.
+fn how_to_close(p: &Parser<'_>, closing: &str) -> String {
+    let (node, open) = p.innermost().unwrap_or((K::Paren, p.span()));
+    let closed = match shown(p, open) {
+        Some(open) => format!("`{}{closing}`", open.trim_end_matches([',', ' '])),
+        None => format!("`…{closing}`"),
+    };
+    let in_a_row = matches!(node, K::Call | K::Set) && p.at_something_written() && !p.at_line_start();
+    if in_a_row {
+        format!("put `,` before `{}`, or close it: {closed}", p.current_text())
+    } else {
+        format!("close it: {closed}")
+    }
 }

@@ -8,12 +8,20 @@ use crate::syntax::ast::{Date, Duration, Integer, Name, Quantity, Text, Unit};
 use crate::syntax::kind::SyntaxKind as K;
 use crate::syntax::lexer::is_currency;
 use crate::syntax::parser::Parser;
+use crate::syntax::written::DURATIONS;
 use crate::time::{DAY, HOUR, MILLISECOND, MINUTE, Micros, SECOND, SPAN_MAX, WEEK};
 
 /// text, its quotes taken off
 pub(super) fn text(p: &mut Parser<'_>) -> Option<Text> {
     if !p.at(K::Text) {
-        p.expected("a text in quotes");
+        // In a rule or test the word may begin its next part.
+        let node = p.innermost().map(|(node, _)| node);
+        match p.nth_word(0).filter(|_| matches!(node, Some(K::Setting | K::List | K::Table))) {
+            Some(word) if !p.at_line_start() => {
+                p.expected_with("a text in quotes", format!("put it in quotes: `\"{word}\"`"));
+            }
+            _ => p.expected("a text in quotes"),
+        }
         return None;
     }
     let source = p.current_text();
@@ -33,8 +41,9 @@ pub(super) fn integer(p: &mut Parser<'_>, what: &str) -> Option<Integer> {
     if let Ok(value) = text.parse() {
         return Some(Integer { value, span });
     }
-    let diagnostic = if text.contains('.') {
+    let diagnostic = if let Some((whole, _)) = text.split_once('.') {
         Diagnostic::new(Code::BadNumber, span, format!("`{text}` is not a whole number"))
+            .help(format!("leave the point and what is behind it out: `{whole}`"))
     } else {
         Diagnostic::new(Code::NumberTooLarge, span, format!("`{text}` is too large"))
             .help(format!("the greatest number here is {}", u32::MAX))
@@ -47,7 +56,10 @@ pub(super) fn integer(p: &mut Parser<'_>, what: &str) -> Option<Integer> {
 pub(super) fn duration(p: &mut Parser<'_>) -> Option<Duration> {
     if !p.at(K::Duration) {
         let diagnostic = p.expectation("a duration");
-        p.report(diagnostic.help("durations are written as `500ms`, `30s`, `10m`, `1h`, `7d` or `2w`"));
+        p.report(match glued(p) {
+            Some(meant) => diagnostic.help(format!("write `{meant}`")),
+            None => diagnostic.help(DURATIONS),
+        });
         return None;
     }
     let text = p.current_text();
@@ -61,6 +73,22 @@ pub(super) fn duration(p: &mut Parser<'_>) -> Option<Duration> {
         );
     }
     Some(Duration { micros: micros?, text: text.to_owned(), span })
+}
+
+/// The duration that was meant by a number and a word for a unit of time.
+fn glued(p: &Parser<'_>) -> Option<String> {
+    let number = p.current_text();
+    let is_whole = p.at(K::Number) && number.bytes().all(|it| it.is_ascii_digit());
+    let unit = match p.nth_word(1).filter(|_| is_whole)? {
+        "ms" | "millisecond" | "milliseconds" => "ms",
+        "s" | "sec" | "second" | "seconds" => "s",
+        "m" | "min" | "minute" | "minutes" => "m",
+        "h" | "hour" | "hours" => "h",
+        "d" | "day" | "days" => "d",
+        "w" | "week" | "weeks" => "w",
+        _ => return None,
+    };
+    Some(format!("{number}{unit}"))
 }
 
 fn micros(text: &str) -> Option<Micros> {
@@ -89,13 +117,21 @@ pub(super) fn date(p: &mut Parser<'_>) -> Option<Date> {
     let span = p.bump();
     let day = text.parse().ok();
     if day.is_none() {
-        p.report_behind(Diagnostic::new(
-            Code::BadDate,
-            span,
-            format!("there is no day `{text}` in the calendar"),
-        ));
+        let message = format!("there is no day `{text}` in the calendar");
+        let help = match last_of_month(text) {
+            Some(last) => format!("the last of that month is `{last}`"),
+            None => "days are written year, month and day: `2027-03-31`".to_owned(),
+        };
+        p.report_behind(Diagnostic::new(Code::BadDate, span, message).help(help));
     }
     Some(Date { day: day?, span })
+}
+
+/// The last day of the month of a day that there is not, if there is that month, and the day is not zero.
+fn last_of_month(text: &str) -> Option<jiff::civil::Date> {
+    let (month, day) = text.rsplit_once('-')?;
+    let first: jiff::civil::Date = format!("{month}-01").parse().ok()?;
+    (day != "00").then(|| first.last_of_month())
 }
 
 /// quantity = number ["%" | "km" | "metres" | "km/h" | CUR]

@@ -16,6 +16,17 @@ const EFFECTS: [&str; 10] =
     ["block", "challenge", "allow", "score", "alert", "tag", "freeze", "delay", "add", "remove"];
 const OUTCOMES: [&str; 3] = ["allow", "challenge", "block"];
 
+/// The parts of a rule that must be there, and how each is written.
+const ON: (&str, &str) = (
+    "`on` and event types",
+    "say on which events: `on payment`; between the reason and that stand only `tell`, `live`, `shadow`, `off`, `to`, \
+     `from` and `until`",
+);
+const WHEN: (&str, &str) = ("`when` and a condition", "say where it fires: `when paid_1h >= 5`");
+const THEN: (&str, &str) =
+    ("`then` and effects", "say what it does: `then block`, or `then score +40, alert high`");
+const EFFECTS_IN_A_ROW: &str = "effects have a comma between them: `then block, alert high`";
+
 /// rule = "rule" name text ["tell" text] [mode] "on" types "when" expr "then" effects
 pub(super) fn rule(p: &mut Parser<'_>) -> Item {
     let open = p.open(K::Rule);
@@ -34,15 +45,15 @@ pub(super) fn rule(p: &mut Parser<'_>) -> Item {
     let when_here = |p: &Parser<'_>| p.at(K::WhenKw);
     let then_here = |p: &Parser<'_>| p.at(K::ThenKw);
     let on_open = p.mark();
-    let has_on = part(p, "`on` and event types", on_here, |p| when_here(p) || then_here(p));
+    let has_on = part(p, ON, on_here, |p| when_here(p) || then_here(p));
     let on = if has_on { types(p) } else { Vec::new() };
     wrap(p, on_open, K::On);
     let when_open = p.mark();
-    let has_when = part(p, "`when` and a condition", when_here, then_here);
+    let has_when = part(p, WHEN, when_here, then_here);
     let when = if has_when { expression::expr(p) } else { missing(p) };
     wrap(p, when_open, K::When);
     let then_open = p.mark();
-    let has_then = part(p, "`then` and effects", then_here, |_| false);
+    let has_then = part(p, THEN, then_here, |_| false);
     let effects = if has_then {
         effects(p, |_| false)
     } else {
@@ -50,7 +61,11 @@ pub(super) fn rule(p: &mut Parser<'_>) -> Item {
     };
     wrap(p, then_open, K::Then);
 
-    end_item(p);
+    if has_then {
+        p.in_part(EFFECTS_IN_A_ROW, end_item)
+    } else {
+        end_item(p)
+    }
     let span = p.close(open);
     let Modes { mode, rollout, from, until } = modes;
     name.map_or(Item::Error(span), |name| {
@@ -108,7 +123,7 @@ fn mode(p: &mut Parser<'_>, modes: &mut Modes) {
         "from" => modes.from = literal::date(p),
         "until" => modes.until = literal::date(p),
         _ => {
-            let found = share(p);
+            let found = p.in_part("a share is written `to 10% of user`", share);
             let span = p.since(mark);
             modes.rollout = found.map(|(share, role)| Rollout { share, role, span });
         }
@@ -140,7 +155,7 @@ fn effects(p: &mut Parser<'_>, ends: fn(&Parser<'_>) -> bool) -> Vec<Effect> {
         if !at_effect(p) || ends(p) {
             return effects;
         }
-        p.expected("`,` between effects");
+        p.in_part(EFFECTS_IN_A_ROW, |p| p.expected("`,` between effects"));
     }
 }
 

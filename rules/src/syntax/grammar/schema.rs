@@ -7,6 +7,7 @@ use crate::syntax::ast::{Entity, Enum, Event, Field, Item, List, Name, SchemaHea
 use crate::syntax::kind::SyntaxKind as K;
 use crate::syntax::lexer::is_currency;
 use crate::syntax::parser::{Open, Parser};
+use crate::syntax::written;
 
 /// schema = "schema" name int
 pub(super) fn header(p: &mut Parser<'_>) -> Item {
@@ -88,7 +89,7 @@ fn at_field(p: &Parser<'_>) -> bool {
 /// field = name ":" type ["?"] ["=" expr]
 fn field(p: &mut Parser<'_>) -> Option<Field> {
     if !at_field(p) && !p.at(K::Word) {
-        p.expected("a field");
+        p.expected_with("a field", written::FIELDS);
         let open = p.open(K::Error);
         p.bump();
         p.recover(at_field);
@@ -114,7 +115,7 @@ fn field(p: &mut Parser<'_>) -> Option<Field> {
 /// A type, unless the next field stands in its place.
 fn field_type(p: &mut Parser<'_>) -> Option<TypeRef> {
     if at_field(p) {
-        p.expected("a type");
+        p.expected_with("a type", written::TYPES);
         return None;
     }
     type_ref(p)

@@ -33,7 +33,7 @@ pub(super) fn test(p: &mut Parser<'_>) -> Item {
         vec![Expectation { kind: ExpectationKind::Error, span: p.span() }]
     };
     let _ = p.close(then);
-    end_item(p);
+    p.in_part("what else is expected stands behind a comma: `then allow, paid_1h == 1`", end_item);
     let span = p.close(open);
     name.map_or(Item::Error(span), |name| Item::Test(Test { name, steps, expectations, span }))
 }
@@ -52,7 +52,7 @@ fn step(p: &mut Parser<'_>) -> Step {
     let mut whole = kind.is_some();
     let mark = p.mark();
     let repeat = if whole && p.eat(K::Comma) {
-        let found = repeat(p);
+        let found = p.in_part("a row of events is written `payment user u1, 4 times every 5s`", repeat);
         whole = found.is_some();
         found.map(|(count, every)| Repeat { count, every, span: p.since(mark) })
     } else {
@@ -67,18 +67,33 @@ fn step(p: &mut Parser<'_>) -> Step {
 
 fn step_kind(p: &mut Parser<'_>) -> Option<StepKind> {
     if let Some(column) = amended(p) {
-        p.bump();
-        let value = p.name("the new value")?;
-        let event = p.expect_word("on").then(|| last(p, |p| id(p, "the id of an event")))??;
-        return Some(StepKind::Amendment { column, value, event });
+        return p.in_part("what becomes known of `payment as p1` is written `label fraud on p1`", |p| {
+            amendment(p, column)
+        });
     }
     if p.at(K::Text) || p.nth(1) == K::InKw {
-        let item = id(p, "an id")?;
-        let list = p.expect(K::InKw, "`in`").then(|| last(p, |p| p.name("a list")))??;
-        let value = p.eat(K::Equals).then(|| expression::value(p));
-        return Some(StepKind::Listed { item, list, value });
+        return p.in_part(
+            "what is listed is written `u1 in watched`, or in a table `s1 in most = 5.00 EUR`",
+            listed,
+        );
     }
     event(p)
+}
+
+/// column name "on" id
+fn amendment(p: &mut Parser<'_>, column: MutableColumn) -> Option<StepKind> {
+    p.bump();
+    let value = p.name("the new value")?;
+    let event = p.expect_word("on").then(|| last(p, |p| id(p, "the id of an event")))??;
+    Some(StepKind::Amendment { column, value, event })
+}
+
+/// id "in" list ["=" value]
+fn listed(p: &mut Parser<'_>) -> Option<StepKind> {
+    let item = id(p, "an id")?;
+    let list = p.expect(K::InKw, "`in`").then(|| last(p, |p| p.name("a list")))??;
+    let value = p.eat(K::Equals).then(|| expression::value(p));
+    Some(StepKind::Listed { item, list, value })
 }
 
 /// What comes last in a step, unless the next step begins in its place.
