@@ -1,8 +1,8 @@
 //! Checking: syntax trees in, a [`RuleSet`] in which nothing can fail at run time out, or every error at once.
 //!
 //! Reading order: [`schema`] (what there is), [`names`] (what rule files add), [`scope`] (what a name means where it
-//! stands), [`quantity`] and [`expr`] with [`operators`] and [`calls`] (types, units, missing), [`aggregate`]
-//! (looks into the past) and [`features`] (their order and domain), [`rules`], [`policy`] and [`examples`] (tests in
+//! stands), [`quantity`] and [`expr`] with [`operators`] and [`calls`] (types, units, missing; [`advice`] where they do
+//! not fit, [`later`] what is to come), [`aggregate`] (looks into the past) and [`features`] (their order and domain), [`rules`], [`policy`] and [`examples`] (tests in
 //! the language), [`warnings`] with [`shadowed`] and [`implies`], [`canonical`] (hashes), [`twins`] (what has one hash).
 //!
 //! **Errors do not cascade.** What failed has been reported and is `None` from then on: whoever needs it fails in
@@ -10,6 +10,7 @@
 //! event types are meant (an empty list of them), wrong is what would be so on every type. [`unread`] knows the names
 //! that stand in what could not be read.
 
+mod advice;
 mod aggregate;
 mod bounds;
 mod calls;
@@ -22,6 +23,7 @@ mod examples;
 mod expr;
 mod features;
 mod implies;
+mod later;
 mod missing;
 mod names;
 mod operators;

@@ -61,7 +61,8 @@ impl Checker<'_> {
         definition: Definition,
     ) -> Option<FeatureId> {
         let Some(id) = index_of_next(self.features.len()) else {
-            self.reports.error(Code::TooMany, span, "more features than can be numbered");
+            let help = "take out features that no rule reads any more";
+            self.reports.error_with_help(Code::TooMany, span, "more features than can be numbered", help);
             return None;
         };
         let optional = absence.otherwise || absence.fields.iter().any(|it| self.is_optional(*it, &domain));
@@ -170,7 +171,8 @@ impl Checker<'_> {
         };
         if arg.not.is_some() || arg.within.is_some() {
             let message = "only steps of a sequence have `not` and `within`";
-            self.reports.error(Code::ClauseUnfit, arg.span, message);
+            let help = "say it behind the call: `where not …`, or `over 15m`";
+            self.reports.error_with_help(Code::ClauseUnfit, arg.span, message, help);
             return None;
         }
         Some(arg)
@@ -271,7 +273,13 @@ impl Checker<'_> {
         };
         let found = words::type_name(self.schema, found);
         let message = format!("`{}` is of {expected}, and this is {found}", call.name.text);
-        self.reports.error(Code::TypeMismatch, call.args.first().map_or(call.span, |it| it.span), message);
+        let (span, of) = call.args.first().map_or((call.span, call.span), |it| (it.span, it.expr.span));
+        let written = self.reports.snippet(of);
+        let help = match function {
+            F::Speed => "name a field of type `place`: `speed(place)`".to_owned(),
+            _ => format!("`distinct({written})` counts different ones, `last({written})` is the newest"),
+        };
+        self.reports.error_with_help(Code::TypeMismatch, span, message, help);
         None
     }
 

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::constant;
 use super::domain::for_each_path;
+use super::later;
 use super::quantity::{self, Dimension, dimension};
 use super::scope::Exprs;
 use super::words;
@@ -13,30 +14,17 @@ use crate::schema::BuiltInEnum;
 use crate::syntax::ast;
 use crate::typed::{AggregateFunction, Expr, ExprKind, Function, Numeric, Type};
 
-const FUNCTIONS: &[&str] = &["hour", "weekday", "weekend", "night", "min", "max", "abs", "distance", "place"];
-/// Named in the language's reference, and still to come.
-const LATER: &[&str] = &[
-    "age",
-    "anomaly",
-    "contains",
-    "entropy",
-    "ewma",
-    "hit",
-    "holiday",
-    "linked",
-    "lower",
-    "median",
-    "model",
-    "most_frequent",
-    "nth_last",
-    "original",
-    "percentile",
-    "sequence",
-    "similarity",
-    "streak",
-    "tagged",
-    "upper",
-    "variance",
+/// Each with how it is called.
+const FUNCTIONS: &[(&str, &str)] = &[
+    ("hour", "hour(time)"),
+    ("weekday", "weekday(time)"),
+    ("weekend", "weekend(time)"),
+    ("night", "night(time)"),
+    ("min", "min(a, b)"),
+    ("max", "max(a, b)"),
+    ("abs", "abs(a)"),
+    ("distance", "distance(a, b)"),
+    ("place", "place(48.85, 2.35)"),
 ];
 
 /// The aggregate of a name.
@@ -77,15 +65,15 @@ pub(super) const AGGREGATES: &[&str] = &[
     "speed",
 ];
 
-/// Whether a name is of the language but still to come.
-pub(super) fn is_later(name: &str) -> bool {
-    LATER.contains(&name)
+/// How a function is called; none: it is none.
+fn written(name: &str) -> Option<&'static str> {
+    FUNCTIONS.iter().find(|(it, _)| *it == name).map(|(_, written)| *written)
 }
 
 impl Exprs<'_, '_> {
     pub(super) fn call(&mut self, call: &ast::Call) -> Option<Expr> {
         let name = call.name.text.as_str();
-        if is_later(name) {
+        if later::is_later(name) {
             self.checker.not_yet(call.name.span, name);
             return None;
         }
@@ -93,7 +81,8 @@ impl Exprs<'_, '_> {
         let alone = matches!(name, "min" | "max") && 1 < call.args.len();
         if aggregates && !alone {
             self.checker.judge_alone(call);
-            if self.checker.reports.goes_on(call.span) {
+            // What it lacks may stand in what could not be read.
+            if self.checker.reports.breaks_off(call.span) {
                 return None;
             }
             self.checker.reports.error_with_help(
@@ -104,8 +93,8 @@ impl Exprs<'_, '_> {
             );
             return None;
         }
-        if !FUNCTIONS.contains(&name) {
-            let candidates = FUNCTIONS.iter().chain(AGGREGATES).copied();
+        if written(name).is_none() {
+            let candidates = FUNCTIONS.iter().map(|(it, _)| *it).chain(AGGREGATES.iter().copied());
             self.checker.reports.unknown(Code::UnknownFunction, call.name.span, "function", name, candidates);
             self.arguments_of_unknown(call);
             return None;
@@ -114,7 +103,9 @@ impl Exprs<'_, '_> {
         for arg in &call.args {
             if arg.not.is_some() || arg.where_.is_some() || arg.within.is_some() {
                 let message = format!("an argument of `{name}` is a plain value");
-                self.checker.reports.error(Code::ClauseUnfit, arg.span, message);
+                let help =
+                    "only aggregates, such as `count(payment where …)`, take a condition: leave it out";
+                self.checker.reports.error_with_help(Code::ClauseUnfit, arg.span, message, help);
                 plain = false;
             }
         }
@@ -156,19 +147,20 @@ impl Exprs<'_, '_> {
                 (min, usize::MAX) => format!("{min} arguments or more"),
                 (min, max) => format!("{min} or {max} arguments"),
             };
-            let message =
-                format!("`{}` takes {wanted}, and here {} {count}", call.name.text, words::are(count));
-            self.checker.reports.error(Code::ArgumentCount, call.span, message);
+            let name = &call.name.text;
+            let message = format!("`{name}` takes {wanted}, and here {} {count}", words::are(count));
+            let help = format!("write `{}`", written(name).unwrap_or(name));
+            self.checker.reports.error_with_help(Code::ArgumentCount, call.span, message, help);
         }
         let checked: Vec<Option<Expr>> = call.args.iter().map(|it| self.check(&it.expr)).collect();
         checked.into_iter().collect::<Option<_>>().filter(|_| (min..=max).contains(&count))
     }
 
-    fn wrong_argument(&mut self, call: &ast::Call, at: usize, found: Type, expected: &str) {
+    fn wrong_argument(&mut self, call: &ast::Call, at: usize, found: Type, (expected, help): (&str, &str)) {
         let span = call.args.get(at).map_or(call.span, |it| it.span);
         let found = words::type_name(self.checker.schema, found);
         let message = format!("`{}` takes {expected}, and this is {found}", call.name.text);
-        self.checker.reports.error(Code::TypeMismatch, span, message);
+        self.checker.reports.error_with_help(Code::TypeMismatch, span, message, help);
     }
 
     /// `hour(time)`, `weekday(time, "Europe/Paris")`
@@ -177,7 +169,8 @@ impl Exprs<'_, '_> {
         let zone = call.args.get(1).map_or(Some(self.checker.schema.zone.clone()), |it| self.zone(it));
         let time = arguments?.into_iter().next()?;
         if time.ty != Type::Time {
-            self.wrong_argument(call, 0, time.ty, "a time");
+            let help = format!("the time of the event is `{}(time)`", call.name.text);
+            self.wrong_argument(call, 0, time.ty, ("a time", &help));
             return None;
         }
         let (function, ty) = self.calendar_function(&call.name.text, zone?);
@@ -214,7 +207,8 @@ impl Exprs<'_, '_> {
     fn distance(&mut self, call: &ast::Call) -> Option<Expr> {
         let arguments = self.arguments(call, 2, 2)?;
         if let Some(at) = arguments.iter().position(|it| it.ty != Type::Place) {
-            self.wrong_argument(call, at, arguments.get(at)?.ty, "two places");
+            let help = "name fields of type `place`, or write one out: `place(48.85, 2.35)`";
+            self.wrong_argument(call, at, arguments.get(at)?.ty, ("two places", help));
             return None;
         }
         let optional = arguments.iter().any(|it| it.optional);
@@ -225,7 +219,8 @@ impl Exprs<'_, '_> {
         let arguments = self.arguments(call, 1, 1)?;
         let (ty, optional) = arguments.first().map(|it| (it.ty, it.optional))?;
         if dimension(ty).is_none() {
-            self.wrong_argument(call, 0, ty, "a number or a quantity");
+            let help = "leave `abs` out: what is no number has no sign";
+            self.wrong_argument(call, 0, ty, ("a number or a quantity", help));
             return None;
         }
         Some(Expr { kind: ExprKind::Call(Function::Abs, arguments), ty, optional })
@@ -236,7 +231,8 @@ impl Exprs<'_, '_> {
         let arguments = self.arguments(call, 2, usize::MAX)?;
         let first = arguments.first()?.ty;
         if !quantity::is_ordered(first) {
-            self.wrong_argument(call, 0, first, "what has an order");
+            let help = "numbers, quantities and times have an order: `max(n, 3)`, say";
+            self.wrong_argument(call, 0, first, ("what has an order", help));
             return None;
         }
         let types: Vec<Type> = arguments.iter().map(|it| it.ty).collect();

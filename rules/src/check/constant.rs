@@ -70,7 +70,8 @@ fn quantity(it: &ast::Quantity, reports: &mut Reports<'_>) -> Option<Expr> {
 fn number(value: Decimal, shift: u32, span: Span, reports: &mut Reports<'_>) -> Option<Expr> {
     let value = value.normalize();
     let Ok(scale) = u8::try_from(value.scale() + shift) else {
-        reports.error(Code::TooManyDigits, span, "a number has at most 28 digits after the point");
+        let message = "a number has at most 28 digits after the point";
+        reports.error_with_help(Code::TooManyDigits, span, message, "leave the other digits out");
         return None;
     };
     let (mut mantissa, mut scale) = (value.mantissa(), scale);
@@ -146,7 +147,8 @@ pub(super) fn start_of_day(
     let start = schema.zone.to_timestamp(day.at(0, 0, 0, 0)).ok().map(|it| it.as_microsecond());
     let start = start.filter(|it| (TIME_MIN..TIME_MAX).contains(it));
     if start.is_none() {
-        reports.error(Code::ValueOutOfRange, span, "times are from 1970 until 2200");
+        let help = "name a day of these years, such as `2027-03-31`";
+        reports.error_with_help(Code::ValueOutOfRange, span, "times are from 1970 until 2200", help);
     }
     start
 }

@@ -1,12 +1,13 @@
 //! Effects: what a rule or a policy line does.
 
+use super::advice;
 use super::names::Checker;
 use super::operators::to_score;
 use super::quantity::{self, dimension};
 use super::scope::{Exprs, Scope};
 use super::shadowed::is_covered;
 use super::words;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::Code;
 use crate::schema::{EventTypeId, FieldId};
 use crate::syntax::ast;
 use crate::typed::{Effect, Expr, ListId, ListKind, Type};
@@ -101,7 +102,8 @@ impl Checker<'_> {
                 let once = match once {
                     None => None,
                     Some(once) => {
-                        let span = self.positive(&once.span, "once per");
+                        let help = "say how long the next alert waits: `10m`, or leave `once per …` out";
+                        let span = self.positive(&once.span, "once per", help);
                         Some((self.role(&once.role, types)?, span))
                     }
                 };
@@ -110,17 +112,21 @@ impl Checker<'_> {
             K::Tag(name) => Effect::Tag(name.text.clone()),
             K::Freeze { role, span } => {
                 words::warn_minutes(span, "freeze", &mut self.reports);
-                let span = self.positive(span, "freeze");
+                let span = self.positive(span, "freeze", "say how long: `for 1d`, or leave it out");
                 Effect::Freeze { role: self.role(role, types)?, span }
             }
             K::Delay(span) => {
                 words::warn_minutes(span, "delay", &mut self.reports);
-                Effect::Delay(self.positive(span, "delay"))
+                Effect::Delay(self.positive(span, "delay", "say how long: `delay 1h`, or leave it out"))
             }
             K::Add { role, list, span } => {
                 let span = span.as_ref().map(|it| {
                     words::warn_minutes(it, "for", &mut self.reports);
-                    self.positive(it, "for")
+                    self.positive(
+                        it,
+                        "for",
+                        "say how long, or leave `for` out: then it stays until it is removed",
+                    )
                 });
                 let (role, list) = self.role_and_list(role, list, types)?;
                 Effect::Add { role, list, span }
@@ -146,15 +152,18 @@ impl Checker<'_> {
         if of == ListKind::Entities(kind) {
             return Some((field, id));
         }
-        let holds = match of {
-            ListKind::Entities(other) => {
-                format!("holds {}", words::type_name(self.schema, Type::Entity(other)))
-            }
-            ListKind::Table(..) => "is a table, which people fill".to_owned(),
-            ListKind::Values(_) => "holds values, which people fill".to_owned(),
+        let another =
+            format!("declare a list of its own: `list … : {}`", advice::kind_name(self.schema, kind));
+        let (holds, help) = match of {
+            ListKind::Entities(other) => (
+                format!("holds {}", words::type_name(self.schema, Type::Entity(other))),
+                format!("name another role, or another list: {}", advice::roles(self.schema, other)),
+            ),
+            ListKind::Table(..) => ("is a table, which people fill".to_owned(), another),
+            ListKind::Values(_) => ("holds values, which people fill".to_owned(), another),
         };
         let message = format!("`{}` {holds}, and `{}` is something else", list.text, role.text);
-        self.reports.error(Code::ListContents, list.span, message);
+        self.reports.error_with_help(Code::ListContents, list.span, message, help);
         None
     }
 
@@ -164,12 +173,13 @@ impl Checker<'_> {
         let Type::Number(_) = checked.ty else {
             let found = words::type_name(self.schema, checked.ty);
             let message = format!("a score is a number, and this is {found}");
-            let mut diagnostic = Diagnostic::new(Code::TypeMismatch, value.span, message);
-            if dimension(checked.ty).is_some() {
+            let help = if dimension(checked.ty).is_some() {
                 let (written, one) = (self.reports.snippet(value.span), words::example(checked.ty));
-                diagnostic = diagnostic.help(format!("divide it by its like: `{written} / {one}`, say"));
-            }
-            self.reports.add(diagnostic);
+                format!("divide it by its like: `{written} / {one}`, say")
+            } else {
+                "ask about it in the condition, and add a number: `score +40`".to_owned()
+            };
+            self.reports.error_with_help(Code::TypeMismatch, value.span, message, help);
             return None;
         };
         if !scope.facts_failed && !self.require_value(&checked, value.span, "a score") {

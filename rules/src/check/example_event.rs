@@ -1,5 +1,8 @@
 //! The events of tests: which fields they have, and what stands in for those left out.
 
+use rust_decimal::Decimal;
+
+use super::advice;
 use super::constant;
 use super::examples::{Story, written_time};
 use super::names::{Checker, text_bytes_max};
@@ -102,7 +105,14 @@ impl Checker<'_> {
         let text = self.word(value)?;
         if text.is_empty() || max < text.len() {
             let message = format!("this has {} bytes, and 1 to {max} are possible", text.len());
-            self.reports.error(Code::TestValue, value.span, message);
+            let help = match ty {
+                _ if text.is_empty() => {
+                    "write at least one character, or leave the field out if it may be missing"
+                }
+                Type::Entity(_) => "give it a shorter id",
+                _ => "leave some out, or lengthen the text in the schema",
+            };
+            self.reports.error_with_help(Code::TestValue, value.span, message, help);
             return None;
         }
         Some(TestValue::Text(text.to_owned()))
@@ -166,7 +176,8 @@ impl Checker<'_> {
             (slot, _) => slot.is_some(),
         };
         if !fits {
-            self.reports.error(Code::TestValue, value.span, "this is more than any event may hold");
+            let message = "this is more than any event may hold";
+            self.reports.error_with_help(Code::TestValue, value.span, message, greatest(ty));
             return None;
         }
         if matches!((&constant, ty), (Value::Exact(..0), Type::Money(..))) {
@@ -182,12 +193,24 @@ impl Checker<'_> {
             return None;
         }
         let (expected, found) = (words::type_name(self.schema, ty), words::type_name(self.schema, found));
-        let message = if expected == found {
+        let same = expected == found;
+        let message = if same {
             format!("this has more digits than {expected} holds here")
         } else {
             format!("{expected} was expected, and this is {found}")
         };
-        self.reports.error(Code::TestValue, span, message);
+        let help = match (dimension(ty), self.reports.snippet(span).parse()) {
+            (Some((_, Numeric::Exact { scale: 0, .. })), _) if same => "write a whole number".to_owned(),
+            (Some((_, Numeric::Exact { scale, .. })), _) if same => {
+                format!(
+                    "write at most {scale} {} after the point",
+                    if scale == 1 { "digit" } else { "digits" }
+                )
+            }
+            (Some(_), Ok(number)) => format!("write `{}`", advice::with_unit(ty, number)),
+            _ => format!("write `{}`, say", words::example(ty)),
+        };
+        self.reports.error_with_help(Code::TestValue, span, message, help);
         None
     }
 
@@ -226,6 +249,16 @@ impl Checker<'_> {
         }
         complete
     }
+}
+
+/// The greatest amount of a type.
+fn greatest(ty: Type) -> String {
+    let scale = match ty {
+        Type::Money(currency, _) => u32::from(currency.exponent()),
+        Type::Number(Numeric::Exact { scale, .. }) => u32::from(scale),
+        _ => 0,
+    };
+    format!("the greatest is `{}`", advice::with_unit(ty, Decimal::new(AMOUNT_MAX, scale)))
 }
 
 /// What intake would make of another field.

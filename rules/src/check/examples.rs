@@ -138,7 +138,9 @@ fn step(checker: &mut Checker<'_>, step: &ast::Step, story: &mut Story) {
 fn move_cursor(checker: &mut Checker<'_>, story: &mut Story, by: Micros, span: Span) -> Option<()> {
     let moved = story.cursor.checked_add(by).filter(|it| *it < TIME_MAX);
     if moved.is_none() {
-        checker.reports.error(Code::TestTime, span, "the test goes on beyond the year 2200");
+        let help = "let less time pass: the test begins on 2026-01-05, or where `at` sets the time";
+        let message = "the test goes on beyond the year 2200";
+        checker.reports.error_with_help(Code::TestTime, span, message, help);
     }
     story.cursor = moved?;
     Some(())
@@ -146,7 +148,8 @@ fn move_cursor(checker: &mut Checker<'_>, story: &mut Story, by: Micros, span: S
 
 fn no_repeat(checker: &mut Checker<'_>, step: &ast::Step) {
     if let Some(repeat) = &step.repeat {
-        checker.reports.error(Code::TestTime, repeat.span, "only events are repeated");
+        let help = "leave `times` and `every` out: once is enough";
+        checker.reports.error_with_help(Code::TestTime, repeat.span, "only events are repeated", help);
     }
 }
 
@@ -182,7 +185,8 @@ fn events(
     let countable = (1..=TIMES_MAX).contains(&times);
     if let Some(repeat) = step.repeat.as_ref().filter(|_| !countable) {
         let message = format!("an event is repeated at most {TIMES_MAX} times, and at least once");
-        checker.reports.error(Code::TestTime, repeat.count.span, message);
+        let help = "write `4 times every 5s`, say, or leave it out for one event";
+        checker.reports.error_with_help(Code::TestTime, repeat.count.span, message, help);
     }
     if let Some(id) = id {
         let wrong = match (story.events.contains(&id.text), times) {
@@ -255,7 +259,8 @@ fn listed(
         }
         (_, Some(value)) => {
             let message = format!("`{}` is a list, which has no values", list.text);
-            checker.reports.error(Code::TestValue, value.span, message);
+            let help = format!("write `{} in {}`", item.text, list.text);
+            checker.reports.error_with_help(Code::TestValue, value.span, message, help);
             return None;
         }
         (_, None) => None,

@@ -1,5 +1,6 @@
 //! Expressions: from the syntax tree to typed nodes.
 
+use super::advice;
 use super::constant;
 use super::names::Global;
 use super::quantity::{self, Dimension, dimension, present};
@@ -105,7 +106,11 @@ impl Exprs<'_, '_> {
         if negated.is_none() {
             let found = words::type_name(self.checker.schema, ty);
             let message = format!("{found} has no sign");
-            self.checker.reports.error(Code::TypeMismatch, operand.span, message);
+            let help = match ty {
+                Type::Flag => format!("write `not {}`", self.checker.reports.snippet(operand.span)),
+                _ => "leave `-` out: only numbers and quantities have a sign".to_owned(),
+            };
+            self.checker.reports.error_with_help(Code::TypeMismatch, operand.span, message, help);
         }
         negated
     }
@@ -325,7 +330,11 @@ impl Exprs<'_, '_> {
             words::type_name(schema, expected),
             words::type_name(schema, found)
         );
-        self.checker.reports.error(Code::ListContents, span, message);
+        let help = match expected {
+            Type::Entity(kind) => format!("ask about another role: {}", advice::roles(schema, kind)),
+            _ => format!("ask about {}, or declare another list", words::type_name(schema, expected)),
+        };
+        self.checker.reports.error_with_help(Code::ListContents, span, message, help);
     }
 
     /// `a in low .. high`
@@ -339,7 +348,8 @@ impl Exprs<'_, '_> {
         let wraps = is_weekday || matches!(operand_expr.kind, ExprKind::Call(Function::Hour(_), _));
         if !quantity::is_ordered(ty) && !is_weekday {
             let message = format!("{} has no order", words::type_name(self.checker.schema, ty));
-            self.checker.reports.error(Code::TypeMismatch, operand.span, message);
+            let help = "name the values that are meant: `… in [a, b]`";
+            self.checker.reports.error_with_help(Code::TypeMismatch, operand.span, message, help);
             return None;
         }
         let mut sound = true;

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use super::reports::{Reports, Spot};
-use super::schema::{NAMES_MAX, index_of_next};
+use super::schema::index_of_next;
 use super::words::{self, Resolved};
-use super::{constant, quantity};
-use crate::diagnostic::{Code, Diagnostic};
+use super::{constant, later, quantity};
+use crate::diagnostic::Code;
 use crate::schema::{EventTypeId, Field, FieldId, FieldType, KindId, Schema};
 use crate::span::Span;
 use crate::syntax::ast;
@@ -158,14 +158,14 @@ impl<'a> Checker<'a> {
     fn rule(&mut self, file: u32, item: &'a ast::Rule) {
         let index = match index_of_next(self.rule_items.len()) {
             Some(index) => RuleId(index),
-            None => return self.reports.error(Code::TooMany, item.name.span, too_many()),
+            None => return self.reports.too_many(item.name.span),
         };
         let first = *self.rule_names.entry(&item.name.text).or_insert(index);
         if first != index {
             let first = self.rule_items.get(first.index());
             let first = first.map(|it| Spot { file: it.file, span: it.item.name.span });
             let message = format!("there is a rule `{}` already", item.name.text);
-            self.reports.taken(item.name.span, message, "choose another name", first);
+            self.reports.taken(item.name.span, message, "rename one of the two", first);
         }
         self.rule_items.push(Placed { file, item });
     }
@@ -173,25 +173,26 @@ impl<'a> Checker<'a> {
     fn has_room(&mut self, len: usize, span: Span) -> bool {
         let room = index_of_next(len).is_some();
         if !room {
-            self.reports.error(Code::TooMany, span, too_many());
+            self.reports.too_many(span);
         }
         room
     }
 
     fn claim(&mut self, name: &'a ast::Name, global: Global) -> bool {
         let text = name.text.as_str();
+        let this = "rename this one: rules read the other by that name";
         let taken = if self.schema.fields.iter().any(|it| it.name == text) {
-            Some(format!("the schema has a field `{text}`"))
+            Some((format!("the schema has a field `{text}`"), this))
         } else if words::RESERVED_FIELDS.contains(&text) {
-            Some(format!("every event has `{text}`"))
+            Some((format!("every event has `{text}`"), this))
         } else if self.globals.contains_key(text) {
-            Some(format!("`{text}` is declared twice"))
+            Some((format!("`{text}` is declared twice"), "rename one of the two, and what reads it"))
         } else {
             None
         };
-        if let Some(message) = taken {
+        if let Some((message, help)) = taken {
             let first = self.declared.get(text).copied();
-            self.reports.taken(name.span, message, "choose another name", first);
+            self.reports.taken(name.span, message, help, first);
             return false;
         }
         self.globals.insert(text, global);
@@ -266,7 +267,7 @@ impl<'a> Checker<'a> {
                 if found.is_none() {
                     let declared = self.schema.kinds.iter().map(|it| it.name.as_str());
                     let enums = self.schema.enums.iter().map(|it| it.name.as_str());
-                    let candidates = declared.chain(enums).chain(words::TYPES.iter().copied());
+                    let candidates = words::TYPES.iter().copied().chain(declared).chain(enums);
                     self.reports.unknown(Code::UnknownType, ty.name.span, "type", &ty.name.text, candidates);
                 }
                 found.filter(|_| words::fits(ty, &mut self.reports))
@@ -470,18 +471,15 @@ impl<'a> Checker<'a> {
 
     /// Refuses what the grammar has and the language does not yet.
     pub(super) fn not_yet(&mut self, span: Span, what: &str) {
-        self.reports.add(Diagnostic::new(
-            Code::NotAvailableYet,
-            span,
-            format!("`{what}` is not available yet"),
-        ));
+        let message = format!("`{what}` is not available yet");
+        self.reports.error_with_help(Code::NotAvailableYet, span, message, later::instead(what));
     }
 
     /// Refuses a length of time of nothing, where that would make no sense.
-    pub(super) fn positive(&mut self, duration: &ast::Duration, what: &str) -> i64 {
+    pub(super) fn positive(&mut self, duration: &ast::Duration, what: &str, help: &str) -> i64 {
         if duration.micros == 0 {
             let message = format!("`{what}` must be longer than nothing");
-            self.reports.error(Code::SpanNeeded, duration.span, message);
+            self.reports.error_with_help(Code::SpanNeeded, duration.span, message, help);
         }
         duration.micros
     }
@@ -492,8 +490,4 @@ pub(super) fn text_bytes_max(ty: FieldType) -> Option<u16> {
         FieldType::Text { max_bytes } => Some(max_bytes),
         _ => None,
     }
-}
-
-fn too_many() -> String {
-    format!("more than {NAMES_MAX} of these")
 }

@@ -1,5 +1,6 @@
 //! Operators between two expressions, and what is said where their units do not go together.
 
+use super::advice::{self, Operand};
 use super::missing;
 use super::names::text_bytes_max;
 use super::past_of::bare_name;
@@ -12,7 +13,7 @@ use crate::span::Span;
 use crate::syntax::ast::{self, BinaryOp};
 use crate::typed::{Comparison, Expr, ExprKind, Numeric, Operator, Type};
 
-impl Exprs<'_, '_> {
+impl<'a> Exprs<'_, 'a> {
     pub(super) fn binary(
         &mut self,
         span: Span,
@@ -109,7 +110,10 @@ impl Exprs<'_, '_> {
     ) -> Option<Expr> {
         let (one, other) = (left.ty, right.ty);
         let Some((left, right)) = unify(left, right) else {
-            self.not_alike(one, left_ast.span, other, right_ast);
+            let written = self.checker.reports.snippet(left_ast.span);
+            let stand_in = advice::example(self.checker.schema, one);
+            let help = format!("what stands in is of the same sort: `{written} ?? {stand_in}`");
+            self.not_alike_but(one, left_ast.span, other, right_ast, Some(help));
             return None;
         };
         let operands = [left, right];
@@ -194,27 +198,32 @@ impl Exprs<'_, '_> {
             if additive && dimension(one).is_some() && dimension(other).is_some() {
                 self.not_alike(one, left.span, other, right);
             } else {
-                self.cannot_compute(op, span, one, other);
+                self.cannot_compute(op, span, self.operand(one, left.span), self.operand(other, right.span));
             }
         }
         computed
     }
 
-    fn cannot_compute(&mut self, op: Operator, span: Span, one: Type, other: Type) {
+    /// An operand, for advice.
+    pub(super) fn operand(&self, ty: Type, span: Span) -> Operand<'a> {
+        Operand { ty, written: self.checker.reports.snippet(span) }
+    }
+
+    fn cannot_compute(&mut self, op: Operator, span: Span, one: Operand<'_>, other: Operand<'_>) {
         let schema = self.checker.schema;
-        let (one_name, other_name) = (words::type_name(schema, one), words::type_name(schema, other));
+        let (one_name, other_name) = (words::type_name(schema, one.ty), words::type_name(schema, other.ty));
         let message = match op {
             Operator::Add => format!("{one_name} and {other_name} cannot be added"),
             Operator::Subtract => format!("{other_name} cannot be taken from {one_name}"),
             Operator::Multiply => format!("{one_name} cannot be multiplied by {other_name}"),
             Operator::Divide => format!("{one_name} cannot be divided by {other_name}"),
         };
-        let code = if dimension(one).is_some() && dimension(other).is_some() {
+        let code = if dimension(one.ty).is_some() && dimension(other.ty).is_some() {
             Code::UnitsDiffer
         } else {
             Code::TypeMismatch
         };
-        self.checker.reports.error(code, span, message);
+        self.checker.reports.error_with_help(code, span, message, advice::computed(op, one, other));
     }
 
     /// Reports a text where a value of an enum should stand, which has no quotes.
@@ -227,13 +236,25 @@ impl Exprs<'_, '_> {
                 diagnostic.help(format!("write `{inner}`"))
             }
             Some((inner, of)) => suggest_value(diagnostic, inner, of),
-            None => diagnostic,
+            None => diagnostic.help(advice::values(self.checker.schema, id)),
         };
         self.checker.reports.add(diagnostic);
     }
 
     /// Reports two operands that are not of one type.
     pub(super) fn not_alike(&mut self, one: Type, one_span: Span, other: Type, other_ast: &ast::Expr) {
+        self.not_alike_but(one, one_span, other, other_ast, None);
+    }
+
+    /// [`Exprs::not_alike`] with what to do, where that is not to compare something else.
+    fn not_alike_but(
+        &mut self,
+        one: Type,
+        one_span: Span,
+        other: Type,
+        other_ast: &ast::Expr,
+        help: Option<String>,
+    ) {
         if self.checker.reports.other_money(one, other) {
             return;
         }
@@ -253,11 +274,7 @@ impl Exprs<'_, '_> {
             if self.checker.reports.goes_on(plain_span) {
                 return;
             }
-            let written = self.checker.reports.snippet(plain_span).to_owned();
-            let help = match written.parse::<rust_decimal::Decimal>() {
-                Ok(number) => format!("write `{}`", with_unit_of(unit, number)),
-                Err(_) => format!("a plain number was found where {} was expected", unit_example(unit)),
-            };
+            let help = advice::given_unit(unit, self.checker.reports.snippet(plain_span));
             let message = format!("{one_name} and {other_name} do not go together");
             self.checker.reports.error_with_help(Code::UnitMissing, plain_span, message, help);
             return;
@@ -272,24 +289,32 @@ impl Exprs<'_, '_> {
                 message,
                 "only a field `money CUR` holds another currency than the schema's; others are converted when they arrive",
             ),
-            (a, b) if dimension(a).is_some() && dimension(b).is_some() => {
-                self.checker.reports.error(Code::UnitsDiffer, span, message);
+            (Type::Flag, b) if help.is_none() && self.scope.current.is_some() && dimension(b).is_some() => {
+                self.compared_in_where(one_span, span, message);
             }
-            (Type::Flag, b) if self.scope.current.is_some() && dimension(b).is_some() => {
-                let reports = &mut self.checker.reports;
-                let condition = reports.snippet(one_span);
-                let whole = reports.snippet(Span { start: one_span.start, end: span.end });
-                let behind = whole.strip_prefix(condition).unwrap_or_default();
-                let help = format!(
-                    "all that follows `where` is its condition: to compare the aggregate, write `(… where {condition}){behind}`"
-                );
-                // Where the aggregate lacks its parentheses as well, this says where they belong.
-                match reports.bare_around(span) {
-                    Some(bare) => bare.help = vec![help],
-                    None => reports.error_with_help(Code::TypeMismatch, span, message, help),
-                }
+            (a, b) => {
+                let units = dimension(a).is_some() && dimension(b).is_some();
+                let code = if units { Code::UnitsDiffer } else { Code::TypeMismatch };
+                let (one, other) = (self.operand(one, one_span), self.operand(other, span));
+                let help = help.unwrap_or_else(|| advice::compared(schema, one, other));
+                self.checker.reports.error_with_help(code, span, message, help);
             }
-            _ => self.checker.reports.error(Code::TypeMismatch, span, message),
+        }
+    }
+
+    /// Reports a comparison that a `where` took, and that was meant for its aggregate.
+    fn compared_in_where(&mut self, one_span: Span, span: Span, message: String) {
+        let reports = &mut self.checker.reports;
+        let condition = reports.snippet(one_span);
+        let whole = reports.snippet(Span { start: one_span.start, end: span.end });
+        let behind = whole.strip_prefix(condition).unwrap_or_default();
+        let help = format!(
+            "all that follows `where` is its condition: to compare the aggregate, write `(… where {condition}){behind}`"
+        );
+        // Where the aggregate lacks its parentheses as well, this says where they belong.
+        match reports.bare_around(span) {
+            Some(bare) => bare.help = vec![help],
+            None => reports.error_with_help(Code::TypeMismatch, span, message, help),
         }
     }
 }
@@ -298,31 +323,6 @@ impl Exprs<'_, '_> {
 pub(super) fn and(left: Expr, right: Expr) -> Expr {
     let optional = left.optional || right.optional;
     Expr { kind: ExprKind::And(Box::new(left), Box::new(right)), ty: Type::Flag, optional }
-}
-
-/// A number as it would be written with the unit that was meant.
-fn with_unit_of(unit: Type, number: rust_decimal::Decimal) -> String {
-    match unit {
-        Type::Money(currency, _) => {
-            let mut number = number;
-            number.rescale(number.scale().max(u32::from(currency.exponent())));
-            format!("{number} {}", currency.code())
-        }
-        Type::Duration(_) => format!("{number}s"),
-        Type::Distance => format!("{number} km"),
-        Type::Speed => format!("{number} km/h"),
-        _ => number.to_string(),
-    }
-}
-
-fn unit_example(unit: Type) -> &'static str {
-    match unit {
-        Type::Money(..) => "money",
-        Type::Duration(_) => "a duration",
-        Type::Distance => "a distance",
-        Type::Speed => "a speed",
-        _ => "a number",
-    }
 }
 
 /// A score's contribution: a number at scale 6, or real.

@@ -89,8 +89,13 @@ fn policy(
             lines.push(PolicyLine { effects, when });
         }
     }
-    let deadline = item.deadline.as_ref().map(|it| (checker.positive(&it.after, "deadline"), it.outcome));
-    let valid_for = item.valid_for.as_ref().map(|it| checker.positive(it, "valid for"));
+    let deadline = item.deadline.as_ref().map(|it| {
+        let help = "say how long a decision may take: `deadline 10ms`";
+        (checker.positive(&it.after, "deadline", help), it.outcome)
+    });
+    let valid_for = item.valid_for.as_ref().map(|it| {
+        checker.positive(it, "valid for", "say how long a decision may be acted on: `valid for 60s`")
+    });
     Policy { on, lines, deadline, valid_for }
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::schema::NAMES_MAX;
 use super::words;
 use crate::diagnostic::{self, Code, Diagnostic, nearest};
 use crate::span::Span;
 use crate::typed::Type;
 
-/// So many names are listed where none is near.
-const LISTED_MAX: usize = 8;
+/// So many names are listed where none is near, and how many more there are.
+const LISTED_MAX: usize = 12;
 
 /// A place in one of the files.
 #[derive(Clone, Copy, Debug)]
@@ -121,9 +122,10 @@ impl<'t> Reports<'t> {
         self.add_repeated(Diagnostic::new(Code::NameTaken, span, message).help(help), first);
     }
 
-    /// Reports an error that needs no help text.
-    pub(super) fn error(&mut self, code: Code, span: Span, message: impl Into<String>) {
-        self.add(Diagnostic::new(code, span, message));
+    /// Reports that there is no room for another one of its sort.
+    pub(super) fn too_many(&mut self, span: Span) {
+        let message = format!("more than {NAMES_MAX} of these");
+        self.error_with_help(Code::TooMany, span, message, "take out those that are not used any more");
     }
 
     /// Reports an error and what to do about it.
@@ -168,8 +170,8 @@ impl<'t> Reports<'t> {
         self.unread.contains(name)
     }
 
-    /// Reports a name that means nothing, with the nearest that does, or with all if they are few; one that could not be
-    /// read may mean something.
+    /// Reports a name that means nothing, with the nearest that does, or with those that there are; one that could not
+    /// be read may mean something.
     pub(super) fn unknown<'n>(
         &mut self,
         code: Code,
@@ -183,10 +185,10 @@ impl<'t> Reports<'t> {
         }
         let candidates: Vec<&str> = candidates.into_iter().collect();
         let near = nearest(name, candidates.iter().copied());
-        let diagnostic = Diagnostic::new(code, span, format!("unknown {what} `{name}`")).suggest(near);
-        self.add(match few(&candidates).filter(|_| near.is_none()) {
-            Some(few) => diagnostic.help(format!("known {} {}", words::are(few.len()), words::listing(few))),
-            None => diagnostic,
+        let diagnostic = Diagnostic::new(code, span, format!("unknown {what} `{name}`"));
+        self.add(match near {
+            Some(_) => diagnostic.suggest(near),
+            None => diagnostic.help(known(&candidates).unwrap_or_else(|| declaration(what, name))),
         });
     }
 
@@ -199,16 +201,35 @@ impl<'t> Reports<'t> {
     }
 }
 
-/// The names, each once, if they are few.
-fn few<'n>(names: &[&'n str]) -> Option<Vec<&'n str>> {
-    let mut few = Vec::new();
-    for name in names {
-        if !few.contains(name) {
-            few.push(*name);
-        }
-        if LISTED_MAX < few.len() {
-            return None;
+/// The names, each once, or the first of them; none if there are none.
+fn known(names: &[&str]) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    let once: Vec<&str> = names.iter().copied().filter(|it| seen.insert(*it)).collect();
+    // One more is as short as to say that there is one.
+    let shown = if once.len() <= LISTED_MAX + 1 { once.len() } else { LISTED_MAX };
+    let (listed, more) = once.split_at_checked(shown)?;
+    let are = words::are(once.len());
+    match more.len() {
+        _ if once.is_empty() => None,
+        0 => Some(format!("known {are} {}", words::listing(listed.iter().copied()))),
+        more => {
+            let listed: Vec<String> = listed.iter().map(|it| format!("`{it}`")).collect();
+            Some(format!("known {are} {} and {more} more", listed.join(", ")))
         }
     }
-    Some(few).filter(|it| !it.is_empty())
+}
+
+/// How a name is declared, where there is none of its sort.
+fn declaration(what: &str, name: &str) -> String {
+    let written = match what {
+        "list" => format!("list {name} : user"),
+        "table" => format!("table {name} : user -> money"),
+        "feature" => format!("feature {name} = …"),
+        "rule" => format!("rule {name} \"…\" on … when … then …"),
+        "event" => return format!("name one: `given payment as {name} …`"),
+        "event type" => return format!("declare it in the schema: `event {name}`, with its fields below"),
+        "role" => return format!("declare it in the schema, in an event type: `{name}: user`"),
+        _ => return "declare it in the schema".to_owned(),
+    };
+    format!("declare it: `{written}`")
 }

@@ -167,7 +167,9 @@ impl<'r, 't> Builder<'r, 't> {
                 if let Some(version) = it.version {
                     self.header = Some((it.name.text.clone(), version.value));
                     if version.value == 0 {
-                        self.reports.error(Code::SettingValue, version.span, "versions are counted from 1");
+                        let help = format!("write `schema {} 1`", it.name.text);
+                        let message = "versions are counted from 1";
+                        self.reports.error_with_help(Code::SettingValue, version.span, message, help);
                     }
                 }
             }
@@ -234,7 +236,7 @@ impl<'r, 't> Builder<'r, 't> {
     }
 
     fn kind(&mut self, item: &ast::Entity) {
-        let Some(id) = index_of_next(self.kinds.len()) else { return self.too_many(item.name.span) };
+        let Some(id) = index_of_next(self.kinds.len()) else { return self.reports.too_many(item.name.span) };
         let first = self.kinds.is_empty();
         let ownership = match (first, item.ownership) {
             // An item that could not be read may be the first.
@@ -267,7 +269,7 @@ impl<'r, 't> Builder<'r, 't> {
     }
 
     fn enum_type(&mut self, item: &ast::Enum) {
-        let Some(id) = index_of_next(self.enums.len()) else { return self.too_many(item.name.span) };
+        let Some(id) = index_of_next(self.enums.len()) else { return self.reports.too_many(item.name.span) };
         let mut values: Vec<String> = Vec::new();
         for value in &item.values {
             if values.contains(&value.text) {
@@ -289,7 +291,7 @@ impl<'r, 't> Builder<'r, 't> {
             let ast::Item::Event(event) = item else { continue };
             let name = &event.name;
             if index_of_next(self.events.len()).is_none() {
-                return self.too_many(event.name.span);
+                return self.reports.too_many(event.name.span);
             }
             let first = names.get(name.text.as_str()).copied();
             let taken = first.is_some() || name.text == "any";
@@ -311,7 +313,7 @@ impl<'r, 't> Builder<'r, 't> {
             let name = item.name.text.as_str();
             if words::RESERVED_FIELDS.contains(&name) {
                 let message = format!("every event has `{name}` already");
-                self.taken(&item.name, message, "choose another name", None);
+                self.taken(&item.name, message, "leave it out, or choose another name", None);
                 continue;
             }
             if words::JSON_MEMBERS.contains(&name) {
@@ -327,7 +329,7 @@ impl<'r, 't> Builder<'r, 't> {
             }
             let Some(ty) = item.ty.as_ref().and_then(|it| self.field_type(it)) else { continue };
             let Some(field) = self.field(name, ty) else {
-                self.too_many(item.name.span);
+                self.reports.too_many(item.name.span);
                 return Vec::new();
             };
             fields.push((name, EventField { field, optional: item.optional, derived: None }));
@@ -374,7 +376,7 @@ impl<'r, 't> Builder<'r, 't> {
                 let found = self.types.get(&ty.name.text).map(|(ty, _)| *ty);
                 if found.is_none() {
                     let declared = self.types.keys().map(String::as_str);
-                    let candidates = declared.chain(words::TYPES.iter().copied());
+                    let candidates = words::TYPES.iter().copied().chain(declared);
                     self.reports.unknown(Code::UnknownType, ty.name.span, "type", &ty.name.text, candidates);
                 }
                 found.filter(|_| words::fits(ty, self.reports))
@@ -423,10 +425,6 @@ impl<'r, 't> Builder<'r, 't> {
                 format!("write `{}?`", item.ty.as_ref().map_or("text(6)", |it| it.name.text.as_str())),
             );
         }
-    }
-
-    fn too_many(&mut self, span: Span) {
-        self.reports.error(Code::TooMany, span, format!("more than {NAMES_MAX} of these"));
     }
 
     fn finish(self, file: &ast::File) -> Option<Schema> {

@@ -290,6 +290,8 @@ proptest! {
         let text = words.concat();
         let checked = check(&[Source { name: "schema", text: SCHEMA }, Source { name: "rules", text: &text }]);
         prop_assert_eq!(checked.rule_set.is_none(), has_errors(&checked.diagnostics));
+        let helpless = checked.diagnostics.iter().find(|it| it.help.is_empty());
+        prop_assert!(helpless.is_none(), "{:?} in {}", helpless, text);
         // What failed in silence would be missing.
         if let Some(rules) = checked.rule_set {
             let items = parse(&text).ast.items;

@@ -115,7 +115,11 @@ pub(super) fn zone(text: &ast::Text, reports: &mut Reports<'_>) -> Option<TimeZo
             all().zip(&cities).find(|(_, city)| *city == near).map(|(name, _)| name)
         });
         let message = format!("unknown time zone `{}`", text.text);
-        reports.add(Diagnostic::new(Code::UnknownZone, text.span, message).suggest(near));
+        let diagnostic = Diagnostic::new(Code::UnknownZone, text.span, message);
+        reports.add(match near {
+            Some(_) => diagnostic.suggest(near),
+            None => diagnostic.help("zones are named after a city: `Europe/Paris`, or `UTC`"),
+        });
     }
     found
 }

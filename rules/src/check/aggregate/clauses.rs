@@ -1,6 +1,7 @@
 //! An aggregate's clauses, each at most once, and what of them can be told without looking at the events.
 
 use super::super::calls;
+use super::super::later;
 use super::super::names::Checker;
 use super::super::words;
 use crate::diagnostic::Code;
@@ -92,7 +93,11 @@ impl Checker<'_> {
         let sound = 0 < duration.micros && duration.micros <= crate::time::SPAN_MAX;
         if !sound {
             let message = format!("`{word}` spans more than nothing and at most ten years");
-            self.reports.error(Code::WindowBounds, duration.span, message);
+            let help = match word {
+                "delay" => "leave `delay` out where nothing is delayed, or write `delay 7d`, say",
+                _ => "write how far back it looks: `over 1h`, say",
+            };
+            self.reports.error_with_help(Code::WindowBounds, duration.span, message, help);
         }
         sound
     }
@@ -132,7 +137,7 @@ impl Checker<'_> {
         let name = call.name.text.as_str();
         let function = calls::aggregate_function(name);
         if function.is_none() {
-            if calls::is_later(name) {
+            if later::is_later(name) {
                 self.not_yet(call.name.span, name);
             } else {
                 let candidates = calls::AGGREGATES.iter().copied();

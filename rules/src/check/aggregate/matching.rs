@@ -1,5 +1,6 @@
 //! Which past events an aggregate looks at: the roles on both sides, and the types.
 
+use super::super::advice;
 use super::super::names::Checker;
 use super::super::past_of::{Conditions, Named, bare_name};
 use super::super::words;
@@ -66,7 +67,8 @@ impl Checker<'_> {
             if found != kind {
                 let called = |it: KindId| words::type_name(self.schema, Type::Entity(it));
                 let message = format!("{} is matched on {}", called(kind), called(found));
-                self.reports.error(Code::RolesDiffer, name.span, message);
+                let help = format!("match it on another role: {}", advice::roles(self.schema, kind));
+                self.reports.error_with_help(Code::RolesDiffer, name.span, message, help);
                 *field = None;
             }
         }
