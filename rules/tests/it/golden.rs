@@ -70,6 +70,19 @@ fn ok_files_have_no_diagnostics_and_are_formatted() {
     }
 }
 
+/// An error says what to do about it, and so does a warning.
+#[test]
+fn whatever_is_said_of_err_files_has_a_help_text() {
+    let mut helpless = String::new();
+    for file in folder("err") {
+        for diagnostic in diagnose(&file).iter().filter(|it| it.help.iter().all(String::is_empty)) {
+            let place = line_column(&file.text, diagnostic.span.start);
+            let _ = writeln!(helpless, "{} {place} {} {}", file.name, diagnostic.code, diagnostic.message);
+        }
+    }
+    assert!(helpless.is_empty(), "{helpless}");
+}
+
 #[test]
 fn err_files_have_the_diagnostics_that_they_open_with() {
     let mut differing = String::new();

@@ -131,7 +131,7 @@ fn what_was_meant_is_asked() {
         ),
         ("rule r \"x\" on buying when n > 1 then block", "known are `pay`, `send` and `login`"),
         ("list watched : user\nrule r \"x\" on pay when user in others then block", "known is `watched`"),
-        ("rule r \"x\" on pay when user in others then block", ""),
+        ("rule r \"x\" on pay when user in others then block", "declare it: `list others : user`"),
         ("rule r \"x\" on pay when hour(tme) > 5 then block", "did you mean `time`?"),
         ("rule r \"x\" on pay when tpe == pay then block", "did you mean `type`?"),
         ("record f\nfeature f = count(pay) by user over 1h before where acepted", "did you mean `accepted`?"),
@@ -146,7 +146,7 @@ fn what_was_meant_is_asked() {
         ("rule r \"x\" on pay when channel in [web, \"app\"] then block", "write `app`"),
         ("rule r \"x\" on pay when channel == \"ap\" then block", "did you mean `app`?"),
         ("rule r \"x\" on pay when channel == \"branch\" then block", "its values are `app` and `web`"),
-        ("rule r \"x\" on pay when channel == code then block", ""),
+        ("rule r \"x\" on pay when channel == code then block", "its values are `app` and `web`"),
     ];
     for (rules, expected) in rows {
         check_help(SCHEMA, rules, expected);
@@ -202,10 +202,16 @@ fn a_bracket_closes_nothing_only_where_none_is_open() {
         ("feature h = 1 + 1)\nrecord h", nothing),
         ("feature h = count(pay)) by user over 1h\nrecord h", nothing),
         ("rule r \"x\" on pay when n in [1) then block", nothing),
-        ("feature h = (1 + )\nrecord h", ""),
-        ("feature h = max(1, (1 + ))\nrecord h", ""),
-        ("feature h = count(pay) by (user) over 1h\nrecord h", ""),
-        ("table most : shop -> money\nrule r \"x\" on pay when most[] > 3.00 EUR then block", ""),
+        ("feature h = (1 + )\nrecord h", "write its other side: `1 + …`"),
+        ("feature h = max(1, (1 + ))\nrecord h", "write its other side: `1 + …`"),
+        (
+            "feature h = count(pay) by (user) over 1h\nrecord h",
+            "whose past it is, is written `by user`, or `by (user, shop)` for a pair",
+        ),
+        (
+            "table most : shop -> money\nrule r \"x\" on pay when most[] > 3.00 EUR then block",
+            "a table is looked up by a role: `most[shop]`",
+        ),
     ];
     for (rules, help) in rows {
         check_help(SCHEMA, rules, help);
@@ -231,7 +237,79 @@ fn what_is_suggested_can_be_written_as_it_stands() {
         ("(count(pay) by card over 1h) > 1", "write `?? …` behind its parentheses"),
         ("hour(time, \"Berlin\") > 3", "did you mean `Europe/Berlin`?"),
         ("hour(time, \"europe/pari\") > 3", "did you mean `Europe/Paris`?"),
-        ("hour(time, \"Somewhere\") > 3", ""),
+        ("hour(time, \"Somewhere\") > 3", "zones are named after a city: `Europe/Paris`, or `UTC`"),
+    ];
+    for (condition, help) in rows {
+        check_help(SCHEMA, &format!("rule r \"x\" on pay when {condition} then block"), help);
+    }
+}
+
+#[test]
+fn how_it_is_written_is_shown_with_what_stands_there() {
+    let rows = [
+        ("feature h = count(pay by user over 1h\nrecord h", "close it: `count(pay)`"),
+        ("rule r \"x\" on pay when n in [1 3] then block", "put `,` before `3`, or close it: `[1]`"),
+        ("const h 5", "put `=` between `h` and `5`"),
+        ("feature h = count(pay) by user over 3 hours\nrecord h", "write `3h`"),
+        (
+            "feature h = count(pay) by over 1h",
+            "whose past it is, is written `by user`, or `by (user, shop)` for a pair",
+        ),
+        ("feature h = count(pay) by user over 1h wher n > 3", "did you mean `where`?"),
+        (
+            "feature h = amount > 5 EURO",
+            "the units of a number are `%`, `km`, `metres`, `km/h` and currencies such as `CNY`",
+        ),
+        ("list watched user", "put `:` between `watched` and `user`"),
+        ("list watched : user from watched", "put it in quotes: `\"watched\"`"),
+        ("rule r \"x\" on pay when n > 1 then freeze \"user\" for 1h", "write it without quotes: `user`"),
+        ("rule r \"x\" on pay when n > 1 then add user watched", "put `to` between `user` and `watched`"),
+        (
+            "rule r \"x\" on pay when n > 1 then score +40 points",
+            "effects have a comma between them: `then block, alert high`",
+        ),
+        ("rule r \"x\" on pay when n > 1 and then block", "write its other side: `n > 1 and …`"),
+        (
+            "rule r \"x\" on pay when user in then block",
+            "write `in watched`, `in [app, web]` or `in 22 .. 6`",
+        ),
+        (
+            "rule r \"x\" until 2027-04-31 on pay when n > 1 then block",
+            "the last of that month is `2027-04-30`",
+        ),
+        ("policy\n  block when score > 3\n  valid 60s", "put `for` between `valid` and `60s`"),
+        (
+            "test \"t\" given pay amount 5.00 EUR n 1, 4 time every 5s when pay amount 5.00 EUR n 1 then allow",
+            "a row of events is written `payment user u1, 4 times every 5s`",
+        ),
+    ];
+    for (rules, help) in rows {
+        check_help(SCHEMA, rules, help);
+    }
+}
+
+#[test]
+fn what_does_not_go_together_is_brought_together() {
+    let rows = [
+        ("amount > n", "give it a unit: `n * 1.00 EUR`"),
+        ("n + 1 < amount", "give it a unit: `(n + 1) * 1.00 EUR`"),
+        ("time - (due ?? time) > 1.5", "write `1500ms`"),
+        ("n > \"5\"", "write `5`"),
+        ("amount > \"5\"", "write `5.00 EUR`"),
+        (
+            "user == shop",
+            "compare it with an id in quotes, or with its like: of kind `user` are `user` and `payee`",
+        ),
+        ("user == code", "`code` can be compared with `user` where the schema gives it the type `user`"),
+        ("channel == n", "its values are `app` and `web`"),
+        (
+            "due == \"2027-03-31\"",
+            "compare it with another time, such as the day `2027-03-31` or `time - 1h`",
+        ),
+        ("urgent ?? 0", "what stands in is of the same sort: `urgent ?? true`"),
+        ("channel ?? n == app", "what stands in is of the same sort: `channel ?? app`"),
+        ("amount * amount > 5.00 EUR", "one of the two must be a plain number: `amount * 1.5`"),
+        ("amount / 1h > 5", "divide by a plain number, or by its like: `amount / 5.00 EUR`"),
     ];
     for (condition, help) in rows {
         check_help(SCHEMA, &format!("rule r \"x\" on pay when {condition} then block"), help);

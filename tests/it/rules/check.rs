@@ -232,6 +232,8 @@ fn fmt_reads_standard_input_and_leaves_what_it_cannot_read_alone() {
         stderr:   |
         stderr: 1 | rule
         stderr:   |     ^
+        stderr:   |
+        stderr:   = help: a rule is written `rule fast "Five payments in an hour" on payment when paid_1h >= 5 then block`
         exit 1
     "#]]
     .assert_eq(&fmt(&["shop.weir"], ""));
