@@ -11,6 +11,7 @@ use crate::schema::FieldId;
 use crate::span::Span;
 use crate::syntax::ast;
 use crate::typed::{EXACT_DIGITS_MAX, Expr, ExprKind, FeatureId, Function, ListId, ListKind, Numeric, Type};
+use crate::value::Value;
 
 impl Exprs<'_, '_> {
     /// An expression by itself.
@@ -352,6 +353,9 @@ impl Exprs<'_, '_> {
             self.checker.reports.error_with_help(Code::TypeMismatch, operand.span, message, help);
             return None;
         }
+        if matches!(operand_expr.kind, ExprKind::Call(Function::Hour(_), _)) {
+            self.warn_beyond_hours(&low_expr, &high_expr, Span { start: low.span.start, end: high.span.end });
+        }
         let mut sound = true;
         for (end, ast) in [(&low_expr, low), (&high_expr, high)] {
             if quantity::unify(operand_expr.clone(), end.clone()).is_none() {
@@ -384,6 +388,34 @@ impl Exprs<'_, '_> {
         };
         Some(present(kind, Type::Flag))
     }
+
+    /// Warns of a range of hours that goes beyond a day's: over midnight was meant, or until then.
+    fn warn_beyond_hours(&mut self, low: &Expr, high: &Expr, span: Span) {
+        let (low, high) = (whole(low), whole(high));
+        if [low, high].into_iter().flatten().all(|it| (0..24).contains(&it)) {
+            return;
+        }
+        let meant = match (low, high) {
+            (Some(low @ 0..24), Some(24)) => Some((low, 23)),
+            (Some(low @ 0..24), Some(high @ 25..48)) if high - 24 < low => Some((low, high - 24)),
+            (Some(low @ -24..0), Some(high @ 0..24)) if high < low + 24 => Some((low + 24, high)),
+            _ => None,
+        };
+        let help = match meant {
+            Some((low, high)) => format!("write `{low} .. {high}`"),
+            None => "a range over midnight is written `22 .. 6`".to_owned(),
+        };
+        let message = "this range goes beyond the hours, which are 0 to 23";
+        self.checker.reports.warn(Code::BeyondHours, span, message, help);
+    }
+}
+
+/// A whole number that is known.
+fn whole(expr: &Expr) -> Option<i128> {
+    match (&expr.kind, expr.ty) {
+        (ExprKind::Const(Value::Exact(value)), Type::Number(Numeric::Exact { scale: 0, .. })) => Some(*value),
+        _ => None,
+    }
 }
 
 /// Three-valued not.
@@ -393,7 +425,6 @@ pub(super) fn not(operand: Expr) -> Expr {
 }
 
 fn runs_backwards(low: &Expr, high: &Expr) -> bool {
-    use crate::value::Value;
     match (&low.kind, &high.kind) {
         (ExprKind::Const(Value::Exact(low)), ExprKind::Const(Value::Exact(high))) => high < low,
         (ExprKind::Const(Value::Real(low)), ExprKind::Const(Value::Real(high))) => high < low,

@@ -287,6 +287,8 @@ impl<'a> Checker<'a> {
 
     /// The event types behind `on`, in order and each once; `any` is all of them. False where one is unknown.
     pub(super) fn event_types(&mut self, names: &[ast::Name]) -> (Vec<EventTypeId>, bool) {
+        self.reports.warn_twice(names, "leave one of the two out");
+        let all = names.iter().any(|it| it.text == "any");
         let mut types = Vec::new();
         let mut sound = true;
         for name in names {
@@ -296,6 +298,10 @@ impl<'a> Checker<'a> {
                 let found = self.event_type(name);
                 sound &= found.is_some();
                 types.extend(found);
+                if all && found.is_some() {
+                    let message = format!("`{}` is one of `any`", name.text);
+                    self.reports.warn(Code::NamedTwice, name.span, message, "leave one of the two out");
+                }
             }
         }
         types.sort_unstable();

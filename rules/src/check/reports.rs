@@ -1,11 +1,12 @@
 //! Where errors and warnings gather, each with the file that is being looked at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::schema::NAMES_MAX;
 use super::words;
 use crate::diagnostic::{self, Code, Diagnostic, nearest};
 use crate::span::Span;
+use crate::syntax::ast;
 use crate::typed::Type;
 
 /// So many names are listed where none is near, and how many more there are.
@@ -109,6 +110,19 @@ impl<'t> Reports<'t> {
             Some(first) => placed.label_in(first.file, first.span, "the first"),
             None => placed,
         });
+    }
+
+    /// Warns of each name that stands in a row a second time, which adds nothing.
+    pub(super) fn warn_twice(&mut self, names: &[ast::Name], help: &str) {
+        let mut seen = BTreeMap::new();
+        for name in names {
+            let first = *seen.entry(name.text.as_str()).or_insert(name.span);
+            if first != name.span {
+                let message = format!("`{}` is named twice", name.text);
+                let diagnostic = Diagnostic::new(Code::NamedTwice, name.span, message).help(help);
+                self.add_repeated(diagnostic, Some(self.spot(first)));
+            }
+        }
     }
 
     /// Reports a name that is taken, and shows by what.

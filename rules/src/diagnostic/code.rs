@@ -136,6 +136,8 @@ codes! {
     W911 JsonMember "a field that an event's JSON cannot hold";
     W912 NegativeExample "a negative amount in a test";
     W913 FeatureTwice "a feature that says what another says";
+    W914 NamedTwice "a name that adds nothing to those beside it";
+    W915 BeyondHours "a range that goes beyond the hours of a day";
 }
 
 impl Code {

@@ -87,6 +87,12 @@ impl Checker<'_> {
             self.reports.error_with_help(Code::RolesDiffer, span, message, help);
             clauses.sound = false;
         }
+        // A role may be matched on two others; on one, it says no more than by itself.
+        if via.iter().all(|it| via.iter().all(|other| it.text == other.text)) {
+            let one = |names: &[ast::Name]| names.first().map_or(String::new(), |it| it.text.clone());
+            let via = if via.is_empty() { String::new() } else { format!(" via {}", one(via)) };
+            self.reports.warn_twice(by, &format!("one is enough: `by {}{via}`", one(by)));
+        }
     }
 
     fn bounded(&mut self, duration: &ast::Duration, word: &str) -> bool {
