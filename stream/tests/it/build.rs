@@ -596,7 +596,7 @@ fn check_recovered(snapshot: &[u8], journal: &Memory) {
     let [of_it, of_nothing] = [Some(snapshot), None].map(|snapshot| {
         let folder = tempfile::tempdir().unwrap();
         let dir = DataDir::open(folder.path()).unwrap();
-        for it in snapshot {
+        if let Some(it) = snapshot {
             std::fs::write(folder.path().join("snapshots/0000000000.snapshot"), it).unwrap();
         }
         recover(&dir, key(), Box::new(journal.clone()), PATIENT).unwrap().unwrap().gate
