@@ -17,7 +17,7 @@ use stream::gate::{Deadline, Gate, Worker};
 
 use super::bound;
 use super::memory::Memory;
-use super::timing::micros;
+use super::timing::{Interrupted, micros};
 use crate::figures::grouped;
 use crate::stdout::say;
 
@@ -111,6 +111,7 @@ struct Ran {
     memory: Memory,
     /// Features computed from windows, of an event.
     evaluated: f64,
+    interrupted: Interrupted,
 }
 
 /// On one thread, and on several at once.
@@ -143,6 +144,7 @@ impl Ran {
             one: measure_floor(&floor, traffic.clone(), events),
             several: on_threads(&traffic, |share| measure_floor(&floor, share, events)),
         };
+        let interrupted = Interrupted::look();
         let one = measure_decisions(&gate, traffic.by_ref(), events);
         let several = on_threads(&traffic, |share| measure_decisions(&gate, share, events));
 
@@ -150,7 +152,8 @@ impl Ran {
         let mut steps = Steps::take(&gate);
         let windows = steps.windows(payments.by_ref(), events);
         let program = steps.program(payments, events);
-        Ok(Self { floor, windows, program, decision: Pair { one, several }, memory, evaluated })
+        let decision = Pair { one, several };
+        Ok(Self { floor, windows, program, decision, memory, evaluated, interrupted })
     }
 
     fn say(&self) -> String {
@@ -179,7 +182,8 @@ impl Ran {
             ]);
         }
         let windows = format!("{:.1} windows evaluated of an event", self.evaluated);
-        format!("{}\n{windows}\n\n{}", table.trim_fmt(), self.memory.say())
+        let interrupted = self.interrupted.say(self.decision.one.elapsed / events_of(&self.decision.one));
+        format!("{}\n{windows}\n{interrupted}\n\n{}", table.trim_fmt(), self.memory.say())
     }
 
     /// Mean and 99th percentile, in those of the floor.

@@ -1,15 +1,18 @@
-//! A record as a line of JSON. What is only known by its hash is not shown.
+//! A record as a line of JSON. An entity on a list is only known by its hash.
 
 use std::io::Write;
 
 use anyhow::Context as _;
+use engine::entity::EntityKey;
 use engine::event::{Change, Event};
 use engine::hex::hex;
 use prost::Message;
 use rules::past::Outcome;
+use rules::schema::Schema;
 use serde::Serialize;
+use stream::bundle::Bundle;
 use stream::journal::{Record, RecordKind};
-use stream::record::{Amend, Cause, Decided, ListRecord, RatesRecord, RuleSetRecord, Stamp};
+use stream::record::{Amend, Cause, Decided, ListRecord, RatesRecord, RuleSetRecord, Stamp, WarmRecord};
 
 use super::known::Known;
 use crate::replay::push_time;
@@ -71,15 +74,32 @@ struct OfRuleSet {
     files: Vec<String>,
 }
 
-/// A change of a list; entities are only known by their hash.
+/// A change of a list of plain values, or of one of entities.
 #[derive(Debug, Serialize)]
 struct OfList {
     list: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entity: Option<OfEntity>,
     held: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
+}
+
+/// An entity: its kind, and the hash of its id.
+#[derive(Debug, Serialize)]
+struct OfEntity {
+    kind: String,
+    hash: String,
+}
+
+/// A rule set whose state was built, from which time on if not from the beginning.
+#[derive(Debug, Serialize)]
+struct OfWarm {
+    files: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -120,13 +140,15 @@ impl<W: Write> Lines<W> {
             }
             RecordKind::RuleSet => {
                 let it: RuleSetRecord = read(bytes, record.offset)?;
-                let files = it.bundle.sources.into_iter().map(|it| it.name).collect();
+                let files = names(it.bundle);
                 line(&mut self.out, record, "rule_set", stamp, OfRuleSet { hash: hex(&it.hash), files })
             }
             RecordKind::List => {
                 let it: ListRecord = read(bytes, record.offset)?;
-                let says =
-                    OfList { list: it.list, value: it.text, held: !it.removed, until: it.until.map(time) };
+                let schema = &known.of(stamp, record.offset)?.schema;
+                let entity = it.entity().filter(|_| it.text.is_none()).map(|it| of_entity(it, schema));
+                let (held, until) = (!it.removed, it.until.map(time));
+                let says = OfList { list: it.list, value: it.text, entity, held, until };
                 line(&mut self.out, record, "list", stamp, says)
             }
             RecordKind::Rates => {
@@ -134,7 +156,11 @@ impl<W: Write> Lines<W> {
                 line(&mut self.out, record, "rates", stamp, OfRates { rates: it.rates.text })
             }
             RecordKind::Snooze => line(&mut self.out, record, "snooze", stamp, Nothing {}),
-            RecordKind::Warm => line(&mut self.out, record, "warm", stamp, Nothing {}),
+            RecordKind::Warm => {
+                let it: WarmRecord = read(bytes, record.offset)?;
+                let says = OfWarm { files: names(it.bundle), since: it.since.map(time) };
+                line(&mut self.out, record, "warm", stamp, says)
+            }
         }
     }
 
@@ -188,6 +214,16 @@ pub(super) fn load(
 ) -> anyhow::Result<()> {
     message.read(bytes).with_context(|| format!("record {offset} cannot be read"))?;
     message.event(event).with_context(|| format!("the event's row in record {offset} is damaged"))
+}
+
+/// The names of a rule set's files.
+fn names(bundle: Bundle) -> Vec<String> {
+    bundle.sources.into_iter().map(|it| it.name).collect()
+}
+
+fn of_entity(key: EntityKey, schema: &Schema) -> OfEntity {
+    let kind = schema.kinds.get(key.kind.index()).map_or(String::new(), |it| it.name.clone());
+    OfEntity { kind, hash: hex(&key.hash().to_be_bytes()) }
 }
 
 fn of_amendment(amend: &Amend, offset: u64) -> anyhow::Result<OfAmendment<'_>> {

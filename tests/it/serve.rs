@@ -139,7 +139,8 @@ fn a_server_that_builds_state_stops_when_it_is_told_to() {
     let (status, job) = server.send("PUT", "/v1/rules", &key, &json!({ "files": files }).to_string());
     assert_eq!((status, &job["state"]), (202, &json!("activating")), "{job}");
     let start = Instant::now();
-    while server.send("GET", "/v1/rules/jobs/1", &key, "").1["building"].is_null() {
+    let path = format!("/v1/rules/jobs/{}", job["id"]);
+    while server.send("GET", &path, &key, "").1["building"].is_null() {
         assert!(start.elapsed() < Duration::from_secs(20), "it is built");
     }
     server.stop();

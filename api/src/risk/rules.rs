@@ -16,7 +16,7 @@ use engine::hex::hex;
 use parking_lot::Mutex;
 use rules::diagnostic::Severity;
 use rules::schema::Schema;
-use rules::time::Micros;
+use rules::time::{Micros, SECOND};
 use rules::typed::{Feature, Mode};
 use serde::Serialize;
 use stream::build::{BuildError, Built};
@@ -257,7 +257,7 @@ pub(crate) struct NewRules {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Job, title = "Job")]
 pub(crate) struct JobBody {
-    /// Its own id.
+    /// Its own id; no later process has a job of the same.
     id: u64,
     /// `activating`, `active`, `refused`.
     state: &'static str,
@@ -289,10 +289,15 @@ pub(crate) struct BuildingBody {
 #[derive(Debug, Default)]
 pub(crate) struct Jobs(Mutex<VecDeque<JobBody>>);
 
+/// The id of a process's first job, the second that it is in: whoever follows one over a restart is not told of another one.
+fn first_id() -> u64 {
+    u64::try_from(now() / SECOND).unwrap_or_default()
+}
+
 impl Jobs {
     fn begin(&self, hash: String, tests_passed: usize, warnings: Vec<Complaint>) -> JobBody {
         let mut jobs = self.0.lock();
-        let id = jobs.back().map_or(1, |it| it.id + 1);
+        let id = jobs.back().map_or_else(first_id, |it| it.id + 1);
         let job =
             JobBody { id, state: "activating", hash, tests_passed, warnings, building: None, problem: None };
         jobs.push_back(job.clone());
@@ -543,7 +548,7 @@ mod tests {
         let known = || ids.iter().copied().filter(|it| jobs.find(*it).is_some()).collect::<Vec<_>>();
         assert_eq!(known(), ids);
         ids[1..4].iter().for_each(|it| jobs.end(*it, Ok(())));
-        assert_eq!((begin(), begin()), (201, 202));
+        assert_eq!((begin(), begin()), (ids[0] + 200, ids[0] + 201));
         assert_eq!(known(), [&ids[..1], &ids[3..]].concat(), "the oldest that ended makes room");
     }
 }

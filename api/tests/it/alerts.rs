@@ -213,6 +213,31 @@ async fn a_stream_passes_over_alerts_whose_rows_are_gone() {
     assert_eq!(seen[0].1, "p2");
 }
 
+/// So many may watch, and whoever leaves makes room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_than_may_watch_are_sent_away() {
+    const STREAMS_MAX: usize = 256;
+    let weir = Weir::start().await;
+    let watch = || weir.request(Method::GET, "/v1/alerts/stream").send();
+    let mut watching = Vec::new();
+    for _ in 0..STREAMS_MAX {
+        let stream = watch().await.unwrap();
+        assert_eq!(stream.status(), 200);
+        watching.push(stream);
+    }
+    let refused = answer(weir.request(Method::GET, "/v1/alerts/stream")).await;
+    assert_eq!((refused.status.as_u16(), &refused.body["code"]), (503, &json!("unavailable")));
+    assert!(refused.headers.contains_key("retry-after"));
+    assert_eq!(weir.get("/v1/alerts").await.status, 200, "whoever does not watch is answered");
+    watching.pop();
+    let room = async {
+        while watch().await.unwrap().status() != 200 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), room).await.expect("there is room again");
+}
+
 /// Whether or not there is something to send.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_ends_with_its_key() {
