@@ -206,7 +206,7 @@ impl InForce {
         }
     }
 
-    /// What is in force, for what follows: the features of that have state, whatever they are.
+    /// What is in force, all of whose features have state, for what follows: of that nobody knows yet which need it.
     pub(crate) fn remembering_all(&self) -> Self {
         let kept = Kept { only: None, ..self.kept.clone() };
         Self { kept, ..self.clone() }
