@@ -65,7 +65,7 @@ fn held_against(schema: &Schema, it: Operand<'_>, other: Operand<'_>) -> String 
         Type::Entity(kind) if other.ty == Type::Text => format!(
             "`{}` can be compared with `{written}` where the schema gives it the type `{}`",
             other.written,
-            kind_name(schema, kind)
+            words::kind_name(schema, kind)
         ),
         Type::Entity(kind) => {
             format!("compare it with an id in quotes, or with its like: {}", roles(schema, kind))
@@ -98,16 +98,11 @@ pub(super) fn values(schema: &Schema, id: EnumId) -> String {
 /// The roles of a kind.
 pub(super) fn roles(schema: &Schema, kind: KindId) -> String {
     let roles = schema.fields.iter().filter(|it| it.ty == FieldType::Entity(kind));
-    let name = kind_name(schema, kind);
+    let name = words::kind_name(schema, kind);
     match words::listing(roles.map(|it| it.name.as_str())) {
         none if none.is_empty() => format!("no field of the schema is a `{name}` yet"),
         all => format!("of kind `{name}` {} {all}", if all.contains(' ') { "are" } else { "is" }),
     }
-}
-
-/// The name of a kind.
-pub(super) fn kind_name(schema: &Schema, kind: KindId) -> &str {
-    schema.kinds.get(kind.index()).map_or("?", |it| it.name.as_str())
 }
 
 /// What can be computed with operands that an operator does not take.

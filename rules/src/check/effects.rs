@@ -153,7 +153,7 @@ impl Checker<'_> {
             return Some((field, id));
         }
         let another =
-            format!("declare a list of its own: `list … : {}`", advice::kind_name(self.schema, kind));
+            format!("declare a list of its own: `list … : {}`", words::kind_name(self.schema, kind));
         let (holds, help) = match of {
             ListKind::Entities(other) => (
                 format!("holds {}", words::type_name(self.schema, Type::Entity(other))),

@@ -15,6 +15,22 @@ fn check_help(schema: &str, rules: &str, expected: &str) {
     assert_eq!(help, [expected], "{rules}: {diagnostics:?}");
 }
 
+/// Rule files, each with the help of its only error.
+#[track_caller]
+fn check_rows(rows: &[(&str, &str)]) {
+    for (rules, expected) in rows {
+        check_help(SCHEMA, rules, expected);
+    }
+}
+
+/// Conditions of a rule, likewise.
+#[track_caller]
+fn check_conditions(rows: &[(&str, &str)]) {
+    for (condition, expected) in rows {
+        check_help(SCHEMA, &format!("rule r \"x\" on pay when {condition} then block"), expected);
+    }
+}
+
 #[test]
 fn a_comparison_that_a_condition_took_is_shown_behind_the_aggregate() {
     let rows = [
@@ -115,9 +131,7 @@ fn parentheses_are_shown_around_an_aggregate() {
             "write `2 + (count(pay) by user over 1d where n > 1)`",
         ),
     ];
-    for (rules, expected) in rows {
-        check_help(SCHEMA, rules, expected);
-    }
+    check_rows(&rows);
 }
 
 #[test]
@@ -148,9 +162,7 @@ fn what_was_meant_is_asked() {
         ("rule r \"x\" on pay when channel == \"branch\" then block", "its values are `app` and `web`"),
         ("rule r \"x\" on pay when channel == code then block", "its values are `app` and `web`"),
     ];
-    for (rules, expected) in rows {
-        check_help(SCHEMA, rules, expected);
-    }
+    check_rows(&rows);
 }
 
 #[test]
@@ -213,9 +225,7 @@ fn a_bracket_closes_nothing_only_where_none_is_open() {
             "a table is looked up by a role: `most[shop]`",
         ),
     ];
-    for (rules, help) in rows {
-        check_help(SCHEMA, rules, help);
-    }
+    check_rows(&rows);
 }
 
 #[test]
@@ -239,9 +249,7 @@ fn what_is_suggested_can_be_written_as_it_stands() {
         ("hour(time, \"europe/pari\") > 3", "did you mean `Europe/Paris`?"),
         ("hour(time, \"Somewhere\") > 3", "zones are named after a city: `Europe/Paris`, or `UTC`"),
     ];
-    for (condition, help) in rows {
-        check_help(SCHEMA, &format!("rule r \"x\" on pay when {condition} then block"), help);
-    }
+    check_conditions(&rows);
 }
 
 #[test]
@@ -283,9 +291,7 @@ fn how_it_is_written_is_shown_with_what_stands_there() {
             "a row of events is written `payment user u1, 4 times every 5s`",
         ),
     ];
-    for (rules, help) in rows {
-        check_help(SCHEMA, rules, help);
-    }
+    check_rows(&rows);
 }
 
 #[test]
@@ -311,7 +317,5 @@ fn what_does_not_go_together_is_brought_together() {
         ("amount * amount > 5.00 EUR", "one of the two must be a plain number: `amount * 1.5`"),
         ("amount / 1h > 5", "divide by a plain number, or by its like: `amount / 5.00 EUR`"),
     ];
-    for (condition, help) in rows {
-        check_help(SCHEMA, &format!("rule r \"x\" on pay when {condition} then block"), help);
-    }
+    check_conditions(&rows);
 }
