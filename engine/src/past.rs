@@ -9,7 +9,7 @@ use rules::place::Place;
 use rules::program::{AggregateProgram, EffectRef, Frame, Source};
 use rules::schema::{FieldId, KindId};
 use rules::time::{Micros, SECOND};
-use rules::typed::{Aggregate, AggregateFunction, Definition, Effect, FeatureId, ListId, RuleId};
+use rules::typed::{Aggregate, AggregateFunction, Effect, FeatureId, ListId, RuleId};
 use rules::value::{Form, Value};
 
 use crate::event::Event;
@@ -335,10 +335,7 @@ fn view<'a, S: DerefMut<Target = EntityState>>(
 
 /// The aggregate that a feature is.
 fn aggregate(rules: &RuleSet, feature: FeatureId) -> Option<&Aggregate> {
-    match &rules.typed.features.get(feature.index())?.definition {
-        Definition::Aggregate(aggregate) => Some(aggregate),
-        Definition::Expr(_) => None,
-    }
+    rules.typed.features.get(feature.index())?.aggregate()
 }
 
 /// Which entity an aggregate looks at.

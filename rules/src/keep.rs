@@ -45,7 +45,7 @@ impl RuleSet {
     /// Nothing can be decided by it any more.
     pub fn remember_only(&mut self, remembered: impl Fn(&[u8; 16]) -> bool) {
         for it in &mut self.features {
-            if matches!(it.definition, Definition::Aggregate(_)) && !remembered(&it.hash) {
+            if it.aggregate().is_some() && !remembered(&it.hash) {
                 let kind = ExprKind::Const(Value::Missing);
                 it.definition = Definition::Expr(Expr { kind, ty: it.ty, optional: true });
                 it.captured = Captured::No;
@@ -56,7 +56,7 @@ impl RuleSet {
 
 #[cfg(test)]
 mod tests {
-    use crate::typed::{Captured, Definition, RuleSet};
+    use crate::typed::{Captured, RuleSet};
     use crate::widen::tests::checked;
 
     const SCHEMA: &str = "schema s 1\nzone \"UTC\"\ncurrency EUR\nentity user\nentity card owned\n\
@@ -133,8 +133,7 @@ mod tests {
         let n = rules.features[0].hash;
         rules.remember_only(|hash| *hash == n);
         let look_back = |of: &RuleSet| {
-            let aggregates =
-                of.features.iter().filter(|it| matches!(it.definition, Definition::Aggregate(_)));
+            let aggregates = of.features.iter().filter(|it| it.aggregate().is_some());
             aggregates.map(|it| it.name.clone()).collect::<Vec<_>>()
         };
         assert_eq!(

@@ -265,6 +265,11 @@ impl Schema {
         position(&self.kinds, |kind| kind.name == name).map(KindId)
     }
 
+    /// The name of an entity kind; `?` of one that is not here.
+    pub fn kind_name(&self, kind: KindId) -> &str {
+        self.kinds.get(kind.index()).map_or("?", |it| it.name.as_str())
+    }
+
     /// A built-in enum.
     pub fn built_in(&self, which: BuiltInEnum) -> EnumId {
         EnumId(position(&BuiltInEnum::ALL, |it| *it == which).unwrap_or(u16::MAX))
@@ -278,6 +283,11 @@ impl Schema {
     /// An enum by its index.
     pub fn enum_type(&self, id: EnumId) -> Option<&EnumType> {
         self.enums.get(id.index())
+    }
+
+    /// The name of an enum; `?` of one that is not here.
+    pub fn enum_name(&self, id: EnumId) -> &str {
+        self.enum_type(id).map_or("?", |it| it.name.as_str())
     }
 
     /// The field of a name as an event type has it.

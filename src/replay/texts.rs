@@ -150,14 +150,10 @@ impl Sources {
 
 /// How long after an event a feature can give what was read of it.
 fn reach(feature: &Feature, schema: &rules::schema::Schema) -> Micros {
-    match &feature.definition {
-        Definition::Expr(_) => 0,
-        Definition::Aggregate(aggregate) => {
-            let Aggregate { over, delay, .. } = **aggregate;
-            let window = over.unwrap_or(schema.keep).saturating_add(delay.unwrap_or(0));
-            window.saturating_add(schema.lateness)
-        }
-    }
+    feature.aggregate().map_or(0, |Aggregate { over, delay, .. }| {
+        let window = over.unwrap_or(schema.keep).saturating_add(delay.unwrap_or(0));
+        window.saturating_add(schema.lateness)
+    })
 }
 
 /// The expressions of texts and entities from which a feature's value is taken.

@@ -48,10 +48,7 @@ fn show_exact(exact: i128, ty: Type, schema: &Schema) -> String {
             schema.enum_type(id).and_then(|it| it.values.get(index())).cloned().unwrap_or_default()
         }
         Type::EventType => schema.events.get(index()).map(|it| it.name.clone()).unwrap_or_default(),
-        Type::Entity(kind) => {
-            let kind = schema.kinds.get(kind.index()).map_or("entity", |it| it.name.as_str());
-            format!("some {kind}")
-        }
+        Type::Entity(kind) => format!("some {}", schema.kind_name(kind)),
         Type::Text => "some text".to_owned(),
         Type::Flag | Type::Distance | Type::Speed => exact.to_string(),
     }

@@ -9,7 +9,7 @@ use engine::rates::Rates;
 use engine::rule_set::RuleSet;
 use rules::TooManyFeatures;
 use rules::time::Micros;
-use rules::typed::{Captured, Definition, Feature};
+use rules::typed::{Captured, Feature};
 
 use crate::bundle::{Bundle, BundleError};
 use crate::record::Lacking;
@@ -136,7 +136,7 @@ impl Kept {
 
 /// The features that have a state of their own.
 fn with_state(rules: &rules::typed::RuleSet) -> impl Iterator<Item = &Feature> {
-    rules.features.iter().filter(|it| matches!(it.definition, Definition::Aggregate(_)))
+    rules.features.iter().filter(|it| it.aggregate().is_some())
 }
 
 /// The features that are kept with each event.

@@ -49,17 +49,12 @@ impl Warming {
         let mut from_journal = Vec::new();
         for feature in &new.features {
             let read = latest(reads(feature), &from_journal).unwrap_or(since);
-            from_journal.push(Some(match &feature.definition {
-                Definition::Aggregate(it) => read.saturating_add(reach(it, new)),
-                Definition::Expr(_) => read,
-            }));
+            let reach = feature.aggregate().map_or(0, |it| reach(it, new));
+            from_journal.push(Some(read.saturating_add(reach)));
         }
         let is_new = |it: &Feature| !old.features.iter().any(|known| known.hash == it.hash);
-        let new = new
-            .features
-            .iter()
-            .zip(from_journal)
-            .filter(|(it, _)| matches!(it.definition, Definition::Aggregate(_)) && is_new(it));
+        let new = new.features.iter().zip(from_journal);
+        let new = new.filter(|(it, _)| it.aggregate().is_some() && is_new(it));
         Self(new.filter_map(|(it, from)| Some((it.hash.to_vec(), from?))).collect())
     }
 
@@ -74,9 +69,9 @@ impl Warming {
 
     /// Of a feature whose earlier ones are known.
     fn complete_from(&self, feature: &Feature, earlier: &[Option<Micros>]) -> Option<Micros> {
-        match feature.definition {
-            Definition::Aggregate(_) => self.0.get(&feature.hash[..]).copied(),
-            Definition::Expr(_) => latest(reads(feature), earlier),
+        match feature.aggregate() {
+            Some(_) => self.0.get(&feature.hash[..]).copied(),
+            None => latest(reads(feature), earlier),
         }
     }
 

@@ -122,8 +122,8 @@ fn field_type(ty: FieldType, schema: &Schema) -> Value {
         FieldType::Text { max_bytes } => json!({ "type": "string", "maxLength": max_bytes }),
         FieldType::Enum(id) => json!({ "enum": schema.enum_type(id).map_or(&[][..], |it| &it.values) }),
         FieldType::Entity(kind) => {
-            let kind = schema.kinds.get(kind.index()).map_or("entity", |it| it.name.as_str());
-            json!({ "type": "string", "minLength": 1, "maxLength": 256, "description": format!("The id of a {kind}.") })
+            let description = format!("The id of a {}.", schema.kind_name(kind));
+            json!({ "type": "string", "minLength": 1, "maxLength": 256, "description": description })
         }
     }
 }

@@ -10,7 +10,7 @@ use engine::event::{ENTITY_ID_BYTES_MAX, Event};
 use engine::state::EntityState;
 use rules::schema::{EventTypeId, FieldId, KindId};
 use rules::time::Micros;
-use rules::typed::{Aggregate, AggregateFunction, Definition, FeatureId};
+use rules::typed::{Aggregate, AggregateFunction, Feature, FeatureId};
 use rules::value::Value;
 use serde::Serialize;
 use stream::in_force::InForce;
@@ -178,7 +178,7 @@ fn features(
     let mut all = Vec::new();
     for feature in &typed.feature_order {
         let Some(declared) = typed.features.get(feature.index()) else { continue };
-        let Some(role) = own_role(&declared.definition, in_force, kind) else { continue };
+        let Some(role) = own_role(declared, in_force, kind) else { continue };
         if loaded != Some(role) {
             let Some(()) = load(in_force, role, id, clock, state, &mut scratch) else { continue };
             loaded = Some(role);
@@ -190,9 +190,8 @@ fn features(
 }
 
 /// The role by which a feature is an entity's own; none if it is not of the kind, of a pair, or about a new event.
-fn own_role(definition: &Definition, in_force: &InForce, kind: KindId) -> Option<FieldId> {
-    let Definition::Aggregate(aggregate) = definition else { return None };
-    let Aggregate { by, function, reads_this, .. } = &**aggregate;
+fn own_role(feature: &Feature, in_force: &InForce, kind: KindId) -> Option<FieldId> {
+    let Aggregate { by, function, reads_this, .. } = feature.aggregate()?;
     let [role] = by.as_slice() else { return None };
     let about_the_event = matches!(function, AggregateFunction::FirstSeen | AggregateFunction::Speed);
     let own = in_force.rules.typed.schema.role_kind(*role) == Some(kind);

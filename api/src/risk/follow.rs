@@ -228,7 +228,7 @@ fn alerts_in(
 /// Who stands in which role of an event.
 fn parties(event: &Event, schema: &Schema) -> Vec<Party> {
     let party = |(role, kind, id): (FieldId, KindId, &str)| {
-        let (role, kind) = (schema.field(role)?.name.clone(), schema.kinds.get(kind.index())?.name.clone());
+        let (role, kind) = (schema.field(role)?.name.clone(), schema.kind_name(kind).to_owned());
         Some(Party { role, kind, id: id.to_owned() })
     };
     event.roles(schema).filter_map(party).collect()

@@ -64,7 +64,6 @@ impl ListBody {
 
     fn of(id: ListId, list: &List, in_force: &InForce) -> Self {
         let schema = &in_force.rules.typed.schema;
-        let kind = list.of.kind().and_then(|it| schema.kinds.get(it.index()));
         let (holds, ty) = match list.of {
             ListKind::Entities(_) => ("entities", None),
             ListKind::Table(_, ty) => ("table", Some(ty)),
@@ -73,7 +72,7 @@ impl ListBody {
         Self {
             name: list.name.clone(),
             holds,
-            kind: kind.map(|it| it.name.clone()),
+            kind: list.of.kind().map(|it| schema.kind_name(it).to_owned()),
             of: ty.map(|it| written(it, list.text_bytes_max, schema)),
             count: (holds == "values").then(|| in_force.rules.values.count(id)),
         }
@@ -82,7 +81,6 @@ impl ListBody {
 
 /// A type of a list's values as the rule language writes it.
 fn written(ty: Type, text_bytes_max: Option<u16>, schema: &Schema) -> String {
-    let named = |name: Option<&String>| name.cloned().unwrap_or_default();
     match (ty, text_bytes_max) {
         (Type::Flag, _) => "flag".to_owned(),
         (Type::Number(numeric), _) => match numeric.scale() {
@@ -93,8 +91,8 @@ fn written(ty: Type, text_bytes_max: Option<u16>, schema: &Schema) -> String {
         (Type::Duration(_), _) => "duration".to_owned(),
         (Type::Time, _) => "time".to_owned(),
         (Type::Place, _) => "place".to_owned(),
-        (Type::Entity(kind), _) => named(schema.kinds.get(kind.index()).map(|it| &it.name)),
-        (Type::Enum(id), _) => named(schema.enum_type(id).map(|it| &it.name)),
+        (Type::Entity(kind), _) => schema.kind_name(kind).to_owned(),
+        (Type::Enum(id), _) => schema.enum_name(id).to_owned(),
         (_, Some(bytes_max)) => format!("text({bytes_max})"),
         (_, None) => "text".to_owned(),
     }

@@ -12,7 +12,7 @@ use crate::history::{
 use crate::scan::form;
 use rules::schema::{EventTypeId, FieldId, KindId};
 use rules::time::Micros;
-use rules::typed::{Aggregate, AggregateFunction, Captured, Definition, Expr, ExprKind, FeatureId, RuleSet};
+use rules::typed::{Aggregate, AggregateFunction, Captured, Expr, ExprKind, FeatureId, RuleSet};
 use rules::value::Form;
 
 impl Plan {
@@ -34,7 +34,7 @@ impl Plan {
         let mut by_hash: Vec<_> = (0u16..).map(FeatureId).zip(&rules.features).zip(&mut features).collect();
         by_hash.sort_by_key(|((_, feature), _)| feature.hash);
         for ((id, feature), plan) in by_hash {
-            if let Definition::Aggregate(aggregate) = &feature.definition {
+            if let Some(aggregate) = feature.aggregate() {
                 *plan = plan_aggregate(id, aggregate, rules, &mut kinds);
             }
         }

@@ -65,7 +65,7 @@ fn held_against(schema: &Schema, it: Operand<'_>, other: Operand<'_>) -> String 
         Type::Entity(kind) if other.ty == Type::Text => format!(
             "`{}` can be compared with `{written}` where the schema gives it the type `{}`",
             other.written,
-            words::kind_name(schema, kind)
+            schema.kind_name(kind)
         ),
         Type::Entity(kind) => {
             format!("compare it with an id in quotes, or with its like: {}", roles(schema, kind))
@@ -98,7 +98,7 @@ pub(super) fn values(schema: &Schema, id: EnumId) -> String {
 /// The roles of a kind.
 pub(super) fn roles(schema: &Schema, kind: KindId) -> String {
     let roles = schema.fields.iter().filter(|it| it.ty == FieldType::Entity(kind));
-    let name = words::kind_name(schema, kind);
+    let name = schema.kind_name(kind);
     match words::listing(roles.map(|it| it.name.as_str())) {
         none if none.is_empty() => format!("no field of the schema is a `{name}` yet"),
         all => format!("of kind `{name}` {} {all}", if all.contains(' ') { "are" } else { "is" }),

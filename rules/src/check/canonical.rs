@@ -155,8 +155,7 @@ impl<'r> Form<'r> {
     }
 
     fn kind(&mut self, id: KindId) {
-        let kind = self.schema().kinds.get(id.index());
-        self.word(kind.map_or("?", |it| it.name.as_str()));
+        self.word(self.schema().kind_name(id));
     }
 
     /// A field's name and type. Of a text not how long it may be: that may grow, and its hash stays.
@@ -166,7 +165,7 @@ impl<'r> Form<'r> {
         match field.ty {
             FieldType::Text { .. } => self.word("text"),
             FieldType::Entity(kind) => self.kind(kind),
-            FieldType::Enum(id) => self.word(self.schema().enum_type(id).map_or("?", |it| it.name.as_str())),
+            FieldType::Enum(id) => self.word(self.schema().enum_name(id)),
             FieldType::Money { currency: None } => {
                 self.put(format_args!("money {:?} ", self.schema().currency))
             }
@@ -194,7 +193,7 @@ impl<'r> Form<'r> {
     fn ty(&mut self, ty: Type) {
         match ty {
             Type::Entity(kind) => self.kind(kind),
-            Type::Enum(id) => self.word(self.schema().enum_type(id).map_or("?", |it| it.name.as_str())),
+            Type::Enum(id) => self.word(self.schema().enum_name(id)),
             other => self.put(format_args!("{other:?} ")),
         }
     }

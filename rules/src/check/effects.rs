@@ -152,8 +152,7 @@ impl Checker<'_> {
         if of == ListKind::Entities(kind) {
             return Some((field, id));
         }
-        let another =
-            format!("declare a list of its own: `list … : {}`", words::kind_name(self.schema, kind));
+        let another = format!("declare a list of its own: `list … : {}`", self.schema.kind_name(kind));
         let (holds, help) = match of {
             ListKind::Entities(other) => (
                 format!("holds {}", words::type_name(self.schema, Type::Entity(other))),

@@ -150,7 +150,7 @@ fn scores(effects: &[Effect]) -> impl Iterator<Item = &Expr> {
 }
 
 fn window_beyond_keep(checker: &Checker<'_>, feature: &Feature) -> Option<Diagnostic> {
-    let Definition::Aggregate(aggregate) = &feature.definition else { return None };
+    let aggregate = feature.aggregate()?;
     let keep = checker.schema.keep;
     if reach(aggregate)? <= keep {
         return None;
@@ -208,7 +208,7 @@ fn own_window(
     features.visit_scope(&mut |it| {
         let ExprKind::Feature(id) = it.kind else { return };
         let Some(feature) = checker.features.get(id.index()) else { return };
-        let Definition::Aggregate(aggregate) = &feature.definition else { return };
+        let Some(aggregate) = feature.aggregate() else { return };
         if let Some(field) = includes_own(aggregate, types).filter(|it| here.contains(it)) {
             found = Some((field, feature.name.clone()));
         }

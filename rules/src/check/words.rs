@@ -154,11 +154,6 @@ pub(super) fn warn_minutes(duration: &ast::Duration, place: &str, reports: &mut 
     }
 }
 
-/// The name of a kind.
-pub(super) fn kind_name(schema: &Schema, kind: KindId) -> &str {
-    schema.kinds.get(kind.index()).map_or("?", |it| it.name.as_str())
-}
-
 /// A type as messages call it.
 pub(super) fn type_name(schema: &Schema, ty: Type) -> String {
     match ty {
@@ -172,8 +167,8 @@ pub(super) fn type_name(schema: &Schema, ty: Type) -> String {
         Type::Distance => "a distance".to_owned(),
         Type::Speed => "a speed".to_owned(),
         Type::Text => "a text".to_owned(),
-        Type::Entity(kind) => format!("an entity of kind `{}`", kind_name(schema, kind)),
-        Type::Enum(id) => format!("a value of enum `{}`", schema.enum_type(id).map_or("?", |it| &it.name)),
+        Type::Entity(kind) => format!("an entity of kind `{}`", schema.kind_name(kind)),
+        Type::Enum(id) => format!("a value of enum `{}`", schema.enum_name(id)),
         Type::EventType => "an event type".to_owned(),
     }
 }

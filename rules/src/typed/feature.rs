@@ -29,6 +29,16 @@ pub struct Feature {
     pub span: Span,
 }
 
+impl Feature {
+    /// Its look into the past; none if it is an expression over the event being decided.
+    pub fn aggregate(&self) -> Option<&Aggregate> {
+        match &self.definition {
+            Definition::Aggregate(aggregate) => Some(aggregate),
+            Definition::Expr(_) => None,
+        }
+    }
+}
+
 /// Whether a feature is kept with each event, as it was then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Captured {

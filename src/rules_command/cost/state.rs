@@ -4,7 +4,7 @@ use engine::plan::{Column, ColumnSource, FeaturePlan, KindPlan, OccurrenceShape}
 use engine::rule_set::RuleSet;
 use rules::notation::duration;
 use rules::schema::{EventTypeId, FieldId, KindId};
-use rules::typed::{Aggregate, Captured, Definition, ExprKind, Feature, FeatureId, Mode};
+use rules::typed::{Aggregate, Captured, ExprKind, Feature, FeatureId, Mode};
 use serde::Serialize;
 
 use crate::rules_command::value::span;
@@ -80,7 +80,7 @@ impl Cost {
         let kinds = (0u16..).map(KindId).zip(&rules.plan.kinds);
         let columns = kinds.clone().flat_map(|(id, plan)| {
             plan.columns.iter().map(move |column| ColumnUse {
-                kind: kind_name(rules, id),
+                kind: rules.typed.schema.kind_name(id).to_owned(),
                 column: column_name(rules, column),
                 read_by: readers(rules, id, column),
             })
@@ -99,7 +99,7 @@ impl Cost {
 fn kind(rules: &RuleSet, id: KindId, plan: &KindPlan) -> Kind {
     let cost = plan.cost();
     Kind {
-        kind: kind_name(rules, id),
+        kind: rules.typed.schema.kind_name(id).to_owned(),
         entity_bytes: cost.entity_bytes,
         event_bytes: cost.row_bytes,
         value_bytes: cost.value_bytes,
@@ -109,10 +109,6 @@ fn kind(rules: &RuleSet, id: KindId, plan: &KindPlan) -> Kind {
         events_kept: if plan.has_history { span(plan.keep_rows) } else { String::new() },
         entity_kept: span(plan.keep),
     }
-}
-
-fn kind_name(rules: &RuleSet, id: KindId) -> String {
-    rules.typed.schema.kinds.get(id.index()).map(|it| it.name.clone()).unwrap_or_default()
 }
 
 fn field_name(rules: &RuleSet, id: FieldId) -> &str {
@@ -135,13 +131,12 @@ fn column_name(rules: &RuleSet, column: &Column) -> String {
 /// The features of a kind that read a column.
 fn readers(rules: &RuleSet, kind: KindId, column: &Column) -> Vec<String> {
     let features = (0u16..).map(FeatureId).zip(&rules.typed.features);
-    let reads = features.filter(|(id, feature)| match &feature.definition {
-        Definition::Expr(_) => false,
-        Definition::Aggregate(aggregate) => {
-            aggregate.over.is_some()
-                && aggregate.by.first().and_then(|it| rules.typed.schema.role_kind(*it)) == Some(kind)
-                && reads(*id, aggregate, &column.source)
-        }
+    let reads = features.filter(|(id, feature)| {
+        feature.aggregate().is_some_and(|it| {
+            it.over.is_some()
+                && it.by.first().and_then(|role| rules.typed.schema.role_kind(*role)) == Some(kind)
+                && reads(*id, it, &column.source)
+        })
     });
     reads.map(|(_, it)| it.name.clone()).collect()
 }
@@ -168,10 +163,7 @@ fn reads(id: FeatureId, aggregate: &Aggregate, source: &ColumnSource) -> bool {
 }
 
 fn feature(rules: &RuleSet, id: FeatureId, feature: &Feature) -> FeatureCost {
-    let aggregate = match &feature.definition {
-        Definition::Aggregate(aggregate) => Some(aggregate.as_ref()),
-        Definition::Expr(_) => None,
-    };
+    let aggregate = feature.aggregate();
     let by = aggregate.map(|it| it.by.iter().map(|it| field_name(rules, *it)).collect::<Vec<_>>().join(", "));
     let plan = rules.plan.features.get(id.index());
     let lateness = rules.typed.schema.lateness;

@@ -240,22 +240,17 @@ impl Namer<'_> {
             FieldType::Time => "time".to_owned(),
             FieldType::Duration => "duration".to_owned(),
             FieldType::Text { .. } => "text".to_owned(),
-            FieldType::Enum(id) => {
-                format!("enum {}", schema.enum_type(id).map_or("?", |it| it.name.as_str()))
-            }
-            FieldType::Entity(kind) => self.kind_name(kind).to_owned(),
+            FieldType::Enum(id) => format!("enum {}", schema.enum_name(id)),
+            FieldType::Entity(kind) => schema.kind_name(kind).to_owned(),
         };
         format!("{}: {ty}", field.name)
     }
 
-    fn kind_name(&self, kind: KindId) -> &str {
-        self.0.typed.schema.kinds.get(kind.index()).map_or("?", |it| it.name.as_str())
-    }
-
     pub(super) fn list_kind(&self, of: ListKind) -> String {
+        let schema = &self.0.typed.schema;
         match of {
-            ListKind::Entities(kind) => self.kind_name(kind).to_owned(),
-            ListKind::Table(kind, ty) => format!("{} with {ty:?}", self.kind_name(kind)),
+            ListKind::Entities(kind) => schema.kind_name(kind).to_owned(),
+            ListKind::Table(kind, ty) => format!("{} with {ty:?}", schema.kind_name(kind)),
             ListKind::Values(ty) => format!("{ty:?}"),
         }
     }
