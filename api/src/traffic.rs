@@ -69,13 +69,15 @@ impl Traffic {
     /// # Errors
     /// At the memory limit.
     pub(crate) fn check_memory(&self) -> Result<(), Problem> {
-        if !self.memory_full() {
-            return Ok(());
-        }
-        self.metrics.shed("memory");
-        let detail = "the memory limit is reached: nothing new is decided until memory is free again";
-        Err(Problem::new(Code::Unavailable, detail).retry_after_s(1))
+        if self.memory_full() { Err(no_memory(&self.metrics)) } else { Ok(()) }
     }
+}
+
+/// What work is answered that finds no memory.
+pub(crate) fn no_memory(metrics: &Metrics) -> Problem {
+    metrics.shed("memory");
+    let detail = "the memory limit is reached: nothing new is decided until memory is free again";
+    Problem::new(Code::Unavailable, detail).retry_after_s(1)
 }
 
 /// A request among those being worked on, until it is dropped, whatever ended it.

@@ -20,8 +20,8 @@ use stream::intake;
 use stream::record::Cause;
 use utoipa::ToSchema;
 
-use super::door::{Aftermath, Answer, Door, Recorded, Seat};
-use super::incoming::{self, refused, unreadable};
+use super::door::{Aftermath, Answer, Door, Reads, Recorded, Seat};
+use super::incoming::{self, Untaken, refused, seated, unreadable};
 use super::value::{Json as Cell, Ordered, Time, converted, of_event};
 use super::wire::DecisionBody;
 use crate::app::App;
@@ -58,7 +58,10 @@ pub(crate) async fn decide(
     headers: HeaderMap,
     body: JsonText<BODY_BYTES_MAX>,
 ) -> Result<Response, Problem> {
-    let answer = settle(&app, submit_alone(&app, &headers, &body)?).await?;
+    let (start, text) = (Instant::now(), body.0);
+    let deadline = deadline(&headers, start)?;
+    let work = move |app: &App, seat: &mut Seat| submit(app, &text, "", start, deadline, seat);
+    let answer = settle(&app, seated(&app, work).await?).await?;
     let response = json(&said(&app, &answer))?;
     app.door.done(answer);
     Ok(response)
@@ -82,19 +85,6 @@ struct Submitted {
     at: Instant,
 }
 
-/// Decides the event of a body. All that is needed for it stays out of the future that then waits for the disk: a future
-/// is copied more than once.
-fn submit_alone(
-    app: &App,
-    headers: &HeaderMap,
-    body: &JsonText<BODY_BYTES_MAX>,
-) -> Result<Submitted, Problem> {
-    let start = Instant::now();
-    app.traffic.check_memory()?;
-    let deadline = deadline(headers, start)?;
-    app.door.seated(|seat| submit(app, &body.0, "", start, deadline, seat))
-}
-
 /// An answer in JSON, written in one piece.
 fn json(body: &DecisionBody<'_>) -> Result<Response, Problem> {
     let mut text = Vec::with_capacity(ANSWER_BYTES);
@@ -110,10 +100,10 @@ fn submit(
     start: Instant,
     deadline: Deadline,
     seat: &mut Seat,
-) -> Result<Submitted, Problem> {
-    incoming::event(app, text, at, seat)?;
+) -> Result<Submitted, Untaken> {
+    let received = incoming::event(app, text, at, seat)?;
     let read = app.metrics.took(Stage::Intake, start);
-    let ticket = app.door.decide(seat, deadline).map_err(|it| refused(at, it, &app.metrics));
+    let ticket = app.door.decide(seat, deadline).map_err(|it| received.untaken(at, it, &app.metrics));
     let decided = app.metrics.took(Stage::Decide, read);
     Ok(Submitted { ticket: ticket?, event: std::mem::take(&mut seat.event), at: decided })
 }
@@ -208,19 +198,23 @@ pub(crate) async fn decide_batch(
     body: JsonText<LARGE_BODY_BYTES_MAX>,
 ) -> Result<Response, Problem> {
     let start = Instant::now();
-    app.traffic.check_memory()?;
     let deadline = deadline(&headers, start)?;
-    let events = body.read(&["events"], |it| it.array("events"))?;
-    if BATCH_EVENTS_MAX < events.len() {
-        let detail = format!("{} events: at most {BATCH_EVENTS_MAX} at once", events.len());
-        return Err(Problem::field("/events", detail));
-    }
-    let submitted: Vec<_> = app.door.seated(|seat| {
-        let one = |(at, text): (usize, &&str)| {
-            submit(&app, text.as_bytes(), &format!("/events/{at}"), Instant::now(), deadline, seat)
-        };
-        events.iter().enumerate().map(one).collect()
-    });
+    let here = Arc::clone(&app);
+    // So many would hold up the requests of others, and some may want the journal read.
+    let submitted = aside(move || {
+        let events = body.read(&["events"], |it| it.array("events"))?;
+        if BATCH_EVENTS_MAX < events.len() {
+            let detail = format!("{} events: at most {BATCH_EVENTS_MAX} at once", events.len());
+            return Err(Problem::field("/events", detail));
+        }
+        let submitted = events.iter().enumerate().map(|(at, text)| {
+            let at = format!("/events/{at}");
+            let one = |seat: &mut Seat| submit(&here, text.as_bytes(), &at, Instant::now(), deadline, seat);
+            here.door.seated(Reads::Journal, one).map_err(Untaken::problem)
+        });
+        Ok(submitted.collect::<Vec<_>>())
+    })
+    .await?;
     let mut answers = Vec::with_capacity(submitted.len());
     for submitted in submitted {
         answers.push(match submitted {

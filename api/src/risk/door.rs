@@ -57,6 +57,22 @@ pub(crate) struct Seat {
     pub(crate) event: Event,
 }
 
+/// What may be read for what is done in a seat.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Reads {
+    /// What is in memory: a thread that others wait for.
+    Memory,
+    /// The journal too.
+    Journal,
+}
+
+impl Seat {
+    /// Says whether of what is decided next only repeats are answered.
+    pub(crate) fn set_only_repeats(&mut self, only: bool) {
+        self.worker.only_repeats = only;
+    }
+}
+
 /// A decision, made and recorded.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -157,8 +173,9 @@ impl Door {
         self.gate.clock()
     }
 
-    /// Does something in the seat of this thread. Nothing can be awaited there, and a panic takes the seat along.
-    pub(crate) fn seated<T>(&self, work: impl FnOnce(&mut Seat) -> T) -> T {
+    /// Does something in the seat of this thread, which may read the journal or not. Nothing can be awaited there, and a
+    /// panic takes the seat along.
+    pub(super) fn seated<T>(&self, reads: Reads, work: impl FnOnce(&mut Seat) -> T) -> T {
         let own = self.seats.get_or_default();
         let mut seat = own.take().unwrap_or_else(|| {
             let worker = self.gate.worker(Vec::new());
@@ -168,6 +185,7 @@ impl Door {
             seat.event = event;
             seat.worker.reuse(ruling);
         }
+        seat.worker.reads_journal = reads == Reads::Journal;
         let done = work(&mut seat);
         own.replace(Some(seat));
         done
@@ -461,7 +479,7 @@ mod tests {
         let first = InForce::compile(0, bundle, HashKey::new([1; 16])).unwrap();
         let journal = Memory::default();
         let door = Door::new(Arc::new(Gate::of(first, Box::new(journal.clone()))));
-        let ticket = door.seated(|seat| {
+        let ticket = door.seated(Reads::Memory, |seat| {
             seat.event.begin(EventTypeId(0), 1);
             seat.event.id.push_str("l1");
             seat.event.time = HOUR;

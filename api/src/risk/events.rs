@@ -7,7 +7,8 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::incoming::{self, durable, refused, refused_amendment};
+use super::door::Seat;
+use super::incoming::{self, durable, refused, seated, untaken_amendment};
 use crate::app::App;
 use crate::limits::BODY_BYTES_MAX;
 use crate::problem::Problem;
@@ -40,13 +41,13 @@ pub(crate) async fn record(
     State(app): State<Arc<App>>,
     body: JsonText<BODY_BYTES_MAX>,
 ) -> Result<Json<EventBody>, Problem> {
-    app.traffic.check_memory()?;
-    let (ticket, event) = app.door.seated(|seat| {
-        let ticket = incoming::event(&app, &body.0, "", seat)
-            .and_then(|()| app.door.record(seat).map_err(|it| refused("", it, &app.metrics)));
-        (ticket, std::mem::take(&mut seat.event))
-    });
-    let answer = app.door.settle(ticket?, event).await.map_err(|it| refused("", it.into(), &app.metrics))?;
+    let work = move |app: &App, seat: &mut Seat| {
+        let received = incoming::event(app, &body.0, "", seat)?;
+        let ticket = app.door.record(seat).map_err(|it| received.untaken("", it, &app.metrics))?;
+        Ok((ticket, std::mem::take(&mut seat.event)))
+    };
+    let (ticket, event) = seated(&app, work).await?;
+    let answer = app.door.settle(ticket, event).await.map_err(|it| refused("", it.into(), &app.metrics))?;
     let decision = answer.decision();
     let (flags, durable) = (decision.flags.names().collect(), decision.durable);
     Ok(Json(EventBody { event_id: answer.event.id, flags, durable }))
@@ -83,8 +84,11 @@ pub(crate) async fn amend(
     body: JsonText<BODY_BYTES_MAX>,
 ) -> Result<Json<AmendmentBody>, Problem> {
     let amendment = incoming::amendment(&body.0)?;
-    let amended = app.door.seated(|seat| app.door.amend(&amendment, seat));
-    let amended = amended.map_err(|it| refused_amendment(it, &app.metrics))?;
+    let sent = amendment.clone();
+    let work = move |app: &App, seat: &mut Seat| {
+        app.door.amend(&sent, seat).map_err(|it| untaken_amendment(it, &app.metrics))
+    };
+    let amended = seated(&app, work).await?;
     durable(&app, amended.position).await?;
     let repeated = amended.event.is_none();
     Ok(Json(AmendmentBody { id: amendment.id, event_id: amendment.event_id, repeated, durable: true }))

@@ -1,6 +1,8 @@
 //! Events and amendments on their way in: read by `stream`'s intake, stamped and held to the wall clock here, because
 //! the engine has none.
 
+use std::sync::Arc;
+
 use engine::decision::number_of_decision;
 use engine::event::Amendment;
 use engine::facts::Incomparable;
@@ -9,25 +11,94 @@ use rules::time::Micros;
 use stream::gate::Refused;
 use stream::intake::{self, JsonError, Object};
 
-use super::door::{Seat, Unreadable};
+use super::door::{Reads, Seat, Unreadable};
 use crate::app::App;
+use crate::aside::aside;
 use crate::clock::{micros, now};
 use crate::limits::AHEAD_MAX;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem, Where};
 use crate::request::unreadable_json;
+use crate::traffic::no_memory;
 
-/// Reads an event into the seat, which stands in the body at the JSON pointer `at`, and stamps it if it has no time.
+/// Why what was sent is not taken.
+#[derive(Debug)]
+pub(super) enum Untaken {
+    /// As the caller is told.
+    Problem(Problem),
+    /// Not here: the journal must be read for it.
+    InJournal,
+}
+
+impl Untaken {
+    /// What the caller is told.
+    pub(super) fn problem(self) -> Problem {
+        match self {
+            Self::Problem(problem) => problem,
+            Self::InJournal => Problem::internal(&Refused::InJournal),
+        }
+    }
+}
+
+impl From<Problem> for Untaken {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+/// Does something in a seat: on this thread if memory is enough for it, and else beside the threads that decide.
 ///
 /// # Errors
-/// If it is none, or its time is not to be believed.
-pub(super) fn event(app: &App, text: &[u8], at: &str, seat: &mut Seat) -> Result<(), Problem> {
+/// As the work.
+pub(super) async fn seated<T: Send + 'static>(
+    app: &Arc<App>,
+    work: impl Fn(&App, &mut Seat) -> Result<T, Untaken> + Send + 'static,
+) -> Result<T, Problem> {
+    match app.door.seated(Reads::Memory, |seat| work(app, seat)) {
+        Err(Untaken::InJournal) => {
+            let here = Arc::clone(app);
+            let again =
+                move || here.door.seated(Reads::Journal, |seat| work(&here, seat)).map_err(Untaken::problem);
+            // Rare, and too large to be carried by every request.
+            Box::pin(aside(again)).await
+        }
+        done => done.map_err(Untaken::problem),
+    }
+}
+
+/// An event that was read.
+#[derive(Debug)]
+pub(super) struct Received {
+    /// Why it is not taken unless it is a repeat: its time lies too far behind.
+    too_old: Option<Problem>,
+}
+
+/// Reads an event into the seat, which stands in the body at the JSON pointer `at`, and stamps it if it has no time. Where
+/// nothing new may be taken, the seat answers only a repeat of it.
+///
+/// # Errors
+/// If it is none, or its time is yet to come.
+pub(super) fn event(app: &App, text: &[u8], at: &str, seat: &mut Seat) -> Result<Received, Problem> {
     let arrival = app.door.receive(text, seat).map_err(|error| no_event(text, at, error))?;
+    let mut too_old = None;
     if seat.event.time_given {
-        check_time(app, seat.event.time, arrival, at)
+        check_ahead(seat.event.time, arrival, at)?;
+        too_old = check_past(app, seat.event.time, at).err();
     } else {
         seat.event.time = arrival;
-        Ok(())
+    }
+    seat.set_only_repeats(too_old.is_some() || app.traffic.memory_full());
+    Ok(Received { too_old })
+}
+
+impl Received {
+    /// Why the gate did not take it.
+    pub(super) fn untaken(self, at: &str, why: Refused, metrics: &Metrics) -> Untaken {
+        match (why, self.too_old) {
+            (Refused::InJournal, _) => Untaken::InJournal,
+            (Refused::OnlyRepeats, Some(too_old)) => too_old.into(),
+            (why, _) => refused(at, why, metrics).into(),
+        }
     }
 }
 
@@ -67,8 +138,8 @@ fn check_ahead(time: Micros, arrival: Micros, at: &str) -> Result<(), Problem> {
     Err(Problem::fields(at, [("/time".to_owned(), detail)]))
 }
 
-fn check_time(app: &App, time: Micros, arrival: Micros, at: &str) -> Result<(), Problem> {
-    check_ahead(time, arrival, at)?;
+/// Nothing new is of so long ago that it must be history.
+fn check_past(app: &App, time: Micros, at: &str) -> Result<(), Problem> {
     let wrong = |detail| Err(Problem::fields(at, [("/time".to_owned(), detail)]));
     match app.door.clock() {
         Some(clock) if time < clock.saturating_sub(micros(app.past_max)) => {
@@ -81,11 +152,12 @@ fn check_time(app: &App, time: Micros, arrival: Micros, at: &str) -> Result<(), 
     }
 }
 
-/// Why the gate took no amendment, as the caller sees it.
-pub(super) fn refused_amendment(why: Refused, metrics: &Metrics) -> Problem {
+/// Why the gate took no amendment.
+pub(super) fn untaken_amendment(why: Refused, metrics: &Metrics) -> Untaken {
     match why {
-        Refused::EventUnknown(id) => unknown(&id, "#/event_id".to_owned()),
-        other => refused("", other, metrics),
+        Refused::InJournal => Untaken::InJournal,
+        Refused::EventUnknown(id) => unknown(&id, "#/event_id".to_owned()).into(),
+        other => refused("", other, metrics).into(),
     }
 }
 
@@ -126,8 +198,9 @@ pub(super) fn refused(at: &str, why: Refused, metrics: &Metrics) -> Problem {
             let detail = format!("too much is waiting for the disk: send again in {seconds} s");
             Problem::new(Code::Overloaded, detail).retry_after_s(seconds)
         }
+        Refused::OnlyRepeats => no_memory(metrics),
         Refused::Poisoned(_) => Problem::new(Code::Unavailable, detail).retry_after_s(5),
-        Refused::Unreadable(_) => Problem::internal(&detail),
+        Refused::InJournal | Refused::Unreadable(_) => Problem::internal(&detail),
     }
 }
 
@@ -170,6 +243,7 @@ mod tests {
             (overloaded(1),                          429, "",                        Some(1)),
             (overloaded(0),                          429, "",                        Some(1)),
             (Refused::from(Poisoned),                503, "",                        Some(5)),
+            (Refused::OnlyRepeats,                   503, "",                        Some(1)),
             (Refused::IdReused("p1".into()),         409, "#/events/3/id",           None),
             (Refused::EventUnknown("p0".into()),     404, "#/events/3/recheck_of",   None),
             (Refused::OfRecheck("p0".into()),        422, "#/events/3/recheck_of",   None),
@@ -192,7 +266,8 @@ mod tests {
                 );
             }
         }
-        let amendment = refused_amendment(Refused::EventUnknown("p0".into()), &metrics);
-        assert_eq!(amendment.errors.first().unwrap().place, Where::Pointer("#/event_id".to_owned()));
+        let amendment = untaken_amendment(Refused::EventUnknown("p0".into()), &metrics);
+        let Untaken::Problem(problem) = amendment else { panic!("{amendment:?}") };
+        assert_eq!(problem.errors.first().unwrap().place, Where::Pointer("#/event_id".to_owned()));
     }
 }

@@ -36,6 +36,12 @@ async fn at_the_memory_limit_nothing_new_is_decided_and_reads_go_on() {
         assert_eq!((refused.status.as_u16(), &refused.body["code"]), (503, &json!("unavailable")), "{path}");
         assert_eq!(refused.headers["retry-after"], "1");
     }
+    // Who did not get the answer can still ask for it, alone or among others that are refused.
+    assert_eq!(weir.pay("p1", "u1", 100).await["flags"], json!(["repeated"]));
+    let both = json!({ "events": [payment("p1", "u1", 100), payment("p2", "u1", 100)] });
+    let both = weir.post("/v1/decisions/batch", &both).await;
+    let statuses: Vec<_> = both.body["results"].as_array().unwrap().iter().map(|it| &it["status"]).collect();
+    assert_eq!(statuses, [&json!(200), &json!(503)]);
     // Each would leave something in memory too; what is taken off is not.
     assert_eq!(weir.put("/v1/lists/watched/u7", &json!({})).await.status, 503);
     assert_eq!(weir.put("/v1/rates", &json!({ "USD": "7" })).await.status, 503);

@@ -58,6 +58,9 @@ impl Gate {
     ) -> Result<Reservation, Refused> {
         let Some(admission) = self.admission else { return Ok(Reservation::unbounded()) };
         self.not_poisoned()?;
+        if worker.only_repeats {
+            return Err(Refused::OnlyRepeats);
+        }
         let wait = self.journal.load().wait;
         let left = due.map(|(at, _)| at.saturating_duration_since(Instant::now()));
         // Whoever is late already gets the fallback and waits for nothing.

@@ -59,7 +59,8 @@ impl Gate {
         &self,
         asked: Asked<'_>,
         worker: &mut Worker,
-    ) -> Result<Option<Seen<'static>>, JournalError> {
+    ) -> Result<Option<Seen<'static>>, Refused> {
+        worker.may_read()?;
         let from = self.repeats_from(asked.now.saturating_sub(REPEAT_FOR))?;
         let Some(Newest { position, kind }) = self.newest(asked.id, from, worker)? else { return Ok(None) };
         let recent = |stamp: &Stamp| asked.clock.saturating_sub(REPEAT_FOR) < stamp.clock;
@@ -216,6 +217,7 @@ impl Gate {
         {
             return Ok(Some(found.position));
         }
+        worker.may_read()?;
         let newest = self.newest(id, 0, worker)?.filter(|it| it.kind.is_event());
         if newest.is_none() {
             worker.found.clear();
@@ -238,6 +240,13 @@ impl Gate {
         let own = (moment.at, position);
         let (at, position) = message.original.map_or(own, |it| (it.at, it.position));
         Some(Place { at, position, entities: roles.entities.iter().copied().collect() })
+    }
+}
+
+impl Worker {
+    /// Looks whether the journal may be read.
+    fn may_read(&self) -> Result<(), Refused> {
+        if self.reads_journal { Ok(()) } else { Err(Refused::InJournal) }
     }
 }
 

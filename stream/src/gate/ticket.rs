@@ -126,6 +126,12 @@ pub enum Refused {
         /// When it is worth trying again.
         retry_after: Duration,
     },
+    /// It is no repeat, and its caller wants only those answered.
+    #[error("nothing new is taken now, only what was decided before is answered")]
+    OnlyRepeats,
+    /// What it speaks of is not in memory, and its caller does not want the journal read.
+    #[error("the journal must be read for it")]
+    InJournal,
     /// The disk failed.
     #[error(transparent)]
     Poisoned(#[from] Poisoned),

@@ -45,6 +45,11 @@ pub struct Worker {
     pub observed: Vec<Value>,
     /// When what is submitted next came in by the wall clock, microseconds UTC; 0 = not known. For people only.
     pub received_at: Micros,
+    /// Whether of what is submitted next only repeats are answered, and all else is refused.
+    pub only_repeats: bool,
+    /// Whether the journal may be read for what is submitted next: a thread that must not wait for the disk says no, and is
+    /// told by [`Refused::InJournal`](super::Refused::InJournal) where it would have to be.
+    pub reads_journal: bool,
 }
 
 /// Whose memory was asked for, in two steps: an entity's state says where its history is.
@@ -98,6 +103,8 @@ impl Worker {
             observed: Vec::with_capacity(observe.len()),
             observe: observe.into_iter().map(Some).collect(),
             received_at: 0,
+            only_repeats: false,
+            reads_journal: true,
         }
     }
 
