@@ -90,6 +90,13 @@ pub(crate) fn rule_set(path: &Path) -> Result<Loaded, LoadError> {
 }
 
 impl Loaded {
+    /// The files that it was read from.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let Bundle { sources, lists, rates } = &self.bundle;
+        let names = sources.iter().chain(rates).map(|it| &it.name).chain(lists.iter().map(|it| &it.name));
+        names.map(PathBuf::from).collect()
+    }
+
     /// Ready to decide under a key.
     ///
     /// # Errors

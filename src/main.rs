@@ -14,6 +14,7 @@ mod bench;
 mod demo;
 mod directory;
 mod figures;
+mod interrupt;
 mod journal_command;
 mod keys;
 mod load;

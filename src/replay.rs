@@ -25,11 +25,11 @@ mod text;
 mod texts;
 mod writer;
 
-pub(crate) use apart::check as check_apart;
+pub(crate) use apart::{check as check_apart, read as read_apart};
 pub(crate) use begin::first_gate;
 pub(crate) use options::{Options, jump_max};
 pub(crate) use output::{Decisions, csv_name, is_device, is_standard_output, table_name};
 pub(crate) use reader::{Batch, Reader};
-pub(crate) use rejects::Rejects;
+pub(crate) use rejects::{Rejects, check_rejects};
 pub(crate) use run::{Ran, open, replay, run};
-pub(crate) use text::push_time;
+pub(crate) use text::rfc3339;

@@ -22,8 +22,9 @@ use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use rules::schema::Schema;
 use rules::time::Micros;
 use stream::intake::time::duration;
-use stream::source::{Item, Options as SourceOptions, RowAt, SourceState};
+use stream::source::{Item, Mapping, Options as SourceOptions, RowAt, SourceState};
 
+use crate::interrupt::Interrupt;
 use crate::load;
 use crate::progress::Progress;
 use crate::replay::{self, Batch, Reader, Rejects};
@@ -95,23 +96,26 @@ fn deadline(text: &str) -> Result<String, String> {
 
 /// Sends the files; says at the end what came of it.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    let read = options.files.iter().chain(&options.map).map(PathBuf::as_path);
-    replay::check_apart(read, [("--rejects", options.rejects.as_path())])?;
+    let mapping = options.map.as_deref().map(Mapping::read).transpose()?;
+    let loaded = options.rules.as_deref().map(load::rule_set).transpose()?;
+    let read = replay::read_apart(&options.files, mapping.as_ref(), loaded.as_ref());
+    replay::check_apart(&read, [("--rejects", options.rejects.as_path())])?;
+    replay::check_rejects(&options.rejects)?;
     let key = std::env::var(KEY).with_context(|| format!("the key is missing: `export {KEY}=…`"))?;
     let url =
         options.to.clone().or_else(|| std::env::var(URL).ok()).unwrap_or_else(|| URL_DEFAULT.to_owned());
     let server = Server::new(&url, &key, &options.deadline)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let schema = match &options.rules {
-        Some(path) => load::rule_set(path)?.rules.schema,
+    let schema = match loaded {
+        Some(loaded) => loaded.rules.schema,
         None => {
             runtime.block_on(async { client::schema(&mut Client::connect(server.clone()).await?).await })?
         }
     };
     let progress = Progress::of_files(&options.files);
     let how = SourceOptions { merge: options.merge, jump_max: options.jump_max };
-    let map = options.map.as_deref();
-    let source = replay::open(&options.files, map, how, &schema, SourceState::default(), progress.read())?;
+    let source =
+        replay::open(&options.files, mapping, how, &schema, SourceState::default(), progress.read())?;
     let rejects = Rejects::new(&options.rejects, source.names().to_vec());
     let lanes = Lanes::open(&runtime, &server, usize::from(options.connections.get()))?;
     let mut sending = Sending {
@@ -121,6 +125,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         tally: Tally::new()?,
         pace: Pace::new(options.rate),
         progress,
+        interrupt: Interrupt::listen()?,
     };
     let reader = Reader::start(source);
     let sent = sending.all(&reader);
@@ -149,6 +154,7 @@ struct Sending<'a> {
     tally: Tally,
     pace: Pace,
     progress: Progress,
+    interrupt: Interrupt,
 }
 
 impl Sending<'_> {
@@ -198,11 +204,12 @@ impl Sending<'_> {
         self.lanes.send(event_id, Job { at, sent, body })
     }
 
-    /// Counts what was answered since.
+    /// Counts what was answered since, unless somebody wants no more sent.
     fn look(&mut self) -> anyhow::Result<()> {
         note(self.lanes.done(), &mut self.tally, &mut self.rejects)?;
+        self.rejects.flush()?;
         self.progress.rows(self.tally.answered());
-        Ok(())
+        Ok(self.interrupt.check()?)
     }
 }
 

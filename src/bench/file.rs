@@ -26,7 +26,7 @@ use rules::time::Micros;
 use stream::gate::{Deadline, Gate};
 use stream::in_force::InForce;
 use stream::record::Place;
-use stream::source::{Item, Options as SourceOptions, SourceState};
+use stream::source::{Item, Mapping, Options as SourceOptions, SourceState};
 
 use super::timing::{clock_cost, micros};
 use crate::figures::{grouped, rate};
@@ -88,8 +88,8 @@ impl File {
         let schema = &loaded.rules.schema;
         let how = SourceOptions { merge: false, jump_max: SourceOptions::JUMP_MAX };
         let files = std::slice::from_ref(&options.file);
-        let mut source =
-            open(files, options.map.as_deref(), how, schema, SourceState::default(), &Arc::default())?;
+        let mapping = options.map.as_deref().map(Mapping::read).transpose()?;
+        let mut source = open(files, mapping, how, schema, SourceState::default(), &Arc::default())?;
         let mut threads = Threads { count: options.threads as usize, of_event: HashMap::new() };
         let mut file = Self {
             shares: (0..options.threads).map(|_| Vec::new()).collect(),

@@ -51,7 +51,8 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
         return write_decisions(&mut records, Answered::find(ahead)?, known, Decisions::create(&name)?);
     }
     let out = lines_to(&options.out)?;
-    write_lines(&mut records, known, Lines::new(BufWriter::with_capacity(1 << 20, out)))
+    let written = write_lines(&mut records, known, Lines::new(BufWriter::with_capacity(1 << 20, out)));
+    written.with_context(|| unwritten(&options.out))
 }
 
 /// The rule sets of records that were pruned, and the first record that is written: what a prune that broke off has left
@@ -74,8 +75,11 @@ fn lines_to(path: &Path) -> anyhow::Result<Box<dyn Write>> {
         "`{}`: expected a name that ends in `.jsonl`, or `-` for standard output",
         path.display()
     );
-    let failed = || format!("`{}` cannot be written", path.display());
-    Ok(Box::new(File::create(path).with_context(failed)?))
+    Ok(Box::new(File::create(path).with_context(|| unwritten(path))?))
+}
+
+fn unwritten(path: &Path) -> String {
+    format!("`{}` cannot be written", path.display())
 }
 
 fn write_lines(

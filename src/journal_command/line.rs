@@ -1,6 +1,6 @@
 //! A record as a line of JSON. An entity on a list is only known by its hash.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use anyhow::Context as _;
 use engine::entity::EntityKey;
@@ -15,7 +15,7 @@ use stream::journal::{Record, RecordKind};
 use stream::record::{Amend, Cause, Decided, ListRecord, RatesRecord, RuleSetRecord, Stamp, WarmRecord};
 
 use super::known::Known;
-use crate::replay::push_time;
+use crate::replay::rfc3339;
 
 /// What every line begins with, then what the record says.
 #[derive(Debug, Serialize)]
@@ -147,7 +147,7 @@ impl<W: Write> Lines<W> {
                 let it: ListRecord = read(bytes, record.offset)?;
                 let schema = &known.of(stamp, record.offset)?.schema;
                 let entity = it.entity().filter(|_| it.text.is_none()).map(|it| of_entity(it, schema));
-                let (held, until) = (!it.removed, it.until.map(time));
+                let (held, until) = (!it.removed, it.until.map(rfc3339));
                 let says = OfList { list: it.list, value: it.text, entity, held, until };
                 line(&mut self.out, record, "list", stamp, says)
             }
@@ -158,7 +158,7 @@ impl<W: Write> Lines<W> {
             RecordKind::Snooze => line(&mut self.out, record, "snooze", stamp, Nothing {}),
             RecordKind::Warm => {
                 let it: WarmRecord = read(bytes, record.offset)?;
-                let says = OfWarm { files: names(it.bundle), since: it.since.map(time) };
+                let says = OfWarm { files: names(it.bundle), since: it.since.map(rfc3339) };
                 line(&mut self.out, record, "warm", stamp, says)
             }
         }
@@ -193,9 +193,10 @@ fn line(
     stamp: Stamp,
     says: impl Serialize,
 ) -> anyhow::Result<()> {
-    let clock = (stamp.clock != i64::MIN).then(|| time(stamp.clock));
+    let clock = (stamp.clock != i64::MIN).then(|| rfc3339(stamp.clock));
     let line = Line { offset: record.offset, kind, clock, rule_set: stamp.rule_set, says };
-    serde_json::to_writer(&mut *out, &line)?;
+    // As the writer's own error, which may say that nobody reads any more.
+    serde_json::to_writer(&mut *out, &line).map_err(io::Error::from)?;
     out.write_all(b"\n")?;
     Ok(())
 }
@@ -222,8 +223,7 @@ fn names(bundle: Bundle) -> Vec<String> {
 }
 
 fn of_entity(key: EntityKey, schema: &Schema) -> OfEntity {
-    let kind = schema.kinds.get(key.kind.index()).map_or(String::new(), |it| it.name.clone());
-    OfEntity { kind, hash: hex(&key.hash().to_be_bytes()) }
+    OfEntity { kind: schema.kind_name(key.kind).to_owned(), hash: hex(&key.hash().to_be_bytes()) }
 }
 
 fn of_amendment(amend: &Amend, offset: u64) -> anyhow::Result<OfAmendment<'_>> {
@@ -238,7 +238,7 @@ fn of_amendment(amend: &Amend, offset: u64) -> anyhow::Result<OfAmendment<'_>> {
         challenge: None,
         result: None,
         outcome: None,
-        time: time(amend.time),
+        time: rfc3339(amend.time),
     };
     match change {
         Change::Label(label, _) => shown.label = Some(label.name()),
@@ -248,10 +248,4 @@ fn of_amendment(amend: &Amend, offset: u64) -> anyhow::Result<OfAmendment<'_>> {
     }
     let cause = (amend.cause() == Cause::Deadline).then_some("deadline");
     Ok(OfAmendment { cause, amendment: shown })
-}
-
-fn time(micros: i64) -> String {
-    let mut text = String::new();
-    push_time(&mut text, micros);
-    text
 }

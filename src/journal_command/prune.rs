@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use anyhow::{anyhow, ensure};
 use clap::Args;
 use rules::time::Micros;
 use stream::journal::Journal as _;
@@ -12,6 +13,7 @@ use stream::recover::Recovered;
 use super::Data;
 use crate::directory::{self, Opened};
 use crate::figures::counted;
+use crate::replay::rfc3339;
 use crate::stdout::say;
 
 #[derive(Debug, Args)]
@@ -52,10 +54,15 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let mut opened = directory::existing(data)?;
     // What does not come up keeps all that it has.
     let Recovered { gate, extra, .. } = opened.recover()?.ok_or_else(|| directory::empty(data))?;
+    let clock = gate.clock();
     drop(gate);
     let before = match options.before {
-        Before::Offset(offset) => offset,
-        Before::Time(time) => first_at(&opened, time)?,
+        Before::Offset(offset) => {
+            let next = opened.journal.next();
+            ensure!(offset <= next, "there is no record {offset}: the journal ends below record {next}");
+            offset
+        }
+        Before::Time(time) => first_at(&opened, time)?.ok_or_else(|| beyond(time, clock))?,
     };
     let oldest = opened.journal.oldest();
     let segments = prune(&opened.directory, &opened.journal, before, &extra)?;
@@ -72,13 +79,19 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Offset of the first record that the engine clock had reached a time in; of the next record if none has.
-fn first_at(opened: &Opened, time: Micros) -> anyhow::Result<u64> {
+/// Offset of the first record in which the engine clock had reached a time; none if it never has.
+fn first_at(opened: &Opened, time: Micros) -> anyhow::Result<Option<u64>> {
     let mut records = opened.journal.cursor(0)?;
     while let Some(record) = records.next()? {
         if Stamp::split(record.body).is_some_and(|(stamp, _)| time <= stamp.clock) {
-            return Ok(record.offset);
+            return Ok(Some(record.offset));
         }
     }
-    Ok(opened.journal.next())
+    Ok(None)
+}
+
+/// The error of a time that the journal has not reached: it is more likely a slip than meant, and nothing comes back.
+fn beyond(time: Micros, clock: Option<Micros>) -> anyhow::Error {
+    let [time, clock] = [Some(time), clock].map(|it| it.map_or_else(String::new, rfc3339));
+    anyhow!("no record is of {time} or later: the newest is of {clock}")
 }

@@ -1,26 +1,34 @@
-//! That no file is written which is read, or written by somebody else, and none read of which a first reader leaves
-//! nothing.
+//! Refuses to write a file that is read or written otherwise as well, and to read a stream twice.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure};
 
+use stream::source::Mapping;
+
 use super::output::{is_device, is_standard_output};
 use super::run::is_standard_input;
+use crate::load::Loaded;
+
+/// Files that are read.
+pub(crate) fn read(files: &[PathBuf], mapping: Option<&Mapping>, rules: Option<&Loaded>) -> Vec<PathBuf> {
+    let rules = rules.map_or_else(Vec::new, Loaded::files);
+    files.iter().cloned().chain(mapping.into_iter().flat_map(Mapping::files)).chain(rules).collect()
+}
 
 /// Refuses to write a file that is read, or one in two ways, and to read standard input twice. Written ones stand behind
 /// the option that names them.
 pub(crate) fn check<'a>(
-    read: impl IntoIterator<Item = &'a Path> + Clone,
+    read: &[PathBuf],
     written: impl IntoIterator<Item = (&'static str, &'a Path)>,
 ) -> anyhow::Result<()> {
-    let mut inputs = read.clone().into_iter().filter(|path| is_standard_input(path));
+    let mut inputs = read.iter().filter(|path| is_standard_input(path));
     if let (Some(first), Some(second)) = (inputs.next(), inputs.next()) {
         let (first, second) = (first.display(), second.display());
         bail!("`{first}` and `{second}` are both standard input, which can be read only once");
     }
     let mut taken: Vec<(PathBuf, String)> = read
-        .into_iter()
+        .iter()
         .map(|path| if is_standard_input(path) { Path::new("/dev/stdin") } else { path })
         // A pipe or a terminal is not written over.
         .filter(|path| !is_device(path))

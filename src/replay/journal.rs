@@ -14,6 +14,7 @@ use stream::journal::{self, Cursor, Reader};
 use stream::snapshot::{Base, Extra};
 use stream::source::Item;
 
+use super::apart;
 use super::options::{Options, Whose};
 use super::output::{Decisions, Features, named};
 use super::reader::{Batch, Became};
@@ -23,6 +24,7 @@ use super::tally::Tally;
 use super::texts::Texts;
 use super::writer::{Files, Writer};
 use crate::directory::{self, Untouched};
+use crate::interrupt::Interrupt;
 use crate::load;
 use crate::progress::Progress;
 
@@ -49,6 +51,7 @@ pub(super) fn data(options: &Options) -> anyhow::Result<Option<&Path>> {
         (options.merge, "--merge", "its records have an order"),
         (options.state.is_some(), "--state", "a state goes on from files only"),
         (options.data.is_some(), "--data", "what it holds is not written down again"),
+        (options.strict, "--strict", "it has no bad rows"),
     ];
     match refused.into_iter().find(|(given, ..)| *given) {
         Some((_, option, why)) => bail!("`{option}` does not go with the data directory `{shown}`: {why}"),
@@ -59,6 +62,7 @@ pub(super) fn data(options: &Options) -> anyhow::Result<Option<&Path>> {
 /// Replays the journal of a data directory, which is read and not touched.
 pub(super) fn replay(data: &Path, options: &Options) -> anyhow::Result<Ran> {
     let loaded = load::rule_set(&options.rules)?;
+    apart::check(&apart::read(&[], None, Some(&loaded)), options.written())?;
     let Untouched { disk, directory, synced } = directory::untouched(data)?;
     let (stat, key) = (journal::stat(&disk, synced)?, journal::key(&disk)?);
     let (stat, key) = stat.zip(key).ok_or_else(|| directory::empty(data))?;
@@ -112,6 +116,7 @@ struct Run {
 impl Run {
     /// Applies all records; batches go to the writer.
     fn all(&mut self, records: &mut dyn Cursor) -> anyhow::Result<()> {
+        let interrupt = Interrupt::listen()?;
         let mut batch = self.next_batch();
         while let Some(record) = records.next()? {
             let offset = record.offset;
@@ -128,6 +133,7 @@ impl Run {
                 self.tally.decision(offset, &self.replay.ruling);
             }
             if !batch.has_room() {
+                interrupt.check()?;
                 self.progress.read().store(offset, Ordering::Relaxed);
                 self.progress.rows(self.tally.decided);
                 let full = std::mem::replace(&mut batch, self.next_batch());

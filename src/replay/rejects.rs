@@ -1,11 +1,11 @@
 //! Bad rows: the first few are shown, all are written to a file.
 
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use stream::source::RowAt;
+use anyhow::ensure;
+use stream::source::{Input, RowAt};
 
 use super::output::CsvFile;
 use crate::stderr;
@@ -24,21 +24,24 @@ pub(crate) struct Rejects<'a> {
     names: Vec<Arc<str>>,
     file: Option<CsvFile>,
     count: u64,
+    /// Whether rows were added that may not be in the file yet.
+    unwritten: bool,
 }
 
 impl<'a> Rejects<'a> {
     pub(crate) fn new(path: &'a Path, names: Vec<Arc<str>>) -> Self {
-        Self { path, names, file: None, count: 0 }
+        Self { path, names, file: None, count: 0, unwritten: false }
     }
 
     /// Adds a bad row; the file is created with the first.
-    pub(crate) fn add(&mut self, at: Option<RowAt>, reason: &str) -> std::io::Result<()> {
+    pub(crate) fn add(&mut self, at: Option<RowAt>, reason: &str) -> io::Result<()> {
         if self.count < SHOWN_MAX {
             stderr::say(format_args!("rejected: {}: {reason}", self.place(at)));
         } else if self.count == SHOWN_MAX {
             stderr::say(format_args!("rejected: … the others are in `{}`", self.path.display()));
         }
         self.count += 1;
+        self.unwritten = true;
         if self.file.is_none() {
             let mut file = CsvFile::create(self.path)?;
             file.row(HEADER)?;
@@ -60,13 +63,26 @@ impl<'a> Rejects<'a> {
         }
     }
 
-    /// Writes what is left. What another run left there goes, so that nobody takes it for this one's.
-    pub(crate) fn finish(self) -> std::io::Result<()> {
-        match self.file {
-            Some(file) => file.finish(),
-            None if is_of_rejects(self.path) => std::fs::remove_file(self.path),
-            None => Ok(()),
+    /// Writes what was added: whoever looks into the file finds it there.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        match &mut self.file {
+            Some(file) if std::mem::take(&mut self.unwritten) => file.flush(),
+            _ => Ok(()),
         }
+    }
+
+    /// Writes what is left. What another run left there goes, so that nobody takes it for this one's.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        if let Some(file) = self.file.take() {
+            return file.finish();
+        }
+        if is_of_rejects(self.path)
+            && let Err(error) = std::fs::remove_file(self.path)
+        {
+            let path = self.path.display();
+            stderr::note(&format!("`{path}` is of an earlier run, and cannot be removed: {error}"));
+        }
+        Ok(())
     }
 
     fn name(&self, at: Option<RowAt>) -> Arc<str> {
@@ -75,13 +91,24 @@ impl<'a> Rejects<'a> {
     }
 }
 
+/// Refuses to write bad rows over a file that is something else: its name may be the one that is taken unless told.
+pub(crate) fn check_rejects(path: &Path) -> anyhow::Result<()> {
+    // A pipe would have to be waited for.
+    let is_empty = !path.is_file() || path.metadata().is_ok_and(|it| it.len() == 0);
+    ensure!(
+        is_empty || is_of_rejects(path),
+        "bad rows would go over `{}`, which holds something else: name another file by `--rejects`",
+        path.display()
+    );
+    Ok(())
+}
+
 /// Whether a file is there that a run wrote its bad rows to.
 fn is_of_rejects(path: &Path) -> bool {
-    // A pipe would have to be waited for.
     if !path.is_file() {
         return false;
     }
     let mut line = String::new();
-    let read = File::open(path).and_then(|file| BufReader::new(file).take(64).read_line(&mut line));
+    let read = Input::open(path).and_then(|it| BufReader::new(it.unpack()?).take(64).read_line(&mut line));
     read.is_ok() && line.trim_end() == HEADER.join(",")
 }

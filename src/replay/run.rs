@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use engine::event::Change;
 use engine::rule_set::RuleSet;
 use rules::schema::Schema;
@@ -25,16 +25,17 @@ use super::idle::Idle;
 use super::journal;
 use super::output::{Decisions, Features, named};
 use super::reader::{Batch, Became, Read, Reader};
-use super::rejects::Rejects;
+use super::rejects::{Rejects, check_rejects};
 use super::state;
 use super::summary::Summary;
 use super::tally::Tally;
 use super::texts::Texts;
 use super::writer::{Files, Writer, Written};
+use crate::interrupt::Interrupt;
 use crate::load;
 use crate::patience::patiently;
 use crate::progress::Progress;
-use crate::stderr;
+use crate::{stderr, stdout};
 
 /// What came of a run.
 #[derive(Debug)]
@@ -48,38 +49,42 @@ pub(crate) struct Ran {
 /// Replays the files; says at the end what came of it.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let Ran { rules, summary, error } = replay(options)?;
-    stderr::show(summary.say(&rules));
+    // Who reads no more of standard output wants to hear no more either.
+    if error.as_ref().is_none_or(|it| !stdout::reader_left(it)) {
+        stderr::show(summary.say(&rules));
+    }
     error.map_or(Ok(()), Err)
 }
 
 /// Replays the files, or the journal.
 pub(crate) fn replay(options: &Options) -> anyhow::Result<Ran> {
-    let read = options.files.iter().chain(&options.map).map(PathBuf::as_path);
-    apart::check(read, options.written())?;
     if let Some(data) = journal::data(options)? {
         return journal::replay(data, options);
     }
     let loaded = load::rule_set(&options.rules)?;
+    let mapping = options.map.as_deref().map(Mapping::read).transpose()?;
+    apart::check(&apart::read(&options.files, mapping.as_ref(), Some(&loaded)), options.written())?;
+    check_rejects(&options.rejects)?;
     let Begun { gate, source, extra, kept } = begin(options, &loaded)?;
     let rules = gate.rules();
     let how = SourceOptions { merge: options.merge, jump_max: options.jump_max };
     let progress = Progress::of_files(&options.files);
-    let map = options.map.as_deref();
-    let source = open(&options.files, map, how, &loaded.rules.schema, source, progress.read())?;
+    let source = open(&options.files, mapping, how, &loaded.rules.schema, source, progress.read())?;
     let files = Files {
         decisions: options.out.as_deref().map(Decisions::create).transpose()?,
         features: options.features.as_deref().map(|path| Features::create(path, &rules)).transpose()?,
         texts: Texts::begin(&rules, &loaded.items, &extra)?,
         rules: Arc::clone(&rules),
     };
-    let mut replay = Replay::new(options, &rules, &gate, &source, progress);
+    let mut replay = Replay::new(options, &rules, &gate, &source, progress)?;
     let start = Instant::now();
     let reader = Reader::start(source);
     let writer = Writer::start(files, reader.give_back());
     let outcome = replay.all(&reader, &writer);
     let (source, unread) = reader.finish();
-    let written = writer.finish()?;
-    let ended = outcome.err().or(unread);
+    let (written, unwritten) = split(writer.finish());
+    let (_, unrejected) = split(replay.rejects.finish());
+    let ended = outcome.err().or(unwritten).or(unrejected).or(unread);
     // A run that broke off leaves the state as it was, so that it can be run again with the file mended.
     let keep = if ended.is_none() { &kept } else { &Kept::Nothing };
     let summary = replay.finish(source, written, keep, start.elapsed())?;
@@ -89,16 +94,25 @@ pub(crate) fn replay(options: &Options) -> anyhow::Result<Ran> {
     let closed = kept.close();
     // What ended the run is told before what came of that.
     let error = ended.or(closed.err()).map(|error| match kept.broken_off(options) {
-        Some(left) => error.context(left),
+        // In words only: where something was to be kept, a reader of standard output that has left is an error too.
+        Some(left) => anyhow!("{left}: {error:#}"),
         None => error,
     });
     Ok(Ran { rules, summary, error })
 }
 
+/// What was done, or why it was not.
+fn split<T, E: Into<anyhow::Error>>(done: Result<T, E>) -> (Option<T>, Option<anyhow::Error>) {
+    match done {
+        Ok(done) => (Some(done), None),
+        Err(error) => (None, Some(error.into())),
+    }
+}
+
 /// Opens files and their mapping; `read` counts the bytes as they are read.
 pub(crate) fn open(
     files: &[PathBuf],
-    map: Option<&Path>,
+    mapping: Option<Mapping>,
     how: SourceOptions,
     schema: &Schema,
     state: SourceState,
@@ -109,7 +123,6 @@ pub(crate) fn open(
     };
     let inputs =
         files.iter().map(|path| open(path).with_context(|| format!("`{}` cannot be opened", path.display())));
-    let mapping = map.map(Mapping::read).transpose()?;
     if let Some(mapping) = &mapping {
         mapping.check_schema(schema)?.iter().for_each(|note| stderr::note(note));
     }
@@ -135,6 +148,7 @@ struct Replay<'a> {
     rejects: Rejects<'a>,
     tally: Tally,
     progress: Progress,
+    interrupt: Interrupt,
     idle: Idle,
     /// Where the labelled events stand whose labels are not known yet, by row: an id may be used again.
     places: HashMap<RowAt, Place>,
@@ -149,27 +163,30 @@ impl<'a> Replay<'a> {
         gate: &'a Gate,
         source: &Source,
         progress: Progress,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let observe = if options.features.is_some() { named(rules).collect() } else { Vec::new() };
-        Self {
+        Ok(Self {
             options,
             gate,
             worker: gate.worker(observe),
             rejects: Rejects::new(&options.rejects, source.names().to_vec()),
             tally: Tally::new(rules.typed.rules.len()),
             progress,
+            interrupt: Interrupt::listen()?,
             idle: Idle::new(gate),
             places: HashMap::new(),
             refused: HashSet::new(),
-        }
+        })
     }
 
     fn all(&mut self, reader: &Reader, writer: &Writer) -> anyhow::Result<()> {
         while let Some(mut batch) = reader.next() {
+            self.interrupt.check()?;
             let done = self.batch(&mut batch);
             // What was decided is written, whatever came behind it.
             let heard = writer.write(batch);
             done?;
+            self.rejects.flush()?;
             self.progress.rows(self.tally.decided);
             self.idle.leave(self.gate, self.tally.decided);
             if !heard {
@@ -262,12 +279,11 @@ impl<'a> Replay<'a> {
     fn finish(
         mut self,
         source: Option<Source>,
-        written: Written,
+        written: Option<Written>,
         kept: &Kept,
         elapsed: Duration,
     ) -> anyhow::Result<Summary> {
         self.progress.finish();
-        self.rejects.finish()?;
         let skipped = source.as_ref().map_or(0, Source::skipped);
         let mut state = source.map(Source::into_state).unwrap_or_default();
         state.pending.retain(|it| !it.at.is_some_and(|at| self.refused.contains(&at)));
@@ -281,11 +297,14 @@ impl<'a> Replay<'a> {
         }
         let mut extra = Extra::new();
         state::save(&state, &self.places, &mut extra);
-        written.texts.save(&mut extra);
+        let forgotten = written.map_or(0, |it| {
+            it.texts.save(&mut extra);
+            it.forgotten
+        });
         kept.write(self.gate, &extra)?;
         self.tally.features_computed = self.worker.features_computed();
         let pending = state.pending.len();
-        let (forgotten, rejects) = (written.forgotten, self.options.rejects.clone());
+        let rejects = self.options.rejects.clone();
         Ok(Summary { tally: self.tally, elapsed, past: None, pending, skipped, forgotten, rejects })
     }
 }

@@ -12,6 +12,13 @@ pub(crate) fn push_time(text: &mut String, time: Micros) {
     }
 }
 
+/// As [`push_time`] writes it.
+pub(crate) fn rfc3339(time: Micros) -> String {
+    let mut text = String::new();
+    push_time(&mut text, time);
+    text
+}
+
 /// An exact number at a scale, without needless zeros.
 pub(super) fn push_exact(text: &mut String, number: i128, scale: u8) {
     let unit = 10_u128.pow(u32::from(scale).min(38));

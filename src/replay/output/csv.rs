@@ -57,6 +57,11 @@ impl CsvFile {
         self.rows.write_record(None::<&[u8]>).map_err(|error| unwritten(&self.path, error))
     }
 
+    /// Writes what was gathered, as far as its packing allows.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.rows.flush().map_err(|error| unwritten(&self.path, error))
+    }
+
     /// Writes what is left.
     pub(crate) fn finish(self) -> io::Result<()> {
         let Self { rows, path, .. } = self;

@@ -223,6 +223,12 @@ impl Mapping {
         Ok(Self { name: name.to_owned(), text: text.to_owned(), folder: folder.to_owned(), root })
     }
 
+    /// The files that it is read from and names: itself, the schema, and what is joined.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> + use<'_> {
+        let joined = self.root.join.values().map(|it| self.file(&it.get_ref().file));
+        [PathBuf::from(&self.name), self.schema_file()].into_iter().chain(joined)
+    }
+
     /// The schema file that it names.
     pub fn schema_file(&self) -> PathBuf {
         self.folder.join(self.root.schema.get_ref())
