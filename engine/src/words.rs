@@ -4,7 +4,7 @@ use rules::past::Outcome;
 use rules::program::{EffectRef, Hit, Verdict};
 use rules::schema::FieldId;
 use rules::time::Micros;
-use rules::typed::{Effect, FeatureId, Mode, Rule, Severity};
+use rules::typed::{Effect, FeatureId, Mode, Policy, Rule, Severity};
 use rules::value::Value;
 
 use crate::decision::{
@@ -58,12 +58,26 @@ impl Ruling {
         self.fallback = Some(Fallback::Deadline);
     }
 
+    /// What a challenge asks for: what the rules that challenged name, or else the policy's first, for a fallback as for any other.
+    fn factors<'a>(&self, rules: &'a RuleSet, policy: Option<&'a Policy>) -> &'a [Vec<String>] {
+        if self.verdict.outcome != Outcome::Challenge {
+            return &[];
+        }
+        let named = |it: &'a Effect| match it {
+            Effect::Challenge { factors, .. } if !factors.is_empty() => Some(&factors[..]),
+            _ => None,
+        };
+        let of_policy =
+            || policy.into_iter().flat_map(|it| &it.lines).flat_map(|it| &it.effects).find_map(named);
+        let of_rules = self.verdict.factors.and_then(|it| effect(rules, it)).and_then(named);
+        of_rules.or_else(of_policy).unwrap_or_default()
+    }
+
     /// The decision in words.
     pub fn say<'a>(&self, rules: &'a RuleSet, event: &'a Event, when: When, durable: bool) -> Decision<'a> {
         let typed = &rules.typed;
-        let challenged = self.verdict.outcome == Outcome::Challenge;
-        let factors = self.verdict.factors.filter(|_| challenged).and_then(|it| effect(rules, it));
-        let valid_for = policy_of(rules, event).and_then(|policy| policy.valid_for);
+        let policy = policy_of(rules, event);
+        let valid_for = policy.and_then(|it| it.valid_for);
         let feature = |(id, value): &(FeatureId, Value)| {
             let declared = typed.features.get(id.index())?;
             Some(SeenFeature { name: &declared.name, ty: declared.ty, value: *value })
@@ -74,10 +88,7 @@ impl Ruling {
             outcome: self.verdict.outcome,
             score_e6: self.verdict.score_e6,
             hits: self.verdict.hits.iter().filter_map(|hit| rule_hit(rules, hit)).collect(),
-            factors_any_of: match factors {
-                Some(Effect::Challenge { factors, .. }) => factors,
-                _ => &[],
-            },
+            factors_any_of: self.factors(rules, policy),
             actions: self
                 .verdict
                 .actions
@@ -108,7 +119,7 @@ fn rule_hit<'a>(rules: &'a RuleSet, hit: &Hit) -> Option<RuleHit<'a>> {
 }
 
 /// The policy for an event's type: its own, else the plain one.
-pub fn policy_of<'a>(rules: &'a RuleSet, event: &Event) -> Option<&'a rules::typed::Policy> {
+pub fn policy_of<'a>(rules: &'a RuleSet, event: &Event) -> Option<&'a Policy> {
     let policies = &rules.typed.policies;
     let own = policies.iter().find(|it| event.event_type.is_some_and(|of| it.on.contains(&of)));
     own.or_else(|| policies.iter().find(|it| it.on.is_empty()))

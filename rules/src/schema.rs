@@ -49,7 +49,7 @@ impl FieldId {
 }
 
 /// A checked schema.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Schema {
     /// The name that rule files `use`.
     pub name: String,

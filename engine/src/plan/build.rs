@@ -105,7 +105,7 @@ fn plan_aggregate(
         None => FeaturePlan::Occurrence { role, at: builder.occurrence(id, aggregate), pair },
         Some(over) => {
             let asked = Asked { id, aggregate, role, pair, over };
-            if aggregate.reads_this { builder.scan(asked) } else { builder.window(asked) }
+            if aggregate.is_scanned() { builder.scan(asked) } else { builder.window(asked) }
         }
     }
 }
@@ -222,7 +222,7 @@ impl<'a> Builder<'a> {
     fn keep_what_conditions_read(&mut self, aggregate: &Aggregate) {
         let mut sources = Vec::new();
         // Of a scan the argument is computed for each row too.
-        let argument = aggregate.argument.iter().filter(|_| aggregate.reads_this);
+        let argument = aggregate.argument.iter().filter(|_| aggregate.is_scanned());
         for expr in aggregate.condition.iter().chain(&aggregate.numerator).chain(argument) {
             expr.visit_scope(&mut |it| match it.kind {
                 ExprKind::Field(field) => sources.push((ColumnSource::Field(field), it.optional)),

@@ -8,8 +8,8 @@ use std::fmt::Write;
 
 use crate::schema::{Derivation, EventTypeId, FieldId, FieldType, KindId, Schema};
 use crate::typed::{
-    Aggregate, Definition, Effect, Expr, ExprKind, Feature, FeatureId, Function, ListId, ListKind, Policy,
-    Rule, RuleSet, Type,
+    Aggregate, Definition, Effect, Expr, ExprKind, Feature, FeatureId, Function, ListId, ListKind, Operator,
+    Policy, Rule, RuleSet, Type,
 };
 use crate::value::Value;
 
@@ -119,7 +119,7 @@ impl<'r> Form<'r> {
     /// A feature's meaning: what it computes and, where it has no window, how long is remembered.
     fn feature(&mut self, feature: &Feature) {
         match &feature.definition {
-            Definition::Expr(expr) => self.expr(expr),
+            Definition::Expr(expr) => self.scaled(expr),
             Definition::Aggregate(aggregate) => self.aggregate(aggregate),
         }
     }
@@ -198,6 +198,18 @@ impl<'r> Form<'r> {
         }
     }
 
+    /// An expression where nothing else tells the scale of one that is made of constants alone: `1.5` and `15%` are the same
+    /// digits.
+    fn scaled(&mut self, expr: &Expr) {
+        if let Type::Number(numeric) = expr.ty
+            && 0 < numeric.scale()
+            && is_constant(expr)
+        {
+            self.put(format_args!("(scale {}) ", numeric.scale()));
+        }
+        self.expr(expr);
+    }
+
     fn expr(&mut self, expr: &Expr) {
         let word = match &expr.kind {
             ExprKind::Const(value) => return self.constant(*value, expr.ty),
@@ -239,7 +251,9 @@ impl<'r> Form<'r> {
             ExprKind::ToReal(_, scale) => format!("real {scale}"),
             ExprKind::Call(function, _) => function_name(function),
         };
-        self.list(&word, expr.children(), Self::expr);
+        // Operands of all else are brought to one scale, and say it.
+        let is_product = matches!(expr.kind, ExprKind::Arithmetic(Operator::Multiply, ..));
+        self.list(&word, expr.children(), if is_product { Self::scaled } else { Self::expr });
     }
 
     /// Enum values and event types by name, so that the order in which they are declared does not matter.
@@ -330,4 +344,11 @@ fn function_name(function: &Function) -> String {
         Function::Distance => return "distance".to_owned(),
     };
     format!("{word} {}", zone.iana_name().unwrap_or("UTC"))
+}
+
+/// Whether it is made of constants alone.
+fn is_constant(expr: &Expr) -> bool {
+    let children = expr.children();
+    matches!(expr.kind, ExprKind::Const(_))
+        || !children.is_empty() && children.iter().all(|it| is_constant(it))
 }

@@ -77,7 +77,11 @@ impl Domain<'_, '_> {
         let schema = self.checker.schema;
         let is_field = schema.fields.iter().any(|it| it.name == name.text);
         if is_field {
-            self.types.retain(|it| schema.field_of(*it, &name.text).is_some());
+            let has = |it: &EventTypeId| schema.field_of(*it, &name.text).is_some();
+            // Of one that no type has beside the rest it may be the name of a value that is meant.
+            if self.types.iter().any(has) || !self.checker.is_value(&name.text) {
+                self.types.retain(has);
+            }
         } else if let Some(Global::Feature(Some(id))) = self.checker.globals.get(name.text.as_str())
             && let Some(feature) = self.checker.features.get(id.index())
         {

@@ -7,10 +7,12 @@ use super::quantity::{self, Dimension, dimension, present};
 use super::scope::Exprs;
 use super::words;
 use crate::diagnostic::Code;
-use crate::schema::FieldId;
+use crate::schema::{BuiltInEnum, FieldId};
 use crate::span::Span;
 use crate::syntax::ast;
-use crate::typed::{EXACT_DIGITS_MAX, Expr, ExprKind, FeatureId, Function, ListId, ListKind, Numeric, Type};
+use crate::typed::{
+    Definition, EXACT_DIGITS_MAX, Expr, ExprKind, FeatureId, Function, ListId, ListKind, Numeric, Type,
+};
 use crate::value::Value;
 
 impl Exprs<'_, '_> {
@@ -345,15 +347,16 @@ impl Exprs<'_, '_> {
         let high_expr = self.beside(high, operand_expr.as_ref());
         let (operand_expr, low_expr, high_expr) = (operand_expr?, low_expr?, high_expr?);
         let ty = operand_expr.ty;
-        let is_weekday = matches!(operand_expr.kind, ExprKind::Call(Function::Weekday(_), _));
-        let wraps = is_weekday || matches!(operand_expr.kind, ExprKind::Call(Function::Hour(_), _));
+        let is_weekday = ty == Type::Enum(self.checker.schema.built_in(BuiltInEnum::Weekday));
+        let is_hour = self.is_hour(&operand_expr);
+        let wraps = is_weekday || is_hour;
         if !quantity::is_ordered(ty) && !is_weekday {
             let message = format!("{} has no order", words::type_name(self.checker.schema, ty));
             let help = "name the values that are meant: `… in [a, b]`";
             self.checker.reports.error_with_help(Code::TypeMismatch, operand.span, message, help);
             return None;
         }
-        if matches!(operand_expr.kind, ExprKind::Call(Function::Hour(_), _)) {
+        if is_hour {
             self.warn_beyond_hours(&low_expr, &high_expr, Span { start: low.span.start, end: high.span.end });
         }
         let mut sound = true;
@@ -387,6 +390,19 @@ impl Exprs<'_, '_> {
             wraps,
         };
         Some(present(kind, Type::Flag))
+    }
+
+    /// Whether it is an hour of the day, under whatever name, and whatever stands in for a missing one.
+    fn is_hour(&self, expr: &Expr) -> bool {
+        match &expr.kind {
+            ExprKind::Call(Function::Hour(_), _) => true,
+            ExprKind::Coalesce(it, _) | ExprKind::This(it) => self.is_hour(it),
+            ExprKind::Feature(id) => match self.checker.features.get(id.index()).map(|it| &it.definition) {
+                Some(Definition::Expr(it)) => self.is_hour(it),
+                _ => false,
+            },
+            _ => false,
+        }
     }
 
     /// Warns of a range of hours that goes beyond a day's: over midnight was meant, or until then.

@@ -1,6 +1,7 @@
 //! What may be missing: facts that a condition makes sure of, why a feature may be absent, and who must have a value.
 
 use super::names::{Absence, Checker};
+use super::quantity::is_nonzero_const;
 use crate::diagnostic::Code;
 use crate::schema::FieldId;
 use crate::span::Span;
@@ -57,7 +58,8 @@ fn gather(expr: &Expr, of_features: &[Absence], absence: &mut Absence) {
         ExprKind::Coalesce(_, right) => gather(right, of_features, absence),
         kind => {
             let optional_below = expr.children().iter().any(|it| it.optional);
-            let divides = matches!(kind, ExprKind::Arithmetic(Operator::Divide, ..));
+            let divides =
+                matches!(kind, ExprKind::Arithmetic(Operator::Divide, _, by) if !is_nonzero_const(by));
             absence.otherwise |= divides || !optional_below;
             for child in expr.children() {
                 gather(child, of_features, absence);

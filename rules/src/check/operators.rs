@@ -132,8 +132,7 @@ impl<'a> Exprs<'_, 'a> {
     ) -> Option<Expr> {
         let (left_expr, right_expr) = match &right.kind {
             ast::ExprKind::Binary { op: BinaryOp::Coalesce, left: inner, right: stand_in, .. } => {
-                let left_expr = self.check(left);
-                let inner_expr = self.beside(inner, left_expr.as_ref());
+                let (left_expr, inner_expr) = self.pair(left, inner);
                 let stand_in_expr = self.beside(stand_in, left_expr.as_ref());
                 let (inner_expr, stand_in_expr) = (inner_expr?, stand_in_expr?);
                 if stand_in_expr.ty == Type::Flag && inner_expr.ty != Type::Flag {

@@ -14,6 +14,9 @@ use crate::span::Span;
 use crate::syntax::ast;
 use crate::typed::{Expr, Policy, PolicyLine, Rule};
 
+/// What nameless features in a policy are called after.
+pub(super) const POLICY: &str = "policy";
+
 /// Checks all policies: the plain one first, then the others in file order.
 pub(super) fn check(checker: &mut Checker<'_>, rules: &[Option<Rule>]) -> Vec<Policy> {
     let mut items = checker.policy_items.clone();
@@ -79,7 +82,7 @@ fn policy(
     on: Vec<EventTypeId>,
     rules: &[Option<Rule>],
 ) -> Policy {
-    let scope = Scope { score: true, ..Scope::of(types.to_vec(), "policy") };
+    let scope = Scope { score: true, ..Scope::of(types.to_vec(), POLICY) };
     let mut lines = Vec::new();
     for line in &item.lines {
         let when = checker.condition_at(&line.when, &scope);

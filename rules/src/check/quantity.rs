@@ -267,10 +267,12 @@ fn divide(left: Expr, right: Expr) -> Option<Expr> {
     Some(quotient)
 }
 
-fn is_nonzero_const(expr: &Expr) -> bool {
-    match expr.kind {
-        ExprKind::Const(Value::Exact(value)) => value != 0,
+/// Whether it is a constant by which can be divided.
+pub(super) fn is_nonzero_const(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Const(Value::Exact(value)) => *value != 0,
         ExprKind::Const(Value::Real(value)) => value.abs() > 0.0,
+        ExprKind::ToReal(of, _) => is_nonzero_const(of),
         _ => false,
     }
 }

@@ -240,6 +240,15 @@ fn a_feature_s_hash_is_its_meaning() {
     for text in other {
         assert_ne!(hashes(&text).0, feature, "{text}");
     }
+    // The same digits at another scale.
+    for (one, other) in
+        [("amount * 1.5", "amount * 15%"), ("1.5", "15%"), ("n * min(1.5, 2.5)", "n * min(15%, 25%)")]
+    {
+        let of = |x: &str| hashes(&format!("feature x = {x}\n")).0;
+        assert_ne!(of(one), of(other), "{one}");
+        let mean = |of: &str| hashes(&format!("feature x = mean(pay.amount * {of}) by user over 1h\n")).0;
+        assert_ne!(mean("1.5"), mean("15%"));
+    }
     assert_eq!(hashes(&base.replace('\n', " // said\n")).1, whole);
     assert_ne!(hashes(&format!("{base}rule r \"x\" on pay when n > 1 then block\n")).1, whole);
 }

@@ -1,18 +1,19 @@
 //! Warnings: what can be used as it stands, and probably does not do what was meant. Told from the text alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::aggregate::reach;
 use super::bounds::Known;
 use super::domain::for_each_path;
 use super::implies::Claim;
 use super::names::{Checker, Global, Placed};
+use super::policy::POLICY;
 use super::shadowed;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::notation::duration;
 use crate::schema::{EventTypeId, FieldId};
 use crate::span::Span;
 use crate::syntax::ast;
-use crate::time::DAY;
 use crate::typed::{
     Aggregate, AggregateFunction, Comparison, Definition, Effect, Expr, ExprKind, Feature, Mode,
     MutableColumn, Operator, Rule,
@@ -44,25 +45,30 @@ pub(super) fn check(checker: &mut Checker<'_>, files: &[ast::File], rules: &[Opt
     }
 }
 
-/// Of rules and named features: in which file they stand, and which could not be read to their ends. A clause that was
+/// Of rules, named features and policies: where they stand, and which could not be read to their ends. A clause that was
 /// not may be the very one that a warning misses.
 struct Texts<'a> {
-    files: BTreeMap<&'a str, u32>,
+    /// The name, the file, and where in it.
+    items: Vec<(&'a str, u32, Span)>,
     broken: BTreeSet<&'a str>,
 }
 
 impl<'a> Texts<'a> {
     fn of(checker: &Checker<'a>) -> Self {
-        let rules = checker.rule_items.iter().map(|it| (it.file, &it.item.name, it.item.span));
-        let features = checker.feature_items.iter().map(|it| (it.file, &it.item.name, it.item.span));
-        let mut texts = Self { files: BTreeMap::new(), broken: BTreeSet::new() };
-        for (file, name, span) in rules.chain(features) {
-            texts.files.insert(&name.text, file);
-            if !checker.reports.parsed(file, span) {
-                texts.broken.insert(&name.text);
-            }
-        }
-        texts
+        let rules = checker.rule_items.iter().map(|it| (&*it.item.name.text, it.file, it.item.span));
+        let features = checker.feature_items.iter().map(|it| (&*it.item.name.text, it.file, it.item.span));
+        let policies = checker.policy_items.iter().map(|it| (POLICY, it.file, it.item.span));
+        let items: Vec<_> = rules.chain(features).chain(policies).collect();
+        let broken = items.iter().filter(|(_, file, span)| !checker.reports.parsed(*file, *span));
+        let broken = broken.map(|(name, ..)| *name).collect();
+        Self { items, broken }
+    }
+
+    /// In which file a feature stands. A rule may have the name of a feature in another file.
+    fn file(&self, feature: &Feature) -> Option<u32> {
+        let holds = |span: &Span| span.start <= feature.span.start && feature.span.end <= span.end;
+        let is_it = |(name, _, span): &&(&str, u32, Span)| *name == owner(&feature.name) && holds(span);
+        self.items.iter().find(is_it).map(|(_, file, _)| *file)
     }
 
     fn parsed(&self, feature: &str) -> bool {
@@ -82,13 +88,13 @@ fn warning(code: Code, span: Span, message: String, help: impl Into<String>) -> 
 fn of_features(checker: &Checker<'_>, texts: &Texts<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for feature in checker.features.iter().filter(|it| texts.parsed(&it.name)) {
-        let Some(file) = texts.files.get(owner(&feature.name)) else { continue };
+        let Some(file) = texts.file(feature) else { continue };
         let of_expr = match &feature.definition {
             Definition::Expr(expr) => own_extreme(checker, expr, &feature.domain, feature.span),
             Definition::Aggregate(_) => None,
         };
         let all = [window_beyond_keep(checker, feature), of_expr];
-        found.extend(all.into_iter().flatten().map(|it| it.in_file(*file)));
+        found.extend(all.into_iter().flatten().map(|it| it.in_file(file)));
     }
     found
 }
@@ -156,7 +162,9 @@ fn window_beyond_keep(checker: &Checker<'_>, feature: &Feature) -> Option<Diagno
         return None;
     }
     let message = format!("`{}` looks back further than the schema's `keep`", feature.name);
-    let help = format!("`keep` is {}d: raise it, or narrow the window", keep / DAY);
+    let kept = duration(keep);
+    let help =
+        format!("all of it is kept, and takes memory: the `keep` of {kept} is for features without a window");
     Some(warning(Code::WindowBeyondKeep, feature.span, message, help))
 }
 

@@ -1,6 +1,6 @@
 //! Features, and the looks into the past of which they are made.
 
-use super::{Expr, Numeric, Type};
+use super::{Expr, ExprKind, Numeric, Type};
 use crate::schema::{EventTypeId, FieldId};
 use crate::span::Span;
 use crate::time::Micros;
@@ -85,11 +85,22 @@ pub struct Aggregate {
     pub numerator: Option<Expr>,
     /// Whether condition, numerator or argument reads a mutable column.
     pub reads_mutable: bool,
-    /// Whether condition or numerator reads the event being decided: the window's rows are scanned.
+    /// Whether condition or numerator reads the event being decided.
     pub reads_this: bool,
 }
 
 impl Aggregate {
+    /// Whether the window's rows are looked at one by one, each with what is known of it now: for that belongs to the event
+    /// being decided, or what is looked at becomes known later.
+    pub fn is_scanned(&self) -> bool {
+        let reads_mutable = |argument: &Expr| {
+            let mut reads = false;
+            argument.visit_scope(&mut |it| reads |= matches!(it.kind, ExprKind::Mutable(_)));
+            reads
+        };
+        self.reads_this || self.argument.as_ref().is_some_and(reads_mutable)
+    }
+
     /// Digits after the point of the argument; 0 where it is real or there is none.
     pub fn argument_scale(&self) -> u8 {
         match self.argument.as_ref().map(|it| it.ty) {

@@ -154,7 +154,7 @@ fn reads(id: FeatureId, aggregate: &Aggregate, source: &ColumnSource) -> bool {
     // Conditions are looked at again only where an amendment or the current event may change them.
     let kept = aggregate.reads_mutable || aggregate.reads_this;
     let conditions = aggregate.condition.iter().chain(&aggregate.numerator).filter(|_| kept);
-    let scanned = argument.filter(|_| aggregate.reads_this);
+    let scanned = argument.filter(|_| aggregate.is_scanned());
     let mut in_conditions = false;
     for expr in conditions.chain(scanned) {
         expr.visit_scope(&mut |it| in_conditions |= is_it(&it.kind));

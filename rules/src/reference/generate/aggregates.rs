@@ -156,14 +156,19 @@ impl Writer<'_> {
             true => ("any", types),
             false => self.choices.pick(&named).copied().unwrap_or(EVENT_TYPES[0]),
         };
+        let mut plan = Plan::new(self, function);
         let argument = match (kind, self.choices.chance(15)) {
-            (Kind::Number | Kind::Money | Kind::Duration, true) => format!("{0}.{name} * 2", source.0),
+            _ if plan.mutable && function == "distinct" && self.choices.chance(30) => {
+                format!("{}.{}", source.0, self.pick(&["label", "outcome", "challenge", "result"], "label"))
+            }
+            (Kind::Number | Kind::Money | Kind::Duration, true) => {
+                format!("{0}.{name} * {1}", source.0, self.pick(&["2", "1.5", "15%"], "2"))
+            }
             (Kind::Number | Kind::Money, false) if self.choices.chance(10) => {
                 format!("{0}.{name} / 3", source.0)
             }
             _ => format!("{}.{name}", source.0),
         };
-        let mut plan = Plan::new(self, function);
         let call = format!("{function}({argument})");
         let kind = if function == "distinct" { Kind::Number } else { kind };
         (self.clauses(call, current, source.1, (by, via), &mut plan, None), kind, false)
