@@ -108,6 +108,11 @@ impl Fold {
         Self { captures: true, ..self }
     }
 
+    /// This fold, remembering only ids of records from an offset on.
+    pub(crate) fn with_ids_from(self, offset: u64) -> Self {
+        Self { ids_from: offset, ..self }
+    }
+
     /// This fold, where the journal is there from a record on to be asked for ids: they are not all remembered.
     pub(crate) fn beside_journal(mut self, oldest: u64) -> Self {
         self.state.recent = self.state.recent.since(oldest).at_most(Most::USUAL);

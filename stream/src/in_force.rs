@@ -64,10 +64,16 @@ impl Kept {
     pub(crate) fn knowing(&self, bundles: impl IntoIterator<Item = Bundle>) -> Result<Self, BundleError> {
         let mut kept = self.clone();
         for bundle in bundles {
-            let mut here = kept.all.iter().chain(&kept.known);
-            if !here.any(|it| it.0.sources == bundle.sources) {
-                // What lists held, and rates, are no matter of a schema.
-                kept.known.push(checked(Bundle { lists: Vec::new(), rates: None, ..bundle })?);
+            let here = |kept: &Self, is: &dyn Fn(&(Bundle, rules::typed::RuleSet)) -> bool| {
+                kept.all.iter().chain(&kept.known).any(|it| is(it))
+            };
+            if here(&kept, &|it| it.0.sources == bundle.sources) {
+                continue;
+            }
+            // What lists held, and rates, are no matter of a schema.
+            let new = checked(Bundle { lists: Vec::new(), rates: None, ..bundle })?;
+            if !here(&kept, &|it| says_the_same_of_events(&it.1, &new.1)) {
+                kept.known.push(new);
             }
         }
         Ok(kept)
@@ -145,6 +151,14 @@ fn captured(rules: &rules::typed::RuleSet) -> impl Iterator<Item = &Feature> {
 }
 
 /// A bundle with what it says.
+/// Whether two rule sets make the same known of what events and lists may hold.
+fn says_the_same_of_events(one: &rules::typed::RuleSet, other: &rules::typed::RuleSet) -> bool {
+    let lists = |of: &rules::typed::RuleSet| {
+        of.lists.iter().map(|it| (it.name.clone(), it.of, it.text_bytes_max)).collect::<Vec<_>>()
+    };
+    one.schema == other.schema && lists(one) == lists(other)
+}
+
 fn checked(bundle: Bundle) -> Result<Arc<(Bundle, rules::typed::RuleSet)>, BundleError> {
     let rules = bundle.check()?.rules;
     Ok(Arc::new((bundle, rules)))

@@ -55,6 +55,9 @@ fn write(
 ) -> Result<(), RecoverError> {
     let base = Base::beneath(dir, journal.oldest())?;
     let mut fold = Fold::of(&|from| journal.cursor(from), key, base.as_ref())?;
+    if !may_repeat(journal, first)? {
+        fold = fold.with_ids_from(first);
+    }
     let records = journal.cursor(base.as_ref().map_or(0, Base::start))?;
     ahead::fold::<RecoverError>(Box::new(Below { records, end: first }), &mut fold, |_| Ok(()))?;
     let spoken_of = spoken_of(journal, base.as_ref(), first, fold.clock().saturating_sub(REPEAT_FOR))?;
@@ -63,6 +66,17 @@ fn write(
     // Nobody could tell that they are missing.
     gate.evict_idle();
     Ok(write_base(dir, &gate, extra)?)
+}
+
+/// Whether an event behind the journal's end may repeat one below an offset.
+fn may_repeat(journal: &dyn Journal, offset: u64) -> Result<bool, JournalError> {
+    let mut body = Vec::new();
+    let mut clock = |offset: u64| -> Result<Option<Micros>, JournalError> {
+        journal.read(offset, &mut body)?;
+        Ok(Stamp::split(&body).map(|(stamp, _)| stamp.clock))
+    };
+    let (then, now) = (clock(offset)?, clock(journal.next().saturating_sub(1))?);
+    Ok(then.zip(now).is_none_or(|(then, now)| now.saturating_sub(REPEAT_FOR) <= then))
 }
 
 /// The numbers of what was in force that somebody may still speak of behind `first`: records, and repeats of those whose

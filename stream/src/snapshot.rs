@@ -268,6 +268,8 @@ fn write_to(
     // waits for a change that is under way.
     let start = gate.next_position();
     let (mut in_force, directory) = gate.quiet_in_force();
+    // The record of what is in force may be behind the start, and nothing else that is seen.
+    let seen_in_force = gate.next_position();
     if shown == Shown::Visible {
         // What was in force before is words for repeats, and forgotten when that is convenient.
         in_force.drain(..in_force.len().saturating_sub(1));
@@ -284,7 +286,7 @@ fn write_to(
     for (name, bytes) in extra {
         write_extra(&mut out, name, bytes)?;
     }
-    let seen_below = seen_by_entities.max(seen_by_ids).max(start);
+    let seen_below = seen_by_entities.max(seen_by_ids).max(seen_in_force);
     // After the ids: what leaves while they are written is missing among them.
     let ids_let_go = gate.recent().let_go().filter(|it| since < *it);
     let end = End { blocks: out.blocks, entities, ids, seen_below, ids_let_go };

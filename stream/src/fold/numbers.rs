@@ -13,6 +13,10 @@ use crate::in_force::{InForce, Kept};
 use crate::record::{ListRecord, RatesRecord, RuleSetRecord, SEMANTICS, WarmRecord};
 use crate::state::misfit::same_state;
 
+/// So many that were in force last stay as they were: a record may have been made by one that was replaced while it was on
+/// its way to the journal.
+const WHOLE: usize = 64;
+
 /// What was in force, by number.
 #[derive(Debug)]
 pub(super) struct Numbers {
@@ -73,8 +77,21 @@ impl Numbers {
         all
     }
 
+    /// Puts another value in force.
     pub(super) fn put(&mut self, new: InForce) {
         self.all.insert(new.number, Loaded::new(Arc::new(new)));
+        self.share_oldest();
+    }
+
+    /// What no record can be decided by any more shares all that it says with the one before it, if that is the same: else every
+    /// change of a long list would leave a copy of it until the last record.
+    fn share_oldest(&mut self) {
+        let mut old = self.all.values_mut().rev().skip(WHOLE);
+        let (Some(newer), Some(older)) = (old.next(), old.next()) else { return };
+        if newer.in_force.says_the_same(&older.in_force) {
+            let shared = InForce { number: newer.in_force.number, ..InForce::clone(&older.in_force) };
+            newer.in_force = Arc::new(shared);
+        }
     }
 
     /// The rule set that a record puts in force under a number; none if it is known already.

@@ -154,10 +154,11 @@ impl Changing<'_> {
             let spoken_of = clock.saturating_sub(REPEAT_FOR) < *at;
             spoken_of || standing.all.remove(number).is_none()
         });
+        // Whoever has seen the new value must not find its number to be the old one still.
+        self.current.number.store(new.number, Ordering::Release);
         drop(standing);
         // A long list is freed while nobody waits for it.
         drop(gone);
-        self.current.number.store(new.number, Ordering::Release);
         new
     }
 }

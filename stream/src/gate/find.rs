@@ -245,7 +245,7 @@ impl Gate {
 
 impl Worker {
     /// Looks whether the journal may be read.
-    fn may_read(&self) -> Result<(), Refused> {
+    pub(super) fn may_read(&self) -> Result<(), Refused> {
         if self.reads_journal { Ok(()) } else { Err(Refused::InJournal) }
     }
 }

@@ -82,7 +82,14 @@ impl Gate {
                     let gone = || Refused::Unreadable(format!("the record of event `{}` is gone", event.id));
                     found.ok_or_else(gone)?;
                 }
-                Ok(self.repeat(incoming, position, newest, worker))
+                let mut ticket = self.repeat(incoming, position, newest, worker);
+                // A record that was pruned is as its decision was made: what its caller got instead may stand behind it.
+                if position < self.journal.oldest() {
+                    worker.may_read()?;
+                    let instead = self.fallback_given(&event.id, position)?;
+                    instead.into_iter().for_each(|outcome| ticket.ruling.fall_back(outcome));
+                }
+                Ok(ticket)
             }
             Seen::Reused => Err(Refused::IdReused(event.id.clone())),
             Seen::New { flight, .. } => match &event.recheck_of {

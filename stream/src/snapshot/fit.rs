@@ -26,7 +26,7 @@ pub(super) struct KindFit {
 pub(super) enum Member {
     /// This bit of the snapshot's.
     Bit(usize),
-    /// Every row has it: the snapshot's rule set kept no bit for what was always so.
+    /// Every row has it: the snapshot's rule set asked for it, and kept no bit for what was always so.
     Always,
     /// No row has it: nobody had asked.
     Never,
@@ -35,20 +35,26 @@ pub(super) enum Member {
 impl KindFit {
     /// Finds what `ours` needs in `theirs`; none if something is not there.
     pub(super) fn new(ours: &KindLayout, plan: &KindPlan, theirs: &KindLayout) -> Option<Self> {
-        let fit = Self::part(ours, plan, theirs);
+        let fit = Self::part(ours, plan, theirs, |_| true);
         let complete = (0..ours.occurrences.len()).all(|at| fit.occurrences.contains(&Some(at)));
         let never = fit.members.iter().flatten().any(|it| *it == Member::Never);
         (complete && !never && fit.columns.iter().all(Option::is_some)).then_some(fit)
     }
 
-    /// Finds what there is in `theirs` of what `ours` needs.
-    pub(super) fn part(ours: &KindLayout, plan: &KindPlan, theirs: &KindLayout) -> Self {
+    /// Finds what there is in `theirs` of what `ours` needs; `asked` says which of our conditions `theirs` had asked for too.
+    pub(super) fn part(
+        ours: &KindLayout,
+        plan: &KindPlan,
+        theirs: &KindLayout,
+        asked: impl Fn(usize) -> bool,
+    ) -> Self {
         let columns = index(theirs.columns.iter().enumerate());
         let conditions = index(named(&theirs.conditions));
-        let members = plan.conditions.iter().zip(&ours.conditions).map(|(condition, names)| {
+        let members = plan.conditions.iter().zip(&ours.conditions).enumerate();
+        let members = members.map(|(at, (condition, names))| {
             let known = names.names.iter().find_map(|name| find(&conditions, name));
             let plain = condition.test.is_none() && condition.present.is_none();
-            known.map_or(if plain { Member::Always } else { Member::Never }, Member::Bit)
+            known.map_or(if plain && asked(at) { Member::Always } else { Member::Never }, Member::Bit)
         });
         let members: Vec<Member> = members.collect();
         let same = |members: &Vec<Member>| {

@@ -6,6 +6,7 @@
 //! ```
 //! An entity whose pieces stand in several blocks is built by one of them.
 
+use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -13,9 +14,12 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use engine::entity::EntityKey;
+use engine::hex::hex;
+use engine::history::ConditionId;
+use engine::plan::FeaturePlan;
 use engine::rule_set::RuleSet;
 use prost::Message as _;
-use rules::schema::Schema;
+use rules::schema::{KindId, Schema};
 use rules::time::Micros;
 
 use super::block::{Block, BlockKind, BlockReader, Cut, Place};
@@ -231,9 +235,32 @@ fn fit(
     kinds
         .map(|(at, (ours, plan))| match header.layout.kinds.get(at) {
             None => Some(KindFit::default()),
-            Some(theirs) if partly => Some(KindFit::part(ours, plan, theirs)),
+            Some(theirs) if partly => {
+                let asked = asked(rules, at, &header.layout);
+                Some(KindFit::part(ours, plan, theirs, |condition| asked.contains(&condition)))
+            }
             Some(theirs) => KindFit::new(ours, plan, theirs),
         })
         .collect::<Option<_>>()
         .ok_or_else(|| reader.damaged("its features and its columns do not fit together"))
+}
+
+/// The conditions of a kind by which features look that a layout has state of.
+fn asked(rules: &RuleSet, kind: usize, theirs: &Layout) -> BTreeSet<usize> {
+    let known: BTreeSet<_> = theirs.features.iter().map(|it| &*it.hash).collect();
+    let features = rules.typed.features.iter().zip(&rules.plan.features);
+    let features = features.filter(|(it, _)| known.contains(&*hex(&it.hash)));
+    let mut asked = BTreeSet::new();
+    for (_, plan) in features {
+        let (FeaturePlan::Window(it) | FeaturePlan::Scan(it)) = plan else { continue };
+        let of = rules.typed.schema.role_kind(it.role).map(KindId::index);
+        let Some(kind) = rules.plan.kinds.get(kind).filter(|_| of == Some(kind)) else { continue };
+        for window in [Some(it.window), it.above].into_iter().flatten() {
+            let window = kind.history.input().windows.get(window.index());
+            let Some(condition) = window.and_then(|it| it.condition) else { continue };
+            let base = kind.conditions.get(condition.index()).and_then(|it| it.test.as_ref()?.base);
+            asked.extend([Some(condition), base].into_iter().flatten().map(ConditionId::index));
+        }
+    }
+    asked
 }

@@ -11,6 +11,7 @@ use rules::past::Outcome;
 use rules::reference::generate::Choices;
 use rules::time::SECOND;
 use rules::typed::ListId;
+use rules::value::Value;
 use stream::disk::Folder as Disk;
 use stream::fold::{Fold, Outcomes, Report, verify};
 use stream::gate::{Deadline, Gate};
@@ -176,9 +177,9 @@ fn pay(gate: &Gate, name: &str, count: i64) -> usize {
 }
 
 /// Four hundred payments, of whose records those below 300 are gone.
-fn pruned(folder: &Path) -> (DataDir, Memory, Gate) {
+fn pruned(folder: &Path, rules: &str) -> (DataDir, Memory, Gate) {
     let (dir, journal) = (DataDir::open(folder).unwrap(), Memory::default());
-    let gate = begin(SCHEMA, RULES, Box::new(journal.clone()));
+    let gate = begin(SCHEMA, rules, Box::new(journal.clone()));
     pay(&gate, "a", 400);
     rebase(&dir, &journal, key(), 300, &Extra::new()).unwrap();
     journal.prune(300);
@@ -190,7 +191,7 @@ fn pruned(folder: &Path) -> (DataDir, Memory, Gate) {
 #[test]
 fn features_that_are_newer_than_the_base_lack_the_same_for_all() {
     let folder = tempfile::tempdir().unwrap();
-    let (dir, journal, gate) = pruned(folder.path());
+    let (dir, journal, gate) = pruned(folder.path(), RULES);
     let more = "feature wide = count(payment) by merchant over 3h\nfeature known = first_seen(merchant) by user\n\
                 feature fast = user_1h > 4\nfeature fast_here = count(payment) by merchant over 2h where fast\n\
                 record wide, known, fast_here\npolicy\n";
@@ -216,12 +217,33 @@ fn features_that_are_newer_than_the_base_lack_the_same_for_all() {
     check_left(&journal, Base::beneath(&dir, 750).unwrap().as_ref());
 }
 
+/// What a user paid is no payment to that user, though of the payments in the base nobody knows to whom they were.
+#[test]
+fn what_nobody_had_asked_of_rows_in_the_base_they_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let received = "feature received_1h = count(payment) by user via payee over 1h\n";
+    let (dir, _, gate) = pruned(folder.path(), &RULES.replace(received, ""));
+    let new = bundle(SCHEMA, &RULES.replace("record user_1h", "record received_1h, user_1h"));
+    gate.activate_built(&new, &dir, &Extra::new(), &mut |_| ()).unwrap();
+    let rules = gate.rules();
+    let feature = rules.typed.features.iter().position(|it| it.name == "received_1h").unwrap();
+    let mut worker = gate.worker(Vec::new());
+    for user in 0..20 {
+        let fields = format!("user=u{user} card=c{user} device=d1 merchant=m1 amount=700");
+        let payment =
+            event(&rules.typed.schema, "payment", &format!("b-{user}"), gate.clock().unwrap() + 1, &fields);
+        let ticket = gate.submit(&payment, Deadline::Never, &mut worker).unwrap();
+        let recorded = ticket.ruling.recorded.iter().find(|(id, _)| id.index() == feature).unwrap();
+        assert_eq!(recorded.1, Value::Exact(0), "u{user}");
+    }
+}
+
 /// A base is of an older schema than what is built on it, again and again. (Of a feature that is kept up in several forms the
 /// order may differ, so that none is here.)
 #[test]
 fn a_schema_grows_on_a_base() {
     let folder = tempfile::tempdir().unwrap();
-    let (dir, journal, gate) = pruned(folder.path());
+    let (dir, journal, gate) = pruned(folder.path(), RULES);
     let (mut schema, mut rules) = (SCHEMA.to_owned(), RULES.to_owned());
     for version in 2..4 {
         let before = format!("schema pay {}", version - 1);
