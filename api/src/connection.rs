@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 
 use self::wire::Wire;
 use crate::entrance::Front;
-use crate::limits::{LINGER_BYTES_MAX, LINGER_TIME_MAX, STOP_QUIET_MAX};
+use crate::limits::{LINGER_BYTES_MAX, LINGER_TIME_MAX, STOP_QUIET_MAX, UNHEARD_TIME_MAX};
 use crate::problem::{Code, Problem};
 
 /// Answers what comes in until the client leaves, is too slow, or the server stops: then the request that is being
@@ -27,6 +27,9 @@ pub(crate) async fn serve(stream: TcpStream, front: Arc<Front>) {
     let (headers_in, mut stopping) = (front.app.patience.headers, front.app.traffic.stopping());
     // A small answer goes out at once.
     let _ = stream.set_nodelay(true);
+    // Where the system cannot be told so, it gives up by itself after some minutes.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, millis(UNHEARD_TIME_MAX));
     let busy = Arc::new(AtomicBool::new(false));
     let is_busy = Arc::clone(&busy);
     // In a box, for a connection that is taken apart at its end must be movable until then.
@@ -44,7 +47,7 @@ pub(crate) async fn serve(stream: TcpStream, front: Arc<Front>) {
     // cost each request a read. Of a stream it is seen when the next sign of life cannot be sent.
     // An answer is short: its body is copied behind its head, which costs less than writing from two places.
     http.writev(false).half_close(true).timer(TokioTimer::new()).header_read_timeout(headers_in);
-    let mut connection = http.serve_connection(TokioIo::new(Wire::new(stream)), service);
+    let mut connection = http.serve_connection(TokioIo::new(Wire::new(stream, headers_in)), service);
     let mut served = poll_fn(|context| connection.poll_without_shutdown(context));
     let ended = tokio::select! {
         biased;
@@ -67,7 +70,7 @@ pub(crate) async fn serve(stream: TcpStream, front: Arc<Front>) {
         }
     };
     let Parts { io, read_buf, .. } = connection.into_parts();
-    let Wire { mut stream, refused } = io.into_inner();
+    let (mut stream, refused) = io.into_inner().into_parts();
     // Whoever has begun a request is told why it is not answered.
     let problem = match (refused, ended) {
         (Some(status), ended) => Some(no_request(status, ended.err())),
@@ -76,13 +79,18 @@ pub(crate) async fn serve(stream: TcpStream, front: Arc<Front>) {
     };
     // A client that went away is no matter of ours.
     if let Some(problem) = problem {
-        let _ = stream.write_all(&problem.on_the_wire()).await;
+        let _ = tokio::time::timeout(LINGER_TIME_MAX, stream.write_all(&problem.on_the_wire())).await;
     }
     let _ = stream.shutdown().await;
     tokio::select! {
         () = linger(stream) => {}
         _ = stopping.wait_for(|it| *it) => {}
     }
+}
+
+#[cfg(target_os = "linux")]
+fn millis(span: Duration) -> u32 {
+    u32::try_from(span.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// Why what came is no request.

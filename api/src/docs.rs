@@ -8,8 +8,10 @@ mod events;
 
 pub(crate) use events::example;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use rules::schema::Schema;
@@ -230,7 +232,11 @@ fn file_of_page(file: &str) -> Response {
                 (header::CONTENT_TYPE, found.content_type),
                 (header::CONTENT_SECURITY_POLICY, policy.to_owned()),
             ];
-            (StatusCode::OK, headers, found.bytes.into_owned()).into_response()
+            let bytes = match found.bytes {
+                Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+                Cow::Owned(bytes) => Bytes::from(bytes),
+            };
+            (StatusCode::OK, headers, bytes).into_response()
         }
         Ok(None) => Problem::new(Code::NoSuchRoute, "the page has no such file").into_response(),
         Err(error) => Problem::internal(&error).into_response(),

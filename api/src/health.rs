@@ -68,6 +68,8 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Pro
     let ahead = app.door.records_ahead();
     app.metrics.queue_depth.set(i64::try_from(ahead).unwrap_or(i64::MAX));
     app.metrics.in_flight.set(i64::try_from(app.traffic.in_flight()).unwrap_or(i64::MAX));
+    let told = app.door.progress().borrow().durable.saturating_sub(app.told.next());
+    app.metrics.projection_lag.set(i64::try_from(told).unwrap_or(i64::MAX));
     let text = app.metrics.text().map_err(|it| Problem::internal(&it))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }

@@ -8,10 +8,11 @@ use arc_swap::ArcSwap;
 use axum::http::{HeaderMap, Method, header};
 use desk::Desk;
 use desk::key::{Key, KeyHash, Role};
+use tokio::sync::Semaphore;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::Operation;
 
-use crate::limits::KEYS_REFRESH;
+use crate::limits::{KEYS_REFRESH, LOOK_UPS_MAX};
 use crate::operations::Operations;
 use crate::problem::{Code, Problem, Where};
 
@@ -24,6 +25,8 @@ pub(crate) const SCHEME: &str = "key";
 pub(crate) struct Keys {
     desk: Desk,
     valid: ArcSwap<HashMap<KeyHash, Arc<Caller>>>,
+    /// Taken while a key is looked up that is not among them.
+    look_ups: Semaphore,
 }
 
 /// Who calls.
@@ -43,7 +46,7 @@ impl Keys {
     /// # Errors
     /// If the database fails.
     pub(crate) async fn read(desk: Desk) -> Result<Self, desk::Error> {
-        let keys = Self { desk, valid: ArcSwap::default() };
+        let keys = Self { desk, valid: ArcSwap::default(), look_ups: Semaphore::new(LOOK_UPS_MAX) };
         keys.refresh().await?;
         Ok(keys)
     }
@@ -68,11 +71,15 @@ impl Keys {
     /// Who holds a key; none if it is not valid.
     ///
     /// # Errors
-    /// If the database fails.
-    pub(crate) async fn caller(&self, hash: KeyHash) -> Result<Option<Arc<Caller>>, desk::Error> {
+    /// If the database fails, or too many wait for it already.
+    pub(crate) async fn caller(&self, hash: KeyHash) -> Result<Option<Arc<Caller>>, Problem> {
         if let Some(known) = self.valid.load().get(&hash) {
             return Ok(Some(Arc::clone(known)));
         }
+        let Ok(_one) = self.look_ups.try_acquire() else {
+            let detail = "the key is not known, and too many such keys are being looked up already";
+            return Err(Problem::new(Code::Unavailable, detail).retry_after_s(1));
+        };
         // Rare, and too large to be carried by every request.
         Ok(Box::pin(self.desk.key_of(hash)).await?.map(caller))
     }

@@ -15,10 +15,14 @@ pub(crate) const BATCH_EVENTS_MAX: usize = 1_000;
 /// which nothing happens: longer than clients keep theirs for the next request (90 s is common), for a payment that is
 /// sent on a connection as it is closed fails.
 pub(crate) const HEADER_TIME_MAX: Duration = Duration::from_secs(120);
+/// How long what was sent to a client may stay without a sign that it has come: behind it, its machine is taken for gone.
+pub(crate) const UNHEARD_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long a client may take to send a body.
 pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// Requests that are worked on at once; further ones are refused and told to come again.
 pub(crate) const REQUESTS_MAX: usize = 1_024;
+/// Keys that are not known and are looked up at once, so that those that are known go on while the database is away.
+pub(crate) const LOOK_UPS_MAX: usize = 256;
 /// Live streams at once: each is held for as long as somebody looks.
 pub(crate) const STREAMS_MAX: usize = 256;
 /// Connections at once; further ones wait to be accepted.
@@ -56,5 +60,6 @@ pub(crate) const ALERTS_GATHER: Duration = Duration::from_millis(10);
 /// How often a live stream without alerts says that it is alive.
 pub(crate) const STREAM_KEEP_ALIVE: Duration = Duration::from_secs(5);
 
+const _: () = assert!(LOOK_UPS_MAX < REQUESTS_MAX);
 const _: () = assert!(BODY_BYTES_MAX < LARGE_BODY_BYTES_MAX && STREAMS_MAX < REQUESTS_MAX);
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);

@@ -340,9 +340,26 @@ async fn send_alerts(
         for alert in found {
             after = alert.seq;
             let sent = Sent::default().event("alert").id(after.to_string());
-            to.send(Ok(sent.json_data(AlertBody::from(alert)).ok()?)).await.ok()?;
+            let sent = sent.json_data(AlertBody::from(alert)).ok()?;
+            // Whoever does not read what was sent before is not waited for longer than whoever reads.
+            tokio::select! {
+                biased;
+                done = to.send(Ok(sent)) => done.ok()?,
+                () = ended(app, caller) => return None,
+            }
         }
         more(app, caller, after, to).await?;
+    }
+}
+
+/// Waits until the stream must end: the key is revoked, or the server stops.
+async fn ended(app: &App, caller: &Caller) {
+    let mut stopping = app.traffic.stopping();
+    while app.keys.holds(caller).await {
+        tokio::select! {
+            () = tokio::time::sleep(KEYS_REFRESH) => {}
+            _ = stopping.wait_for(|it| *it) => return,
+        }
     }
 }
 

@@ -32,8 +32,7 @@ use crate::clock::now;
 const USED_MAX: usize = 256;
 /// Of what was in force formerly, how much is kept ready.
 const FORMER_MAX: usize = 64;
-/// Among how many newest records about an entity of an event it is looked for what became of that, trying one number after
-/// the other.
+/// How many of an entity's newest records are searched for its events, or for what became of one; tried in turn.
 const RECORDS_LOOKED_AT: [usize; 3] = [512, 4_096, 32_768];
 
 /// The gate, with what its callers use again and again.
@@ -360,9 +359,23 @@ impl Door {
     /// # Errors
     /// If the journal cannot be read.
     pub(crate) fn about(&self, kind: KindId, id: &str, most: usize) -> Result<Vec<Recorded>, Unreadable> {
-        let mut offsets = Vec::new();
-        self.gate.journal().about(self.entity(kind, id), most, &mut offsets)?;
-        offsets.into_iter().filter_map(|offset| self.read(offset).transpose()).collect()
+        let (mut events, mut offsets, mut below) = (Vec::new(), Vec::new(), u64::MAX);
+        for records in RECORDS_LOOKED_AT {
+            offsets.clear();
+            self.gate.journal().about(self.entity(kind, id), records, &mut offsets)?;
+            for offset in offsets.iter().copied().filter(|it| *it < below) {
+                // What became of an event names the entity too.
+                events.extend(self.read(offset)?);
+                if events.len() == most {
+                    return Ok(events);
+                }
+            }
+            if offsets.len() < records {
+                break;
+            }
+            below = offsets.last().copied().unwrap_or(below);
+        }
+        Ok(events)
     }
 
     /// What became of an event.

@@ -2,7 +2,7 @@
 //! tell: what a crash leaves out is told again, and nothing twice.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use desk::Desk;
@@ -17,7 +17,6 @@ use tokio::sync::watch;
 
 use super::door::Door;
 use crate::limits::{ALERTS_GATHER, STREAMS_MAX};
-use crate::metrics::Metrics;
 
 /// Records that are looked at before what they raised is written.
 const RECORDS_AT_ONCE: usize = 4_096;
@@ -30,12 +29,14 @@ const AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Told {
     seq: watch::Sender<i64>,
+    /// All records below are.
+    next: AtomicU64,
     watchers: Arc<AtomicUsize>,
 }
 
 impl Default for Told {
     fn default() -> Self {
-        Self { seq: watch::channel(-1).0, watchers: Arc::default() }
+        Self { seq: watch::channel(-1).0, next: AtomicU64::new(0), watchers: Arc::default() }
     }
 }
 
@@ -56,6 +57,11 @@ impl Told {
         self.seq.subscribe()
     }
 
+    /// The first record that is not told.
+    pub(crate) fn next(&self) -> u64 {
+        self.next.load(Ordering::Relaxed)
+    }
+
     /// A place among those who watch; none where there are too many.
     pub(crate) fn watcher(&self) -> Option<Watcher> {
         let place = Watcher(Arc::clone(&self.watchers));
@@ -65,14 +71,8 @@ impl Told {
 }
 
 /// Tells alerts until the server has stopped and all is told, or the journal has failed.
-pub(crate) async fn follow(
-    door: Arc<Door>,
-    desk: Desk,
-    told: &Told,
-    metrics: &Metrics,
-    mut stopping: watch::Receiver<bool>,
-) {
-    while let Err(error) = follow_once(&door, &desk, told, metrics, stopping.clone()).await {
+pub(crate) async fn follow(door: Arc<Door>, desk: Desk, told: &Told, mut stopping: watch::Receiver<bool>) {
+    while let Err(error) = follow_once(&door, &desk, told, stopping.clone()).await {
         tracing::error!(%error, "alerts are not told; trying again");
         // What a server that stops has not told, it tells at its next start.
         if tokio::time::timeout(AGAIN, stopping.wait_for(|it| *it)).await.is_ok() {
@@ -96,7 +96,6 @@ async fn follow_once(
     door: &Arc<Door>,
     desk: &Desk,
     told: &Told,
-    metrics: &Metrics,
     mut stopping: watch::Receiver<bool>,
 ) -> Result<(), Failed> {
     let start = desk.alerts_told().await?;
@@ -104,10 +103,7 @@ async fn follow_once(
     let mut written = start.next;
     let mut reader = Reader::new(Arc::clone(door), start.next)?;
     let mut progress = door.progress();
-    let show_lag = |durable: u64, told: u64| {
-        metrics.projection_lag.set(i64::try_from(durable.saturating_sub(told)).unwrap_or(i64::MAX));
-    };
-    show_lag(progress.borrow().durable, written);
+    told.next.store(written, Ordering::Relaxed);
     loop {
         let durable = progress.borrow_and_update().durable;
         let (back, batch) = tokio::task::spawn_blocking(move || {
@@ -125,7 +121,7 @@ async fn follow_once(
         if let Some(newest) = batch.alerts.last() {
             told.seq.send_replace(newest.seq);
         }
-        show_lag(durable, batch.next);
+        told.next.store(batch.next, Ordering::Relaxed);
         if batch.more {
             continue;
         }

@@ -240,7 +240,7 @@ pub(crate) async fn put(
     let (list, id) = (names.text("list"), names.text("id"));
     let new = if body.0.is_empty() { NewEntry::default() } else { new_entry(&body)? };
     change(&app, &list, &id, Some(new)).await?;
-    entry(&app, list, id).map(Json)
+    durable_entry(&app, list, id).await
 }
 
 fn new_entry(body: &JsonText<BODY_BYTES_MAX>) -> Result<NewEntry, Problem> {
@@ -267,7 +267,14 @@ pub(crate) async fn delete(
 ) -> Result<Json<EntryBody>, Problem> {
     let (list, id) = (names.text("list"), names.text("id"));
     change(&app, &list, &id, None).await?;
-    entry(&app, list, id).map(Json)
+    durable_entry(&app, list, id).await
+}
+
+/// An entry as it stands once all that it shows is durable: somebody else may have changed it behind this caller.
+async fn durable_entry(app: &App, list: String, id: String) -> Result<Json<EntryBody>, Problem> {
+    let entry = entry(app, list, id)?;
+    all_durable(app).await?;
+    Ok(Json(entry))
 }
 
 /// Puts an entry on a list, or takes it off, and waits until that is durable.

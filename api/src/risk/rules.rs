@@ -12,6 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use desk::Desk;
+use desk::key::Role;
 use engine::hex::hex;
 use parking_lot::Mutex;
 use rules::diagnostic::Severity;
@@ -26,7 +27,7 @@ use stream::in_force::InForce;
 use stream::snapshot::SnapshotError;
 use utoipa::ToSchema;
 
-use self::files::{bad_bundle, bundle_of, complaints, files_of, refused, whole};
+use self::files::{bad_bundle, bundle_of, complaints, files_of, is_source, refused, whole};
 use super::incoming::all_durable;
 use super::lists::ListBody;
 use super::value::Time;
@@ -96,7 +97,7 @@ pub(crate) struct RulesBody {
     warming: Vec<WarmingBody>,
     /// Lists and tables, in order.
     lists: Vec<ListBody>,
-    /// Its files, by name.
+    /// Its files, by name; what lists and the rate table hold for admins and analysts only.
     files: BTreeMap<String, String>,
     /// What was sent or came into force at a start, newest first.
     versions: Vec<VersionBody>,
@@ -192,11 +193,18 @@ pub(crate) struct VersionFilesBody {
     security(("key" = ["admin", "analyst", "service", "operator"])),
     responses((status = 200, description = "What is in force, and what was", body = RulesBody))
 )]
-pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Json<RulesBody>, Problem> {
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Arc<Caller>>,
+) -> Result<Json<RulesBody>, Problem> {
     let in_force = app.door.in_force();
     all_durable(&app).await?;
     let typed = &in_force.rules.typed;
     let schema = &typed.schema;
+    let mut files = in_force.bundle.as_deref().map(|it| files_of(it, typed)).unwrap_or_default();
+    if !matches!(caller.role, Role::Admin | Role::Analyst) {
+        files.retain(|name, _| is_source(name));
+    }
     let versions = app.desk.rule_sets(VERSIONS_SHOWN).await?;
     let versions = versions.iter().map(VersionBody::from);
     let clock = app.door.clock();
@@ -222,7 +230,7 @@ pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Json<RulesBody>,
         features: named().map(|(_, it)| it.name.clone()).collect(),
         warming: named().filter_map(warming).collect(),
         lists: ListBody::all(&in_force).collect(),
-        files: in_force.bundle.as_deref().map(|it| files_of(it, typed)).unwrap_or_default(),
+        files,
         versions: versions.collect(),
     }))
 }
@@ -448,7 +456,11 @@ async fn activate(app: &Arc<App>, bundle: Bundle, version: i64, job: u64) -> Res
     let activated = tokio::task::spawn_blocking(activate).await;
     activated.map_err(|it| Problem::internal(&it))?.map_err(|it| not_activated(it, &app.metrics))?;
     all_durable(app).await?;
-    note(&app.desk, version).await
+    // It is in force, whether or not the database can be told.
+    if let Err(error) = app.desk.note_activation(version, now()).await {
+        tracing::error!(%error, version, "the database does not know that this version is in force; the next start tells it");
+    }
+    Ok(())
 }
 
 /// Who put in force what nobody sent: the first rule set, that of a replay, one that a start activated.
@@ -473,10 +485,6 @@ pub(crate) async fn note_in_force(desk: &Desk, in_force: &InForce) -> Result<(),
         }
     };
     desk.note_activation(version, now()).await
-}
-
-async fn note(desk: &Desk, version: i64) -> Result<(), Problem> {
-    Ok(desk.note_activation(version, now()).await?)
 }
 
 fn not_activated(why: BuildError, metrics: &Metrics) -> Problem {

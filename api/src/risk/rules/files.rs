@@ -27,6 +27,11 @@ fn rates_file(typed: &RuleSet) -> &str {
     typed.schema.rates_file.as_deref().unwrap_or(RATES)
 }
 
+/// Whether a file is one of schema and rules.
+pub(super) fn is_source(name: &str) -> bool {
+    name.ends_with(RULES)
+}
+
 /// All texts of a bundle by the names of their files; by those that the rules say, where they do, so that they can be sent
 /// again.
 pub(super) fn files_of(bundle: &Bundle, typed: &RuleSet) -> BTreeMap<String, String> {
@@ -48,7 +53,7 @@ pub(super) fn files_of(bundle: &Bundle, typed: &RuleSet) -> BTreeMap<String, Str
 /// whoever sent it thinks that it counts.
 pub(super) fn bundle_of(files: &BTreeMap<String, String>) -> Result<Bundle, Problem> {
     let file = |name: &str| files.get(name).map(|text| File::new(name, text));
-    let sources = files.keys().filter(|it| it.ends_with(RULES)).filter_map(|it| file(it)).collect();
+    let sources = files.keys().filter(|it| is_source(it)).filter_map(|it| file(it)).collect();
     let mut bundle = Bundle { sources, lists: Vec::new(), rates: None };
     if bundle.sources.is_empty() {
         return Err(Problem::field("/files", "no file is called `….weir`: send the schema and the rules"));
