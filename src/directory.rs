@@ -90,6 +90,8 @@ pub(crate) fn existing(data: &Path) -> anyhow::Result<Opened> {
 fn there(data: &Path) -> anyhow::Result<std::path::PathBuf> {
     let folder = data.join("journal");
     let shown = data.display();
+    // What may not be looked into is not empty.
+    folder.try_exists().with_context(|| format!("`{shown}` cannot be looked into"))?;
     ensure!(
         folder.is_dir() || !data.join("snapshots").is_dir(),
         "`{shown}` holds snapshots and no journal: put `{}` back, which they go on from; what `weir replay --state` saved \

@@ -111,14 +111,14 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
 /// Opens the database, which is there.
 async fn open(options: &Data) -> anyhow::Result<Desk> {
     let data = options.data.display();
-    ensure!(options.is_there(), "`{data}` holds no database: name the data directory of a `weir serve`");
+    ensure!(options.is_there()?, "`{data}` holds no database: name the data directory of a `weir serve`");
     options.open().await
 }
 
 /// Opens the database, or begins one: keys may be made before the server starts for the first time.
 async fn open_or_begin(options: &Data) -> anyhow::Result<Desk> {
     let data = options.data.display();
-    if !options.is_there() {
+    if !options.is_there()? {
         stream::disk::Folder::create(&options.data)
             .with_context(|| format!("cannot create the data directory `{data}`"))?;
         stderr::note(&format!(
@@ -130,8 +130,9 @@ async fn open_or_begin(options: &Data) -> anyhow::Result<Desk> {
 
 impl Data {
     /// Whether there is a database; a server's says so itself.
-    fn is_there(&self) -> bool {
-        self.database.is_some() || database_file(&self.data).is_file()
+    fn is_there(&self) -> anyhow::Result<bool> {
+        let looked = || format!("`{}` cannot be looked into", self.data.display());
+        Ok(self.database.is_some() || database_file(&self.data).try_exists().with_context(looked)?)
     }
 
     async fn open(&self) -> anyhow::Result<Desk> {

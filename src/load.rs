@@ -3,6 +3,7 @@
 //! `PATH` is a folder, of which all `*.weir` files are read, or one rule file, whose `use schema NAME` leads to
 //! `NAME.schema.weir` beside it. List files and the rate table are named relative to that folder.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,13 +12,19 @@ use engine::entity::{EntityKey, HashKey};
 use engine::history::PlanError;
 use engine::lists::Membership;
 use engine::rates::Rates;
+use engine::state::EntityState;
 use rules::diagnostic::{self, Colour, Diagnostic, Source};
 use rules::syntax::{self, ast};
-use rules::typed::RuleSet;
+use rules::time::Micros;
+use rules::typed::{List, ListId, ListKind, RuleSet};
 use stream::bundle::{self, Bundle, ListFile, Problems, Written, Wrong};
 pub(crate) use stream::bundle::{File as SourceFile, Item, ListItem, item};
+use stream::gate::Gate;
 use stream::in_force::InForce;
 use stream::text;
+
+use crate::figures::counted;
+use crate::stderr;
 
 /// A checked rule set with all that its files hold.
 #[derive(Debug)]
@@ -113,6 +120,45 @@ impl Loaded {
     pub(crate) fn first(&self, key: HashKey) -> Result<InForce, PlanError> {
         let (rules, rates) = (Arc::new(self.compile(key)?), Arc::new(self.rates.clone()));
         Ok(InForce::first(rules, rates, Some(Arc::new(self.bundle.clone()))))
+    }
+
+    /// Whether the rate table or a list of plain values holds something else here than in what is in force by the same rules.
+    pub(crate) fn holds_otherwise(&self, in_force: &InForce) -> bool {
+        let has_rates = self.rules.schema.rates_file.is_some();
+        let (ours, theirs) =
+            (bundle::values(&self.rules, &self.items, in_force.rules.key), &in_force.rules.values);
+        let otherwise = |(id, list): (ListId, &List)| {
+            let mut items = self.items.iter().filter(|it| it.list == id);
+            let is_held = |it: &ListItem| theirs.contains(id, it.item.slot(in_force.rules.key));
+            matches!(list.of, ListKind::Values(_))
+                && list.file.is_some()
+                && (ours.count(id) != theirs.count(id) || !items.all(is_held))
+        };
+        has_rates && self.rates != *in_force.rates || (0..).map(ListId).zip(&self.rules.lists).any(otherwise)
+    }
+
+    /// Says whose entries in the files of lists of entities are not on them: those are filled once, when the state begins, and
+    /// hold from then on what rules and people put there.
+    pub(crate) fn note_unlisted(&self, gate: &Gate) {
+        let clock = gate.clock().unwrap_or(Micros::MIN);
+        let mut missing: BTreeMap<ListId, u64> = BTreeMap::new();
+        for (entity, it) in self.memberships(gate.key()) {
+            let holds = |_: &InForce, state: &mut EntityState| {
+                state.lists().contains(it.list, clock) && state.lists().value(it.list, clock) == it.value
+            };
+            if gate.look(entity, holds) != Some(true) {
+                *missing.entry(it.list).or_default() += 1;
+            }
+        }
+        for (id, count) in missing {
+            let Some(list) = self.rules.lists.get(id.index()) else { continue };
+            let (name, file) = (&list.name, list.file.as_deref().unwrap_or_default());
+            stderr::note(&format!(
+                "{} of `{file}` not in `{name}` as it says: such a file is read once, when the list begins; behind that a \
+                 running server changes it (`PUT /v1/lists/{name}/ID`)",
+                counted(count, "entry")
+            ));
+        }
     }
 
     /// Who is in which list or table of entities: what is written into their states before the first event.
@@ -213,8 +259,6 @@ fn used_schema(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use rules::typed::ListId;
-
     use super::*;
 
     const SCHEMA: &str = "schema s 1\nzone \"UTC\"\ncurrency EUR\nrates \"rates.csv\"\n\

@@ -25,7 +25,7 @@ mod text;
 mod texts;
 mod writer;
 
-pub(crate) use apart::{check as check_apart, read as read_apart};
+pub(crate) use apart::{check as check_apart, read as read_apart, read_once};
 pub(crate) use begin::first_gate;
 pub(crate) use options::{Options, jump_max};
 pub(crate) use output::{Decisions, csv_name, is_device, is_standard_output, table_name};

@@ -46,8 +46,9 @@ const NAP_MAX: Duration = Duration::from_millis(100);
 
 /// Play files of transactions into a running server: events to be decided, labels when they became known.
 ///
-/// The key stands in `WEIR_API_KEY`. What was sent before is answered as then, so a run that broke off may be started
-/// again; but what lies further behind the newest event than the server's `past_max` is refused, even if it was sent.
+/// The key stands in `WEIR_API_KEY`. An id that was sent within the last 24 hours of the server's engine clock is answered as
+/// then, so a run that broke off may be started again if its file reaches no further back: older rows would be new events
+/// to the server, or be refused where they lie further behind the newest event than its `past_max`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// CSV or JSON lines, plain, gzip or zstd, or Parquet: told by content; `-` is standard input
@@ -96,6 +97,7 @@ fn deadline(text: &str) -> Result<String, String> {
 
 /// Sends the files; says at the end what came of it.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    replay::read_once(options.files.iter().chain(&options.map))?;
     let mapping = options.map.as_deref().map(Mapping::read).transpose()?;
     let loaded = options.rules.as_deref().map(load::rule_set).transpose()?;
     let read = replay::read_apart(&options.files, mapping.as_ref(), loaded.as_ref());

@@ -53,7 +53,8 @@ pub(crate) struct Options {
     /// How much memory it may take, such as `2GiB` or `60%` of the machine's [default: 60%]
     #[arg(long, value_name = "SIZE")]
     memory: Option<Limit>,
-    /// How far behind the newest event an event's time may lie, such as `36h` or `7d` [default: 24h]
+    /// How far behind the newest event an event's time may lie, such as `36h` or `7d`; ids are known for 24h, so that what is
+    /// sent again later than that is a new event [default: 24h]
     #[arg(long, value_name = "TIME", value_parser = config::past_max)]
     past_max: Option<Duration>,
     /// A TOML file of the same options, such as `past_max = "7d"`; what stands on the command line counts more

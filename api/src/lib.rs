@@ -153,8 +153,7 @@ impl Server {
             let app = Arc::clone(&app);
             let stopping = app.traffic.stopping();
             tokio::spawn(async move {
-                follow::follow(Arc::clone(&app.door), app.desk.clone(), &app.told, stopping)
-                    .await;
+                follow::follow(Arc::clone(&app.door), app.desk.clone(), &app.told, stopping).await;
             })
         };
         server::serve(listener, front).await;

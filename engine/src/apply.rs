@@ -39,8 +39,8 @@ pub struct Applied {
 }
 
 /// Writes the event in `scratch.facts`, its captured values and its ruling into the state of the event's entity
-/// number `entity`. What has already seen the record is not changed: the state, or of one that a snapshot took in pieces
-/// the piece in which the event stands, and the rest.
+/// number `entity`. A state that has seen the record stays as it is. Where a snapshot took it in pieces, the piece in which
+/// the event stands and what is no row are looked at each for itself.
 pub fn apply(
     rules: &RuleSet,
     applied: Applied,

@@ -1,5 +1,6 @@
-//! The three functions of the contract: [`capture`] and [`decide`] read the states of an event's entities,
-//! [`crate::apply::apply`] writes them. Nothing here knows how states are found or locked.
+//! What is read of the states of an event's entities: [`capture`] takes what later events will want to know of this one,
+//! [`decide`] decides, [`feature`] computes one feature alone, and [`prefetch`] asks for their memory ahead. What is written
+//! stands in [`crate::apply`]. Nothing here knows how states are found or locked.
 
 use std::ops::{Deref, DerefMut};
 

@@ -16,17 +16,21 @@ pub(crate) fn read(files: &[PathBuf], mapping: Option<&Mapping>, rules: Option<&
     files.iter().cloned().chain(mapping.into_iter().flat_map(Mapping::files)).chain(rules).collect()
 }
 
-/// Refuses to write a file that is read, or one in two ways, and to read standard input twice. Written ones stand behind
-/// the option that names them.
-pub(crate) fn check<'a>(
-    read: &[PathBuf],
-    written: impl IntoIterator<Item = (&'static str, &'a Path)>,
-) -> anyhow::Result<()> {
-    let mut inputs = read.iter().filter(|path| is_standard_input(path));
+/// Refuses to read standard input twice.
+pub(crate) fn read_once<'a>(read: impl IntoIterator<Item = &'a PathBuf>) -> anyhow::Result<()> {
+    let mut inputs = read.into_iter().filter(|path| is_standard_input(path));
     if let (Some(first), Some(second)) = (inputs.next(), inputs.next()) {
         let (first, second) = (first.display(), second.display());
         bail!("`{first}` and `{second}` are both standard input, which can be read only once");
     }
+    Ok(())
+}
+
+/// Refuses to write a file that is read, or one in two ways. Written ones stand behind the option that names them.
+pub(crate) fn check<'a>(
+    read: &[PathBuf],
+    written: impl IntoIterator<Item = (&'static str, &'a Path)>,
+) -> anyhow::Result<()> {
     let mut taken: Vec<(PathBuf, String)> = read
         .iter()
         .map(|path| if is_standard_input(path) { Path::new("/dev/stdin") } else { path })

@@ -71,6 +71,7 @@ fn on_state(folder: DataDir, loaded: &Loaded) -> anyhow::Result<Begun> {
     // A list that is new here is as its file has it.
     let memberships = loaded.memberships(restored.gate.key());
     fill(&restored.gate, memberships.into_iter().filter(|(_, it)| restored.new_lists.contains(&it.list)));
+    loaded.note_unlisted(&restored.gate);
     let source = state::restore(&restored.extra)?;
     Ok(Begun { gate: restored.gate, source, extra: restored.extra, kept: Kept::State(folder) })
 }
@@ -80,7 +81,8 @@ fn on_data(data: &Path, loaded: &Loaded) -> anyhow::Result<Begun> {
     let (gate, extra) = match opened.recover()? {
         Some(recovered) => {
             let gate = recovered.gate;
-            if gate.rules().typed.hash != loaded.rules.hash {
+            let same_rules = gate.rules().typed.hash == loaded.rules.hash;
+            if !same_rules || loaded.holds_otherwise(&gate.in_force()) {
                 let bundle = Arc::new(loaded.bundle.clone());
                 let activated =
                     gate.activate_built(&bundle, &opened.directory, &recovered.extra, &mut |_| ());
@@ -88,6 +90,7 @@ fn on_data(data: &Path, loaded: &Loaded) -> anyhow::Result<Begun> {
                     format!("the rules cannot go on with what `{}` holds", data.display())
                 })?;
             }
+            loaded.note_unlisted(&gate);
             (gate, recovered.extra)
         }
         None => {

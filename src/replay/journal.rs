@@ -85,7 +85,7 @@ pub(super) fn replay(data: &Path, options: &Options) -> anyhow::Result<Ran> {
         rules: Arc::clone(&rules),
     };
     let start = Instant::now();
-    let mut records = Reader::open(disk, base.as_ref().map_or(0, Base::start), synced)?;
+    let mut records = Reader::open(disk, Base::start_of(base.as_ref()), synced)?;
     let (give_back, empty) = sync_channel(BATCHES_BACK);
     let writer = Writer::start(files, give_back);
     let tally = Tally::new(rules.typed.rules.len());

@@ -32,7 +32,8 @@ pub(crate) struct Options {
     /// Go on from the state in this folder, and save it there at the end. `weir serve --data` can begin upon it.
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
-    /// Write journal and snapshot to this data directory; `weir serve --data` goes on from there.
+    /// Write journal and snapshot to this data directory; `weir serve --data` goes on from there. What a run leaves that
+    /// broke off cannot be gone on with: begin again in another directory.
     #[arg(long, value_name = "DIR", conflicts_with = "state")]
     pub(crate) data: Option<PathBuf>,
     /// End with an error at the first bad row.

@@ -58,6 +58,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 
 /// Replays the files, or the journal.
 pub(crate) fn replay(options: &Options) -> anyhow::Result<Ran> {
+    apart::read_once(options.files.iter().chain(&options.map))?;
     if let Some(data) = journal::data(options)? {
         return journal::replay(data, options);
     }

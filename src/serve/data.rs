@@ -76,7 +76,11 @@ fn go_on(config: &Config, recovered: &Recovered, opened: &Opened) -> anyhow::Res
     let before = || "as the journal has them".to_owned();
     let Some(path) = &config.rules else { return Ok(before()) };
     let named = load::rule_set(path)?;
-    if named.rules.hash == gate.rules().typed.hash {
+    let same_rules = named.rules.hash == gate.rules().typed.hash;
+    if same_rules {
+        named.note_unlisted(gate);
+    }
+    if same_rules && !named.holds_otherwise(&gate.in_force()) {
         return Ok(format!("`{}`", path.display()));
     }
     if config.activate {
@@ -84,8 +88,9 @@ fn go_on(config: &Config, recovered: &Recovered, opened: &Opened) -> anyhow::Res
             .context("the rules that `--rules` names are not put in force")?;
         return Ok(format!("`{}`, newly in force", path.display()));
     }
+    let what = if same_rules { "the rates or lists of values" } else { "the rules" };
     tracing::warn!(
-        "the rules in `{}` are others than those in force: `--activate` puts them in force",
+        "{what} in `{}` are others than those in force: `--activate` puts them in force",
         path.display()
     );
     Ok(before())

@@ -33,7 +33,7 @@ fn simulate(name: &str, arguments: &str) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-/// The contract's shape of an event and of a label, and nothing else.
+/// Weir's own shape of an event and of a label, and nothing else.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 enum Line {

@@ -1,4 +1,4 @@
-//! The file: JSON lines in the contract's own shape, or flat CSV; plain, gzip or zstd.
+//! The file: JSON lines in Weir's own shape, or flat CSV; plain, gzip or zstd.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -109,7 +109,7 @@ impl Sink {
     }
 }
 
-/// In the contract's own shape.
+/// In Weir's own shape.
 pub(super) fn json(out: impl Write, entry: &Entry) -> io::Result<()> {
     match *entry {
         Entry::Event { number, ref event } => serde_json::to_writer(out, &EventLine::new(number, event))?,
@@ -191,7 +191,7 @@ impl Parts {
     }
 }
 
-/// An event in the contract's shape.
+/// An event in Weir's own shape.
 #[derive(Serialize)]
 struct EventLine {
     id: Id<String>,
@@ -242,7 +242,7 @@ fn event_id(number: u64) -> String {
     format!("e{number}")
 }
 
-/// An amendment in the contract's shape.
+/// An amendment in Weir's own shape.
 #[derive(Serialize)]
 struct LabelLine {
     id: String,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Of the system's, where 0 is usual and 19 the least.
 const NICENESS: i32 = 10;
-/// Spare time is scarce if of so much time less than this one part was given.
+/// Spare time is scarce if the thread got less than this part of the time that went by.
 const LEAST: u32 = 20;
 
 /// Works on a thread that steps aside for others, and waits for it.

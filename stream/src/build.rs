@@ -145,7 +145,7 @@ impl Gate {
         // The journal speaks of rule sets whose features have no state here.
         let only = wide.kept.only_of(&wide.rules.typed);
         let fold = Fold::building_on(base.as_ref(), self.key(), &only, u64::MAX)?;
-        let from = base.as_ref().map_or(0, Base::start);
+        let from = Base::start_of(base.as_ref());
         let mut build = Build { fold, records: self.journal.cursor(from)?, next: from };
         let (mut more, mut spare) = (true, SpareTime::default());
         while more {

@@ -103,7 +103,7 @@ impl Kept {
         kept.knowing(self.known_bundles().chain(self.bundles()).cloned())
     }
 
-    /// What is kept, for rule sets that may speak of features of which this one, which keeps it up, has no state.
+    /// The same rule sets, of whose features only those have state that these rules have too.
     #[must_use]
     pub(crate) fn only_of(&self, rules: &rules::typed::RuleSet) -> Self {
         let only = with_state(rules).map(|it| it.hash).collect();
@@ -220,7 +220,7 @@ impl InForce {
         }
     }
 
-    /// What is in force, all of whose features have state, for what follows: of that nobody knows yet which need it.
+    /// This without that limit: which features the next rule set needs is not known yet.
     pub(crate) fn remembering_all(&self) -> Self {
         let kept = Kept { only: None, ..self.kept.clone() };
         Self { kept, ..self.clone() }

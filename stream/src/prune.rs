@@ -58,7 +58,7 @@ fn write(
     if !may_repeat(journal, first)? {
         fold = fold.with_ids_from(first);
     }
-    let records = journal.cursor(base.as_ref().map_or(0, Base::start))?;
+    let records = journal.cursor(Base::start_of(base.as_ref()))?;
     ahead::fold::<RecoverError>(Box::new(Below { records, end: first }), &mut fold, |_| Ok(()))?;
     let spoken_of = spoken_of(journal, base.as_ref(), first, fold.clock().saturating_sub(REPEAT_FOR))?;
     fold.forget_all_but(&spoken_of);
@@ -89,7 +89,7 @@ fn spoken_of(
 ) -> Result<BTreeSet<u32>, JournalError> {
     let repeats = base.filter(|it| it.clock().is_some_and(|clock| since < clock));
     let mut numbers: BTreeSet<u32> = repeats.into_iter().flat_map(Base::numbers).collect();
-    let mut records = journal.cursor(base.map_or(0, Base::start))?;
+    let mut records = journal.cursor(Base::start_of(base))?;
     while let Some(record) = records.next()? {
         let stamp = Stamp::split(record.body).map(|(stamp, _)| stamp);
         let speaks = stamp.filter(|it| first <= record.offset || since < it.clock);

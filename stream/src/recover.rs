@@ -102,7 +102,7 @@ fn build(dir: &DataDir, key: HashKey, journal: &dyn Journal) -> Result<(Fold, u6
     let oldest = journal.oldest();
     let base = Base::beneath(dir, oldest)?;
     let mut fold = Fold::of_lately(&|from| journal.cursor(from), key, base.as_ref())?.beside_journal(oldest);
-    let count = apply_all(&mut fold, journal, base.as_ref().map_or(0, Base::start))?;
+    let count = apply_all(&mut fold, journal, Base::start_of(base.as_ref()))?;
     Ok((fold, count))
 }
 

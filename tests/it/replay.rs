@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use crate::data::{damage, snapshots};
 use crate::program::{output, run};
@@ -524,4 +525,78 @@ fn a_damaged_state_is_no_place_to_go_on_from_in_silence() {
     let again = folder.path().join("again");
     replay(folder.path(), &lines[..100], Some(&again));
     assert_eq!(lost, replay(folder.path(), &lines[100..200], Some(&again)));
+}
+
+/// What was decided until then is whole, and what was to be kept is not begun.
+#[cfg(unix)]
+#[test]
+fn who_is_told_to_stop_ends_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = simulated(folder.path(), 40, 2);
+    let [out, rejects, state] = ["out.csv.gz", "bad.csv", "state"].map(|name| folder.path().join(name));
+    let [out, rejects_name, state] = [&out, &rejects, &state].map(|it| it.to_str().unwrap());
+    let arguments = [
+        "replay",
+        "-",
+        "--rules",
+        "fixtures/wallet",
+        "--out",
+        out,
+        "--rejects",
+        rejects_name,
+        "--state",
+        state,
+    ];
+    let mut replay = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = replay.stdin.take().unwrap();
+    let text = lines.join("\n") + "\n{}\n";
+    // Without end, until nobody reads any more.
+    let feeding = thread::spawn(move || while input.write_all(text.as_bytes()).is_ok() {});
+    // It shows when it has begun: the first bad row is in the file once its batch is done.
+    while fs::metadata(&rejects).map_or(0, |it| it.len()) == 0 {
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(Command::new("kill").args(["-INT", &replay.id().to_string()]).status().unwrap().success());
+    let ended = replay.wait_with_output().unwrap();
+    feeding.join().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(!ended.status.success(), "{said}");
+    let nothing_saved = format!("error: nothing was saved to `{state}`: stopped by a signal");
+    assert!(said.contains(&nothing_saved) && said.contains("decisions"), "{said}");
+    let bad = fs::read_to_string(&rejects).unwrap();
+    assert!(bad.lines().skip(1).all(|it| it.starts_with("-,")) && bad.ends_with('\n'), "{bad}");
+    let unpacked = Command::new("gzip").args(["-t", out]).status().unwrap();
+    assert!(unpacked.success(), "it can be unpacked to its end");
+    assert!(snapshots(Path::new(state)).is_empty());
+}
+
+#[test]
+fn nothing_that_is_read_or_is_something_else_is_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::create_dir(path("rules")).unwrap();
+    for file in ["wallet.schema.weir", "wallet.weir"] {
+        fs::copy(format!("fixtures/wallet/{file}"), path(&format!("rules/{file}"))).unwrap();
+    }
+    fs::write(path("rows.jsonl"), "{}\n").unwrap();
+    fs::write(path("mine.csv"), "a,b\n1,2\n").unwrap();
+    fs::write(path("bad.csv"), "file,row,reason\n").unwrap();
+    // A rule file is not called as a table is, and a link to it may be.
+    std::os::unix::fs::symlink(path("rules/wallet.weir"), path("link.csv")).unwrap();
+    let check = |more: [&str; 2], expected: &str| {
+        let (rows, rules) = (path("rows.jsonl"), path("rules"));
+        let ended = output(&["replay", &rows, "--rules", &rules, more[0], more[1]]);
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.success(), expected.is_empty(), "{said}");
+        assert!(said.contains(expected), "{said}");
+    };
+    check(["--rejects", &path("mine.csv")], "which holds something else: name another file by `--rejects`");
+    check(["--rejects", &path("link.csv")], "would write over what is read from");
+    check(["--rejects", &path("bad.csv")], "");
+    assert_eq!(fs::read_to_string(path("mine.csv")).unwrap(), "a,b\n1,2\n");
 }

@@ -64,13 +64,14 @@ pub(super) fn amendment() -> Value {
     properties.extend(columns.map(|(name, values)| (name.to_owned(), json!({ "enum": values }))));
     json!({
         "title": "Amendment", "type": "object", "properties": properties, "required": ["id", "event_id"],
-        "oneOf": columns.map(|(name, _)| json!({ "required": [name] })), "additionalProperties": false,
+        "oneOf": columns.map(|(name, _)| json!({ "required": [name] })), "dependentRequired": { "kind": ["label"] },
+        "additionalProperties": false,
     })
 }
 
 fn event_type(it: &EventType, schema: &Schema) -> Value {
     let mut properties = Map::new();
-    let mut required = vec!["id".to_owned(), "type".to_owned()];
+    let mut required = Vec::new();
     let id = |says: &str| json!({ "type": "string", "minLength": 1, "maxLength": 128, "description": says });
     properties.insert("id".to_owned(), id("The caller's own; sent again, it gets the first answer."));
     properties.insert("type".to_owned(), json!({ "const": it.name }));
@@ -86,9 +87,10 @@ fn event_type(it: &EventType, schema: &Schema) -> Value {
             required.push(declared.name.clone());
         }
     }
+    // A recheck says what has changed only.
     json!({
-        "title": it.name, "type": "object", "properties": properties, "required": required,
-        "additionalProperties": false,
+        "title": it.name, "type": "object", "properties": properties, "required": ["id", "type"],
+        "anyOf": [{ "required": required }, { "required": ["recheck_of"] }], "additionalProperties": false,
     })
 }
 
@@ -119,7 +121,10 @@ fn field_type(ty: FieldType, schema: &Schema) -> Value {
         }
         FieldType::Time => json!({ "type": "string", "format": "date-time" }),
         FieldType::Duration => json!({ "type": "string", "examples": ["90m"] }),
-        FieldType::Text { max_bytes } => json!({ "type": "string", "maxLength": max_bytes }),
+        FieldType::Text { max_bytes } => {
+            let description = format!("At most {max_bytes} bytes in UTF-8.");
+            json!({ "type": "string", "maxLength": max_bytes, "description": description })
+        }
         FieldType::Enum(id) => json!({ "enum": schema.enum_type(id).map_or(&[][..], |it| &it.values) }),
         FieldType::Entity(kind) => {
             let description = format!("The id of a {}.", schema.kind_name(kind));

@@ -349,6 +349,25 @@ async fn of_an_entity_that_has_no_state_the_journal_tells() {
     assert_eq!(device.body["last_event"], user.body["last_event"]);
 }
 
+/// Labels name the entities of their events too.
+#[tokio::test]
+async fn the_newest_events_of_an_entity_are_found_behind_what_became_known() {
+    let weir = Weir::start().await;
+    let payments: Vec<_> = (0..60).map(|n| payment(&format!("p{n}"), "u1", 100)).collect();
+    assert_eq!(weir.post("/v1/decisions/batch", &json!({ "events": payments })).await.status, 200);
+    for n in 0..600 {
+        let (id, of) = (format!("a{n}"), format!("p{}", n % 60));
+        let label =
+            json!({ "id": id, "event_id": of, "label": if n % 2 == 0 { "fraud" } else { "legitimate" } });
+        assert_eq!(weir.post("/v1/amendments", &label).await.status, 200);
+    }
+    let user = weir.get("/v1/entities/user/u1").await.body;
+    let recent: Vec<_> =
+        user["recent"].as_array().unwrap().iter().map(|it| it["event"]["id"].as_str().unwrap()).collect();
+    let expected: Vec<_> = (10..60).rev().map(|n| format!("p{n}")).collect();
+    assert_eq!(recent, expected);
+}
+
 #[tokio::test]
 async fn whoever_does_not_wait_gets_the_fallback_and_it_is_recorded() {
     // Nothing is ever durable here.

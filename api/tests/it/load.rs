@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::STOP_TIME_MAX;
+use api::{Patience, STOP_TIME_MAX};
 use reqwest::Method;
 use serde_json::json;
-use tokio::io::AsyncWriteExt as _;
+use stream::journal::Memory;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -52,6 +53,50 @@ async fn at_the_memory_limit_nothing_new_is_decided_and_reads_go_on() {
     weir.traffic.set_memory_full(false);
     weir.pay("p2", "u1", 100).await;
     assert_eq!(weir.get("/readyz").await.status, 200);
+}
+
+/// One that came a long time behind its event is a repeat for as long as any other, though as a new one it came too late.
+#[tokio::test]
+async fn a_repeat_is_answered_however_old_its_event_is() {
+    let weir = Weir::start().await;
+    let at = |id: &str, hours_ago: i64| {
+        let mut payment = payment(id, "u1", 100);
+        let time = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours_ago);
+        payment["time"] = json!(time.to_string());
+        payment
+    };
+    let late = at("late", 33);
+    for payment in [&at("first", 10), &late, &at("now", 0)] {
+        assert_eq!(weir.post("/v1/decisions", payment).await.status, 200);
+    }
+    let new = weir.post("/v1/decisions", &at("other", 33)).await;
+    assert_eq!(
+        (new.status.as_u16(), &new.body["errors"][0]["pointer"]),
+        (422, &json!("#/time")),
+        "{}",
+        new.body
+    );
+    for path in ["/v1/decisions", "/v1/events"] {
+        let again = weir.post(path, &late).await;
+        let flags = again.body["flags"].as_array().unwrap();
+        assert!(again.status == 200 && flags.contains(&json!("repeated")), "{path}: {}", again.body);
+    }
+}
+
+/// It asks for much and reads nothing of it: what it holds up is free again when its time is over.
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_given_up() {
+    let patience = Patience { headers: Duration::from_millis(300), ..Patience::default() };
+    let weir = Weir::start_with(Memory::default(), patience).await;
+    let mut stream = TcpStream::connect(weir.address).await.unwrap();
+    let page = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: weir\r\n\r\n";
+    stream.write_all(page.repeat(40).as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    // What was on its way still comes, and no more.
+    let mut got = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut got)).await.unwrap();
+    let answers = got.windows(15).filter(|it| it == b"HTTP/1.1 200 OK").count();
+    assert!((1..40).contains(&answers), "{answers}");
 }
 
 #[tokio::test]

@@ -145,7 +145,7 @@ impl Sizes {
     }
 }
 
-/// The lengths in use (contract.md, Histories).
+/// The lengths in use.
 pub(super) const SIZES: Sizes = Sizes { short: 128, back: 96, first: 192, block: 256, fan: 64 };
 
 /// A distance from the current event back to a boundary of windows: one cursor for all of them.

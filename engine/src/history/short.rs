@@ -11,7 +11,7 @@ use super::sums::{extremes_of, join};
 use super::table::{Row, Table};
 use super::{Extremes, Key, Viewpoint};
 
-/// Words that a short history has room for when so many rows stand in it: at most a quarter is spare.
+/// How many rows a short history has room for when `rows` stand in it: at most a quarter is spare.
 pub(crate) fn capacity_for(plan: &HistoryPlan, rows: usize) -> usize {
     (rows + rows / 4 + 1).clamp(2, plan.sizes.short)
 }

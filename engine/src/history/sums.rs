@@ -42,7 +42,7 @@ pub(crate) fn add_rows(
     }
 }
 
-/// The other way.
+/// Takes rows out again, as [`add_rows`] put them in.
 pub(crate) fn subtract_rows(
     plan: &HistoryPlan,
     taps: &[Tap],

@@ -66,8 +66,7 @@ impl Exprs<'_, '_> {
         }
     }
 
-    /// Whether it compares a comparison, of which has been said that they do not follow each other. One in parentheses
-    /// stands for itself.
+    /// Whether it is a chain such as `a < b < c`, which has been reported. A comparison in parentheses stands for itself.
     fn is_chain(&self, expr: &ast::Expr) -> bool {
         let inner = compared(expr).filter(|it| compared(it).is_some());
         inner.is_some_and(|it| self.checker.reports.goes_on(it.span))

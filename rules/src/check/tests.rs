@@ -241,9 +241,11 @@ fn a_feature_s_hash_is_its_meaning() {
         assert_ne!(hashes(&text).0, feature, "{text}");
     }
     // The same digits at another scale.
-    for (one, other) in
-        [("amount * 1.5", "amount * 15%"), ("1.5", "15%"), ("n * min(1.5, 2.5)", "n * min(15%, 25%)")]
-    {
+    for (one, other) in [
+        ("amount * 1.5", "amount * 15%"),
+        ("1.5", "15%"),
+        ("amount * min(1.5, 2.5)", "amount * min(15%, 25%)"),
+    ] {
         let of = |x: &str| hashes(&format!("feature x = {x}\n")).0;
         assert_ne!(of(one), of(other), "{one}");
         let mean = |of: &str| hashes(&format!("feature x = mean(pay.amount * {of}) by user over 1h\n")).0;
@@ -251,6 +253,37 @@ fn a_feature_s_hash_is_its_meaning() {
     }
     assert_eq!(hashes(&base.replace('\n', " // said\n")).1, whole);
     assert_ne!(hashes(&format!("{base}rule r \"x\" on pay when n > 1 then block\n")).1, whole);
+}
+
+/// Each of these was once refused, or meant something else.
+#[test]
+fn what_is_written_plainly_is_taken() {
+    let schema = "schema s 1\nzone \"UTC\"\ncurrency EUR\nentity user\nentity card shared\nenum method = card, bank\n\
+                  enum channel = app, web\nevent pay\n  user: user\n  amount: money\n  fee: money?\n  due: time?\n  \
+                  method: method\n  channel: channel?\nevent bind\n  user: user\n  card: card\n";
+    let accepted = [
+        // An hour has a name, or something stands in for it: it still goes round midnight.
+        "feature h = hour(time)\nrule r \"x\" on pay when h in 22 .. 5 then tag t",
+        "rule r \"x\" on pay when (hour(due) ?? 12) in 22 .. 5 then tag t",
+        "feature d = weekday(time)\nrule r \"x\" on pay when d in sat .. mon then tag t",
+        // A value of an enum that is a field's name elsewhere.
+        "feature by_card = method == card\nrule r \"x\" on pay when by_card then tag t",
+        // What is divided by a constant is missing where it is missing itself.
+        "feature half = fee / 2\nrule r \"x\" on pay when fee is not missing and half > 1.00 EUR then tag t",
+        // A value before what it is compared with, and what stands in for that.
+        "rule r \"x\" on pay when app == channel ?? web then tag t",
+    ];
+    for rules in accepted {
+        let text = format!("use schema s\n{rules}\n");
+        let sources =
+            [Source { name: "s.schema.weir", text: schema }, Source { name: "r.weir", text: &text }];
+        let checked = check(&sources);
+        assert!(
+            checked.diagnostics.is_empty() && checked.rule_set.is_some(),
+            "{rules}: {:?}",
+            checked.diagnostics
+        );
+    }
 }
 
 /// State is kept under these: should the canonical form change by accident, this says so.

@@ -1,5 +1,5 @@
-//! Names that are declared in what could not be read. They are not unknown: only what they are is not known, so that
-//! nothing is said where they are used.
+//! Names that are declared in text that could not be parsed. They are there, and nobody knows what they are: where they are
+//! used nothing is reported.
 
 use super::reports::Reports;
 use crate::schema::Schema;

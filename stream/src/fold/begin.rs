@@ -37,7 +37,7 @@ impl Fold {
     /// If the journal or its base cannot be read, or a rule set in it does not compile.
     pub fn of(journal: &Walks<'_>, key: HashKey, base: Option<&Base>) -> Result<Self, JournalUnfit> {
         let known = base.map(Base::kept).transpose()?.unwrap_or_default();
-        let spoken_of = SpokenOf::find(&mut *journal(base.map_or(0, Base::start))?)?;
+        let spoken_of = SpokenOf::find(&mut *journal(Base::start_of(base))?)?;
         let all = spoken_of.all.iter().try_fold(known, |kept, it| it.kept_with(&kept))?;
         Ok(Self::building_on(base, key, &all, 0)?)
     }
@@ -50,7 +50,7 @@ impl Fold {
         base: Option<&Base>,
     ) -> Result<Self, JournalUnfit> {
         let known = base.map(Base::kept).transpose()?.unwrap_or_default();
-        let SpokenOf { all, clock } = SpokenOf::find(&mut *journal(base.map_or(0, Base::start))?)?;
+        let SpokenOf { all, clock } = SpokenOf::find(&mut *journal(Base::start_of(base))?)?;
         let in_force: Vec<_> = all.iter().filter(|it| !it.built).collect();
         let Some(newest) = in_force.last() else { return Ok(Self::building_on(base, key, &known, 0)?) };
         // What was in force when the day began, and all behind it.

@@ -46,7 +46,7 @@ pub struct Report {
 /// If the journal cannot be read, or a record does not say what it must.
 pub fn verify(journal: &Walks<'_>, key: HashKey, base: Option<&Base>) -> Result<Report, JournalUnfit> {
     let mut fold = Fold { again: Some(Again::default()), ..Fold::of(journal, key, base)? };
-    let records = journal(base.map_or(0, Base::start))?;
+    let records = journal(Base::start_of(base))?;
     let records = ahead::fold::<JournalUnfit>(records, &mut fold, |_| Ok(()))?;
     let report = fold.again.map(|it| it.report).unwrap_or_default();
     Ok(Report { records, ..report })

@@ -63,6 +63,11 @@ impl Base {
         self.header.start
     }
 
+    /// The first record that is derived from: of a journal that was never pruned the first of all.
+    pub fn start_of(base: Option<&Self>) -> u64 {
+        base.map_or(0, Self::start)
+    }
+
     /// The engine clock then: the journal holds every event later than this. None if there was no event.
     pub(crate) fn clock(&self) -> Option<Micros> {
         self.header.clock

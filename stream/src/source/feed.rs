@@ -17,8 +17,8 @@ pub(super) enum Feed {
     Merged(Merged),
     /// To be read whole, then sorted by time.
     Unsorted(VecDeque<FileReader>),
-    /// Sorted; what was rejected comes first.
-    Sorted(VecDeque<Entry>),
+    /// Sorted; what was rejected comes first, and what went wrong behind them last.
+    Sorted(VecDeque<Entry>, Option<SourceError>),
 }
 
 /// What came of a row, with the row.
@@ -103,11 +103,18 @@ impl Feed {
             Self::Behind(readers) => next_behind(readers, setup, counts, event),
             Self::Merged(merged) => merged.next(setup, counts, event),
             Self::Unsorted(readers) => {
-                let entries = read_all(readers, setup, counts)?;
-                *self = Self::Sorted(entries);
+                let (entries, broken) = read_all(readers, setup, counts);
+                *self = Self::Sorted(entries, broken);
                 self.next(setup, counts, event)
             }
-            Self::Sorted(entries) => Ok(entries.pop_front().map(|entry| entry.give(event))),
+            Self::Sorted(entries, broken) => match (entries.pop_front(), broken.take()) {
+                (Some(entry), then) => {
+                    *broken = then;
+                    Ok(Some(entry.give(event)))
+                }
+                (None, Some(broken)) => Err(broken),
+                (None, None) => Ok(None),
+            },
         }
     }
 }
@@ -217,16 +224,27 @@ fn behind_their_events(together: Vec<Entry>) -> Vec<Entry> {
     ordered
 }
 
+/// All that can be read, in order, and why the rest cannot.
 fn read_all(
     readers: &mut VecDeque<FileReader>,
     setup: &Setup,
     counts: &mut Counts,
-) -> Result<VecDeque<Entry>, SourceError> {
-    let mut entries = Vec::new();
+) -> (VecDeque<Entry>, Option<SourceError>) {
+    let (mut entries, mut broken) = (Vec::new(), None);
     let mut event = Event::default();
-    while let Some((at, got)) = next_behind(readers, setup, counts, &mut event)? {
-        let event = if matches!(got, Got::Event(_)) { event.clone() } else { Event::default() };
-        entries.push(Entry { at, got, event });
+    loop {
+        match next_behind(readers, setup, counts, &mut event) {
+            Ok(Some((at, got))) => {
+                let event = if matches!(got, Got::Event(_)) { event.clone() } else { Event::default() };
+                entries.push(Entry { at, got, event });
+            }
+            Ok(None) => break,
+            // What stands in the files behind it is good.
+            Err(error) => {
+                broken = broken.or(Some(error));
+                readers.pop_front();
+            }
+        }
     }
     entries.sort_by_key(Entry::key);
     let mut ordered = VecDeque::with_capacity(entries.len());
@@ -244,5 +262,5 @@ fn read_all(
         }
         ordered.extend(behind_their_events(together));
     }
-    Ok(ordered)
+    (ordered, broken)
 }

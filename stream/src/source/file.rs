@@ -44,7 +44,7 @@ enum Format {
     Mapped(Lines, Paths, Box<Plan>),
     #[cfg(feature = "parquet")]
     Parquet(super::parquet::Parquet, Box<Plan>),
-    /// JSON lines in the contract's own shape.
+    /// JSON lines in Weir's own shape.
     Own(Lines),
 }
 
@@ -163,7 +163,7 @@ impl Format {
                 let plan = compile(mapping, &setup.schema, (&name, &mut columns), &setup.joins)?;
                 Self::Mapped(Lines::new(blocks), Paths::new(columns.asked()), Box::new(plan))
             }
-            (Some(b'['), None) => return Err(SourceError::Array { file: name }),
+            (Some(b'['), _) if is_array(start) => return Err(SourceError::Array { file: name }),
             (Some(_), None) => return Err(SourceError::NoMapping { file: name }),
             // Without a byte it has no rows, whatever its format.
             (None, _) => Self::Own(Lines::new(blocks)),
@@ -201,6 +201,12 @@ impl Format {
     }
 }
 
+/// Whether a file begins as an array of JSON objects: a header of CSV may begin with a bracket too.
+fn is_array(start: &[u8]) -> bool {
+    let inside = start.trim_ascii_start().strip_prefix(b"[").unwrap_or_default().trim_ascii_start();
+    matches!(inside.first(), Some(b'{' | b']'))
+}
+
 /// What a file is that is no text, by how it begins; none if it may be one.
 fn no_text(start: &[u8]) -> Option<&'static str> {
     match start {
@@ -223,7 +229,7 @@ fn made(made: Result<Made, String>) -> Option<Got> {
     }
 }
 
-/// A line in the contract's own shape. A file's events say when they happened: nobody stamps them.
+/// A line in Weir's own shape. A file's events say when they happened: nobody stamps them.
 fn own(line: &[u8], schema: &Schema, event: &mut Event) -> Got {
     match parse_json(line, schema, event) {
         Ok(Body::Event) if event.time_given => Got::Event(None),

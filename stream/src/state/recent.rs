@@ -172,7 +172,7 @@ pub(crate) struct Found {
     pub(crate) clock: Micros,
 }
 
-/// An id as a snapshot has it.
+/// An id that was decided, with what a repeat of it is answered by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Remembered<'a> {
     /// Its keyed hash.
@@ -541,8 +541,7 @@ impl Entries {
     }
 }
 
-/// The number of which this is the lower half, if it is among those that are here, which begin with `first`; otherwise one
-/// that is not here.
+/// The number whose lower half this is, if it is among those here, which begin with `first`; else one that nothing here has.
 fn whole(first: u64, number: u32) -> u64 {
     first + u64::from(number.wrapping_sub(lower(first)))
 }

@@ -41,7 +41,7 @@ fn dropped(world: &World, below: u64) -> Base {
 fn check_left(journal: &dyn Journal, base: Option<&Base>) -> Report {
     let report = verify(&|from| journal.cursor(from), key(), base).unwrap();
     assert_eq!(report.different, 0, "{:?}", report.differences.first());
-    assert_eq!(report.records, journal.next() - base.map_or(0, Base::start));
+    assert_eq!(report.records, journal.next() - Base::start_of(base));
     report
 }
 
@@ -312,7 +312,7 @@ fn check_stopped(stopped: Stopped) {
         }
         let base = Base::beneath(&dir, journal.oldest()).unwrap();
         let from = if journal.oldest() == 0 { 0 } else { first };
-        assert_eq!(base.as_ref().map_or(0, Base::start), from, "{stopped:?}");
+        assert_eq!(Base::start_of(base.as_ref()), from, "{stopped:?}");
         check_left(&journal, base.as_ref());
         assert_eq!(prune(&dir, &journal, before, &extra).unwrap() == 0, stopped == Stopped::Never);
         assert_eq!(journal.oldest(), first);

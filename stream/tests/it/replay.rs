@@ -46,7 +46,7 @@ pub(crate) fn compared(
     if let Some(base) = base {
         replay = replay.on(base).unwrap();
     }
-    let mut records = journal.cursor(base.map_or(0, Base::start)).unwrap();
+    let mut records = journal.cursor(Base::start_of(base)).unwrap();
     let (mut ruling, mut compared, mut differ) = (Ruling::default(), 0, 0);
     while let Some(record) = records.next().unwrap() {
         if replay.apply(&record).unwrap() != Replayed::Decided {
