@@ -5,7 +5,7 @@ use std::hash::Hasher as _;
 use rules::program::{EffectRef, Program};
 use rules::schema::EventTypeId;
 use rules::time::Micros;
-use rules::typed::{Effect, RuleId};
+use rules::typed::{Effect, FeatureId, RuleId};
 use siphasher::sip::SipHasher13;
 
 use crate::entity::HashKey;
@@ -32,6 +32,9 @@ pub struct RuleSet {
     pub key: HashKey,
     /// By event type: decisions about earlier events read something that is not complete; empty where all is.
     warming_until: Vec<Micros>,
+    /// By feature: for earlier events its window is taken for empty, since nobody knows what it would look at; empty where all
+    /// is known.
+    blind_until: Vec<Micros>,
     /// The alerts that are raised at most `once per` an entity.
     once: Vec<(EffectRef, AlertName)>,
 }
@@ -46,7 +49,17 @@ impl RuleSet {
         let plan = Plan::of(&typed)?;
         let once = once(&typed);
         let name = hex(&typed.hash);
-        Ok(Self { program, plan, values, name, key, warming_until: Vec::new(), once, typed })
+        Ok(Self {
+            program,
+            plan,
+            values,
+            name,
+            key,
+            warming_until: Vec::new(),
+            blind_until: Vec::new(),
+            once,
+            typed,
+        })
     }
 
     /// This rule set, whose decisions are warming until these times, by event type.
@@ -59,6 +72,17 @@ impl RuleSet {
     pub(crate) fn is_warming(&self, event: Option<EventTypeId>, at: Micros) -> bool {
         let until = event.and_then(|it| self.warming_until.get(it.index()));
         until.is_some_and(|until| at < *until)
+    }
+
+    /// This rule set, of whose features the windows are taken for empty until these times, by feature.
+    #[must_use]
+    pub fn blind_until(self, by_feature: Vec<Micros>) -> Self {
+        Self { blind_until: by_feature, ..self }
+    }
+
+    /// Whether the window of a feature, evaluated at this time, is taken for empty.
+    pub(crate) fn is_blind(&self, feature: FeatureId, at: Micros) -> bool {
+        self.blind_until.get(feature.index()).is_some_and(|until| at < *until)
     }
 
     /// The name of an alert; none if it is raised as often as its rule says so.

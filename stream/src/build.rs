@@ -171,8 +171,7 @@ impl Gate {
         let built_for = build.fold.newest().ok_or(BuildError::Overtaken)?;
         same_state(&built_for.rules, &wide.rules).map_err(|_| BuildError::Overtaken)?;
         let known = |it: &Lacking| old.rules.typed.features.iter().any(|own| own.hash[..] == it.feature[..]);
-        let mut lacking =
-            base.map(|it| it.lacking(self.key(), &wide.rules.typed)).transpose()?.unwrap_or_default();
+        let mut lacking = base.map(|it| it.lacking(self.key(), &wide.rules)).transpose()?.unwrap_or_default();
         lacking.retain(|it| !known(it));
         let since = base.and_then(Base::clock);
         let wide = wide.lacking(&lacking)?;

@@ -150,7 +150,6 @@ fn captured(rules: &rules::typed::RuleSet) -> impl Iterator<Item = &Feature> {
     rules.features.iter().filter(|it| it.captured != Captured::No)
 }
 
-/// A bundle with what it says.
 /// Whether two rule sets make the same known of what events and lists may hold.
 fn says_the_same_of_events(one: &rules::typed::RuleSet, other: &rules::typed::RuleSet) -> bool {
     let lists = |of: &rules::typed::RuleSet| {
@@ -159,6 +158,7 @@ fn says_the_same_of_events(one: &rules::typed::RuleSet, other: &rules::typed::Ru
     one.schema == other.schema && lists(one) == lists(other)
 }
 
+/// A bundle with what it says.
 fn checked(bundle: Bundle) -> Result<Arc<(Bundle, rules::typed::RuleSet)>, BundleError> {
     let rules = bundle.check()?.rules;
     Ok(Arc::new((bundle, rules)))
@@ -187,7 +187,9 @@ impl InForce {
     ) -> Result<Self, BundleError> {
         let checked = bundle.check_growing(|rules| kept.grow(rules))?;
         let warming_until = kept.warming.by_event(&checked.rules);
-        let rules = Arc::new(checked.compile(key)?.warming_until(warming_until));
+        let blind_until = kept.warming.blind_by_feature(&checked.rules);
+        let rules = checked.compile(key)?.warming_until(warming_until).blind_until(blind_until);
+        let rules = Arc::new(rules);
         let rates = Arc::new(checked.rates);
         Ok(Self { number, rules, rates, bundle: Some(bundle), kept: kept.clone() })
     }

@@ -3,7 +3,8 @@
 //! The journal that was built from holds every event later than `since`. A feature over a window is complete for an event
 //! at `t` once all of its window is: `t − (over + delay) ≥ since`. One without a window looks back as far as the schema's
 //! `keep`. One that looks at features as they were at past events needs these complete, from the journal alone, at the
-//! oldest of them. A decision is warming if anything that it may read is not complete at its event: a rule of its type that is not `off`, its policy,
+//! oldest of them. What the journal's base has kept rows of, but not what a feature looks for in them, is no part of its
+//! window: until it is complete the feature is blind, and only the event being decided counts. A decision is warming if anything that it may read is not complete at its event: a rule of its type that is not `off`, its policy,
 //! or a feature that is always recorded, directly or through other features.
 
 use std::collections::BTreeMap;
@@ -18,17 +19,31 @@ use crate::record::Lacking;
 
 /// From which time on aggregates are complete, by definition hash; those that are not named always are.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub(crate) struct Warming(BTreeMap<Vec<u8>, Micros>);
+pub(crate) struct Warming(BTreeMap<Vec<u8>, Until>);
+
+/// What one aggregate lacks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Until {
+    time: Micros,
+    /// As of [`Lacking::blind`].
+    blind: bool,
+}
 
 impl Warming {
     /// As records and snapshots have it.
     pub(crate) fn of(lacking: &[Lacking]) -> Self {
-        Self(lacking.iter().map(|it| (it.feature.clone(), it.until)).collect())
+        let until = |it: &Lacking| Until { time: it.until, blind: it.blind };
+        Self(lacking.iter().map(|it| (it.feature.clone(), until(it))).collect())
     }
 
     /// For records and snapshots.
     pub(crate) fn to_records(&self) -> Vec<Lacking> {
-        self.0.iter().map(|(feature, until)| Lacking { feature: feature.clone(), until: *until }).collect()
+        let lacking = |(feature, Until { time, blind }): (&Vec<u8>, &Until)| Lacking {
+            feature: feature.clone(),
+            until: *time,
+            blind: *blind,
+        };
+        self.0.iter().map(lacking).collect()
     }
 
     /// Whether all is complete.
@@ -43,8 +58,14 @@ impl Warming {
         Self(all)
     }
 
-    /// What is new in a rule set beside an old one, built from a journal that holds every event later than `since`.
-    pub(crate) fn built(old: &RuleSet, new: &RuleSet, since: Micros) -> Self {
+    /// What is new in a rule set beside an old one, built from a journal that holds every event later than `since`; `blind`
+    /// says which of its features are until they are complete.
+    pub(crate) fn built(
+        old: &RuleSet,
+        new: &RuleSet,
+        since: Micros,
+        blind: impl Fn(FeatureId) -> bool,
+    ) -> Self {
         // What a past event saw is computed on the way, and then even old features have only the journal.
         let mut from_journal = Vec::new();
         for feature in &new.features {
@@ -53,9 +74,10 @@ impl Warming {
             from_journal.push(Some(read.saturating_add(reach)));
         }
         let is_new = |it: &Feature| !old.features.iter().any(|known| known.hash == it.hash);
-        let new = new.features.iter().zip(from_journal);
-        let new = new.filter(|(it, _)| it.aggregate().is_some() && is_new(it));
-        Self(new.filter_map(|(it, from)| Some((it.hash.to_vec(), from?))).collect())
+        let new = (0..).map(FeatureId).zip(&new.features).zip(from_journal);
+        let new = new.filter(|((_, it), _)| it.aggregate().is_some() && is_new(it));
+        let until = |id, time| Until { time, blind: blind(id) };
+        Self(new.filter_map(|((id, it), from)| Some((it.hash.to_vec(), until(id, from?)))).collect())
     }
 
     /// From when on each feature of a rule set is complete, by number; none: always.
@@ -70,9 +92,19 @@ impl Warming {
     /// Of a feature whose earlier ones are known.
     fn complete_from(&self, feature: &Feature, earlier: &[Option<Micros>]) -> Option<Micros> {
         match feature.aggregate() {
-            Some(_) => self.0.get(&feature.hash[..]).copied(),
+            Some(_) => self.0.get(&feature.hash[..]).map(|it| it.time),
             None => latest(reads(feature), earlier),
         }
+    }
+
+    /// Until when each feature is blind, by number; empty if none is.
+    pub(crate) fn blind_by_feature(&self, rules: &RuleSet) -> Vec<Micros> {
+        if !self.0.values().any(|it| it.blind) {
+            return Vec::new();
+        }
+        let until =
+            |it: &Feature| self.0.get(&it.hash[..]).filter(|it| it.blind).map_or(Micros::MIN, |it| it.time);
+        rules.features.iter().map(until).collect()
     }
 
     /// Until when decisions are warming, by event type; empty if none is.

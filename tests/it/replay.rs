@@ -532,7 +532,7 @@ fn a_damaged_state_is_no_place_to_go_on_from_in_silence() {
 #[test]
 fn who_is_told_to_stop_ends_in_order() {
     let folder = tempfile::tempdir().unwrap();
-    let lines = simulated(folder.path(), 40, 2);
+    let lines = simulated(folder.path(), 60, 1);
     let [out, rejects, state] = ["out.csv.gz", "bad.csv", "state"].map(|name| folder.path().join(name));
     let [out, rejects_name, state] = [&out, &rejects, &state].map(|it| it.to_str().unwrap());
     let arguments = [

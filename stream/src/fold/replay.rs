@@ -140,7 +140,7 @@ impl Replay {
     /// If the base cannot be read, or the rules under test do not fit it.
     pub fn on(mut self, base: &Base) -> Result<Self, JournalUnfit> {
         let failed = |what| FoldError { offset: base.start(), what };
-        let lacking = base.lacking(self.key, &self.tested.rules.typed)?;
+        let lacking = base.lacking(self.key, &self.tested.rules)?;
         self.tested = self.tested.lacking(&lacking).map_err(Failed::Bundle).map_err(failed)?;
         self.scratch = Scratch::new(&self.tested.rules);
         let in_force = base.in_force(self.key)?;

@@ -134,4 +134,7 @@ pub struct Lacking {
     /// It is complete for events from this time on, microseconds UTC.
     #[prost(sfixed64, tag = "2")]
     pub until: i64,
+    /// Whether until then its window is taken for empty: of past events that it looks at is not known what it looks for.
+    #[prost(bool, tag = "3")]
+    pub blind: bool,
 }

@@ -94,7 +94,7 @@ fn what_comes_into_force_comes_back() {
     assert!(!record.time_zones.is_empty());
     check(&record);
     check(&RatesRecord { rates: file });
-    let lacking = vec![Lacking { feature: vec![7; 32], until: 9 }];
+    let lacking = vec![Lacking { feature: vec![7; 32], until: 9, blind: true }];
     check(&WarmRecord { bundle, since: Some(4), lacking, gone: vec![vec![7; 16]] });
 }
 

@@ -10,11 +10,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use engine::entity::HashKey;
+use engine::plan::FeaturePlan;
 use engine::rule_set::RuleSet;
+use rules::schema::KindId;
 use rules::time::Micros;
+use rules::typed::FeatureId;
 
 use super::block::{BlockKind, BlockReader};
 use super::directory::Stored;
+use super::fit;
 use super::{
     DataDir, Extra, Header, Held, Running, SnapshotError, Texts, compile, compile_all, kept_of, load,
     read_header, read_keeping, recent, write_draft,
@@ -23,6 +27,7 @@ use crate::bundle::Bundle;
 use crate::gate::Gate;
 use crate::in_force::{InForce, Kept};
 use crate::record::Lacking;
+use crate::state::layout::Layout;
 use crate::state::recent::Remembered;
 use crate::warming::Warming;
 
@@ -99,7 +104,7 @@ impl Base {
     /// Its state with room for the features of all these, and with what was in force, which keeps them up.
     pub(crate) fn resume(&self, key: HashKey, kept: &Kept) -> Result<Running, SnapshotError> {
         let wide = self.newest(key, kept)?;
-        let kept = kept.lacking(&self.lacking(key, &wide.rules.typed)?);
+        let kept = kept.lacking(&self.lacking(key, &wide.rules)?);
         read_keeping(&self.file, Some(key), Some(&kept))
     }
 
@@ -127,14 +132,12 @@ impl Base {
     }
 
     /// Which features of a rule set that goes on from it are not complete, and until when.
-    pub(crate) fn lacking(
-        &self,
-        key: HashKey,
-        rules: &rules::typed::RuleSet,
-    ) -> Result<Vec<Lacking>, SnapshotError> {
+    pub(crate) fn lacking(&self, key: HashKey, rules: &RuleSet) -> Result<Vec<Lacking>, SnapshotError> {
         let own = self.newest(key, &self.kept()?)?;
         let Some(since) = self.clock() else { return Ok(own.to_lacking()) };
-        let built = Warming::built(&own.rules.typed, rules, since);
+        let ours = Layout::of(rules);
+        let blind = |id| is_blind(rules, id, (&ours, &self.header.layout));
+        let built = Warming::built(&own.rules.typed, &rules.typed, since, blind);
         Ok(Warming::of(&own.to_lacking()).and(built).to_records())
     }
 
@@ -147,6 +150,30 @@ impl Base {
 
     fn failed(&self, cause: String) -> SnapshotError {
         SnapshotError::Rules { file: self.file().to_owned(), cause }
+    }
+}
+
+/// Whether the rows of a base, whose layout is `theirs`, do not say what a feature that is new to it looks for in them.
+fn is_blind(rules: &RuleSet, feature: FeatureId, (ours, theirs): (&Layout, &Layout)) -> bool {
+    let Some(plan @ (FeaturePlan::Window(it) | FeaturePlan::Scan(it))) =
+        rules.plan.features.get(feature.index())
+    else {
+        return false;
+    };
+    let kind = rules.typed.schema.role_kind(it.role).map_or(usize::MAX, KindId::index);
+    let (Some(names), Some(kind_plan)) = (ours.kinds.get(kind), rules.plan.kinds.get(kind)) else {
+        return false;
+    };
+    let theirs = theirs.kinds.get(kind);
+    let lacks = |name: &String| theirs.is_none_or(|it| !fit::has_column(it, name));
+    match plan {
+        // It may look at any.
+        FeaturePlan::Scan(_) => names.columns.iter().any(lacks),
+        _ => {
+            let window = kind_plan.history.input().windows.get(it.window.index());
+            let column = window.and_then(|it| it.column).and_then(|it| names.columns.get(it.index()));
+            column.is_some_and(lacks)
+        }
     }
 }
 

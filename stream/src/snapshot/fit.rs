@@ -78,6 +78,12 @@ impl KindFit {
     }
 }
 
+/// Whether a layout has a column of a name.
+pub(super) fn has_column(layout: &KindLayout, name: &str) -> bool {
+    let is_it = |it: &String| *it == name || while_alone(name).is_some_and(|alone| it == alone);
+    layout.columns.iter().any(is_it)
+}
+
 /// The place of a name. What has become several things was one, which had what each of them needs.
 fn find(places: &BTreeMap<&str, usize>, name: &str) -> Option<usize> {
     places.get(name).or_else(|| places.get(while_alone(name)?)).copied()
