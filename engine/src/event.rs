@@ -255,6 +255,38 @@ pub enum Change {
 }
 
 impl Change {
+    /// The column that it sets, what to, and of a label the kind: as they are sent and shown.
+    pub fn words(&self) -> (&'static str, &'static str, Option<&str>) {
+        match self {
+            Self::Label(label, kind) => ("label", label.name(), kind.as_deref()),
+            Self::Challenge(challenge) => ("challenge", challenge.name(), None),
+            Self::Result(result) => ("result", result.name(), None),
+            Self::Outcome(outcome) => ("outcome", outcome.name(), None),
+        }
+    }
+
+    /// The numbers of the column and of what it is set to, as they stand in records.
+    pub fn numbers(&self) -> (u32, u32) {
+        match self {
+            Self::Label(label, _) => (1, *label as u32),
+            Self::Challenge(challenge) => (2, *challenge as u32),
+            Self::Result(result) => (3, *result as u32),
+            Self::Outcome(outcome) => (4, *outcome as u32),
+        }
+    }
+
+    /// The change of these numbers, with the kind of a label; none if there is none in this version.
+    pub fn from_numbers((column, value): (u32, u32), kind: Option<String>) -> Option<Self> {
+        let value = u8::try_from(value).ok()?;
+        Some(match column {
+            1 => Self::Label(Label::from_number(value)?, kind),
+            2 => Self::Challenge(Challenge::from_number(value)?),
+            3 => Self::Result(OperationResult::from_number(value)?),
+            4 => Self::Outcome(Outcome::from_number(value)?),
+            _ => return None,
+        })
+    }
+
     /// The mutable columns after this change.
     pub fn applied_to(&self, columns: Mutable) -> Mutable {
         match *self {
@@ -274,12 +306,7 @@ impl Amendment {
         body.text(&self.id);
         body.text(&self.event_id);
         body.option(self.time_given.then_some(self.time), Body::number);
-        let (column, value, kind) = match &self.change {
-            Change::Label(label, kind) => ("label", label.name(), kind.as_deref()),
-            Change::Challenge(challenge) => ("challenge", challenge.name(), None),
-            Change::Result(result) => ("result", result.name(), None),
-            Change::Outcome(outcome) => ("outcome", outcome.name(), None),
-        };
+        let (column, value, kind) = self.change.words();
         body.text(column);
         body.text(value);
         body.option(kind, Body::text);

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::Context as _;
 use engine::entity::EntityKey;
-use engine::event::{Change, Event};
+use engine::event::Event;
 use engine::hex::hex;
 use prost::Message;
 use rules::past::Outcome;
@@ -230,22 +230,53 @@ fn of_amendment(amend: &Amend, offset: u64) -> anyhow::Result<OfAmendment<'_>> {
     let change = amend.change();
     let change =
         change.with_context(|| format!("what record {offset} amends is not known to this version"))?;
-    let mut shown = Amendment {
+    let (sets, to, _) = change.words();
+    let set = |column: &str| (column == sets).then_some(to);
+    let shown = Amendment {
         id: &amend.id,
         event_id: &amend.event_id,
-        label: None,
+        label: set("label"),
         kind: amend.label_kind.as_deref(),
-        challenge: None,
-        result: None,
-        outcome: None,
+        challenge: set("challenge"),
+        result: set("result"),
+        outcome: set("outcome"),
         time: rfc3339(amend.time),
     };
-    match change {
-        Change::Label(label, _) => shown.label = Some(label.name()),
-        Change::Challenge(challenge) => shown.challenge = Some(challenge.name()),
-        Change::Result(result) => shown.result = Some(result.name()),
-        Change::Outcome(outcome) => shown.outcome = Some(outcome.name()),
-    }
     let cause = (amend.cause() == Cause::Deadline).then_some("deadline");
     Ok(OfAmendment { cause, amendment: shown })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stdout;
+
+    /// A reader that has seen enough leaves in the middle of a line as well as behind the last.
+    #[test]
+    fn who_leaves_in_the_middle_of_a_line_is_told_from_a_disk_that_is_full() {
+        struct Failing(fn() -> io::Error);
+        impl Write for Failing {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(self.0())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Err(self.0())
+            }
+        }
+        let written = |failure: fn() -> io::Error| {
+            let record =
+                Record { offset: 7, kind: RecordKind::Event, body: &[], id: None, received_at: 0, batch: 0 };
+            let stamp = Stamp { clock: 0, rule_set: 0 };
+            line(
+                &mut Failing(failure),
+                &record,
+                "event",
+                stamp,
+                OfEntity { kind: String::new(), hash: String::new() },
+            )
+            .unwrap_err()
+        };
+        assert!(stdout::reader_left(&written(stdout::left)));
+        assert!(!stdout::reader_left(&written(|| io::ErrorKind::StorageFull.into())));
+    }
 }

@@ -7,7 +7,6 @@ use anyhow::Context as _;
 use engine::entity::EntityKey;
 use engine::event::{Amendment, Change};
 use prost::Message;
-use rules::past::{Challenge, Label, OperationResult, Outcome};
 use rules::schema::KindId;
 use stream::record::Place;
 use stream::snapshot::Extra;
@@ -87,12 +86,7 @@ pub(super) fn restore(extra: &Extra) -> anyhow::Result<SourceState> {
 }
 
 fn save_amendment(amendment: &Amendment) -> SavedAmendment {
-    let (column, value, kind) = match &amendment.change {
-        Change::Label(label, kind) => (1, *label as u32, kind.clone()),
-        Change::Challenge(challenge) => (2, *challenge as u32, None),
-        Change::Result(result) => (3, *result as u32, None),
-        Change::Outcome(outcome) => (4, *outcome as u32, None),
-    };
+    let ((column, value), (.., kind)) = (amendment.change.numbers(), amendment.change.words());
     SavedAmendment {
         id: amendment.id.clone(),
         event_id: amendment.event_id.clone(),
@@ -100,20 +94,13 @@ fn save_amendment(amendment: &Amendment) -> SavedAmendment {
         time_given: amendment.time_given,
         column,
         value,
-        kind,
+        kind: kind.map(str::to_owned),
         place: None,
     }
 }
 
 fn restore_amendment(saved: SavedAmendment) -> Option<Known> {
-    let value = u8::try_from(saved.value).ok()?;
-    let change = match saved.column {
-        1 => Change::Label(Label::from_number(value)?, saved.kind),
-        2 => Change::Challenge(Challenge::from_number(value)?),
-        3 => Change::Result(OperationResult::from_number(value)?),
-        4 => Change::Outcome(Outcome::from_number(value)?),
-        _ => return None,
-    };
+    let change = Change::from_numbers((saved.column, saved.value), saved.kind)?;
     let SavedAmendment { id, event_id, time, time_given, .. } = saved;
     let amendment = Amendment { id, event_id, time, time_given, change };
     let place = match saved.place {

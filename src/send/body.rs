@@ -1,6 +1,6 @@
 //! Events and amendments in the one shape in which they are sent: what `stream::intake::parse_json` reads, written.
 
-use engine::event::{Amendment, Change, Event, FieldValue};
+use engine::event::{Amendment, Event, FieldValue};
 use rules::place::Place;
 use rules::schema::{FieldType, Schema};
 use rules::time::{MILLISECOND, Micros};
@@ -54,15 +54,8 @@ pub(crate) fn amendment(amendment: &Amendment) -> Vec<u8> {
     if amendment.time_given {
         members.insert("time".to_owned(), time(amendment.time));
     }
-    let (column, to) = match &amendment.change {
-        Change::Label(label, kind) => {
-            members.extend(kind.iter().map(|it| ("kind".to_owned(), json!(it))));
-            ("label", label.name())
-        }
-        Change::Challenge(challenge) => ("challenge", challenge.name()),
-        Change::Result(result) => ("result", result.name()),
-        Change::Outcome(outcome) => ("outcome", outcome.name()),
-    };
+    let (column, to, kind) = amendment.change.words();
+    members.extend(kind.map(|it| ("kind".to_owned(), json!(it))));
     members.insert(column.to_owned(), json!(to));
     Value::Object(members).to_string().into_bytes()
 }

@@ -567,7 +567,7 @@ fn who_is_told_to_stop_ends_in_order() {
     let said = String::from_utf8(ended.stderr).unwrap();
     assert!(!ended.status.success(), "{said}");
     let nothing_saved = format!("error: nothing was saved to `{state}`: stopped by a signal");
-    assert!(said.contains(&nothing_saved) && said.contains("decisions"), "{said}");
+    assert!(said.contains(&nothing_saved) && said.contains(" events decided in "), "{said}");
     let bad = fs::read_to_string(&rejects).unwrap();
     assert!(bad.lines().skip(1).all(|it| it.starts_with("-,")) && bad.ends_with('\n'), "{bad}");
     let unpacked = Command::new("gzip").args(["-t", out]).status().unwrap();

@@ -358,13 +358,8 @@ fn recheck(it: &Recorded) -> RecheckOf {
 }
 
 fn amendment((it, cause): (engine::event::Amendment, Cause)) -> AmendmentOf {
-    use engine::event::Change;
-    let (sets, to, kind) = match it.change {
-        Change::Label(label, kind) => ("label", label.name(), kind),
-        Change::Challenge(challenge) => ("challenge", challenge.name(), None),
-        Change::Result(result) => ("result", result.name(), None),
-        Change::Outcome(outcome) => ("outcome", outcome.name(), None),
-    };
+    let (sets, to, kind) = it.change.words();
+    let kind = kind.map(str::to_owned);
     let cause = (cause == Cause::Deadline).then_some("deadline");
     AmendmentOf { id: it.id, event_id: it.event_id, sets, to, kind, time: Time(it.time), cause }
 }

@@ -3,7 +3,7 @@
 use engine::entity::{EntityKey, HashKey};
 use engine::event::{Amendment, Change};
 use prost::Message;
-use rules::past::{Challenge, Label, OperationResult, Outcome};
+use rules::past::Outcome;
 use rules::schema::KindId;
 use rules::time::Micros;
 
@@ -97,16 +97,9 @@ impl Amend {
     }
 
     fn set_change(&mut self, change: &Change) {
-        self.label_kind = None;
-        (self.column, self.value) = match change {
-            Change::Label(label, kind) => {
-                self.label_kind.clone_from(kind);
-                (1, *label as u32)
-            }
-            Change::Challenge(challenge) => (2, *challenge as u32),
-            Change::Result(result) => (3, *result as u32),
-            Change::Outcome(outcome) => (4, *outcome as u32),
-        };
+        let (.., kind) = change.words();
+        self.label_kind = kind.map(str::to_owned);
+        (self.column, self.value) = change.numbers();
     }
 
     fn set_place(&mut self, place: &Place) {
@@ -119,14 +112,7 @@ impl Amend {
 
     /// What it sets; none if this version does not know it.
     pub fn change(&self) -> Option<Change> {
-        let value = u8::try_from(self.value).ok()?;
-        Some(match self.column {
-            1 => Change::Label(Label::from_number(value)?, self.label_kind.clone()),
-            2 => Change::Challenge(Challenge::from_number(value)?),
-            3 => Change::Result(OperationResult::from_number(value)?),
-            4 => Change::Outcome(Outcome::from_number(value)?),
-            _ => return None,
-        })
+        Change::from_numbers((self.column, self.value), self.label_kind.clone())
     }
 
     /// The outcome that it sets; none if it sets something else.

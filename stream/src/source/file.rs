@@ -159,7 +159,7 @@ impl Format {
         let format = match (start.trim_ascii_start().first(), &setup.mapping) {
             (Some(b'{'), None) => Self::Own(Lines::new(blocks)),
             (Some(b'{'), Some(mapping)) => {
-                let mut columns = Columns::Asked { known: None, asked: Vec::new() };
+                let mut columns = Columns::Asked { known: None, unread: Vec::new(), asked: Vec::new() };
                 let plan = compile(mapping, &setup.schema, (&name, &mut columns), &setup.joins)?;
                 Self::Mapped(Lines::new(blocks), Paths::new(columns.asked()), Box::new(plan))
             }
@@ -194,7 +194,11 @@ impl Format {
             return Err(SourceError::ParquetStream { file: name });
         }
         let opened = super::parquet::Opened::new(input.bytes).map_err(damaged)?;
-        let mut columns = Columns::Asked { known: Some(opened.columns()), asked: Vec::new() };
+        let mut columns = Columns::Asked {
+            known: Some(opened.columns()),
+            unread: opened.unread_columns(),
+            asked: Vec::new(),
+        };
         let plan = compile(mapping, &setup.schema, (&name, &mut columns), &setup.joins)?;
         let rows = opened.rows(columns.asked()).map_err(|error| SourceError::Unread { file: name, error })?;
         Ok(Self::Parquet(rows, Box::new(plan)))

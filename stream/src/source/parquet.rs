@@ -68,10 +68,19 @@ impl Opened {
         .map_err(|it| it.to_string())
     }
 
-    /// The paths of the columns that can be read: neither lists nor of types that have no text.
+    /// The paths of the columns that can be read.
     pub(super) fn columns(&self) -> Vec<String> {
+        self.paths(is_readable)
+    }
+
+    /// The paths of those that cannot: lists, and types that have no text.
+    pub(super) fn unread_columns(&self) -> Vec<String> {
+        self.paths(|it| !is_readable(it))
+    }
+
+    fn paths(&self, is: impl Fn(&ColumnDescriptor) -> bool) -> Vec<String> {
         let descriptor = self.0.metadata().file_metadata().schema_descr_ptr();
-        descriptor.columns().iter().filter(|it| is_readable(it)).map(|it| it.path().string()).collect()
+        descriptor.columns().iter().filter(|it| is(it)).map(|it| it.path().string()).collect()
     }
 
     /// Starts reading these columns.
@@ -296,6 +305,7 @@ mod tests {
             required int64 local (timestamp(nanos, false));
             required int64 cents (decimal(12, 2));
             optional double rate;
+            optional fixed_len_byte_array(16) token (uuid);
             optional group payer { required int64 number; }
         }";
         let (schema, properties) = (parse_message_type(schema).unwrap(), WriterProperties::builder().build());
@@ -316,6 +326,13 @@ mod tests {
                     .map(drop),
                 3 => writer.typed::<Int64Type>().write_batch(&[5_716, -5], None, None).map(drop),
                 4 => writer.typed::<DoubleType>().write_batch(&[0.1], Some(&[1, 0]), None).map(drop),
+                5 => {
+                    let token = FixedLenByteArray::from(vec![7; 16]);
+                    writer
+                        .typed::<FixedLenByteArrayType>()
+                        .write_batch(&[token], Some(&[1, 0]), None)
+                        .map(drop)
+                }
                 _ => writer.typed::<Int64Type>().write_batch(&[7], Some(&[1, 0]), None).map(drop),
             }
             .unwrap();
@@ -431,10 +448,13 @@ mod tests {
         assert_eq!(event.get(&schema, "user"), FieldValue::Text("7"));
         assert!(source.next(&mut item).unwrap() && !source.next(&mut item).unwrap());
 
-        let error = open(&map.replace("payer.number", "payer.nummer")).map(drop).unwrap_err();
-        let expected =
-            "map.toml, line 7: `user`: `p` has no column `payer.nummer`; did you mean `payer.number`?";
-        assert_eq!(error.to_string(), expected);
+        for (column, said) in [
+            ("payer.nummer", "`p` has no column `payer.nummer`; did you mean `payer.number`?"),
+            ("token", "the column `token` of `p` is of a type that is not read: cast it to text"),
+        ] {
+            let error = open(&map.replace("payer.number", column)).map(drop).unwrap_err();
+            assert_eq!(error.to_string(), format!("map.toml, line 7: `user`: {said}"));
+        }
     }
 
     /// No row of it can be told from another.

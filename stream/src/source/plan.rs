@@ -1,5 +1,6 @@
 //! A mapping held against a schema and the columns of one file: what to do with each row, flat.
 
+mod columns;
 mod compile;
 
 pub(super) use compile::compile;
@@ -26,8 +27,8 @@ pub(super) enum Columns {
     /// Rows hold every column of the header, in its order.
     Header(Vec<String>),
     /// Rows hold the columns that were asked for, in the order of asking; `known` is what there is, if that can be
-    /// said before the first row.
-    Asked { known: Option<Vec<String>>, asked: Vec<String> },
+    /// said before the first row, and `unread` what there is beside it that cannot be read.
+    Asked { known: Option<Vec<String>>, unread: Vec<String>, asked: Vec<String> },
 }
 
 /// Where a cell is.

@@ -19,47 +19,6 @@ use crate::intake::{Parsed, nearest, parse, parse_currency, suggestion};
 use crate::source::join::{JoinTable, has_twice};
 use crate::source::mapping::{self, At, Mapping, MappingError, MappingErrors, Other, TextOr, Written};
 
-impl Columns {
-    /// Where the rows hold a column; none if there is none of this name.
-    fn find(&mut self, name: &str) -> Option<usize> {
-        match self {
-            Self::Header(names) => names.iter().position(|it| it == name),
-            Self::Asked { known, asked } => {
-                if known.as_ref().is_some_and(|known| !known.iter().any(|it| it == name)) {
-                    return None;
-                }
-                let at = asked.iter().position(|it| it == name);
-                Some(at.unwrap_or_else(|| {
-                    asked.push(name.to_owned());
-                    asked.len() - 1
-                }))
-            }
-        }
-    }
-
-    /// What was asked for, in the order of the cells.
-    pub(in crate::source) fn asked(&self) -> &[String] {
-        match self {
-            Self::Header(names) => names,
-            Self::Asked { asked, .. } => asked,
-        }
-    }
-
-    /// What seems to separate the cells of a header, if that is not the comma.
-    fn other_separator(&self) -> Option<&'static str> {
-        let Self::Header(names) = self else { return None };
-        let [name] = names.as_slice() else { return None };
-        [(';', "`;`"), ('\t', "tabs")].into_iter().find_map(|(it, said)| name.contains(it).then_some(said))
-    }
-
-    fn names(&self) -> &[String] {
-        match self {
-            Self::Header(names) => names,
-            Self::Asked { known, .. } => known.as_deref().unwrap_or_default(),
-        }
-    }
-}
-
 /// Holds a mapping against a schema and a file's columns.
 pub(in crate::source) fn compile(
     mapping: &Mapping,
@@ -174,6 +133,13 @@ impl Compiler<'_> {
                 None => Some(Column { cell, name: name.into() }),
                 Some((file, name)) => self.error(at, format!("`{file}` has the column `{name}` twice")),
             };
+        }
+        if self.columns.is_unread(name) {
+            let message = format!(
+                "the column `{name}` of `{}` is of a type that is not read: cast it to text",
+                self.file
+            );
+            return self.error(at, message);
         }
         let own = self.columns.names().iter().cloned();
         let joined =
