@@ -24,7 +24,7 @@ use rules::time::Micros;
 use stream::intake::time::duration;
 use stream::source::{Item, Mapping, Options as SourceOptions, RowAt, SourceState};
 
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, Interrupted};
 use crate::load;
 use crate::progress::Progress;
 use crate::replay::{self, Batch, Reader, Rejects};
@@ -131,7 +131,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     };
     let reader = Reader::start(source);
     let sent = sending.all(&reader);
-    let (source, damaged) = reader.finish();
+    let is_stopped = sent.as_ref().is_err_and(|it| it.is::<Interrupted>());
+    if is_stopped {
+        stderr::note("stopping when what was sent is answered; a second signal ends at once");
+    }
+    // The reader may be waiting for input that does not come.
+    let (source, damaged) = if is_stopped { (None, None) } else { reader.finish() };
     let Sending { lanes, mut rejects, mut tally, progress, pace, .. } = sending;
     let (done, failed) = lanes.finish(&runtime);
     note(done, &mut tally, &mut rejects)?;
@@ -162,7 +167,7 @@ struct Sending<'a> {
 impl Sending<'_> {
     /// Sends what is read, until its end or until a connection has ended.
     fn all(&mut self, reader: &Reader) -> anyhow::Result<()> {
-        while let Some(batch) = reader.next() {
+        while let Some(batch) = reader.next(&self.interrupt)? {
             if !self.batch(&batch)? {
                 break;
             }
@@ -174,6 +179,7 @@ impl Sending<'_> {
 
     fn batch(&mut self, batch: &Batch) -> anyhow::Result<bool> {
         for read in batch.iter() {
+            self.interrupt.check()?;
             let at = read.at;
             let going_on = match &read.item {
                 Item::Event(event) => {

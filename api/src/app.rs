@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use desk::Desk;
+use tokio::sync::Semaphore;
 
 use crate::docs::Document;
 use crate::keys::Keys;
@@ -29,6 +30,8 @@ pub(crate) struct App {
     pub(crate) traffic: Arc<Traffic>,
     /// How far the alerts are told.
     pub(crate) told: Told,
+    /// Taken while the events of a batch are decided.
+    pub(crate) batches: Semaphore,
     /// Rule sets on their way into force.
     pub(crate) jobs: Jobs,
     /// Runs the tests of a rule set.

@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 
 use self::wire::Wire;
 use crate::entrance::Front;
-use crate::limits::{LINGER_BYTES_MAX, LINGER_TIME_MAX, STOP_QUIET_MAX, UNHEARD_TIME_MAX};
+use crate::limits::{LINGER_BYTES_MAX, LINGER_TIME_MAX, STOP_QUIET_MAX};
 use crate::problem::{Code, Problem};
 
 /// Answers what comes in until the client leaves, is too slow, or the server stops: then the request that is being
@@ -27,9 +27,9 @@ pub(crate) async fn serve(stream: TcpStream, front: Arc<Front>) {
     let (headers_in, mut stopping) = (front.app.patience.headers, front.app.traffic.stopping());
     // A small answer goes out at once.
     let _ = stream.set_nodelay(true);
-    // Where the system cannot be told so, it gives up by itself after some minutes.
+    // A machine that is gone says nothing. Where the system cannot be told how long that may be, it is some minutes.
     #[cfg(target_os = "linux")]
-    let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, millis(UNHEARD_TIME_MAX));
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, millis(headers_in));
     let busy = Arc::new(AtomicBool::new(false));
     let is_busy = Arc::clone(&busy);
     // In a box, for a connection that is taken apart at its end must be movable until then.

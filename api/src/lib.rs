@@ -23,6 +23,7 @@ mod server;
 mod sizes;
 mod traffic;
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ use axum::{Json, middleware};
 use desk::Desk;
 use stream::gate::Gate;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -111,6 +113,7 @@ impl Server {
             traffic: Arc::new(Traffic::new(Arc::clone(&metrics))),
             metrics,
             told: Told::default(),
+            batches: Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get)),
             jobs: Jobs::default(),
             trial,
             activation,

@@ -11,12 +11,10 @@ pub(crate) const JSON_DEPTH_MAX: usize = 32;
 /// Most events of a batch.
 pub(crate) const BATCH_EVENTS_MAX: usize = 1_000;
 
-/// How long a client may take until the headers of its next request are there, and so how long a connection is kept on
-/// which nothing happens: longer than clients keep theirs for the next request (90 s is common), for a payment that is
+/// How long a client may take until the headers of its next request are there, or take nothing of what it is sent, and so
+/// how long a connection is kept on which nothing happens: longer than clients keep theirs for the next request (90 s is common), for a payment that is
 /// sent on a connection as it is closed fails.
 pub(crate) const HEADER_TIME_MAX: Duration = Duration::from_secs(120);
-/// How long what was sent to a client may stay without a sign that it has come: behind it, its machine is taken for gone.
-pub(crate) const UNHEARD_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long a client may take to send a body.
 pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// Requests that are worked on at once; further ones are refused and told to come again.

@@ -219,6 +219,12 @@ impl Metrics {
     /// Notes how long a stage took, and gives the time at which the next begins.
     pub(crate) fn took(&self, stage: Stage, since: Instant) -> Instant {
         let now = Instant::now();
+        self.noted(stage, now.duration_since(since));
+        now
+    }
+
+    /// Notes how long a stage took.
+    pub(crate) fn noted(&self, stage: Stage, took: Duration) {
         let own = self.own();
         let [intake, decide, durable] = &own.stages;
         let of = match stage {
@@ -226,8 +232,7 @@ impl Metrics {
             Stage::Decide => decide,
             Stage::Durable => durable,
         };
-        of.observe(now.duration_since(since).as_secs_f64());
-        now
+        of.observe(took.as_secs_f64());
     }
 
     /// Notes a request that was answered.

@@ -164,7 +164,8 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
 
     /// All features of a role that are answered together.
     fn batch(&mut self, whose: Whose, role: FieldId, frame: &mut Frame) -> Option<()> {
-        let batch = self.rules.plan.batches.get(role.index())?;
+        let (rules, at) = (self.rules, self.at);
+        let batch = rules.plan.batches.get(role.index())?;
         self.looks.computed += (batch.len() as u64).saturating_sub(1);
         let mut view = self.view(whose)?;
         let totals = view.totals_together()?;
@@ -176,7 +177,8 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
             } else {
                 1
             };
-            frame.set_feature(item.feature, Value::Exact(totals.word(item.part) + i128::from(own)));
+            let past = if rules.is_blind(item.feature, at) { 0 } else { totals.word(item.part) };
+            frame.set_feature(item.feature, Value::Exact(past + i128::from(own)));
         }
         Some(())
     }

@@ -9,7 +9,7 @@ use rules::past::Mutable;
 use rules::program::Frame;
 use rules::schema::{EventTypeId, FieldId, KindId};
 use rules::time::Micros;
-use rules::typed::{AggregateFunction, Expr, FeatureId};
+use rules::typed::{Aggregate, AggregateFunction, Expr, ExprKind, FeatureId};
 use rules::value::{Form, Value};
 use smallvec::SmallVec;
 
@@ -122,6 +122,30 @@ pub enum ColumnSource {
     EventType,
     /// An aggregate's argument that is more than a field or a feature.
     Argument(FeatureId, Form),
+}
+
+impl ColumnSource {
+    /// Whether an aggregate looks at it in past events, but for the conditions that were told when they happened.
+    pub fn is_read_by(&self, feature: FeatureId, aggregate: &Aggregate) -> bool {
+        let is_it = |kind: &ExprKind| match (self, kind) {
+            (Self::Field(column), ExprKind::Field(field)) => column == field,
+            (Self::Captured(column, _), ExprKind::Feature(feature)) => column == feature,
+            (Self::EventType, ExprKind::EventType) => true,
+            _ => false,
+        };
+        let pair = matches!(self, Self::Field(field) if aggregate.via.get(1) == Some(field));
+        let argument = aggregate.argument.as_ref();
+        let whole = matches!(self, Self::Argument(of, _) if *of == feature);
+        // Conditions are looked at again only where an amendment or the current event may change them.
+        let kept = aggregate.reads_mutable || aggregate.reads_this;
+        let conditions = aggregate.condition.iter().chain(&aggregate.numerator).filter(|_| kept);
+        let scanned = argument.filter(|_| aggregate.is_scanned());
+        let mut in_conditions = false;
+        for expr in conditions.chain(scanned) {
+            expr.visit_scope(&mut |it| in_conditions |= is_it(&it.kind));
+        }
+        pair || whole || in_conditions || argument.is_some_and(|it| is_it(&it.kind))
+    }
 }
 
 /// What one bit of a row says: all of these at once.

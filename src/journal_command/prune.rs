@@ -92,6 +92,7 @@ fn first_at(opened: &Opened, time: Micros) -> anyhow::Result<Option<u64>> {
 
 /// The error of a time that the journal has not reached: it is more likely a slip than meant, and nothing comes back.
 fn beyond(time: Micros, clock: Option<Micros>) -> anyhow::Error {
-    let [time, clock] = [Some(time), clock].map(|it| it.map_or_else(String::new, rfc3339));
-    anyhow!("no record is of {time} or later: the newest is of {clock}")
+    let newest = clock
+        .map_or_else(|| "there is no event yet".to_owned(), |it| format!("the newest is of {}", rfc3339(it)));
+    anyhow!("no record is of {} or later: {newest}", rfc3339(time))
 }

@@ -81,8 +81,14 @@ fn on_data(data: &Path, loaded: &Loaded) -> anyhow::Result<Begun> {
     let (gate, extra) = match opened.recover()? {
         Some(recovered) => {
             let gate = recovered.gate;
-            let same_rules = gate.rules().typed.hash == loaded.rules.hash;
-            if !same_rules || loaded.holds_otherwise(&gate.in_force()) {
+            if gate.rules().typed.hash == loaded.rules.hash {
+                if loaded.holds_otherwise(&gate.in_force()) {
+                    stderr::note(
+                        "rates or lists of values in the files are others than those in force, which stay: a running server \
+                         changes them",
+                    );
+                }
+            } else {
                 let bundle = Arc::new(loaded.bundle.clone());
                 let activated =
                     gate.activate_built(&bundle, &opened.directory, &recovered.extra, &mut |_| ());

@@ -1,12 +1,18 @@
 //! The reading thread: batches of items, in order, through a bounded channel; emptied batches come back to be filled
 //! again, so that nothing is allocated for a row.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use engine::words::Ruling;
 use rules::value::Value;
 use stream::source::{Item, RowAt, Source, SourceError};
+
+use crate::interrupt::{Interrupt, Interrupted};
+
+/// How often it is looked whether the process is told to stop, while nothing comes.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Items in a batch: enough that handing one over costs little beside filling it.
 const BATCH_ITEMS: usize = 512;
@@ -126,8 +132,18 @@ impl Reader {
     }
 
     /// The next batch; none at the end, whether it is one of all files or an error.
-    pub(crate) fn next(&self) -> Option<Batch> {
-        self.full.recv().ok()
+    ///
+    /// # Errors
+    /// If somebody has told the process to stop.
+    pub(crate) fn next(&self, interrupt: &Interrupt) -> Result<Option<Batch>, Interrupted> {
+        loop {
+            interrupt.check()?;
+            match self.full.recv_timeout(LOOK_EVERY) {
+                Ok(batch) => return Ok(Some(batch)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
     }
 
     /// Where emptied batches are given back.

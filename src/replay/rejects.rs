@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use stream::source::{Input, RowAt};
 
 use super::output::CsvFile;
@@ -94,21 +94,26 @@ impl<'a> Rejects<'a> {
 /// Refuses to write bad rows over a file that is something else: its name may be the one that is taken unless told.
 pub(crate) fn check_rejects(path: &Path) -> anyhow::Result<()> {
     // A pipe would have to be waited for.
-    let is_empty = !path.is_file() || path.metadata().is_ok_and(|it| it.len() == 0);
+    if !path.is_file() || path.metadata().is_ok_and(|it| it.len() == 0) {
+        return Ok(());
+    }
+    let (shown, line) = (path.display(), first_line(path));
+    let line =
+        line.with_context(|| format!("bad rows would go over `{shown}`, which cannot be read: remove it"))?;
     ensure!(
-        is_empty || is_of_rejects(path),
-        "bad rows would go over `{}`, which holds something else: name another file by `--rejects`",
-        path.display()
+        line == HEADER.join(","),
+        "bad rows would go over `{shown}`, which holds something else: name another file by `--rejects`"
     );
     Ok(())
 }
 
 /// Whether a file is there that a run wrote its bad rows to.
 fn is_of_rejects(path: &Path) -> bool {
-    if !path.is_file() {
-        return false;
-    }
+    path.is_file() && first_line(path).is_ok_and(|it| it == HEADER.join(","))
+}
+
+fn first_line(path: &Path) -> io::Result<String> {
     let mut line = String::new();
-    let read = Input::open(path).and_then(|it| BufReader::new(it.unpack()?).take(64).read_line(&mut line));
-    read.is_ok() && line.trim_end() == HEADER.join(",")
+    BufReader::new(Input::open(path)?.unpack()?).take(64).read_line(&mut line)?;
+    Ok(line.trim_end().to_owned())
 }

@@ -31,7 +31,7 @@ use super::summary::Summary;
 use super::tally::Tally;
 use super::texts::Texts;
 use super::writer::{Files, Writer, Written};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, Interrupted};
 use crate::load;
 use crate::patience::patiently;
 use crate::progress::Progress;
@@ -82,7 +82,9 @@ pub(crate) fn replay(options: &Options) -> anyhow::Result<Ran> {
     let reader = Reader::start(source);
     let writer = Writer::start(files, reader.give_back());
     let outcome = replay.all(&reader, &writer);
-    let (source, unread) = reader.finish();
+    let is_stopped = outcome.as_ref().is_err_and(|it| it.is::<Interrupted>());
+    // The reader may be waiting for input that does not come.
+    let (source, unread) = if is_stopped { (None, None) } else { reader.finish() };
     let (written, unwritten) = split(writer.finish());
     let (_, unrejected) = split(replay.rejects.finish());
     let ended = outcome.err().or(unwritten).or(unrejected).or(unread);
@@ -181,8 +183,7 @@ impl<'a> Replay<'a> {
     }
 
     fn all(&mut self, reader: &Reader, writer: &Writer) -> anyhow::Result<()> {
-        while let Some(mut batch) = reader.next() {
-            self.interrupt.check()?;
+        while let Some(mut batch) = reader.next(&self.interrupt)? {
             let done = self.batch(&mut batch);
             // What was decided is written, whatever came behind it.
             let heard = writer.write(batch);

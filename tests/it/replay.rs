@@ -559,6 +559,7 @@ fn who_is_told_to_stop_ends_in_order() {
     let feeding = thread::spawn(move || while input.write_all(text.as_bytes()).is_ok() {});
     // It shows when it has begun: the first bad row is in the file once its batch is done.
     while fs::metadata(&rejects).map_or(0, |it| it.len()) == 0 {
+        assert!(replay.try_wait().unwrap().is_none(), "it has ended by itself");
         thread::sleep(Duration::from_millis(10));
     }
     assert!(Command::new("kill").args(["-INT", &replay.id().to_string()]).status().unwrap().success());

@@ -15,7 +15,7 @@ use engine::rates::Rates;
 use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use serde::Serialize;
-use stream::gate::{Deadline, Ticket};
+use stream::gate::{Deadline, Refused, Ticket};
 use stream::intake;
 use stream::record::Cause;
 use utoipa::ToSchema;
@@ -102,8 +102,13 @@ fn submit(
     seat: &mut Seat,
 ) -> Result<Submitted, Untaken> {
     let received = incoming::event(app, text, at, seat)?;
-    let read = app.metrics.took(Stage::Intake, start);
-    let ticket = app.door.decide(seat, deadline).map_err(|it| received.untaken(at, it, &app.metrics));
+    let read = Instant::now();
+    let ticket = app.door.decide(seat, deadline);
+    if matches!(ticket, Err(Refused::InJournal)) {
+        return Err(Untaken::InJournal);
+    }
+    let ticket = ticket.map_err(|it| received.untaken(at, it, &app.metrics));
+    app.metrics.noted(Stage::Intake, read - start);
     let decided = app.metrics.took(Stage::Decide, read);
     Ok(Submitted { ticket: ticket?, event: std::mem::take(&mut seat.event), at: decided })
 }
@@ -199,6 +204,8 @@ pub(crate) async fn decide_batch(
 ) -> Result<Response, Problem> {
     let start = Instant::now();
     let deadline = deadline(&headers, start)?;
+    // One for each processor: they decide beside the threads that others wait for.
+    let _turn = app.batches.acquire().await.map_err(|it| Problem::internal(&it))?;
     let here = Arc::clone(&app);
     // So many would hold up the requests of others, and some may want the journal read.
     let submitted = aside(move || {

@@ -119,7 +119,11 @@ impl Recorded {
         let time = self.event.time;
         let when = When { time, at: Moment::of(time, self.clock, &self.rules.typed.schema).at };
         let said = self.ruling.say(&self.rules, &self.event, when, true);
-        if self.rules_known { said } else { Decision { rule_set: "", valid_until: None, ..said } }
+        if self.rules_known {
+            said
+        } else {
+            Decision { rule_set: "", valid_until: None, factors_any_of: &[], ..said }
+        }
     }
 }
 

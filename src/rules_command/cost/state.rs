@@ -4,7 +4,7 @@ use engine::plan::{Column, ColumnSource, FeaturePlan, KindPlan, OccurrenceShape}
 use engine::rule_set::RuleSet;
 use rules::notation::duration;
 use rules::schema::{EventTypeId, FieldId, KindId};
-use rules::typed::{Aggregate, Captured, ExprKind, Feature, FeatureId, Mode};
+use rules::typed::{Captured, Feature, FeatureId, Mode};
 use serde::Serialize;
 
 use crate::rules_command::value::span;
@@ -135,31 +135,10 @@ fn readers(rules: &RuleSet, kind: KindId, column: &Column) -> Vec<String> {
         feature.aggregate().is_some_and(|it| {
             it.over.is_some()
                 && it.by.first().and_then(|role| rules.typed.schema.role_kind(*role)) == Some(kind)
-                && reads(*id, it, &column.source)
+                && column.source.is_read_by(*id, it)
         })
     });
     reads.map(|(_, it)| it.name.clone()).collect()
-}
-
-fn reads(id: FeatureId, aggregate: &Aggregate, source: &ColumnSource) -> bool {
-    let is_it = |kind: &ExprKind| match (source, kind) {
-        (ColumnSource::Field(column), ExprKind::Field(field)) => column == field,
-        (ColumnSource::Captured(column, _), ExprKind::Feature(feature)) => column == feature,
-        (ColumnSource::EventType, ExprKind::EventType) => true,
-        _ => false,
-    };
-    let pair = matches!(source, ColumnSource::Field(field) if aggregate.via.get(1) == Some(field));
-    let argument = aggregate.argument.as_ref();
-    let whole = matches!(source, ColumnSource::Argument(of, _) if *of == id);
-    // Conditions are looked at again only where an amendment or the current event may change them.
-    let kept = aggregate.reads_mutable || aggregate.reads_this;
-    let conditions = aggregate.condition.iter().chain(&aggregate.numerator).filter(|_| kept);
-    let scanned = argument.filter(|_| aggregate.is_scanned());
-    let mut in_conditions = false;
-    for expr in conditions.chain(scanned) {
-        expr.visit_scope(&mut |it| in_conditions |= is_it(&it.kind));
-    }
-    pair || whole || in_conditions || argument.is_some_and(|it| is_it(&it.kind))
 }
 
 fn feature(rules: &RuleSet, id: FeatureId, feature: &Feature) -> FeatureCost {

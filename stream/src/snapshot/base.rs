@@ -14,7 +14,7 @@ use engine::plan::FeaturePlan;
 use engine::rule_set::RuleSet;
 use rules::schema::KindId;
 use rules::time::Micros;
-use rules::typed::FeatureId;
+use rules::typed::{Feature, FeatureId};
 
 use super::block::{BlockKind, BlockReader};
 use super::directory::Stored;
@@ -153,28 +153,22 @@ impl Base {
     }
 }
 
-/// Whether the rows of a base, whose layout is `theirs`, do not say what a feature that is new to it looks for in them.
-fn is_blind(rules: &RuleSet, feature: FeatureId, (ours, theirs): (&Layout, &Layout)) -> bool {
-    let Some(plan @ (FeaturePlan::Window(it) | FeaturePlan::Scan(it))) =
-        rules.plan.features.get(feature.index())
+/// Whether the rows of a base, whose layout is `theirs`, do not say what a feature that is new to it looks at in them.
+fn is_blind(rules: &RuleSet, id: FeatureId, (ours, theirs): (&Layout, &Layout)) -> bool {
+    let Some(FeaturePlan::Window(plan) | FeaturePlan::Scan(plan)) = rules.plan.features.get(id.index())
     else {
         return false;
     };
-    let kind = rules.typed.schema.role_kind(it.role).map_or(usize::MAX, KindId::index);
-    let (Some(names), Some(kind_plan)) = (ours.kinds.get(kind), rules.plan.kinds.get(kind)) else {
+    let aggregate = rules.typed.features.get(id.index()).and_then(Feature::aggregate);
+    let kind = rules.typed.schema.role_kind(plan.role).map_or(usize::MAX, KindId::index);
+    let (Some(aggregate), Some(kind_plan), Some(names)) =
+        (aggregate, rules.plan.kinds.get(kind), ours.kinds.get(kind))
+    else {
         return false;
     };
-    let theirs = theirs.kinds.get(kind);
-    let lacks = |name: &String| theirs.is_none_or(|it| !fit::has_column(it, name));
-    match plan {
-        // It may look at any.
-        FeaturePlan::Scan(_) => names.columns.iter().any(lacks),
-        _ => {
-            let window = kind_plan.history.input().windows.get(it.window.index());
-            let column = window.and_then(|it| it.column).and_then(|it| names.columns.get(it.index()));
-            column.is_some_and(lacks)
-        }
-    }
+    let has = |name: &String| theirs.kinds.get(kind).is_some_and(|it| fit::has_column(it, name));
+    let mut columns = kind_plan.columns.iter().zip(&names.columns);
+    columns.any(|(column, name)| column.source.is_read_by(id, aggregate) && !has(name))
 }
 
 /// Writes what the gate holds as the base, in the place of the one before.

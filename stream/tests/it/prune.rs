@@ -226,12 +226,13 @@ fn what_nobody_had_asked_of_rows_in_the_base_they_are_not() {
     let (dir, journal, gate) = pruned(folder.path(), &RULES.replace(received, ""));
     let more = "feature typical = mean(payment.amount) by card over 1d\n\
                 feature newest = last(payment.amount) by card over 1d\n\
+                feature paid = sum(payment.amount) by card over 1d\n\
                 feature alike = count(payment) by card over 1d where amount == this.amount\n\
-                record received_1h, typical, newest, alike\npolicy\n";
+                record received_1h, typical, newest, paid, alike\npolicy\n";
     let new = bundle(SCHEMA, &RULES.replace("policy\n", more));
     gate.activate_built(&new, &dir, &Extra::new(), &mut |_| ()).unwrap();
     let rules = gate.rules();
-    let asked = ["received_1h", "newest", "alike", "typical"];
+    let asked = ["received_1h", "newest", "alike", "paid", "typical"];
     let features = asked.map(|name| rules.typed.features.iter().position(|it| it.name == name).unwrap());
     let mut worker = gate.worker(Vec::new());
     let mut seen = |user: u32, number: i64| {
@@ -243,7 +244,7 @@ fn what_nobody_had_asked_of_rows_in_the_base_they_are_not() {
         features.map(value)
     };
     let first = seen(0, 0);
-    assert_eq!(first[..3], [Value::Exact(0), Value::Missing, Value::Exact(1)]);
+    assert_eq!(first[..4], [Value::Exact(0), Value::Missing, Value::Exact(1), Value::Exact(700)]);
     for user in 1..20 {
         assert_eq!(seen(user, 0), first, "u{user}");
     }
