@@ -102,6 +102,9 @@ pub trait Journal: Send + Sync {
     /// If the disk cannot be read, or what it holds is damaged.
     fn find(&self, id: u128, within: Range<u64>) -> Result<Option<(u64, RecordKind)>, JournalError>;
 
+    /// Whether it is known without the disk that no durable record from an offset on has an id.
+    fn surely_lacks(&self, id: u128, from: u64) -> bool;
+
     /// Offset of the oldest record that is kept, or of the first that will be.
     fn oldest(&self) -> u64;
 
@@ -348,6 +351,10 @@ impl Journal for Forgetful {
 
     fn find(&self, _id: u128, _within: Range<u64>) -> Result<Option<(u64, RecordKind)>, JournalError> {
         Ok(None)
+    }
+
+    fn surely_lacks(&self, _id: u128, _from: u64) -> bool {
+        true
     }
 
     fn oldest(&self) -> u64 {

@@ -60,8 +60,14 @@ impl Gate {
         asked: Asked<'_>,
         worker: &mut Worker,
     ) -> Result<Option<Seen<'static>>, Refused> {
-        worker.may_read()?;
-        let from = self.repeats_from(asked.now.saturating_sub(REPEAT_FOR))?;
+        let since = asked.now.saturating_sub(REPEAT_FOR);
+        if !worker.reads_journal {
+            // Mostly the filters in memory know.
+            let is_new =
+                self.known_repeats_from(since).is_some_and(|from| self.journal.surely_lacks(asked.id, from));
+            return if is_new { Ok(None) } else { Err(Refused::InJournal) };
+        }
+        let from = self.repeats_from(since)?;
         let Some(Newest { position, kind }) = self.newest(asked.id, from, worker)? else { return Ok(None) };
         let recent = |stamp: &Stamp| asked.clock.saturating_sub(REPEAT_FOR) < stamp.clock;
         let Some((_, bytes)) = Stamp::split(&worker.found).filter(|(stamp, _)| recent(stamp)) else {
@@ -75,14 +81,18 @@ impl Gate {
         Ok(Some(if same { Seen::Repeat { position, newest: position } } else { Seen::Reused }))
     }
 
+    /// As of [`Gate::repeats_from`], if that was looked for lately.
+    fn known_repeats_from(&self, since: Micros) -> Option<u64> {
+        let known = *self.repeats.lock();
+        known.filter(|it| since.saturating_sub(it.since) < LOOK_AGAIN_AFTER).map(|it| it.from)
+    }
+
     /// The offset below which no record's clock is above `since`.
     fn repeats_from(&self, since: Micros) -> Result<u64, JournalError> {
-        let mut known = self.repeats.lock();
-        if let Some(known) = *known
-            && since.saturating_sub(known.since) < LOOK_AGAIN_AFTER
-        {
-            return Ok(known.from);
+        if let Some(known) = self.known_repeats_from(since) {
+            return Ok(known);
         }
+        let mut known = self.repeats.lock();
         let (mut low, mut high) = (known.map_or(0, |it| it.from), self.journal.durable());
         let mut record = Vec::new();
         while low < high {

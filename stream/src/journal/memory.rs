@@ -144,6 +144,10 @@ impl Journal for Memory {
         Ok(found.map(|(offset, it)| (offset, it.kind)))
     }
 
+    fn surely_lacks(&self, id: u128, from: u64) -> bool {
+        matches!(self.find(id, from..u64::MAX), Ok(None))
+    }
+
     fn oldest(&self) -> u64 {
         self.oldest.load(Ordering::Relaxed)
     }

@@ -282,6 +282,10 @@ impl Journal for OnDisk {
         self.shared.shelf.find(id, within)
     }
 
+    fn surely_lacks(&self, id: u128, from: u64) -> bool {
+        self.shared.shelf.surely_lacks(id, from)
+    }
+
     fn oldest(&self) -> u64 {
         self.shared.shelf.oldest()
     }

@@ -62,6 +62,10 @@ impl<J: Journal + ?Sized> Journal for Arc<J> {
         (**self).find(id, within)
     }
 
+    fn surely_lacks(&self, id: u128, from: u64) -> bool {
+        (**self).surely_lacks(id, from)
+    }
+
     fn oldest(&self) -> u64 {
         (**self).oldest()
     }

@@ -80,6 +80,15 @@ impl Segment {
         matches!(&*self.index.read(), Lookup::File(index) if !index.may_have_id(key))
     }
 
+    /// Whether memory alone says that it has no record of an id.
+    fn surely_lacks_id(&self, key: u64) -> bool {
+        match &*self.index.read() {
+            Lookup::File(index) => !index.may_have_id(key),
+            Lookup::Memory(index) => index.newest_first(By::Id, key, u64::MAX, 1).is_empty(),
+            Lookup::Unknown => false,
+        }
+    }
+
     /// Bytes that its index takes in memory, but for the filter.
     fn index_bytes(&self) -> usize {
         if let Lookup::Memory(index) = &*self.index.read() { index.bytes() } else { 0 }
@@ -221,6 +230,12 @@ impl Shelf {
             found.is_none()
         })?;
         Ok(found)
+    }
+
+    /// Whether memory alone says that no durable record from an offset on has an id.
+    pub(super) fn surely_lacks(&self, id: u128, from: u64) -> bool {
+        let key = index::id_key(id);
+        self.holding_any(&(from..self.durable())).iter().all(|it| it.surely_lacks_id(key))
     }
 
     /// The newest durable record that holds the decision of a number.

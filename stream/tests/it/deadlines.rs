@@ -311,6 +311,9 @@ impl Journal for Told {
     fn find(&self, id: u128, within: Range<u64>) -> Result<Option<(u64, RecordKind)>, JournalError> {
         self.memory.find(id, within)
     }
+    fn surely_lacks(&self, id: u128, from: u64) -> bool {
+        self.memory.surely_lacks(id, from)
+    }
     fn oldest(&self) -> u64 {
         self.memory.oldest()
     }
