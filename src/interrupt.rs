@@ -12,7 +12,7 @@ use signal_hook::flag;
 const ENDED_BY_SIGNAL: i32 = 128;
 
 /// Whether somebody has told the process to stop.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 /// The error of work that was told to stop.

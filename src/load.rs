@@ -128,11 +128,8 @@ impl Loaded {
         let (ours, theirs) =
             (bundle::values(&self.rules, &self.items, in_force.rules.key), &in_force.rules.values);
         let otherwise = |(id, list): (ListId, &List)| {
-            let mut items = self.items.iter().filter(|it| it.list == id);
-            let is_held = |it: &ListItem| theirs.contains(id, it.item.slot(in_force.rules.key));
-            matches!(list.of, ListKind::Values(_))
-                && list.file.is_some()
-                && (ours.count(id) != theirs.count(id) || !items.all(is_held))
+            let is_filled = matches!(list.of, ListKind::Values(_)) && list.file.is_some();
+            is_filled && ours.slots(id) != theirs.slots(id)
         };
         has_rates && self.rates != *in_force.rates || (0..).map(ListId).zip(&self.rules.lists).any(otherwise)
     }

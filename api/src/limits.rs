@@ -12,8 +12,8 @@ pub(crate) const JSON_DEPTH_MAX: usize = 32;
 pub(crate) const BATCH_EVENTS_MAX: usize = 1_000;
 
 /// How long a client may take until the headers of its next request are there, or take nothing of what it is sent, and so
-/// how long a connection is kept on which nothing happens: longer than clients keep theirs for the next request (90 s is common), for a payment that is
-/// sent on a connection as it is closed fails.
+/// how long a connection is kept on which nothing happens: longer than clients keep theirs for the next request (90 s is
+/// common), for a payment that is sent on a connection as it is closed fails.
 pub(crate) const HEADER_TIME_MAX: Duration = Duration::from_secs(120);
 /// How long a client may take to send a body.
 pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(10);

@@ -90,13 +90,18 @@ impl ValueLists {
         }
     }
 
+    /// What a list holds, as slots that rise.
+    pub fn slots(&self, list: ListId) -> &[i64] {
+        self.0.get(list.index()).map_or(&[], Vec::as_slice)
+    }
+
     /// How many values a list holds.
     pub fn count(&self, list: ListId) -> usize {
-        self.0.get(list.index()).map_or(0, Vec::len)
+        self.slots(list).len()
     }
 
     /// Whether a list holds a value.
     pub fn contains(&self, list: ListId, slot: i64) -> bool {
-        self.0.get(list.index()).is_some_and(|slots| slots.binary_search(&slot).is_ok())
+        self.slots(list).binary_search(&slot).is_ok()
     }
 }

@@ -14,11 +14,11 @@ use rules::value::{Form, Value};
 
 use crate::event::Event;
 use crate::facts::Roles;
-use crate::history::{Edges, Key, Totals, View, Viewpoint};
+use crate::history::{Edges, Key, View, Viewpoint};
 use crate::plan::{FeaturePlan, Own, WindowPlan};
 use crate::rollout::place_e6;
 use crate::rule_set::RuleSet;
-use crate::scan::{Matches, column_type, form, from_totals, ratio, with_own};
+use crate::scan::{Matches, form, from_totals, ratio, with_own};
 use crate::state::EntityState;
 use crate::words::{effect, id_in};
 
@@ -69,11 +69,12 @@ impl<S: DerefMut<Target = EntityState>> Source for Past<'_, S> {
                 self.batch(whose, window.role, frame);
                 frame.known(feature).unwrap_or_default()
             }
-            FeaturePlan::Window(window) if rules.is_blind(feature, self.at) => {
-                self.alone(feature, window, frame).unwrap_or_default()
+            FeaturePlan::Window(window) if !rules.is_blind(feature, self.at) => {
+                self.window(feature, whose, window, frame).unwrap_or_default()
             }
-            FeaturePlan::Window(window) => self.window(feature, whose, window, frame).unwrap_or_default(),
-            FeaturePlan::Scan(window) => self.scan(feature, whose, window, frame).unwrap_or_default(),
+            FeaturePlan::Window(window) | FeaturePlan::Scan(window) => {
+                self.scan(feature, whose, window, frame).unwrap_or_default()
+            }
             FeaturePlan::Occurrence { at, .. } => {
                 self.occurrence(feature, whose, *at, frame).unwrap_or_default()
             }
@@ -239,31 +240,8 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
         })
     }
 
-    /// A feature over a window in which no past event is; none = missing.
-    fn alone(&self, feature: FeatureId, plan: &WindowPlan, frame: &mut Frame) -> Option<Value> {
-        use AggregateFunction as F;
-        let counts = self.counts_itself(feature, &plan.own, frame);
-        let own = if counts { self.argument(feature, &plan.own, frame) } else { None };
-        let aggregate = aggregate(self.rules, feature)?;
-        Some(match plan.function {
-            F::Ratio => ratio(u64::from(counts && self.is_above(feature, frame)), u64::from(counts)),
-            F::Count => Value::Exact(i128::from(counts)),
-            F::Sum | F::Mean | F::Stddev => {
-                let mut totals = Totals::new(column_type(plan.form));
-                own.into_iter().for_each(|value| totals.add(value));
-                from_totals(aggregate, &totals)
-            }
-            F::Min | F::Max => Value::from_slot(own, plan.form),
-            F::Distinct => Value::Exact(i128::from(own.is_some())),
-            F::FirstSeen => {
-                self.argument(feature, &plan.own, frame)?;
-                Value::Flag(true)
-            }
-            F::First | F::Last | F::TimeSince | F::Speed => Value::Missing,
-        })
-    }
-
-    /// A feature whose condition reads the event being decided: every row of the window is looked at.
+    /// A feature whose condition reads the event being decided: every row of the window is looked at. Of one that is blind none
+    /// is.
     fn scan(
         &mut self,
         feature: FeatureId,

@@ -118,7 +118,7 @@ pub(crate) fn form(aggregate: &Aggregate) -> Form {
     aggregate.argument.as_ref().map_or(Form::Exact, |it| it.ty.form())
 }
 
-pub(crate) fn column_type(form: Form) -> ColumnType {
+fn column_type(form: Form) -> ColumnType {
     if form == Form::Real { ColumnType::Real } else { ColumnType::Integer }
 }
 

@@ -91,4 +91,11 @@ impl Expr {
             }
         }
     }
+
+    /// Whether it reads what becomes known later of the event in scope.
+    pub fn reads_mutable(&self) -> bool {
+        let mut found = false;
+        self.visit_scope(&mut |it| found |= matches!(it.kind, ExprKind::Mutable(_)));
+        found
+    }
 }

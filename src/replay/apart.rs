@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure};
-
 use stream::source::Mapping;
 
 use super::output::{is_device, is_standard_output};

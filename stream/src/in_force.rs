@@ -64,19 +64,21 @@ impl Kept {
     pub(crate) fn knowing(&self, bundles: impl IntoIterator<Item = Bundle>) -> Result<Self, BundleError> {
         let mut kept = self.clone();
         for bundle in bundles {
-            let here = |kept: &Self, is: &dyn Fn(&(Bundle, rules::typed::RuleSet)) -> bool| {
-                kept.all.iter().chain(&kept.known).any(|it| is(it))
-            };
-            if here(&kept, &|it| it.0.sources == bundle.sources) {
+            if kept.has(|it| it.0.sources == bundle.sources) {
                 continue;
             }
             // What lists held, and rates, are no matter of a schema.
             let new = checked(Bundle { lists: Vec::new(), rates: None, ..bundle })?;
-            if !here(&kept, &|it| says_the_same_of_events(&it.1, &new.1)) {
+            if !kept.has(|it| says_the_same_of_events(&it.1, &new.1)) {
                 kept.known.push(new);
             }
         }
         Ok(kept)
+    }
+
+    /// Whether such a rule set is kept or known.
+    fn has(&self, is: impl Fn(&(Bundle, rules::typed::RuleSet)) -> bool) -> bool {
+        self.all.iter().chain(&self.known).any(|it| is(it))
     }
 
     /// What is kept and one more, if it is not among them.

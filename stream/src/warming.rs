@@ -4,8 +4,9 @@
 //! at `t` once all of its window is: `t − (over + delay) ≥ since`. One without a window looks back as far as the schema's
 //! `keep`. One that looks at features as they were at past events needs these complete, from the journal alone, at the
 //! oldest of them. What the journal's base has kept rows of, but not what a feature looks for in them, is no part of its
-//! window: until it is complete the feature is blind, and only the event being decided counts. A decision is warming if anything that it may read is not complete at its event: a rule of its type that is not `off`, its policy,
-//! or a feature that is always recorded, directly or through other features.
+//! window: until it is complete the feature is blind, and only the event being decided counts. A decision is warming if
+//! anything that it may read is not complete at its event: a rule of its type that is not `off`, its policy, or a feature
+//! that is always recorded, directly or through other features.
 
 use std::collections::BTreeMap;
 

@@ -576,6 +576,7 @@ fn who_is_told_to_stop_ends_in_order() {
     assert!(snapshots(Path::new(state)).is_empty());
 }
 
+#[cfg(unix)]
 #[test]
 fn nothing_that_is_read_or_is_something_else_is_written_over() {
     let folder = tempfile::tempdir().unwrap();

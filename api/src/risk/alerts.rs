@@ -292,9 +292,13 @@ pub(crate) async fn watch(
     let (send, receive) = mpsc::channel(8);
     tokio::spawn(async move {
         let _place = place;
-        // Ends when the client is gone, its key is revoked, the server stops, or the database fails: the client comes
-        // again.
-        let _ = send_alerts(&app, &caller, after, &send).await;
+        // Ends when the client is gone, its key is revoked, the server stops, or the database fails, whether or not what was
+        // sent is read: the client comes again.
+        tokio::select! {
+            biased;
+            () = ended(&app, &caller) => {}
+            _ = send_alerts(&app, &caller, after, &send) => {}
+        }
     });
     let keep_alive = KeepAlive::new().interval(STREAM_KEEP_ALIVE);
     Ok(Sse::new(ReceiverStream::new(receive)).keep_alive(keep_alive))
@@ -340,19 +344,14 @@ async fn send_alerts(
         for alert in found {
             after = alert.seq;
             let sent = Sent::default().event("alert").id(after.to_string());
-            let sent = sent.json_data(AlertBody::from(alert)).ok()?;
-            // Whoever does not read what was sent before is not waited for longer than whoever reads.
-            tokio::select! {
-                biased;
-                done = to.send(Ok(sent)) => done.ok()?,
-                () = ended(app, caller) => return None,
-            }
+            to.send(Ok(sent.json_data(AlertBody::from(alert)).ok()?)).await.ok()?;
         }
         more(app, caller, after, to).await?;
     }
 }
 
-/// Waits until the stream must end: the key is revoked, or the server stops.
+/// Waits until a stream must end, because its key is revoked or the server stops. The key is looked at as often as keys are
+/// read again, so that a stream ends when requests are refused.
 async fn ended(app: &App, caller: &Caller) {
     let mut stopping = app.traffic.stopping();
     while app.keys.holds(caller).await {
@@ -363,25 +362,17 @@ async fn ended(app: &App, caller: &Caller) {
     }
 }
 
-/// Waits until there are alerts after one; none: the stream is at its end. The key is looked at as often as keys are read
-/// again, so that a stream ends when requests are refused.
+/// Waits until there are alerts after one for who may still see them; none: the stream is at its end.
 async fn more(
     app: &App,
     caller: &Caller,
     after: i64,
     to: &mpsc::Sender<Result<Sent, Infallible>>,
 ) -> Option<()> {
-    let (mut told, mut stopping) = (app.told.watch(), app.traffic.stopping());
-    while app.keys.holds(caller).await {
-        if after < *told.borrow_and_update() {
-            return Some(());
-        }
-        tokio::select! {
-            changed = told.changed() => changed.ok()?,
-            () = tokio::time::sleep(KEYS_REFRESH) => {}
-            _ = stopping.wait_for(|it| *it) => return None,
-            () = to.closed() => return None,
-        }
+    let mut told = app.told.watch();
+    tokio::select! {
+        newer = told.wait_for(|newest| after < *newest) => drop(newer.ok()?),
+        () = to.closed() => return None,
     }
-    None
+    app.keys.holds(caller).await.then_some(())
 }

@@ -15,7 +15,7 @@ use engine::rates::Rates;
 use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use serde::Serialize;
-use stream::gate::{Deadline, Refused, Ticket};
+use stream::gate::{Deadline, Ticket};
 use stream::intake;
 use stream::record::Cause;
 use utoipa::ToSchema;
@@ -103,11 +103,11 @@ fn submit(
 ) -> Result<Submitted, Untaken> {
     let received = incoming::event(app, text, at, seat)?;
     let read = Instant::now();
-    let ticket = app.door.decide(seat, deadline);
-    if matches!(ticket, Err(Refused::InJournal)) {
+    let ticket = app.door.decide(seat, deadline).map_err(|it| received.untaken(at, it, &app.metrics));
+    if let Err(Untaken::InJournal) = ticket {
+        // It is decided elsewhere, and timed there.
         return Err(Untaken::InJournal);
     }
-    let ticket = ticket.map_err(|it| received.untaken(at, it, &app.metrics));
     app.metrics.noted(Stage::Intake, read - start);
     let decided = app.metrics.took(Stage::Decide, read);
     Ok(Submitted { ticket: ticket?, event: std::mem::take(&mut seat.event), at: decided })

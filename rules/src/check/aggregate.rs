@@ -115,7 +115,7 @@ impl Checker<'_> {
 
         let exprs =
             || [Some(&condition), numerator.as_ref()].into_iter().flatten().filter_map(|it| it.expr.as_ref());
-        let reads_mutable = exprs().chain(argument.iter().flatten()).any(reads_mutable);
+        let reads_mutable = exprs().chain(argument.iter().flatten()).any(Expr::reads_mutable);
         // What could not be paired up may be a pair.
         let reads_this = matching.is_known() && exprs().any(reads_this);
         // Of a function that is unknown no more can be told.
@@ -386,12 +386,6 @@ fn split_conditions<'e>(
 fn never_includes_current(function: AggregateFunction) -> bool {
     use AggregateFunction as F;
     matches!(function, F::First | F::Last | F::FirstSeen | F::TimeSince | F::Speed)
-}
-
-fn reads_mutable(expr: &Expr) -> bool {
-    let mut found = false;
-    expr.visit_scope(&mut |it| found |= matches!(it.kind, ExprKind::Mutable(_)));
-    found
 }
 
 fn reads_this(expr: &Expr) -> bool {

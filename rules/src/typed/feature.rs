@@ -1,6 +1,6 @@
 //! Features, and the looks into the past of which they are made.
 
-use super::{Expr, ExprKind, Numeric, Type};
+use super::{Expr, Numeric, Type};
 use crate::schema::{EventTypeId, FieldId};
 use crate::span::Span;
 use crate::time::Micros;
@@ -93,12 +93,7 @@ impl Aggregate {
     /// Whether the window's rows are looked at one by one, each with what is known of it now: for that belongs to the event
     /// being decided, or what is looked at becomes known later.
     pub fn is_scanned(&self) -> bool {
-        let reads_mutable = |argument: &Expr| {
-            let mut reads = false;
-            argument.visit_scope(&mut |it| reads |= matches!(it.kind, ExprKind::Mutable(_)));
-            reads
-        };
-        self.reads_this || self.argument.as_ref().is_some_and(reads_mutable)
+        self.reads_this || self.argument.as_ref().is_some_and(Expr::reads_mutable)
     }
 
     /// Digits after the point of the argument; 0 where it is real or there is none.

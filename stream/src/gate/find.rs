@@ -25,6 +25,13 @@ pub(super) struct Repeats {
     from: u64,
 }
 
+impl Repeats {
+    /// Where they begin, if that need not be looked for again.
+    fn lately(self, since: Micros) -> Option<u64> {
+        (since.saturating_sub(self.since) < LOOK_AGAIN_AFTER).then_some(self.from)
+    }
+}
+
 /// By the engine clock, how long it is not looked again from where on records may be repeats.
 const LOOK_AGAIN_AFTER: Micros = HOUR;
 /// The clock is sampled before a record has its offset: so many records, at most, may have overtaken it.
@@ -81,18 +88,17 @@ impl Gate {
         Ok(Some(if same { Seen::Repeat { position, newest: position } } else { Seen::Reused }))
     }
 
-    /// As of [`Gate::repeats_from`], if that was looked for lately.
+    /// As of [`Gate::repeats_from`], if that was looked for lately and nobody is looking.
     fn known_repeats_from(&self, since: Micros) -> Option<u64> {
-        let known = *self.repeats.lock();
-        known.filter(|it| since.saturating_sub(it.since) < LOOK_AGAIN_AFTER).map(|it| it.from)
+        (*self.repeats.try_lock()?)?.lately(since)
     }
 
     /// The offset below which no record's clock is above `since`.
     fn repeats_from(&self, since: Micros) -> Result<u64, JournalError> {
-        if let Some(known) = self.known_repeats_from(since) {
-            return Ok(known);
-        }
         let mut known = self.repeats.lock();
+        if let Some(from) = known.and_then(|it| it.lately(since)) {
+            return Ok(from);
+        }
         let (mut low, mut high) = (known.map_or(0, |it| it.from), self.journal.durable());
         let mut record = Vec::new();
         while low < high {

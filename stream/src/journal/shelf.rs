@@ -82,11 +82,8 @@ impl Segment {
 
     /// Whether memory alone says that it has no record of an id.
     fn surely_lacks_id(&self, key: u64) -> bool {
-        match &*self.index.read() {
-            Lookup::File(index) => !index.may_have_id(key),
-            Lookup::Memory(index) => index.newest_first(By::Id, key, u64::MAX, 1).is_empty(),
-            Lookup::Unknown => false,
-        }
+        let in_memory = |index: &Index| index.newest_first(By::Id, key, u64::MAX, 1).is_empty();
+        self.lacks_id(key) || matches!(&*self.index.read(), Lookup::Memory(index) if in_memory(index))
     }
 
     /// Bytes that its index takes in memory, but for the filter.

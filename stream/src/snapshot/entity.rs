@@ -5,8 +5,8 @@
 //! can end wherever the block is full.
 //!
 //! Its rows come first, oldest first. While decisions go on, each piece has its own position: it holds what the records up
-//! to there say of the rows behind those of the piece before. All that is no row is as of the last
-//! piece's position.
+//! to there say of the rows behind those of the piece before. All that is no row is as of
+//! the last piece's position.
 
 use engine::entity::EntityKey;
 use engine::history::{Key, NewRows, Row};

@@ -80,8 +80,7 @@ impl KindFit {
 
 /// Whether a layout has a column of a name.
 pub(super) fn has_column(layout: &KindLayout, name: &str) -> bool {
-    let is_it = |it: &String| *it == name || while_alone(name).is_some_and(|alone| it == alone);
-    layout.columns.iter().any(is_it)
+    find(&index(layout.columns.iter().enumerate()), name).is_some()
 }
 
 /// The place of a name. What has become several things was one, which had what each of them needs.

@@ -107,13 +107,9 @@ impl Feed {
                 *self = Self::Sorted(entries, broken);
                 self.next(setup, counts, event)
             }
-            Self::Sorted(entries, broken) => match (entries.pop_front(), broken.take()) {
-                (Some(entry), then) => {
-                    *broken = then;
-                    Ok(Some(entry.give(event)))
-                }
-                (None, Some(broken)) => Err(broken),
-                (None, None) => Ok(None),
+            Self::Sorted(entries, broken) => match entries.pop_front() {
+                Some(entry) => Ok(Some(entry.give(event))),
+                None => broken.take().map_or(Ok(None), Err),
             },
         }
     }
