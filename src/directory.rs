@@ -174,7 +174,7 @@ impl Opened {
         let Some(RuleSetRecord { bundle, .. }) = first else { return Ok(()) };
         let checked = bundle.check()?;
         for (entity, membership) in bundle::memberships(&checked.rules, &checked.items, self.journal.key()) {
-            let list = checked.rules.lists.get(membership.list.index()).map(|it| it.name.clone());
+            let list = checked.rules.list(membership.list).map(|it| it.name.clone());
             if list.is_some_and(|list| !known.contains(&(entity, list))) {
                 patiently(|| gate.put_on_list(entity, membership))?;
             }

@@ -131,7 +131,7 @@ impl Loaded {
             let is_filled = matches!(list.of, ListKind::Values(_)) && list.file.is_some();
             is_filled && ours.slots(id) != theirs.slots(id)
         };
-        has_rates && self.rates != *in_force.rates || (0..).map(ListId).zip(&self.rules.lists).any(otherwise)
+        has_rates && self.rates != *in_force.rates || ListId::all().zip(&self.rules.lists).any(otherwise)
     }
 
     /// Says whose entries in the files of lists of entities are not on them: those are filled once, when the state begins, and
@@ -148,7 +148,7 @@ impl Loaded {
             }
         }
         for (id, count) in missing {
-            let Some(list) = self.rules.lists.get(id.index()) else { continue };
+            let Some(list) = self.rules.list(id) else { continue };
             let (name, file) = (&list.name, list.file.as_deref().unwrap_or_default());
             stderr::note(&format!(
                 "{} of `{file}` not in `{name}` as it says: such a file is read once, when the list begins; behind that a \

@@ -126,7 +126,7 @@ impl<'a> Target<'a> {
         facts: &Facts,
     ) -> Option<Self> {
         let kind = facts.roles.stateful.get(entity)?.kind;
-        Some(Self { rules, plan: rules.plan.kinds.get(kind.index())?, state })
+        Some(Self { rules, plan: rules.plan.kind(kind)?, state })
     }
 
     /// The row of an event, which is in this history as its entity number `entity`.
@@ -135,7 +135,7 @@ impl<'a> Target<'a> {
         let Scratch { facts, members, values, .. } = scratch;
         members.clear();
         members.resize(plan.conditions.len().div_ceil(64), 0);
-        for (id, condition) in (0u16..).map(ConditionId).zip(&plan.conditions) {
+        for (id, condition) in ConditionId::all().zip(&plan.conditions) {
             let holds = holds(rules, condition, entity, facts);
             set_bit(members, id, holds);
         }
@@ -158,7 +158,7 @@ impl<'a> Target<'a> {
         scratch.looks.row.mutable = mutable;
         scratch.members.clear();
         scratch.members.resize(plan.conditions.len().div_ceil(64), 0);
-        for (id, condition) in (0u16..).map(ConditionId).zip(&plan.conditions) {
+        for (id, condition) in ConditionId::all().zip(&plan.conditions) {
             let holds = match &condition.test {
                 // Type, role and presence stay: that they hold is in the base's bit.
                 Some(test) if test.mutable => {

@@ -94,7 +94,7 @@ impl<'a> Case<'a> {
 
     /// Whether a feature may be asked for of this event.
     fn has(&self, id: FeatureId) -> bool {
-        let feature = self.rules.typed.features.get(id.index());
+        let feature = self.rules.typed.feature(id);
         feature.zip(self.event.event_type).is_some_and(|(it, event)| it.domain.contains(&event))
     }
 }

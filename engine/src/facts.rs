@@ -82,7 +82,7 @@ impl Facts {
         let event_type = event.event_type.unwrap_or(EventTypeId(0));
         self.frame.begin(event_type, event.time);
         self.roles.clear();
-        let Some(event_type) = schema.events.get(event_type.index()) else { return Ok(()) };
+        let Some(event_type) = schema.event(event_type) else { return Ok(()) };
         for (at, field) in event_type.fields.iter().enumerate() {
             let Some(declared) = schema.field(field.field) else { continue };
             let slot = match (event.value(at), declared.ty) {

@@ -60,7 +60,7 @@ impl<S: DerefMut<Target = EntityState>> Source for Past<'_, S> {
     fn aggregate(&mut self, feature: FeatureId, frame: &mut Frame) -> Value {
         self.looks.computed += 1;
         let rules = self.rules;
-        let Some(plan) = rules.plan.features.get(feature.index()) else { return Value::Missing };
+        let Some(plan) = rules.plan.feature(feature) else { return Value::Missing };
         let Some(whose) = plan.role().and_then(|role| self.whose(role, plan.pair(), frame)) else {
             return Value::Missing;
         };
@@ -97,7 +97,7 @@ impl<S: DerefMut<Target = EntityState>> Source for Past<'_, S> {
     }
 
     fn in_share(&mut self, rule: RuleId, role: FieldId, share_e6: u32) -> bool {
-        let name = self.rules.typed.rules.get(rule.index()).map(|it| it.name.as_str());
+        let name = self.rules.typed.rule(rule).map(|it| it.name.as_str());
         let id = id_in(self.rules, self.event, role);
         name.zip(id).is_some_and(|(name, id)| place_e6(name, id) < u64::from(share_e6))
     }
@@ -256,7 +256,7 @@ impl<S: DerefMut<Target = EntityState>> Past<'_, S> {
         frame.this.clone_from(&this);
         self.looks.row.this = this;
         let own = self.counts_itself(feature, &plan.own, frame);
-        let kind = rules.plan.kinds.get(whose.kind.index())?;
+        let kind = rules.plan.kind(whose.kind)?;
         let viewpoint = Viewpoint { at: self.at, exclude: self.exclude };
         let Looks { edges, row: row_frame, .. } = &mut *self.looks;
         let mut view = view(rules, self.states, edges, viewpoint, whose)?;
@@ -333,7 +333,7 @@ fn view<'a, S: DerefMut<Target = EntityState>>(
     viewpoint: Viewpoint,
     whose: Whose,
 ) -> Option<View<'a>> {
-    let plan = rules.plan.kinds.get(whose.kind.index())?;
+    let plan = rules.plan.kind(whose.kind)?;
     let (state, edges) = (states.get_mut(whose.entity)?, edges.get_mut(whose.entity)?);
     let view = state.history.view(&plan.history, edges, viewpoint);
     Some(match whose.second {
@@ -344,7 +344,7 @@ fn view<'a, S: DerefMut<Target = EntityState>>(
 
 /// The aggregate that a feature is.
 fn aggregate(rules: &RuleSet, feature: FeatureId) -> Option<&Aggregate> {
-    rules.typed.features.get(feature.index())?.aggregate()
+    rules.typed.feature(feature)?.aggregate()
 }
 
 /// Which entity an aggregate looks at.

@@ -32,6 +32,16 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The plan of a kind.
+    pub fn kind(&self, id: KindId) -> Option<&KindPlan> {
+        self.kinds.get(id.index())
+    }
+
+    /// How the engine answers a feature.
+    pub fn feature(&self, id: FeatureId) -> Option<&FeaturePlan> {
+        self.features.get(id.index())
+    }
+
     /// Those entities of an event that have a state, in the same order.
     pub fn stateful(&self, entities: &[EntityKey]) -> SmallVec<[EntityKey; 4]> {
         entities.iter().copied().filter(|it| self.has_state(it.kind)).collect()
@@ -39,7 +49,7 @@ impl Plan {
 
     /// Whether entities of a kind have a state.
     pub fn has_state(&self, kind: KindId) -> bool {
-        self.kinds.get(kind.index()).is_some_and(|kind| kind.has_state)
+        self.kind(kind).is_some_and(|kind| kind.has_state)
     }
 }
 
@@ -84,7 +94,7 @@ impl KindPlan {
         frame.forget_features();
         frame.time = row.key().time;
         frame.mutable = Mutable::unpack(row.state());
-        for (id, column) in (0u16..).map(ColumnId).zip(&self.columns) {
+        for (id, column) in ColumnId::all().zip(&self.columns) {
             let present = column.present.is_none_or(|it| row.member(it));
             let slot = present.then(|| row.value(id));
             match column.source {

@@ -94,13 +94,13 @@ impl RuleSet {
 /// The alerts of rules and policies that are raised at most `once per` an entity, with their names.
 fn once(typed: &rules::typed::RuleSet) -> Vec<(EffectRef, AlertName)> {
     let mut all = Vec::new();
-    for (rule, id) in typed.rules.iter().zip((0..).map(RuleId)) {
+    for (rule, id) in typed.rules.iter().zip(RuleId::all()) {
         for (at, nth) in alerts(&rule.effects) {
             all.push((EffectRef::Rule(id, at), name("rule", &[&rule.name], nth)));
         }
     }
     for (policy, id) in typed.policies.iter().zip(0..) {
-        let events = policy.on.iter().filter_map(|it| typed.schema.events.get(it.index()));
+        let events = policy.on.iter().filter_map(|it| typed.schema.event(*it));
         let events: Vec<&str> = events.map(|it| it.name.as_str()).collect();
         for (line, place) in policy.lines.iter().zip(0..) {
             for (at, nth) in alerts(&line.effects) {

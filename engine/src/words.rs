@@ -79,7 +79,7 @@ impl Ruling {
         let policy = policy_of(rules, event);
         let valid_for = policy.and_then(|it| it.valid_for);
         let feature = |(id, value): &(FeatureId, Value)| {
-            let declared = typed.features.get(id.index())?;
+            let declared = typed.feature(*id)?;
             Some(SeenFeature { name: &declared.name, ty: declared.ty, value: *value })
         };
         Decision {
@@ -107,7 +107,7 @@ impl Ruling {
 }
 
 fn rule_hit<'a>(rules: &'a RuleSet, hit: &Hit) -> Option<RuleHit<'a>> {
-    let rule = rules.typed.rules.get(hit.rule.index())?;
+    let rule = rules.typed.rule(hit.rule)?;
     Some(RuleHit {
         rule: &rule.name,
         reason: &rule.reason,
@@ -120,15 +120,13 @@ fn rule_hit<'a>(rules: &'a RuleSet, hit: &Hit) -> Option<RuleHit<'a>> {
 
 /// The policy for an event's type: its own, else the plain one.
 pub fn policy_of<'a>(rules: &'a RuleSet, event: &Event) -> Option<&'a Policy> {
-    let policies = &rules.typed.policies;
-    let own = policies.iter().find(|it| event.event_type.is_some_and(|of| it.on.contains(&of)));
-    own.or_else(|| policies.iter().find(|it| it.on.is_empty()))
+    rules.typed.policies.get(rules.typed.policy_for(event.event_type?)?)
 }
 
 /// The effect at a place of the rule set.
 pub fn effect(rules: &RuleSet, at: EffectRef) -> Option<&Effect> {
     match at {
-        EffectRef::Rule(rule, at) => rules.typed.rules.get(rule.index())?.effects.get(usize::from(at)),
+        EffectRef::Rule(rule, at) => rules.typed.rule(rule)?.effects.get(usize::from(at)),
         EffectRef::Policy(policy, line, at) => {
             let line = rules.typed.policies.get(usize::from(policy))?.lines.get(usize::from(line))?;
             line.effects.get(usize::from(at))
@@ -146,7 +144,7 @@ fn gravest_alert(rule: &Rule) -> Option<Severity> {
 
 fn alert(rules: &RuleSet, severity: Severity, raised_by: EffectRef) -> Alert<'_> {
     let rule = match raised_by {
-        EffectRef::Rule(rule, _) => rules.typed.rules.get(rule.index()).map(|it| it.name.as_str()),
+        EffectRef::Rule(rule, _) => rules.typed.rule(rule).map(|it| it.name.as_str()),
         EffectRef::Policy(..) => None,
     };
     Alert { severity, rule }
@@ -155,7 +153,7 @@ fn alert(rules: &RuleSet, severity: Severity, raised_by: EffectRef) -> Alert<'_>
 /// An effect on a missing role does nothing. What it does is done at a time.
 fn action<'a>(rules: &'a RuleSet, event: &'a Event, at: Micros, of: EffectRef) -> Option<Action<'a>> {
     let until = |span: i64| Some(at.saturating_add(span));
-    let list = |list: rules::typed::ListId| rules.typed.lists.get(list.index()).map(|it| it.name.as_str());
+    let list = |list: rules::typed::ListId| rules.typed.list(list).map(|it| it.name.as_str());
     Some(match effect(rules, of)? {
         Effect::Tag(name) => Action { kind: ActionKind::Tag, target: name.into(), until: None },
         Effect::Delay(span) => {

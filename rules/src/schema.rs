@@ -5,47 +5,21 @@
 
 use jiff::tz::TimeZone;
 
+use crate::indices;
 use crate::past::{Challenge, Label, OperationResult, Outcome};
 use crate::time::Micros;
 
-/// Index of an entity kind in [`Schema::kinds`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct KindId(pub u16);
-/// Index of an enum in [`Schema::enums`]: first the built-in ones, then the schema's own, in file order, so that more of
-/// these change no number.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct EnumId(pub u16);
-/// Index of an event type in [`Schema::events`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct EventTypeId(pub u16);
-/// Index of a field in [`Schema::fields`]. Fields of one name and one type are one field, whichever event types
-/// have it: that is what lets `any.device` speak of all of them.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct FieldId(pub u16);
-
-impl KindId {
-    /// The index as a number to look up with.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-impl EnumId {
-    /// The index as a number to look up with.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-impl EventTypeId {
-    /// The index as a number to look up with.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-impl FieldId {
-    /// The index as a number to look up with.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
+indices! {
+    /// Index of an entity kind in [`Schema::kinds`].
+    KindId;
+    /// Index of an enum in [`Schema::enums`]: first the built-in ones, then the schema's own, in file order, so that more of
+    /// these change no number.
+    EnumId;
+    /// Index of an event type in [`Schema::events`].
+    EventTypeId;
+    /// Index of a field in [`Schema::fields`]. Fields of one name and one type are one field, whichever event types
+    /// have it: that is what lets `any.device` speak of all of them.
+    FieldId;
 }
 
 /// A checked schema.
@@ -260,6 +234,11 @@ impl Schema {
         position(&self.events, |event| event.name == name).map(EventTypeId)
     }
 
+    /// An event type by its index.
+    pub fn event(&self, id: EventTypeId) -> Option<&EventType> {
+        self.events.get(id.index())
+    }
+
     /// The entity kind of a name.
     pub fn kind(&self, name: &str) -> Option<KindId> {
         position(&self.kinds, |kind| kind.name == name).map(KindId)
@@ -292,7 +271,7 @@ impl Schema {
 
     /// The field of a name as an event type has it.
     pub fn field_of(&self, event: EventTypeId, name: &str) -> Option<EventField> {
-        let fields = &self.events.get(event.index())?.fields;
+        let fields = &self.event(event)?.fields;
         fields.iter().find(|it| self.field(it.field).is_some_and(|field| field.name == name)).copied()
     }
 
@@ -303,7 +282,7 @@ impl Schema {
 
     /// How an event type has a field; none if it has not.
     pub fn event_field(&self, event: EventTypeId, field: FieldId) -> Option<EventField> {
-        self.events.get(event.index())?.fields.iter().find(|it| it.field == field).copied()
+        self.event(event)?.fields.iter().find(|it| it.field == field).copied()
     }
 
     /// Whether the field is an entity of some kind, and of which.

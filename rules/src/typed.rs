@@ -19,37 +19,18 @@ pub use quantity::{EXACT_DIGITS_MAX, Numeric, Type};
 pub use rule::{Effect, Mode, Policy, PolicyLine, Rule, Severity};
 pub use test::{Expectation, Test, TestEvent, TestStep, TestValue};
 
-use crate::schema::{FieldId, KindId, Schema};
+use crate::indices;
+use crate::schema::{EventTypeId, FieldId, KindId, Schema};
 use crate::span::Span;
 use crate::time::Micros;
 
-/// Index of a feature in [`RuleSet::features`]; a feature reads only features of smaller index.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct FeatureId(pub u16);
-/// Index of a rule in [`RuleSet::rules`], in file order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct RuleId(pub u16);
-/// Index of a list or table in [`RuleSet::lists`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ListId(pub u16);
-
-impl FeatureId {
-    /// The index as a number to look up with.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-impl RuleId {
-    /// The index as a number to look up with.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-impl ListId {
-    /// The index as a number to look up with.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
+indices! {
+    /// Index of a feature in [`RuleSet::features`]; a feature reads only features of smaller index.
+    FeatureId;
+    /// Index of a rule in [`RuleSet::rules`], in file order.
+    RuleId;
+    /// Index of a list or table in [`RuleSet::lists`].
+    ListId;
 }
 
 /// A checked rule set.
@@ -77,6 +58,27 @@ pub struct RuleSet {
 }
 
 impl RuleSet {
+    /// A list or table by its index.
+    pub fn list(&self, id: ListId) -> Option<&List> {
+        self.lists.get(id.index())
+    }
+
+    /// A feature by its index.
+    pub fn feature(&self, id: FeatureId) -> Option<&Feature> {
+        self.features.get(id.index())
+    }
+
+    /// A rule by its index.
+    pub fn rule(&self, id: RuleId) -> Option<&Rule> {
+        self.rules.get(id.index())
+    }
+
+    /// Which policy is that of events of a type: one of its own, else the plain one.
+    pub fn policy_for(&self, event: EventTypeId) -> Option<usize> {
+        let own = self.policies.iter().position(|it| it.on.contains(&event));
+        own.or_else(|| self.policies.iter().position(|it| it.on.is_empty()))
+    }
+
     /// The roles and spans of all alerts that are raised at most `once per` an entity.
     pub fn alerts_once(&self) -> impl Iterator<Item = (FieldId, Micros)> {
         let of_rules = self.rules.iter().flat_map(|rule| &rule.effects);

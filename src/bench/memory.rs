@@ -53,7 +53,7 @@ impl Memory {
         let users = u64::from(population.users);
         // One payment a day of each user, and twenty of one in a hundred.
         let a_day = users + users / 100 * 20;
-        let kinds = (0u16..).map(KindId).zip(rules.typed.schema.kinds.iter().zip(&rules.plan.kinds));
+        let kinds = KindId::all().zip(rules.typed.schema.kinds.iter().zip(&rules.plan.kinds));
         let kind = |(id, (kind, plan)): (KindId, (&rules::schema::Kind, &engine::plan::KindPlan))| {
             let (entities, rows, heap) = by_kind.get(&id).copied().unwrap_or_default();
             let remembered = a_day.saturating_mul(plan.keep_rows.unsigned_abs()) / DAY.unsigned_abs();

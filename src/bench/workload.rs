@@ -3,11 +3,12 @@
 //!
 //! The gate first lives through thirty-five days of the traffic. Then all are measured in the same process, by the same
 //! code, over payments of the same traffic. Absolute times say something of this machine only; what is held against a
-//! bound is a ratio.
+//! bound is a ratio. All of it is lived through again in every round, and each event's time is the least of its rounds: what
+//! the machine takes from one of them is not the program's.
 
 use std::thread;
 
-use canonical::measure::measure;
+use canonical::measure::{self, Timed};
 use canonical::steps::Steps;
 use canonical::traffic::{Payment, Traffic};
 use comfy_table::{CellAlignment, Table, presets};
@@ -52,6 +53,9 @@ pub(super) struct Options {
     /// Seed of the traffic
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// How often all of it is lived through; of an event's times the least counts
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=16))]
+    rounds: u32,
     /// End with an error if a ratio is missed
     #[arg(long)]
     check: bool,
@@ -103,57 +107,86 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
 /// What was measured with one way to draw merchants.
 #[derive(Debug)]
 struct Ran {
-    floor: Pair,
+    floor: Pair<Measured>,
     /// The windows alone, and the program alone.
     windows: Measured,
     program: Measured,
-    decision: Pair,
+    decision: Pair<Measured>,
     memory: Memory,
     /// Features computed from windows, of an event.
     evaluated: f64,
+    rounds: u32,
     interrupted: Interrupted,
 }
 
 /// On one thread, and on several at once.
 #[derive(Debug)]
-struct Pair {
-    one: Measured,
-    several: Vec<Measured>,
+struct Pair<T> {
+    one: T,
+    several: Vec<T>,
 }
 
-impl Pair {
+impl Pair<Measured> {
     /// Events a second on several threads, in those of one.
     fn gain(&self) -> f64 {
         self.several.iter().map(Measured::per_second).sum::<f64>() / self.one.per_second()
     }
 }
 
+impl Pair<Timed> {
+    fn least(self, again: &Self) -> Self {
+        let several = self.several.into_iter().zip(&again.several);
+        Self {
+            one: self.one.least(&again.one),
+            several: several.map(|(it, again)| it.least(again)).collect(),
+        }
+    }
+
+    fn measured(self) -> Pair<Measured> {
+        let several = self.several.into_iter().map(Timed::measured).collect();
+        Pair { one: self.one.measured(), several }
+    }
+}
+
+/// All that is timed in a round.
+#[derive(Debug)]
+struct Round {
+    floor: Pair<Timed>,
+    decision: Pair<Timed>,
+    windows: Timed,
+    program: Timed,
+}
+
+impl Round {
+    fn least(self, again: &Self) -> Self {
+        Self {
+            floor: self.floor.least(&again.floor),
+            decision: self.decision.least(&again.decision),
+            windows: self.windows.least(&again.windows),
+            program: self.program.least(&again.program),
+        }
+    }
+}
+
 impl Ran {
     fn of(population: Population, draw: Draw, options: &Options) -> anyhow::Result<Self> {
-        let events = options.events as usize;
-        let gate = canonical::gate()?;
-        let mut worker = gate.worker(Vec::new());
-        let mut traffic = Traffic::new(population, draw, options.seed);
-        let decided = warm_up(&gate, &mut worker, &mut traffic);
-        let evaluated = per_event(worker.features_computed(), decided);
-        gate.evict_idle();
-        let memory = Memory::of(&gate, population);
-
-        let floor = Floor::build(population);
-        let floor = Pair {
-            one: measure_floor(&floor, traffic.clone(), events),
-            several: on_threads(&traffic, |share| measure_floor(&floor, share, events)),
-        };
+        let live = || live(population, Traffic::new(population, draw, options.seed), options.events as usize);
+        let (mut least, memory, evaluated) = live()?;
+        for _ in 1..options.rounds {
+            least = least.least(&live()?.0);
+        }
         let interrupted = Interrupted::look();
-        let one = measure_decisions(&gate, traffic.by_ref(), events);
-        let several = on_threads(&traffic, |share| measure_decisions(&gate, share, events));
-
-        let mut payments = traffic.skip(decided_on_threads(events));
-        let mut steps = Steps::take(&gate);
-        let windows = steps.windows(payments.by_ref(), events);
-        let program = steps.program(payments, events);
-        let decision = Pair { one, several };
-        Ok(Self { floor, windows, program, decision, memory, evaluated, interrupted })
+        let Round { floor, decision, windows, program } = least;
+        Ok(Self {
+            floor: floor.measured(),
+            windows: windows.measured(),
+            program: program.measured(),
+            decision: decision.measured(),
+            memory,
+            evaluated,
+            rounds: options.rounds,
+            interrupted,
+        })
     }
 
     fn say(&self) -> String {
@@ -182,8 +215,9 @@ impl Ran {
             ]);
         }
         let windows = format!("{:.1} windows evaluated of an event", self.evaluated);
+        let rounds = format!("the least of {} rounds, event by event", self.rounds);
         let interrupted = self.interrupted.say(self.decision.one.elapsed / events_of(&self.decision.one));
-        format!("{}\n{windows}\n{interrupted}\n\n{}", table.trim_fmt(), self.memory.say())
+        format!("{}\n{windows}; {rounds}\n{interrupted}\n\n{}", table.trim_fmt(), self.memory.say())
     }
 
     /// Mean and 99th percentile, in those of the floor.
@@ -207,6 +241,30 @@ impl Ran {
     }
 }
 
+/// A round: the days before, what they left in memory, features evaluated of an event, and then the measuring.
+fn live(population: Population, mut traffic: Traffic, events: usize) -> anyhow::Result<(Round, Memory, f64)> {
+    let gate = canonical::gate()?;
+    let mut worker = gate.worker(Vec::new());
+    let decided = warm_up(&gate, &mut worker, &mut traffic);
+    let evaluated = per_event(worker.features_computed(), decided);
+    gate.evict_idle();
+    let memory = Memory::of(&gate, population);
+
+    let floor = Floor::build(population);
+    let floor = Pair {
+        one: time_floor(&floor, traffic.clone(), events),
+        several: on_threads(&traffic, |share| time_floor(&floor, share, events)),
+    };
+    let one = time_decisions(&gate, traffic.by_ref(), events);
+    let several = on_threads(&traffic, |share| time_decisions(&gate, share, events));
+
+    let mut payments = traffic.skip(decided_on_threads(events));
+    let mut steps = Steps::take(&gate);
+    let windows = steps.windows(payments.by_ref(), events);
+    let program = steps.program(payments, events);
+    Ok((Round { floor, decision: Pair { one, several }, windows, program }, memory, evaluated))
+}
+
 /// Lives through the days before; gives the number of payments.
 fn warm_up(gate: &Gate, worker: &mut Worker, traffic: &mut Traffic) -> u64 {
     let (mut event, mut text, mut decided) = (Event::default(), String::new(), 0);
@@ -227,16 +285,16 @@ fn submit(gate: &Gate, worker: &mut Worker, event: &Event) -> u64 {
     1 + score
 }
 
-fn measure_floor(floor: &Floor, mut payments: impl Iterator<Item = Payment>, events: usize) -> Measured {
+fn time_floor(floor: &Floor, mut payments: impl Iterator<Item = Payment>, events: usize) -> Timed {
     let fill = |keys: &mut [u128; 4]| *keys = payments.next().map_or([0; 4], |it| it.visit().keys());
-    measure(events, fill, |keys| floor.touch(keys))
+    measure::time(events, fill, |keys| floor.touch(keys))
 }
 
-fn measure_decisions(gate: &Gate, mut payments: impl Iterator<Item = Payment>, events: usize) -> Measured {
+fn time_decisions(gate: &Gate, mut payments: impl Iterator<Item = Payment>, events: usize) -> Timed {
     let mut worker = gate.worker(Vec::new());
     let mut text = String::new();
     let fill = |event: &mut Event| payments.next().into_iter().for_each(|it| it.fill(event, &mut text));
-    measure(events, fill, |event| submit(gate, &mut worker, event))
+    measure::time(events, fill, |event| submit(gate, &mut worker, event))
 }
 
 /// Runs the work on several threads at once, each with the payments of its share of the users.

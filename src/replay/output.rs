@@ -108,8 +108,7 @@ impl Decisions {
 impl Features {
     /// Creates the file: `event_id`, then the named features in file order.
     pub(crate) fn create(path: &Path, rules: &RuleSet) -> io::Result<Self> {
-        let named: Vec<&Feature> =
-            named(rules).filter_map(|id| rules.typed.features.get(id.index())).collect();
+        let named: Vec<&Feature> = named(rules).filter_map(|id| rules.typed.feature(id)).collect();
         let id = Column { name: "event_id".to_owned(), kind: Kind::Text };
         let columns = named.iter().map(|it| Column { name: it.name.clone(), kind: Kind::of(it.ty) });
         Ok(Self {

@@ -119,7 +119,7 @@ impl Sources {
         // after its event.
         let mut asked: Vec<Option<Micros>> = vec![None; rules.features.len()];
         for id in &rules.feature_order {
-            let named = rules.features.get(id.index()).filter(|it| gives_text(it.ty));
+            let named = rules.feature(*id).filter(|it| gives_text(it.ty));
             if let (Some(_), Some(asked)) = (named, asked.get_mut(id.index())) {
                 *asked = Some(0);
             }

@@ -229,7 +229,7 @@ impl<'a> Story<'a> {
     }
 
     fn put_on_list(&mut self, id: ListId, item: &str, value: Option<&TestValue>) -> Result<(), StoryError> {
-        let Some(list) = self.loaded.rules.lists.get(id.index()) else { return Ok(()) };
+        let Some(list) = self.loaded.rules.list(id) else { return Ok(()) };
         let key = HashKey::new(KEY);
         match list.of {
             ListKind::Entities(kind) | ListKind::Table(kind, _) => {
@@ -283,7 +283,7 @@ fn change(column: MutableColumn, value: u8) -> Option<Change> {
 
 /// The event as intake would have made it.
 fn event(given: &TestEvent, schema: &rules::schema::Schema) -> Result<Event, String> {
-    let fields = schema.events.get(given.event_type.index()).map_or(&[][..], |it| &it.fields);
+    let fields = schema.event(given.event_type).map_or(&[][..], |it| &it.fields);
     let mut event = Event::default();
     event.begin(given.event_type, fields.len());
     event.id.push_str(&given.id);

@@ -117,7 +117,7 @@ fn complaint(
 /// Why a rule is no reason for the outcome; none if it is one.
 fn no_reason(rules: &RuleSet, rule: RuleId, ending: &Ending) -> Option<String> {
     let name = rule_name(rules, rule);
-    let mode = rules.rules.get(rule.index()).map(|it| it.mode);
+    let mode = rules.rule(rule).map(|it| it.mode);
     if mode != Some(Mode::Live) {
         let mode = if mode == Some(Mode::Shadow) { "shadow" } else { "off" };
         return Some(format!("`{name}` is {mode}, so it decides nothing"));
@@ -145,7 +145,7 @@ fn hits_rule(ending: &Ending, rule: RuleId) -> bool {
 }
 
 fn rule_name(rules: &RuleSet, rule: RuleId) -> &str {
-    rules.rules.get(rule.index()).map_or("?", |it| &it.name)
+    rules.rule(rule).map_or("?", |it| &it.name)
 }
 
 /// A failed test: where, what was expected, what came.
@@ -176,7 +176,7 @@ fn came(rules: &RuleSet, ending: &Ending) -> String {
     let mut text =
         format!("  came      {}, score {}\n", verdict.outcome.name(), value::score(verdict.score_e6));
     for hit in &verdict.hits {
-        let shadow = rules.rules.get(hit.rule.index()).is_some_and(|it| it.mode == Mode::Shadow);
+        let shadow = rules.rule(hit.rule).is_some_and(|it| it.mode == Mode::Shadow);
         let _ = writeln!(
             text,
             "  hit       {}, score {}{}",
@@ -189,7 +189,7 @@ fn came(rules: &RuleSet, ending: &Ending) -> String {
         text.push_str("  hit       none\n");
     }
     for (id, seen) in &ending.seen {
-        if let Some(feature) = rules.features.get(id.index()) {
+        if let Some(feature) = rules.feature(*id) {
             let shown = value::show(*seen, feature.ty, &rules.schema);
             let _ = writeln!(text, "  feature   {} = {shown}", feature.name);
         }

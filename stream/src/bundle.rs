@@ -163,7 +163,7 @@ impl Bundle {
         let mut problems = Problems::default();
         let rates = self.rates(&rules.schema, &mut problems);
         let mut items = Vec::new();
-        for (id, list) in (0u16..).map(ListId).zip(&rules.lists) {
+        for (id, list) in ListId::all().zip(&rules.lists) {
             for file in self.lists.iter().filter(|it| it.list == list.name) {
                 read_list((id, list), file, &rules.schema, written, &mut items, &mut problems);
             }
@@ -249,7 +249,7 @@ impl Checked {
 /// The contents of a rule set's lists of plain values, as slots.
 pub fn values(rules: &rules::typed::RuleSet, items: &[ListItem], key: HashKey) -> ValueLists {
     let mut values = ValueLists::default();
-    for (id, list) in (0u16..).map(ListId).zip(&rules.lists) {
+    for (id, list) in ListId::all().zip(&rules.lists) {
         if let ListKind::Values(_) = list.of {
             let items = items.iter().filter(|it| it.list == id);
             values.set(id, items.map(|it| it.item.slot(key)).collect());
@@ -265,7 +265,7 @@ pub fn memberships(
     key: HashKey,
 ) -> Vec<(EntityKey, Membership)> {
     let membership = |it: &ListItem| {
-        let kind = rules.lists.get(it.list.index())?.of.kind()?;
+        let kind = rules.list(it.list)?.of.kind()?;
         let Item::Text(id) = &it.item else { return None };
         let value = it.value.as_ref().map(|it| it.slot(key));
         let membership = Membership { list: it.list, until: None, value };

@@ -357,9 +357,8 @@ fn load_decision(message: &Decided, at: Micros, rules: &RuleSet, scratch: &mut S
     frame.forget_features();
     frame.time = at;
     for (definition, value) in message.captured() {
-        let of = |id: &&rules::typed::FeatureId| {
-            rules.typed.features.get(id.index()).is_some_and(|it| it.hash == definition)
-        };
+        let of =
+            |id: &&rules::typed::FeatureId| rules.typed.feature(**id).is_some_and(|it| it.hash == definition);
         for id in rules.plan.captured.iter().filter(of) {
             frame.set_feature(*id, value);
         }

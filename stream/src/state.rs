@@ -42,13 +42,13 @@ impl State {
 /// Of an entity that no record has named.
 pub(crate) fn new_state(rules: &RuleSet, key: EntityKey) -> EntityState {
     // INVARIANT (kinds): keys are made from the schema that the plan was made from.
-    EntityState::new(rules.plan.kinds.get(key.kind.index()))
+    EntityState::new(rules.plan.kind(key.kind))
 }
 
 /// Whether nobody could tell if this entity left memory at this engine clock. What is late looks at lists as they were.
 pub(crate) fn may_leave(rules: &RuleSet, key: EntityKey, state: &EntityState, clock: Micros) -> bool {
     let schema = &rules.typed.schema;
-    let plan = rules.plan.kinds.get(key.kind.index());
+    let plan = rules.plan.kind(key.kind);
     plan.is_some_and(|plan| state.may_leave(plan, schema.keep + schema.lateness, clock))
         && !state.lists().any_holds(clock.saturating_sub(schema.lateness))
 }

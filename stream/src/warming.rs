@@ -12,9 +12,7 @@ use std::collections::BTreeMap;
 
 use rules::schema::EventTypeId;
 use rules::time::Micros;
-use rules::typed::{
-    Aggregate, Definition, Effect, Expr, ExprKind, Feature, FeatureId, Mode, Policy, Rule, RuleSet,
-};
+use rules::typed::{Aggregate, Definition, Effect, Expr, ExprKind, Feature, FeatureId, Rule, RuleSet};
 
 use crate::record::Lacking;
 
@@ -75,7 +73,7 @@ impl Warming {
             from_journal.push(Some(read.saturating_add(reach)));
         }
         let is_new = |it: &Feature| !old.features.iter().any(|known| known.hash == it.hash);
-        let new = (0..).map(FeatureId).zip(&new.features).zip(from_journal);
+        let new = FeatureId::all().zip(&new.features).zip(from_journal);
         let new = new.filter(|((_, it), _)| it.aggregate().is_some() && is_new(it));
         let until = |id, time| Until { time, blind: blind(id) };
         Self(new.filter_map(|((id, it), from)| Some((it.hash.to_vec(), until(id, from?)))).collect())
@@ -114,7 +112,7 @@ impl Warming {
             return Vec::new();
         }
         let complete = self.by_feature(rules);
-        let events = (0u16..).map(EventTypeId).take(rules.schema.events.len());
+        let events = EventTypeId::all().take(rules.schema.events.len());
         let until = |it| latest(seen(rules, it), &complete).unwrap_or(Micros::MIN);
         events.map(until).collect()
     }
@@ -135,20 +133,12 @@ fn reach(it: &Aggregate, rules: &RuleSet) -> Micros {
 
 /// The features that a decision about an event of this type may read.
 fn seen(rules: &RuleSet, event: EventTypeId) -> Vec<FeatureId> {
-    let runs = |it: &&Rule| it.mode != Mode::Off && it.on.contains(&event);
-    let own = |it: &&Policy| it.on.contains(&event);
-    let plain = |it: &&Policy| it.on.is_empty();
-    let policy = rules.policies.iter().find(own).or_else(|| rules.policies.iter().find(plain));
-    let recorded = rules
-        .record
-        .iter()
-        .filter(|id| rules.features.get(id.index()).is_some_and(|it| it.domain.contains(&event)));
-    let mut seen: Vec<_> =
-        rules.rules.iter().filter(runs).flat_map(read_by_rule).chain(recorded.copied()).collect();
-    for line in policy.iter().flat_map(|it| &it.lines) {
-        seen.extend(named_in([&line.when]));
-    }
-    seen
+    let running = rules.rules.iter().filter(|it| it.runs_on(event));
+    let policy = rules.policy_for(event).and_then(|at| rules.policies.get(at));
+    let lines = policy.into_iter().flat_map(|it| &it.lines);
+    let is_seen = |id: &FeatureId| rules.feature(*id).is_some_and(|it| it.domain.contains(&event));
+    let recorded = rules.record.iter().copied().filter(is_seen);
+    running.flat_map(read_by_rule).chain(recorded).chain(named_in(lines.map(|it| &it.when))).collect()
 }
 
 /// The features that a rule reads itself.

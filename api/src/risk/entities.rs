@@ -154,7 +154,7 @@ fn fill(
     // Before the first event every entry is still to end.
     let holds = state.lists().iter().filter(|it| it.holds(clock.unwrap_or(Micros::MIN)));
     let membership = |it: &engine::lists::Membership| {
-        let list = typed.lists.get(it.list.index())?;
+        let list = typed.list(it.list)?;
         let value = value_of(list, it, &typed.schema);
         Some(MembershipBody { list: list.name.clone(), until: it.until.map(Time), value })
     };
@@ -177,7 +177,7 @@ fn features(
     let mut loaded = None;
     let mut all = Vec::new();
     for feature in &typed.feature_order {
-        let Some(declared) = typed.features.get(feature.index()) else { continue };
+        let Some(declared) = typed.feature(*feature) else { continue };
         let Some(role) = own_role(declared, in_force, kind) else { continue };
         if loaded != Some(role) {
             let Some(()) = load(in_force, role, id, clock, state, &mut scratch) else { continue };

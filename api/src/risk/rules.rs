@@ -210,8 +210,7 @@ pub(crate) async fn show(
     let clock = app.door.clock();
     let to_come = |until: Option<Micros>| until.filter(|it| clock.is_none_or(|clock| clock < *it));
     let rules = typed.rules.iter().zip(in_force.rules_complete());
-    let named =
-        || typed.feature_order.iter().filter_map(|id| Some((id.index(), typed.features.get(id.index())?)));
+    let named = || typed.feature_order.iter().filter_map(|id| Some((id.index(), typed.feature(*id)?)));
     let complete = in_force.features_complete();
     let warming = |(at, feature): (usize, &Feature)| {
         let until = to_come(complete.get(at).copied().flatten())?;
@@ -241,7 +240,7 @@ fn rule(it: &rules::typed::Rule, schema: &Schema, warming_until: Option<Micros>)
         Mode::Shadow => "shadow",
         Mode::Off => "off",
     };
-    let on = it.on.iter().filter_map(|it| schema.events.get(it.index()).map(|it| it.name.clone()));
+    let on = it.on.iter().filter_map(|it| schema.event(*it).map(|it| it.name.clone()));
     RuleBody {
         name: it.name.clone(),
         reason: it.reason.clone(),

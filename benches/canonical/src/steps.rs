@@ -13,7 +13,6 @@ use engine::entity::EntityKey;
 use engine::event::Event;
 use engine::rule_set::RuleSet;
 use engine::state::EntityState;
-use floor::Measured;
 use rules::past::Mutable;
 use rules::program::{Nothing, Verdict};
 use rules::time::Micros;
@@ -22,7 +21,7 @@ use rules::value::Value;
 use stream::gate::Gate;
 use stream::in_force::InForce;
 
-use crate::measure::measure;
+use crate::measure::{self, Timed};
 use crate::traffic::Payment;
 
 /// Entities of a payment.
@@ -70,23 +69,25 @@ impl Steps {
         steps
     }
 
-    /// Measures [`Steps::run_windows`].
-    pub fn windows(&mut self, mut payments: impl Iterator<Item = Payment>, events: usize) -> Measured {
+    /// Times [`Steps::run_windows`].
+    pub fn windows(&mut self, mut payments: impl Iterator<Item = Payment>, events: usize) -> Timed {
         let steps = RefCell::new(self);
         let fill = |step: &mut Option<Step>| {
             payments.next().into_iter().for_each(|it| steps.borrow_mut().load(it, step));
         };
-        measure(events, fill, |step| step.as_mut().map_or(0, |step| steps.borrow_mut().run_windows(step)))
+        measure::time(events, fill, |step| {
+            step.as_mut().map_or(0, |step| steps.borrow_mut().run_windows(step))
+        })
     }
 
-    /// Measures [`Steps::run_program`].
-    pub fn program(&mut self, mut payments: impl Iterator<Item = Payment>, events: usize) -> Measured {
+    /// Times [`Steps::run_program`].
+    pub fn program(&mut self, mut payments: impl Iterator<Item = Payment>, events: usize) -> Timed {
         let steps = RefCell::new(self);
         let fill = |step: &mut Option<Step>| {
             payments.next().into_iter().for_each(|it| steps.borrow_mut().load(it, step));
             step.iter_mut().for_each(|step| _ = steps.borrow_mut().run_windows(step));
         };
-        measure(events, fill, |step| step.as_mut().map_or(0, |step| steps.borrow().run_program(step)))
+        measure::time(events, fill, |step| step.as_mut().map_or(0, |step| steps.borrow().run_program(step)))
     }
 
     /// Makes a payment ready: its ids as keys, its fields in slots, its entities' states found.
@@ -132,7 +133,7 @@ impl Steps {
         let moment = Moment::of(event.time, *clock, &rules.typed.schema);
         let case = Case { rules, event, moment, exclude: None };
         decide::capture(case, &mut states, scratch);
-        let features = (0..).map(FeatureId).take(rules.typed.features.len());
+        let features = FeatureId::all().take(rules.typed.features.len());
         features.fold(0, |sum, id| sum ^ bits(decide::feature(case, id, &mut states, scratch)))
     }
 
@@ -161,7 +162,7 @@ impl Step {
 }
 
 fn new(rules: &RuleSet, key: EntityKey) -> EntityState {
-    EntityState::new(rules.plan.kinds.get(key.kind.index()))
+    EntityState::new(rules.plan.kind(key.kind))
 }
 
 fn bits(value: Value) -> u64 {

@@ -1,32 +1,14 @@
 //! What columns, conditions and windows are called, and how a column is read.
 
-/// A column of a row, in the order of [`super::PlanInput::columns`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ColumnId(pub u16);
-/// A condition that a row satisfies or not: its bit among the row's members.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ConditionId(pub u16);
-/// A window, in the order of [`super::PlanInput::windows`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct WindowId(pub u16);
+use rules::indices;
 
-impl ColumnId {
-    /// The index as a number to look up with.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-impl ConditionId {
-    /// The index as a number to look up with.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-impl WindowId {
-    /// The index as a number to look up with.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
+indices! {
+    /// A column of a row, in the order of [`super::PlanInput::columns`].
+    ColumnId;
+    /// A condition that a row satisfies or not: its bit among the row's members.
+    ConditionId;
+    /// A window, in the order of [`super::PlanInput::windows`].
+    WindowId;
 }
 
 /// How the 64 bits of a column are read by sums, means and extremes.

@@ -31,7 +31,7 @@ impl Plan {
         }
         let mut features = vec![FeaturePlan::Computed; rules.features.len()];
         // In the order of their hashes: whoever keeps up the same features lays the same state out in the same way.
-        let mut by_hash: Vec<_> = (0u16..).map(FeatureId).zip(&rules.features).zip(&mut features).collect();
+        let mut by_hash: Vec<_> = FeatureId::all().zip(&rules.features).zip(&mut features).collect();
         by_hash.sort_by_key(|((_, feature), _)| feature.hash);
         for ((id, feature), plan) in by_hash {
             if let Some(aggregate) = feature.aggregate() {
@@ -49,7 +49,7 @@ impl Plan {
 /// The features of each role that are answered together, which are marked.
 fn batches(rules: &RuleSet, kinds: &[KindPlan], features: &mut [FeaturePlan]) -> Vec<Vec<Batched>> {
     let mut batches = vec![Vec::new(); rules.schema.fields.len()];
-    for (id, feature) in (0u16..).map(FeatureId).zip(features) {
+    for (id, feature) in FeatureId::all().zip(features) {
         let FeaturePlan::Window(window) = feature else { continue };
         let kind = rules.schema.role_kind(window.role).and_then(|kind| kinds.get(kind.index()));
         let kind = kind.filter(|_| speaks_of_all(rules, id, window.role));
@@ -66,7 +66,7 @@ fn batches(rules: &RuleSet, kinds: &[KindPlan], features: &mut [FeaturePlan]) ->
 /// where there must be none.
 fn speaks_of_all(rules: &RuleSet, feature: FeatureId, role: FieldId) -> bool {
     // What is kept up for another rule set is asked for by nobody.
-    let domain = rules.features.get(feature.index()).filter(|it| it.own).map(|it| &it.domain);
+    let domain = rules.feature(feature).filter(|it| it.own).map(|it| &it.domain);
     let mut types = (0u16..).zip(&rules.schema.events).map(|(id, _)| EventTypeId(id));
     types.all(|id| {
         rules.schema.event_field(id, role).is_none() || domain.is_some_and(|domain| domain.contains(&id))

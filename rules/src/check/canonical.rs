@@ -72,7 +72,7 @@ impl<'r> Form<'r> {
             self.list_kind(list.of);
         }
         for id in &rule_set.feature_order {
-            if let Some(feature) = rule_set.features.get(id.index()) {
+            if let Some(feature) = rule_set.feature(*id) {
                 self.put(format_args!("(feature {} ", feature.name));
                 self.feature_hash(*id);
                 self.word(")");
@@ -142,7 +142,7 @@ impl<'r> Form<'r> {
     }
 
     fn feature_hash(&mut self, id: FeatureId) {
-        let hash = self.rule_set.features.get(id.index()).map(|it| it.hash).unwrap_or_default();
+        let hash = self.rule_set.feature(id).map(|it| it.hash).unwrap_or_default();
         for byte in hash {
             self.put(format_args!("{byte:02x}"));
         }
@@ -150,7 +150,7 @@ impl<'r> Form<'r> {
     }
 
     fn event_type(&mut self, id: EventTypeId) {
-        let event = self.schema().events.get(id.index());
+        let event = self.schema().event(id);
         self.word(event.map_or("?", |it| it.name.as_str()));
     }
 
@@ -174,7 +174,7 @@ impl<'r> Form<'r> {
     }
 
     fn list_named(&mut self, id: ListId) {
-        let Some(list) = self.rule_set.lists.get(id.index()) else { return };
+        let Some(list) = self.rule_set.list(id) else { return };
         self.put(format_args!("{:?} ", list.name));
         self.list_kind(list.of);
     }

@@ -78,7 +78,7 @@ impl Checker<'_> {
         let types: Vec<EventTypeId> = of.map_or_else(|| self.all_types().collect(), |it| vec![it]);
         let found: Vec<EventField> = types.iter().filter_map(|it| schema.field_of(*it, &name.text)).collect();
         let Some(first) = found.first() else {
-            let of = types.iter().filter_map(|it| schema.events.get(it.index())).flat_map(|it| &it.fields);
+            let of = types.iter().filter_map(|it| schema.event(*it)).flat_map(|it| &it.fields);
             let fields = of.filter_map(|it| schema.field(it.field)).map(|it| it.name.as_str());
             self.reports.unknown(Code::TestField, name.span, "field", &name.text, fields);
             return None;
@@ -219,7 +219,7 @@ impl Checker<'_> {
     fn stand_in(&mut self, event_type: &ast::Name, named: &[&str], given: &mut Given) -> bool {
         let schema = self.schema;
         let mut wanted = Vec::new();
-        let of_type = schema.events.get(given.event_type.index());
+        let of_type = schema.event(given.event_type);
         for field in of_type.iter().flat_map(|it| &it.fields) {
             let Some(of) = schema.field(field.field) else { continue };
             if let Some(value) = derived(field, given) {

@@ -316,9 +316,7 @@ impl<'a> Checker<'a> {
 
     /// The names of event types in a sentence.
     pub(super) fn type_names(&self, types: &[EventTypeId]) -> String {
-        words::listing(
-            types.iter().filter_map(|it| self.schema.events.get(it.index())).map(|it| it.name.as_str()),
-        )
+        words::listing(types.iter().filter_map(|it| self.schema.event(*it)).map(|it| it.name.as_str()))
     }
 
     /// A list or table by name, or a report.
@@ -434,7 +432,7 @@ impl<'a> Checker<'a> {
         let schema = self.schema;
         let fields = types
             .iter()
-            .filter_map(|it| schema.events.get(it.index()))
+            .filter_map(|it| schema.event(*it))
             .flat_map(|it| &it.fields)
             .filter_map(|it| schema.field(it.field))
             .map(|it| it.name.as_str());

@@ -12,7 +12,7 @@ use crate::typed::{Aggregate, Captured, Definition, Expr, ExprKind, FeatureId, R
 /// the same: what is read of the past is then kept once, whoever reads it.
 pub(super) fn unite(rule_set: &mut RuleSet) {
     let mut by_hash = BTreeMap::new();
-    let all = (0..).map(FeatureId).zip(&rule_set.features);
+    let all = FeatureId::all().zip(&rule_set.features);
     let first: Vec<FeatureId> = all.map(|(id, it)| *by_hash.entry(it.hash).or_insert(id)).collect();
     let captured = first.iter().zip(&rule_set.features).filter(|(_, it)| it.captured == Captured::Own);
     let captured: Vec<FeatureId> = captured.map(|(first, _)| *first).collect();
@@ -55,7 +55,7 @@ fn redirect(expr: &mut Expr, first: &[FeatureId]) {
 pub(super) fn warnings(rule_set: &RuleSet, files: &[u32]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut names: BTreeMap<[u8; 16], &str> = BTreeMap::new();
-    let named = rule_set.feature_order.iter().filter_map(|id| rule_set.features.get(id.index()));
+    let named = rule_set.feature_order.iter().filter_map(|id| rule_set.feature(*id));
     for (feature, file) in named.zip(files) {
         let first = *names.entry(feature.hash).or_insert(&feature.name);
         if first != feature.name {

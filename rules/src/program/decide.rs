@@ -84,9 +84,9 @@ enum EffectKind {
 
 impl Decider {
     pub(super) fn compile(rules: &RuleSet, compiler: &Compiler<'_>) -> Self {
-        let ids = (0..).map(RuleId).zip(&rules.rules);
+        let ids = RuleId::all().zip(&rules.rules);
         let codes: Box<[_]> = ids.map(|(id, it)| RuleCode::compile(id, it, compiler)).collect();
-        let types = (0..).map(EventTypeId).zip(&rules.schema.events);
+        let types = EventTypeId::all().zip(&rules.schema.events);
         let types = types.map(|(id, _)| TypePlan::of(id, rules, &codes)).collect();
         Self {
             rules: codes,
@@ -157,11 +157,8 @@ impl Decider {
 
 impl TypePlan {
     fn of(id: EventTypeId, rules: &RuleSet, codes: &[RuleCode]) -> Self {
-        let runs = |rule: &Rule| rule.mode != Mode::Off && rule.on.contains(&id);
-        let own = rules.policies.iter().position(|policy| policy.on.contains(&id));
-        let plain = || rules.policies.iter().position(|policy| policy.on.is_empty());
-        let ids = (0..).map(RuleId).zip(&rules.rules).filter(|(_, rule)| runs(rule)).map(|(id, _)| id);
-        let ids: Box<[_]> = ids.collect();
+        let running = RuleId::all().zip(&rules.rules).filter(|(_, rule)| rule.runs_on(id));
+        let ids: Box<[_]> = running.map(|(id, _)| id).collect();
         let indexed = |id: &RuleId| codes.get(id.index()).and_then(RuleCode::indexed);
         let conditions: Vec<_> = ids.iter().map(indexed).collect();
         let others = conditions.iter().enumerate().filter(|(_, it)| it.is_none()).map(|(at, _)| at);
@@ -169,7 +166,7 @@ impl TypePlan {
             index: Index::of(&conditions),
             others: others.collect(),
             rules: ids,
-            policy: own.or_else(plain).and_then(|at| u16::try_from(at).ok()),
+            policy: rules.policy_for(id).and_then(|at| u16::try_from(at).ok()),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::value::Value;
 /// What the rules of the event's type and its policy say.
 pub(super) fn decide(current: &View<'_>) -> Verdict {
     let rules = &current.world.rules.rules;
-    let hits: Vec<_> = (0..).map(RuleId).zip(rules).filter(|(id, rule)| hits(current, *id, rule)).collect();
+    let hits: Vec<_> = RuleId::all().zip(rules).filter(|(id, rule)| hits(current, *id, rule)).collect();
     let live = || hits.iter().filter(|(_, rule)| rule.mode == Mode::Live);
     // If a live rule that hits says allow, only what is marked `always` still counts.
     let allowed = live().any(|(_, rule)| rule.effects.contains(&Effect::Allow));

@@ -34,6 +34,13 @@ pub struct Rule {
     pub span: Span,
 }
 
+impl Rule {
+    /// Whether it is evaluated for events of a type.
+    pub fn runs_on(&self, event: EventTypeId) -> bool {
+        self.mode != Mode::Off && self.on.contains(&event)
+    }
+}
+
 /// Whether a rule's effects count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {

@@ -122,6 +122,6 @@ fn index(exact: i128) -> Option<usize> {
 }
 
 fn enum_name(schema: &Schema, id: EnumId, value: i128) -> Option<&str> {
-    let name = schema.enums.get(id.index())?.values.get(index(value)?)?;
+    let name = schema.enum_type(id)?.values.get(index(value)?)?;
     Some(name)
 }

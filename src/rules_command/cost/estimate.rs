@@ -65,14 +65,13 @@ impl Estimate {
         let rates = by_name("rate", rate, schema.events.iter().map(|it| it.name.as_str()), Spread::Evenly)?;
         let kinds = schema.kinds.iter().map(|it| it.name.as_str());
         let counts = by_name("entities", entities, kinds, Spread::Not)?;
-        let kinds = (0u16..).map(KindId).zip(schema.kinds.iter().zip(counts));
+        let kinds = KindId::all().zip(schema.kinds.iter().zip(counts));
         let of_kind = |(id, (kind, count)): (KindId, (&rules::schema::Kind, u64))| {
             of_kind(rules, id, &kind.name, count, &rates, values_max)
         };
         let kinds: Vec<_> = kinds.map(of_kind).collect();
         let total_bytes = kinds.iter().map(|it| it.bytes).fold(0, u64::saturating_add);
-        let remembered =
-            (0u16..).map(KindId).zip(&kinds).filter(|(id, _): &(KindId, _)| rules.plan.has_state(*id));
+        let remembered = KindId::all().zip(&kinds).filter(|(id, _): &(KindId, _)| rules.plan.has_state(*id));
         let left_out = remembered.filter(|(_, it)| it.entities == 0).map(|(_, it)| it.kind.clone()).collect();
         Ok(Self { kinds, total_bytes, left_out })
     }
@@ -87,7 +86,7 @@ fn of_kind(
     values_max: u64,
 ) -> KindEstimate {
     let a_day = events_a_day(rules, id, rates);
-    let plan = rules.plan.kinds.get(id.index());
+    let plan = rules.plan.kind(id);
     let cost = plan.map(engine::plan::KindPlan::cost);
     let per_entity = |span: i64| {
         let events = u128::from(a_day) * u128::from(span.unsigned_abs()) / u128::from(DAY.unsigned_abs());
@@ -111,10 +110,10 @@ fn of_kind(
 fn events_a_day(rules: &RuleSet, kind: KindId, rates: &[u64]) -> u64 {
     let schema = &rules.typed.schema;
     let roles = |event: EventTypeId| {
-        let fields = schema.events.get(event.index()).map_or(&[][..], |it| &it.fields);
+        let fields = schema.event(event).map_or(&[][..], |it| &it.fields);
         fields.iter().filter(|it| schema.role_kind(it.field) == Some(kind)).count() as u64
     };
-    let types = (0u16..).map(EventTypeId).zip(rates);
+    let types = EventTypeId::all().zip(rates);
     types.map(|(id, rate)| rate.saturating_mul(roles(id))).fold(0, u64::saturating_add)
 }
 

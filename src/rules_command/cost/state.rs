@@ -4,7 +4,7 @@ use engine::plan::{Column, ColumnSource, FeaturePlan, KindPlan, OccurrenceShape}
 use engine::rule_set::RuleSet;
 use rules::notation::duration;
 use rules::schema::{EventTypeId, FieldId, KindId};
-use rules::typed::{Captured, Feature, FeatureId, Mode};
+use rules::typed::{Captured, Feature, FeatureId};
 use serde::Serialize;
 
 use crate::rules_command::value::span;
@@ -77,7 +77,7 @@ pub(super) struct EventCost {
 
 impl Cost {
     pub(super) fn of(rules: &RuleSet) -> Self {
-        let kinds = (0u16..).map(KindId).zip(&rules.plan.kinds);
+        let kinds = KindId::all().zip(&rules.plan.kinds);
         let columns = kinds.clone().flat_map(|(id, plan)| {
             plan.columns.iter().map(move |column| ColumnUse {
                 kind: rules.typed.schema.kind_name(id).to_owned(),
@@ -85,8 +85,8 @@ impl Cost {
                 read_by: readers(rules, id, column),
             })
         });
-        let features = (0u16..).map(FeatureId).zip(&rules.typed.features);
-        let events = (0u16..).map(EventTypeId).zip(&rules.typed.schema.events);
+        let features = FeatureId::all().zip(&rules.typed.features);
+        let events = EventTypeId::all().zip(&rules.typed.schema.events);
         Self {
             columns: columns.collect(),
             kinds: kinds.map(|(id, plan)| kind(rules, id, plan)).collect(),
@@ -116,7 +116,7 @@ fn field_name(rules: &RuleSet, id: FieldId) -> &str {
 }
 
 fn feature_name(rules: &RuleSet, id: FeatureId) -> &str {
-    rules.typed.features.get(id.index()).map_or("", |it| it.name.as_str())
+    rules.typed.feature(id).map_or("", |it| it.name.as_str())
 }
 
 fn column_name(rules: &RuleSet, column: &Column) -> String {
@@ -130,7 +130,7 @@ fn column_name(rules: &RuleSet, column: &Column) -> String {
 
 /// The features of a kind that read a column.
 fn readers(rules: &RuleSet, kind: KindId, column: &Column) -> Vec<String> {
-    let features = (0u16..).map(FeatureId).zip(&rules.typed.features);
+    let features = FeatureId::all().zip(&rules.typed.features);
     let reads = features.filter(|(id, feature)| {
         feature.aggregate().is_some_and(|it| {
             it.over.is_some()
@@ -144,7 +144,7 @@ fn readers(rules: &RuleSet, kind: KindId, column: &Column) -> Vec<String> {
 fn feature(rules: &RuleSet, id: FeatureId, feature: &Feature) -> FeatureCost {
     let aggregate = feature.aggregate();
     let by = aggregate.map(|it| it.by.iter().map(|it| field_name(rules, *it)).collect::<Vec<_>>().join(", "));
-    let plan = rules.plan.features.get(id.index());
+    let plan = rules.plan.feature(id);
     let lateness = rules.typed.schema.lateness;
     let kept = match (plan, aggregate) {
         (Some(FeaturePlan::Occurrence { .. }), _) => Some(rules.typed.schema.keep),
@@ -169,7 +169,7 @@ fn answered(rules: &RuleSet, plan: &FeaturePlan) -> &'static str {
         FeaturePlan::Window(_) => "window",
         FeaturePlan::Scan(_) => "scan of the window's events",
         FeaturePlan::Occurrence { role, at, .. } => {
-            let kind = rules.typed.schema.role_kind(*role).and_then(|it| rules.plan.kinds.get(it.index()));
+            let kind = rules.typed.schema.role_kind(*role).and_then(|it| rules.plan.kind(it));
             match kind.and_then(|it| it.occurrences.get(*at)).map(|it| it.shape) {
                 Some(OccurrenceShape::Value) => "last two of each value",
                 Some(OccurrenceShape::Pair) => "last two of each pair",
@@ -180,14 +180,13 @@ fn answered(rules: &RuleSet, plan: &FeaturePlan) -> &'static str {
 }
 
 fn event(rules: &RuleSet, id: EventTypeId, name: &str) -> EventCost {
-    let runs = |it: &&rules::typed::Rule| it.mode != Mode::Off && it.on.contains(&id);
     let schema = &rules.typed.schema;
-    let fields = schema.events.get(id.index()).map_or(&[][..], |it| &it.fields);
+    let fields = schema.event(id).map_or(&[][..], |it| &it.fields);
     let kinds = fields.iter().filter_map(|it| schema.role_kind(it.field));
-    let captured = rules.plan.captured.iter().filter_map(|it| rules.typed.features.get(it.index()));
+    let captured = rules.plan.captured.iter().filter_map(|it| rules.typed.feature(*it));
     EventCost {
         event: name.to_owned(),
-        rules: rules.typed.rules.iter().filter(runs).count(),
+        rules: rules.typed.rules.iter().filter(|it| it.runs_on(id)).count(),
         entities: kinds.filter(|kind| rules.plan.has_state(*kind)).count(),
         captured: captured.filter(|it| it.domain.contains(&id)).count(),
     }

@@ -39,7 +39,7 @@ impl Gate {
         let Some(seen) = self.traffic()? else { return Ok(Growth::default()) };
         let entities = self.entities(&wide.rules, &old.rules)?;
         let plans = wide.rules.plan.kinds.iter().zip(&old.rules.plan.kinds);
-        let kinds = (0u16..).map(KindId).zip(entities).zip(plans);
+        let kinds = KindId::all().zip(entities).zip(plans);
         let of_kind = |((kind, entities), (new, old))| {
             seen.growth(roles(&wide.rules.typed.schema, kind), entities, new, old)
         };

@@ -298,7 +298,7 @@ impl Replay {
         let rules = &*self.tested.rules;
         let items = bundle.check().map_err(Failed::Bundle)?.items;
         for (entity, membership) in bundle::memberships(&rules.typed, &items, self.key) {
-            let list = rules.typed.lists.get(membership.list.index());
+            let list = rules.typed.list(membership.list);
             if list.is_some_and(|it| numbered(known, &it.name).is_none()) {
                 self.state.directory.lock(&[entity], rules, &mut self.locks);
                 self.locks.guards.iter_mut().for_each(|it| it.touch(Touch::Enters(membership)));

@@ -101,7 +101,7 @@ impl Again {
         let digest = kept.unwrap_or(digest);
         // Which features of other rule sets were kept up beside those of the record's own is not known here.
         let said_of = |id: &FeatureId| {
-            let feature = typed.features.get(id.index());
+            let feature = typed.feature(*id);
             feature.is_some_and(|it| {
                 it.captured == Captured::Own || recorded.captured().any(|(hash, _)| hash == it.hash)
             })

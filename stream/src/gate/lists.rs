@@ -71,7 +71,7 @@ impl Gate {
         };
         let Ok(offset) = self.change_locked::<_, Infallible>(&mut self.own.lock(), lock, |worker| {
             let Worker { in_force, locks, .. } = worker;
-            let list_name = in_force.rules.typed.lists.get(list.index()).map_or("", |it| it.name.as_str());
+            let list_name = in_force.rules.typed.list(list).map_or("", |it| it.name.as_str());
             let message = match membership {
                 Some(it) => ListRecord::entered(list_name, entity, &it),
                 None => ListRecord::left(list_name, entity),

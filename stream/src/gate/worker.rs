@@ -136,7 +136,7 @@ impl Worker {
         }
         self.scratch = Scratch::new(new);
         for id in &mut self.observe {
-            let name = id.and_then(|id| old.typed.features.get(id.index())).map(|it| it.name.as_str());
+            let name = id.and_then(|id| old.typed.feature(id)).map(|it| it.name.as_str());
             let at = name.and_then(|name| new.typed.features.iter().position(|it| it.name == name));
             *id = at.and_then(|at| u16::try_from(at).ok()).map(FeatureId);
         }

@@ -17,7 +17,7 @@ pub fn finish(
 ) -> Result<(), Vec<FieldError>> {
     let mut errors = Vec::new();
     let event_type = event.event_type.unwrap_or(EventTypeId(0));
-    let Some(declared) = schema.events.get(event_type.index()) else { return Ok(()) };
+    let Some(declared) = schema.event(event_type) else { return Ok(()) };
     for (at, field) in declared.fields.iter().enumerate() {
         if let Some(derivation) = field.derived {
             derive(event, schema, event_type, at, derivation);
@@ -53,5 +53,5 @@ fn derive(event: &mut Event, schema: &Schema, of: EventTypeId, at: usize, deriva
 }
 
 fn place_in_type(schema: &Schema, of: EventTypeId, field: FieldId) -> Option<usize> {
-    schema.events.get(of.index())?.fields.iter().position(|it| it.field == field)
+    schema.event(of)?.fields.iter().position(|it| it.field == field)
 }

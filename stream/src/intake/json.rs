@@ -76,7 +76,7 @@ impl Object<'_> {
     fn event(&mut self, schema: &Schema, event: &mut Event) -> Option<()> {
         let name = self.required_text("type", |text| text_of(text, u16::MAX));
         let event_type = name.and_then(|name| self.event_type(schema, &name));
-        let declared = event_type.and_then(|it| schema.events.get(it.index()));
+        let declared = event_type.and_then(|it| schema.event(it));
         event.begin(event_type.unwrap_or(EventTypeId(0)), declared.map_or(0, |it| it.fields.len()));
         if let Some(id) = self.required_text("id", event_id) {
             event.id.push_str(&id);

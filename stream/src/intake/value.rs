@@ -57,7 +57,7 @@ pub fn parse(ty: FieldType, schema: &Schema, currency: Currency, text: &str) -> 
         FieldType::Time => iso_time(bytes, &schema.zone)?,
         FieldType::Duration => time::duration(bytes, None)?,
         FieldType::Enum(id) => {
-            let values = schema.enums.get(id.index()).map_or(&[][..], |it| &it.values);
+            let values = schema.enum_type(id).map_or(&[][..], |it| &it.values);
             let at = values.iter().position(|it| it == text).and_then(|at| i64::try_from(at).ok());
             let suggestion = || suggestion(text, values.iter().map(String::as_str));
             at.ok_or_else(|| format!("is no value of the enum{}", suggestion()))?

@@ -94,9 +94,10 @@ impl Ending<'_> {
     }
 
     fn write_captured(&self, body: &mut Vec<u8>) {
-        let hashed = self.captured.iter().filter_map(|(id, value)| {
-            self.rules.features.get(id.index()).map(|feature| (&feature.hash, *value))
-        });
+        let hashed = self
+            .captured
+            .iter()
+            .filter_map(|(id, value)| self.rules.feature(*id).map(|feature| (&feature.hash, *value)));
         let length: usize = hashed.clone().map(|(hash, value)| hash.len() + value_bytes(value)).sum();
         if 0 < length {
             key(8, WireType::LengthDelimited, body);

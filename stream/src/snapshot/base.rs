@@ -155,11 +155,10 @@ impl Base {
 
 /// Whether the rows of a base, whose layout is `theirs`, do not say what a feature that is new to it looks at in them.
 fn is_blind(rules: &RuleSet, id: FeatureId, (ours, theirs): (&Layout, &Layout)) -> bool {
-    let Some(FeaturePlan::Window(plan) | FeaturePlan::Scan(plan)) = rules.plan.features.get(id.index())
-    else {
+    let Some(FeaturePlan::Window(plan) | FeaturePlan::Scan(plan)) = rules.plan.feature(id) else {
         return false;
     };
-    let aggregate = rules.typed.features.get(id.index()).and_then(Feature::aggregate);
+    let aggregate = rules.typed.feature(id).and_then(Feature::aggregate);
     let kind = rules.typed.schema.role_kind(plan.role).map_or(usize::MAX, KindId::index);
     let (Some(aggregate), Some(kind_plan), Some(names)) =
         (aggregate, rules.plan.kinds.get(kind), ours.kinds.get(kind))

@@ -9,7 +9,7 @@
 //! the last piece's position.
 
 use engine::entity::EntityKey;
-use engine::history::{Key, NewRows, Row};
+use engine::history::{ColumnId, Key, NewRows, Row};
 use engine::lists::Membership;
 use engine::plan::KindPlan;
 use engine::rule_set::RuleSet;
@@ -115,7 +115,7 @@ impl<'a> EntityWriter<'a> {
     /// INVARIANT (pieces): between two locks decisions go on. What they do to rows that are copied already is in no piece,
     /// and the piece's position says so; all else is in the next ones.
     pub(super) fn write(&mut self, key: EntityKey, slot: &Mutex<EntityState>) -> io::Result<()> {
-        let Some(plan) = self.rules.plan.kinds.get(key.kind.index()) else { return Ok(()) };
+        let Some(plan) = self.rules.plan.kind(key.kind) else { return Ok(()) };
         if self.kind != Some(key.kind) {
             self.flush()?;
             self.kind = Some(key.kind);
@@ -247,7 +247,7 @@ impl<'a> EntityWriter<'a> {
         for word in 0..words {
             self.block.put(column::MEMBERS + word, &row.members(word).to_le_bytes());
         }
-        for (at, id) in (0..plan.columns.len()).zip((0u16..).map(engine::history::ColumnId)) {
+        for (at, id) in (0..plan.columns.len()).zip(ColumnId::all()) {
             self.block.put(column::MEMBERS + words + at, &row.value(id).to_le_bytes());
         }
         self.counts.rows += 1;
@@ -352,7 +352,7 @@ impl<'a> EntityReader<'a> {
     pub(super) fn read(&mut self, block: &mut Cut) -> Option<()> {
         let kind = KindId(block.u16(column::KIND)?);
         let rules = self.rules;
-        let plan = rules.plan.kinds.get(kind.index())?;
+        let plan = rules.plan.kind(kind)?;
         while !block.is_empty(column::KEY) {
             let key = EntityKey::new(kind, u128::from_le_bytes(block.take(column::KEY)?));
             self.piece(key, plan, block)?;

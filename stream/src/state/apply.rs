@@ -64,7 +64,7 @@ pub(crate) fn amendment(
 ) {
     let original = Key::new(place.at, place.position);
     for (key, state) in rules.plan.stateful(&place.entities).iter().zip(&mut locks.guards) {
-        if let Some(plan) = rules.plan.kinds.get(key.kind.index()) {
+        if let Some(plan) = rules.plan.kind(key.kind) {
             apply::amend(rules, original, change, offset, plan, state, scratch);
         }
     }

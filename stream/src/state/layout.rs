@@ -95,7 +95,7 @@ impl Layout {
 
     /// The lists here that `other` does not have, or that hold something else there.
     pub(crate) fn new_lists(&self, other: &Self) -> Vec<ListId> {
-        let lists = (0..).map(ListId).zip(&self.lists);
+        let lists = ListId::all().zip(&self.lists);
         lists.filter(|(_, it)| !other.lists.contains(it)).map(|(id, _)| id).collect()
     }
 
@@ -223,7 +223,7 @@ impl Namer<'_> {
     }
 
     fn hash(&self, id: FeatureId) -> String {
-        self.0.typed.features.get(id.index()).map(|it| hex(&it.hash)).unwrap_or_default()
+        self.0.typed.feature(id).map(|it| hex(&it.hash)).unwrap_or_default()
     }
 
     /// A field's name and type.

@@ -213,7 +213,7 @@ impl Pair {
 
     /// Puts somebody on a list or takes somebody off.
     fn change_list(&mut self, choices: &mut Choices) {
-        let lists = (0u16..).map(ListId).zip(&self.rules.typed.lists);
+        let lists = ListId::all().zip(&self.rules.typed.lists);
         let of_entities = lists.filter_map(|(id, list)| match list.of {
             ListKind::Entities(kind) => Some((id, kind, false)),
             ListKind::Table(kind, _) => Some((id, kind, true)),
@@ -347,7 +347,7 @@ type Members = BTreeMap<(ListId, i64), (Option<Micros>, Option<i64>)>;
 
 fn fill_lists(choices: &mut Choices, rules: &rules::typed::RuleSet) -> (Members, Vec<ListFile>) {
     let (mut members, mut values) = (Members::new(), Vec::new());
-    for (id, list) in (0u16..).map(ListId).zip(&rules.lists) {
+    for (id, list) in ListId::all().zip(&rules.lists) {
         let items: Vec<String> = (0..IDS).filter(|_| choices.chance(40)).map(|it| it.to_string()).collect();
         let table = matches!(list.of, ListKind::Table(..));
         for item in &items {

@@ -81,7 +81,7 @@ pub(super) fn check(world: &World<'_>, event: &Event) -> Verdict {
     program.run(&mut frame, &mut source(), &mut verdict);
     assert_eq!(verdict, world.verdict(event, &features));
 
-    for (id, feature) in (0..).map(FeatureId).zip(&world.rules.features) {
+    for (id, feature) in FeatureId::all().zip(&world.rules.features) {
         if let Definition::Aggregate(aggregate) = &feature.definition {
             check_aggregate(&program, world, event, &features, id, aggregate);
         }
@@ -142,8 +142,7 @@ fn check_expression(choices: &mut Choices) {
     (rules.rules, rules.policies) = (Vec::new(), Vec::new());
     // A feature reads only those before it.
     let earlier = rules.features.len().saturating_sub(1);
-    let features =
-        (0..).map(FeatureId).zip(rules.features.iter().map(|it| it.ty.form())).take(earlier).collect();
+    let features = FeatureId::all().zip(rules.features.iter().map(|it| it.ty.form())).take(earlier).collect();
     let form = *choices.pick(&[Form::Flag, Form::Exact, Form::Real]).unwrap();
     let expr = Trees { choices, features, scope: Scope::Current }.any(form, 6);
     let Some(last) = rules.features.last_mut() else { return };

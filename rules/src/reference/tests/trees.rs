@@ -35,7 +35,7 @@ const MILLIONTHS: Type = Type::Number(Numeric::Exact { scale: 6, digits: 30 });
 pub(super) fn schema() -> Schema {
     let currency = Currency::from_code("CNY").unwrap();
     let kind = Kind { name: "user".into(), ownership: Ownership::Partition };
-    let ids = || (0..).map(FieldId).zip(&FIELDS);
+    let ids = || FieldId::all().zip(&FIELDS);
     let fields = || ids().map(|(field, _)| EventField { field, optional: true, derived: None }).collect();
     let event = |name: &str| EventType { name: name.into(), fields: fields() };
     Schema {

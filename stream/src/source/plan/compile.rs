@@ -277,7 +277,7 @@ impl Compiler<'_> {
     /// The entries of `[fields]`, each held against the types that rows become.
     fn entries(&mut self, made: &[EventTypeId]) -> (Fields, BTreeMap<String, Fields>) {
         let (mut common, mut overrides) = (Fields::new(), BTreeMap::new());
-        let made: Vec<&EventType> = made.iter().filter_map(|it| self.schema.events.get(it.index())).collect();
+        let made: Vec<&EventType> = made.iter().filter_map(|it| self.schema.event(*it)).collect();
         let mapping = self.mapping;
         for (name, value) in &mapping.root.fields {
             let at = At::new(name.get_ref(), name.span());

@@ -155,11 +155,13 @@ fn how_far_ahead_an_event_is_and_what_would_allow_it() {
     check(366 * DAY, [0, 1_767_571_200], far);
 }
 
+/// A payment at a second of the first minute.
+fn event(id: &str, second: u32) -> String {
+    format!(r#"{{"id":"{id}","type":"payment","user":"u","time":"1970-01-01T00:00:{second:02}Z"}}"#)
+}
+
 #[test]
 fn amendments_in_a_file_of_events_keep_their_place_and_are_merged_before_events_of_their_time() {
-    let event = |id: &str, second: u32| {
-        format!(r#"{{"id":"{id}","type":"payment","user":"u","time":"1970-01-01T00:00:{second:02}Z"}}"#)
-    };
     let label = |id: &str, second: u32| {
         format!(r#"{{"id":"l","event_id":"{id}","label":"fraud","time":"1970-01-01T00:00:{second:02}Z"}}"#)
     };
@@ -168,40 +170,26 @@ fn amendments_in_a_file_of_events_keep_their_place_and_are_merged_before_events_
     let second = [event("d", 9), label("b", 9)];
     let files = [first.join("\n"), second.join("\n")];
     let files = [files[0].as_str(), files[1].as_str()];
-    check(
-        "",
-        &files,
-        false,
-        expect![[r#"
-        payment a 00:01Z user=u
-        fraud on a 00:09Z
-        payment b 00:02Z user=u
-        reject 0:4 `/time`: missing, and what stands in a file has one
-        payment d 00:09Z user=u
-        fraud on b 00:09Z
-    "#]],
-    );
-    check(
-        "",
-        &files,
-        true,
-        expect![[r#"
-        payment a 00:01Z user=u
-        fraud on a 00:09Z
-        payment b 00:02Z user=u
-        reject 0:4 `/time`: missing, and what stands in a file has one
-        payment d 00:09Z user=u
-        fraud on b 00:09Z
-    "#]],
-    );
+    for merge in [false, true] {
+        check(
+            "",
+            &files,
+            merge,
+            expect![[r#"
+                payment a 00:01Z user=u
+                fraud on a 00:09Z
+                payment b 00:02Z user=u
+                reject 0:4 `/time`: missing, and what stands in a file has one
+                payment d 00:09Z user=u
+                fraud on b 00:09Z
+            "#]],
+        );
+    }
 }
 
 /// Of one time: before it is there, nobody knows an event. In whichever order the files are given.
 #[test]
 fn an_amendment_of_an_event_of_its_own_time_comes_behind_it() {
-    let event = |id: &str, second: u32| {
-        format!(r#"{{"id":"{id}","type":"payment","user":"u","time":"1970-01-01T00:00:{second:02}Z"}}"#)
-    };
     let label = |id: &str, of: &str| {
         format!(r#"{{"id":"{id}","event_id":"{of}","label":"fraud","time":"1970-01-01T00:00:05Z"}}"#)
     };
