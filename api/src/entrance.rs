@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use tower::ServiceExt as _;
 
 use crate::app::App;
-use crate::keys::{Caller, Doors};
+use crate::keys::{Caller, Permissions};
 use crate::limits::REQUESTS_MAX;
 use crate::problem::{Code, Problem};
 use crate::request::Queries;
@@ -32,7 +32,7 @@ pub(crate) struct Entrance {
     /// Where it is counted.
     pub(crate) traffic: Arc<Traffic>,
     /// Where its key is looked at.
-    pub(crate) doors: Doors,
+    pub(crate) permissions: Permissions,
     /// Where its query is.
     pub(crate) queries: Queries,
 }
@@ -53,7 +53,7 @@ impl Entrance {
             let detail = format!("{REQUESTS_MAX} requests are being worked on already");
             Err(Problem::new(Code::Unavailable, detail).retry_after_s(1))
         } else {
-            let admitted = self.doors.admit(route, request.method(), request.headers()).await;
+            let admitted = self.permissions.admit(route, request.method(), request.headers()).await;
             admitted.and_then(|caller| {
                 self.queries.check(route, request.method(), request.uri()).map(|()| caller)
             })

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::Operation;
 
-use crate::limits::{KEYS_REFRESH, LOOK_UPS_MAX};
+use crate::limits::{DATABASE_TIME_MAX, KEYS_REFRESH, LOOK_UPS_MAX};
 use crate::operations::Operations;
 use crate::problem::{Code, Problem, Where};
 
@@ -56,8 +56,12 @@ impl Keys {
         let mut ticks = tokio::time::interval(KEYS_REFRESH);
         loop {
             ticks.tick().await;
-            if let Err(error) = self.refresh().await {
-                tracing::warn!(%error, "the API keys cannot be read; those known stay valid");
+            match tokio::time::timeout(DATABASE_TIME_MAX, self.refresh()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the API keys cannot be read; those known stay valid");
+                }
+                Err(_) => tracing::warn!("the database does not answer; the API keys known stay valid"),
             }
         }
     }
@@ -96,12 +100,12 @@ fn caller(key: Key) -> Arc<Caller> {
 
 /// Which roles each operation asks for, none if it is open to all; an operation that is not known asks for an admin.
 #[derive(Clone, Debug)]
-pub(crate) struct Doors {
+pub(crate) struct Permissions {
     keys: Arc<Keys>,
     roles: Arc<Operations<Option<Vec<Role>>>>,
 }
 
-impl Doors {
+impl Permissions {
     /// Of the operations of a document, and of pages that are open to all.
     pub(crate) fn of(document: &OpenApi, pages: &[&str], keys: Arc<Keys>) -> Self {
         let mut roles = Operations::of(document, roles_of);
@@ -119,7 +123,7 @@ pub(crate) fn roles_of(operation: &Operation) -> Option<Vec<Role>> {
     Some(named.flatten().filter_map(|it| Role::from_name(it.as_str()?)).collect())
 }
 
-impl Doors {
+impl Permissions {
     /// Lets a request through whose key may do what it asks for; gives whose that is, if it needs one.
     ///
     /// # Errors

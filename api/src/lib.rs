@@ -41,7 +41,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::docs::Document;
 use crate::entrance::{Entrance, Front};
-use crate::keys::{Doors, Keys};
+use crate::keys::{Keys, Permissions};
 use crate::problem::Problem;
 use crate::request::Queries;
 use crate::risk::door::Door;
@@ -54,7 +54,7 @@ pub use crate::limits::{PAST_MAX, STOP_TIME_MAX};
 pub use crate::metrics::Metrics;
 pub use crate::problem::Code;
 pub use crate::risk::event_json;
-pub use crate::risk::rules::{Activation, Trial, Verdict};
+pub use crate::risk::rules::{Activation, TestResults, Trial};
 pub use crate::traffic::Traffic;
 
 /// A server that is ready to serve.
@@ -105,7 +105,7 @@ impl Server {
         risk::rules::note_in_force(&desk, &gate.in_force()).await?;
         let metrics = Arc::new(Metrics::new()?);
         let (router, document) = routes().split_for_parts();
-        let doors = Doors::of(&document, &PAGES, Arc::clone(&keys));
+        let permissions = Permissions::of(&document, &PAGES, Arc::clone(&keys));
         let app = Arc::new(App {
             door: Arc::new(Door::new(gate)),
             desk,
@@ -122,7 +122,7 @@ impl Server {
             patience,
         });
         let traffic = Arc::clone(&app.traffic);
-        let entrance = Arc::new(Entrance { traffic, doors, queries: Queries::of(&document) });
+        let entrance = Arc::new(Entrance { traffic, permissions, queries: Queries::of(&document) });
         let [moved, page, file] = PAGES;
         let router = router
             .route(moved, get(docs::page_moved))

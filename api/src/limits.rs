@@ -48,6 +48,9 @@ pub(crate) const AHEAD_MAX: Duration = Duration::from_secs(5 * 60);
 /// How far behind the engine clock an event's time may lie, unless the configuration says otherwise.
 pub const PAST_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long the database may take for what is asked of it again and again: one that is gone says nothing, and a connection
+/// to it would be waited for without end.
+pub(crate) const DATABASE_TIME_MAX: Duration = Duration::from_secs(30);
 /// How often the valid keys are read again: a revoked key is refused after at most so long.
 pub(crate) const KEYS_REFRESH: Duration = Duration::from_secs(1);
 /// How often the sizes of the state are counted for the metrics.

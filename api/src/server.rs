@@ -10,13 +10,21 @@ use crate::connection;
 use crate::entrance::Front;
 use crate::limits::{CONNECTIONS_MAX, STOP_TIME_MAX};
 
+/// Connections at once: half of the files that the process may open are for them, and the other half for what they need
+/// before all, the journal.
+fn connections_max() -> u32 {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    files.map_or(CONNECTIONS_MAX, |it| u32::try_from(it / 2).unwrap_or(u32::MAX).clamp(1, CONNECTIONS_MAX))
+}
+
 /// Serves until [`Traffic::stop`](crate::traffic::Traffic::stop), then finishes what was accepted, for at most
 /// [`STOP_TIME_MAX`].
 pub(crate) async fn serve(listener: TcpListener, front: Front) {
     let traffic = Arc::clone(&front.app.traffic);
     let front = Arc::new(front);
     let mut stopping = traffic.stopping();
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
+    let connections_max = connections_max();
+    let connections = Arc::new(Semaphore::new(connections_max as usize));
     loop {
         let accepted = async {
             // The semaphore is never closed, so there is always a permit in the end.
@@ -44,7 +52,7 @@ pub(crate) async fn serve(listener: TcpListener, front: Front) {
     }
     drop(listener);
     // Each connection has one of them until it ends.
-    let all = connections.acquire_many(CONNECTIONS_MAX);
+    let all = connections.acquire_many(connections_max);
     if tokio::time::timeout(STOP_TIME_MAX, all).await.is_err() {
         tracing::warn!(
             "some connections were still busy after {} s and were closed",

@@ -215,6 +215,19 @@ mod tests {
         .unwrap();
     }
 
+    /// Whatever its name looks like in a URL.
+    #[tokio::test]
+    async fn the_file_is_where_it_is_said_to_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let odd = folder.path().join("50%20 a?mode=ro#x");
+        std::fs::create_dir(&odd).unwrap();
+        let desk = Desk::open(&Database::File(odd.join("weir.db"))).await.unwrap();
+        desk.create_key(Role::Analyst, "Ann's", 5).await.unwrap();
+        desk.close().await;
+        assert!(odd.join("weir.db").is_file());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "and nowhere else");
+    }
+
     #[tokio::test]
     async fn a_key_is_kept_as_its_hash() {
         let folder = tempfile::tempdir().unwrap();

@@ -118,11 +118,13 @@ impl Desk {
 }
 
 async fn open_file(file: &Path) -> Result<DatabaseConnection, DbErr> {
-    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", file.display()));
+    // In a URL the file's name would have to be without `?` and `%`.
+    let (mut options, file) = (ConnectOptions::new("sqlite://weir.db?mode=rwc"), file.to_owned());
     options.max_connections(CONNECTIONS_MAX).sqlx_logging(false);
-    options.map_sqlx_sqlite_opts(|it| {
+    options.map_sqlx_sqlite_opts(move |it| {
         // Written ahead, so that `weir keys` and the server work on one file at once.
-        it.pragma("journal_mode", "WAL")
+        it.filename(&file)
+            .pragma("journal_mode", "WAL")
             .pragma("synchronous", "NORMAL")
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)

@@ -4,12 +4,12 @@ use rules::past::{Challenge, Label, Mutable, OperationResult, Outcome};
 use rules::schema::{Currency, EventField, EventType, EventTypeId, FieldId, KindId, Schema};
 use rules::time::Micros;
 
+pub use rules::schema::ENTITY_ID_BYTES_MAX;
+
 use crate::entity::HashKey;
 
 /// Longest event id, in bytes.
 pub const EVENT_ID_BYTES_MAX: usize = 128;
-/// Longest id of an entity, in bytes.
-pub const ENTITY_ID_BYTES_MAX: usize = 256;
 /// Greatest magnitude of a number or an amount (of minor units, or scaled) at any intake, so that no sum can fail
 /// inside `apply`.
 pub const AMOUNT_MAX: i64 = 10_000_000_000_000;

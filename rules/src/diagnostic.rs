@@ -118,13 +118,20 @@ pub fn sort(diagnostics: &mut [Diagnostic]) {
     diagnostics.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message)));
 }
 
+/// A longer name nobody mistyped: what it costs to compare two grows with the product of their lengths.
+const MISTYPED_BYTES_MAX: usize = 64;
+
 /// The candidate that a mistyped name most probably meant; none if none is near. The earliest wins a tie.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if MISTYPED_BYTES_MAX < name.len() {
+        return None;
+    }
     let name = name.to_lowercase();
     // A third of the letters may be wrong: `amuont` finds `amount`, `id` does not find `to`.
     let distance_max = name.chars().count().div_ceil(3);
     candidates
         .into_iter()
+        .filter(|candidate| candidate.len() <= 2 * MISTYPED_BYTES_MAX)
         .map(|candidate| (strsim::damerau_levenshtein(&name, &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= distance_max && *distance < candidate.chars().count())
         .min_by_key(|(distance, _)| *distance)

@@ -22,6 +22,9 @@ indices! {
     FieldId;
 }
 
+/// Longest id of an entity, in bytes.
+pub const ENTITY_ID_BYTES_MAX: usize = 256;
+
 /// A checked schema.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Schema {
@@ -188,7 +191,8 @@ pub enum FieldType {
 /// A field computed at intake.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Derivation {
-    /// The first `characters` characters of a text field; missing if the text is missing or shorter.
+    /// The first `characters` characters of a text field that is sent; missing if the text is missing or shorter, or they
+    /// take more bytes than the field has room for.
     Prefix {
         /// The text field.
         of: FieldId,
@@ -225,6 +229,17 @@ impl Currency {
 impl std::fmt::Debug for Currency {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.code())
+    }
+}
+
+impl FieldType {
+    /// The most bytes of a text that the field holds; none if it holds no text.
+    pub fn text_bytes_max(self) -> Option<usize> {
+        match self {
+            Self::Text { max_bytes } => Some(max_bytes.into()),
+            Self::Entity(_) => Some(ENTITY_ID_BYTES_MAX),
+            _ => None,
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use rules::schema::Schema;
 use rules::time::Micros;
 use stream::gate::{Deadline, Gate};
 use stream::in_force::InForce;
-use stream::record::Place;
+use stream::record::RowPlace;
 use stream::source::{Item, Mapping, Options as SourceOptions, SourceState};
 
 use super::timing::{clock_cost, micros};
@@ -210,7 +210,7 @@ fn decide_share(gate: &Gate, steps: &[Step], pace: &Pace, me: usize, clocked: Cl
         pass.each.reserve(steps.len());
     }
     // Where the labelled events stand whose labels are still to come.
-    let mut places: HashMap<&str, Place> = HashMap::new();
+    let mut places: HashMap<&str, RowPlace> = HashMap::new();
     let mut turn = pace.turn(me);
     let mut steps = steps.iter();
     while let Some(step) = steps.next() {

@@ -16,7 +16,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use rules::past::Label;
 use rules::time::{DAY, HOUR, MINUTE, Micros};
 use stream::gate::{Deadline, Gate, Worker};
-use stream::record::Place;
+use stream::record::RowPlace;
 
 use super::bound;
 use super::timing::micros;
@@ -105,11 +105,11 @@ struct Merchant {
     time: Micros,
     number: u64,
     /// Of the events of the last day in the order of their numbers: the offset of each and when it stands in the history. It
-    /// is all that [`Place`] says but the entities: 16 bytes, where the event's row in the state takes several times that.
+    /// is all that [`RowPlace`] says but the entities: 16 bytes, where the event's row in the state takes several times that.
     window: VecDeque<(u64, Micros)>,
     /// Where the last event stands. Of its entities the merchant is the only one of which anything is remembered, so that they
     /// serve for all events.
-    last: Place,
+    last: RowPlace,
     random: ChaCha8Rng,
     event: Event,
     text: String,
@@ -126,7 +126,7 @@ impl Merchant {
             time: START,
             number: 0,
             window: VecDeque::with_capacity(a_day as usize + 1),
-            last: Place::default(),
+            last: RowPlace::default(),
             random: ChaCha8Rng::seed_from_u64(1),
             event: Event::default(),
             text: String::new(),
@@ -198,7 +198,7 @@ impl Merchant {
         let behind = (self.window.len() as u64).saturating_sub(1 + drawn);
         let (position, at) =
             *self.window.get(usize::try_from(drawn)?).context("the window holds no event")?;
-        let place = Place { position, at, ..self.last.clone() };
+        let place = RowPlace { position, at, ..self.last.clone() };
         let amendment = Amendment {
             id: format!("label-{}", self.number),
             event_id: format!("payment-{}", self.number - behind),

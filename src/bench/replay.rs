@@ -57,8 +57,8 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
         data: None,
         strict: false,
         merge: false,
-        jump_max: stream::source::Options::JUMP_MAX,
-        rejects: folder.path().join("rejects.csv"),
+        jump_max: None,
+        rejects: Some(folder.path().join("rejects.csv")),
     };
     let mut ran = whole(&replayed)?;
     let bare = Bare::prepare(&options.file, folder.path())?;

@@ -1,6 +1,7 @@
 //! The idle leave memory as a replay goes on: else it would hold everybody whom a file of years ever named.
 
 use rules::time::{HOUR, Micros};
+use stream::fold::Replay;
 use stream::gate::Gate;
 
 /// So much time goes by in the file before anybody is looked for: in less, few become idle.
@@ -10,6 +11,36 @@ const EVENTS_MIN: u64 = 50_000;
 /// ... and so many for each entity that stayed the last time: to look at all of them then costs a few hundredths of what
 /// the events between cost, and memory holds no more than a few times what it must.
 const EVENTS_AN_ENTITY: u64 = 4;
+
+/// What has entities in memory.
+pub(super) trait Remembers {
+    /// The engine clock; none before the first event.
+    fn clock(&self) -> Option<Micros>;
+    /// Takes the idle out of memory; gives how many entities stay.
+    fn evict_idle(&self) -> usize;
+}
+
+impl Remembers for Gate {
+    fn clock(&self) -> Option<Micros> {
+        self.clock()
+    }
+
+    fn evict_idle(&self) -> usize {
+        self.evict_idle();
+        self.entities()
+    }
+}
+
+impl Remembers for Replay {
+    fn clock(&self) -> Option<Micros> {
+        self.clock()
+    }
+
+    fn evict_idle(&self) -> usize {
+        self.evict_idle();
+        self.entities()
+    }
+}
 
 /// When the idle were looked for.
 #[derive(Debug)]
@@ -21,20 +52,18 @@ pub(super) struct Idle {
 
 impl Idle {
     /// Nobody has been looked for yet.
-    pub(super) fn new(gate: &Gate) -> Self {
-        Self { clock: gate.clock().unwrap_or(Micros::MIN), due: EVENTS_MIN }
+    pub(super) fn new(memory: &impl Remembers) -> Self {
+        Self { clock: memory.clock().unwrap_or(Micros::MIN), due: EVENTS_MIN }
     }
 
     /// Takes the idle out of memory if it is time, which nobody can tell from what is decided. `decided` are the events
     /// of the run.
-    pub(super) fn leave(&mut self, gate: &Gate, decided: u64) {
-        let Some(clock) = gate.clock() else { return };
+    pub(super) fn leave(&mut self, memory: &impl Remembers, decided: u64) {
+        let Some(clock) = memory.clock() else { return };
         if decided < self.due || clock < self.clock.saturating_add(CLOCK_STEP) {
             return;
         }
-        gate.evict_idle();
-        let mut stayed = 0;
-        gate.for_each_entity(|_, _| stayed += 1);
+        let stayed = memory.evict_idle() as u64;
         *self = Self { clock, due: decided + EVENTS_MIN.max(EVENTS_AN_ENTITY * stayed) };
     }
 }
@@ -63,24 +92,19 @@ mod tests {
             payment.fill(&mut event, &mut text);
             gate.submit(&event, Deadline::Never, &mut worker).unwrap();
         };
-        let entities = || {
-            let mut count = 0;
-            gate.for_each_entity(|_, _| count += 1);
-            count
-        };
         (0..100).for_each(|user| pay(user, START));
         pay(100, START + 40 * DAY);
         idle.leave(&gate, EVENTS_MIN - 1);
-        assert_eq!(entities(), 4 * 101, "too few events have been decided");
+        assert_eq!(gate.entities(), 4 * 101, "too few events have been decided");
         idle.leave(&gate, EVENTS_MIN);
-        assert_eq!(entities(), 4, "the user of the day, with card, device and merchant");
+        assert_eq!(gate.entities(), 4, "the user of the day, with card, device and merchant");
         pay(101, START + 80 * DAY);
         idle.leave(&gate, 2 * EVENTS_MIN - 1);
-        assert_eq!(entities(), 8, "it is not time again");
+        assert_eq!(gate.entities(), 8, "it is not time again");
         idle.leave(&gate, 2 * EVENTS_MIN);
-        assert_eq!(entities(), 4);
+        assert_eq!(gate.entities(), 4);
         pay(102, START + 80 * DAY + CLOCK_STEP - 1);
         idle.leave(&gate, 3 * EVENTS_MIN);
-        assert_eq!((entities(), idle.due), (8, 3 * EVENTS_MIN), "too little time has gone by");
+        assert_eq!((gate.entities(), idle.due), (8, 3 * EVENTS_MIN), "too little time has gone by");
     }
 }

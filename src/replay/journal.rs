@@ -15,6 +15,7 @@ use stream::snapshot::{Base, Extra};
 use stream::source::Item;
 
 use super::apart;
+use super::idle::Idle;
 use super::options::{Options, Whose};
 use super::output::{Decisions, Features, named};
 use super::reader::{Batch, Became};
@@ -52,6 +53,8 @@ pub(super) fn data(options: &Options) -> anyhow::Result<Option<&Path>> {
         (options.state.is_some(), "--state", "a state goes on from files only"),
         (options.data.is_some(), "--data", "what it holds is not written down again"),
         (options.strict, "--strict", "it has no bad rows"),
+        (options.rejects.is_some(), "--rejects", "it has no bad rows"),
+        (options.jump_max.is_some(), "--jump-max", "its records have been taken already"),
     ];
     match refused.into_iter().find(|(given, ..)| *given) {
         Some((_, option, why)) => bail!("`{option}` does not go with the data directory `{shown}`: {why}"),
@@ -89,7 +92,8 @@ pub(super) fn replay(data: &Path, options: &Options) -> anyhow::Result<Ran> {
     let (give_back, empty) = sync_channel(BATCHES_BACK);
     let writer = Writer::start(files, give_back);
     let tally = Tally::new(rules.typed.rules.len());
-    let mut run = Run { replay, writer, empty, tally, progress: Progress::of(stat.next) };
+    let (idle, progress) = (Idle::new(&replay), Progress::of(stat.next));
+    let mut run = Run { replay, writer, empty, tally, progress, idle };
     let read = run.all(&mut records);
     run.progress.finish();
     let Run { replay, writer, mut tally, .. } = run;
@@ -97,7 +101,7 @@ pub(super) fn replay(data: &Path, options: &Options) -> anyhow::Result<Ran> {
     read?;
     tally.features_computed = replay.features_computed();
     let past = Some(Past { history, missed: replay.missed() });
-    let (forgotten, rejects) = (written.forgotten, options.rejects.clone());
+    let (forgotten, rejects) = (written.forgotten, options.rejects().to_owned());
     let summary =
         Summary { tally, elapsed: start.elapsed(), past, pending: 0, skipped: 0, forgotten, rejects };
     Ok(Ran { rules, summary, error: None })
@@ -111,6 +115,7 @@ struct Run {
     empty: Receiver<Batch>,
     tally: Tally,
     progress: Progress,
+    idle: Idle,
 }
 
 impl Run {
@@ -136,6 +141,7 @@ impl Run {
                 interrupt.check()?;
                 self.progress.read().store(offset, Ordering::Relaxed);
                 self.progress.rows(self.tally.decided);
+                self.idle.leave(&self.replay, self.tally.decided);
                 let full = std::mem::replace(&mut batch, self.next_batch());
                 if !self.writer.write(full) {
                     // Why is said when the writer is waited for.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use rules::time::{DAY, Micros, SPAN_MAX};
+use stream::source::Options as SourceOptions;
 
 use super::{csv_name, table_name};
 
@@ -42,18 +43,16 @@ pub(crate) struct Options {
     /// Merge the files by time instead of reading one after the other.
     #[arg(long)]
     pub(crate) merge: bool,
-    /// Reject rows whose time is further ahead of the latest before them, in days.
-    #[arg(long, value_name = "DAYS", default_value = "366d", value_parser = jump_max)]
-    pub(crate) jump_max: Micros,
-    /// Where bad rows go, with their number and the reason; written only if there are any.
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "rejects.csv",
-        value_parser = PathBufValueParser::new().try_map(csv_name)
-    )]
-    pub(crate) rejects: PathBuf,
+    /// Reject rows whose time is further ahead of the latest before them, in days [default: 366d].
+    #[arg(long, value_name = "DAYS", value_parser = jump_max)]
+    pub(crate) jump_max: Option<Micros>,
+    /// Where bad rows go, with their number and the reason; written only if there are any [default: rejects.csv].
+    #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(csv_name))]
+    pub(crate) rejects: Option<PathBuf>,
 }
+
+/// Where bad rows go unless the options say otherwise.
+const REJECTS: &str = "rejects.csv";
 
 /// Days, such as `366d`: ten years of them at most, as in all spans.
 pub(crate) fn jump_max(text: &str) -> Result<Micros, String> {
@@ -68,7 +67,17 @@ impl Options {
     pub(crate) fn written(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let asked = [("--out", self.out.as_deref()), ("--features", self.features.as_deref())];
         let asked = asked.into_iter().filter_map(|(option, path)| Some((option, path?)));
-        asked.chain([("--rejects", self.rejects.as_path())])
+        asked.chain([("--rejects", self.rejects())])
+    }
+
+    /// How far ahead of the latest before it a row's time may lie.
+    pub(crate) fn jump_max(&self) -> Micros {
+        self.jump_max.unwrap_or(SourceOptions::JUMP_MAX)
+    }
+
+    /// Where bad rows go.
+    pub(crate) fn rejects(&self) -> &Path {
+        self.rejects.as_deref().unwrap_or(Path::new(REJECTS))
     }
 }
 

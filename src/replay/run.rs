@@ -14,7 +14,7 @@ use engine::event::Change;
 use engine::rule_set::RuleSet;
 use rules::schema::Schema;
 use stream::gate::{Deadline, Gate, Refused, Worker};
-use stream::record::Place;
+use stream::record::RowPlace;
 use stream::snapshot::Extra;
 use stream::source::{Input, Item, Known, Mapping, Options as SourceOptions, RowAt, Source, SourceState};
 
@@ -65,10 +65,10 @@ pub(crate) fn replay(options: &Options) -> anyhow::Result<Ran> {
     let loaded = load::rule_set(&options.rules)?;
     let mapping = options.map.as_deref().map(Mapping::read).transpose()?;
     apart::check(&apart::read(&options.files, mapping.as_ref(), Some(&loaded)), options.written())?;
-    check_rejects(&options.rejects)?;
+    check_rejects(options.rejects())?;
     let Begun { gate, source, extra, kept } = begin(options, &loaded)?;
     let rules = gate.rules();
-    let how = SourceOptions { merge: options.merge, jump_max: options.jump_max };
+    let how = SourceOptions { merge: options.merge, jump_max: options.jump_max() };
     let progress = Progress::of_files(&options.files);
     let source = open(&options.files, mapping, how, &loaded.rules.schema, source, progress.read())?;
     let files = Files {
@@ -154,7 +154,7 @@ struct Replay<'a> {
     interrupt: Interrupt,
     idle: Idle,
     /// Where the labelled events stand whose labels are not known yet, by row: an id may be used again.
-    places: HashMap<RowAt, Place>,
+    places: HashMap<RowAt, RowPlace>,
     /// The rows whose events were refused while their labels are still to come: those are of no event.
     refused: HashSet<RowAt>,
 }
@@ -172,7 +172,7 @@ impl<'a> Replay<'a> {
             options,
             gate,
             worker: gate.worker(observe),
-            rejects: Rejects::new(&options.rejects, source.names().to_vec()),
+            rejects: Rejects::new(options.rejects(), source.names().to_vec()),
             tally: Tally::new(rules.typed.rules.len()),
             progress,
             interrupt: Interrupt::listen()?,
@@ -306,7 +306,7 @@ impl<'a> Replay<'a> {
         kept.write(self.gate, &extra)?;
         self.tally.features_computed = self.worker.features_computed();
         let pending = state.pending.len();
-        let rejects = self.options.rejects.clone();
+        let rejects = self.options.rejects().to_owned();
         Ok(Summary { tally: self.tally, elapsed, past: None, pending, skipped, forgotten, rejects })
     }
 }

@@ -8,7 +8,7 @@ use engine::entity::EntityKey;
 use engine::event::{Amendment, Change};
 use prost::Message;
 use rules::schema::KindId;
-use stream::record::Place;
+use stream::record::RowPlace;
 use stream::snapshot::Extra;
 use stream::source::{Known, RowAt, SourceState};
 
@@ -65,7 +65,7 @@ struct SavedPlace {
 }
 
 /// Puts a source's state among a snapshot's blobs; `places` are those of events whose labels wait, by row.
-pub(super) fn save(state: &SourceState, places: &HashMap<RowAt, Place>, extra: &mut Extra) {
+pub(super) fn save(state: &SourceState, places: &HashMap<RowAt, RowPlace>, extra: &mut Extra) {
     let pending = state.pending.iter().map(|known| {
         let place = known.at.and_then(|at| places.get(&at)).or(known.place.as_ref());
         SavedAmendment { place: place.map(save_place), ..save_amendment(&known.amendment) }
@@ -110,7 +110,7 @@ fn restore_amendment(saved: SavedAmendment) -> Option<Known> {
     Some(Known { amendment, place, at: None })
 }
 
-fn save_place(place: &Place) -> SavedPlace {
+fn save_place(place: &RowPlace) -> SavedPlace {
     SavedPlace {
         offset: place.position,
         time: place.at,
@@ -119,7 +119,7 @@ fn save_place(place: &Place) -> SavedPlace {
     }
 }
 
-fn restore_place(saved: &SavedPlace) -> Option<Place> {
+fn restore_place(saved: &SavedPlace) -> Option<RowPlace> {
     let (hashes, rest) = saved.hashes.as_chunks::<16>();
     if hashes.len() != saved.kinds.len() || !rest.is_empty() {
         return None;
@@ -127,7 +127,7 @@ fn restore_place(saved: &SavedPlace) -> Option<Place> {
     let entity = |(kind, hash): (&u32, &[u8; 16])| {
         Some(EntityKey::new(KindId(u16::try_from(*kind).ok()?), u128::from_le_bytes(*hash)))
     };
-    Some(Place {
+    Some(RowPlace {
         position: saved.offset,
         at: saved.time,
         entities: saved.kinds.iter().zip(hashes).map(entity).collect::<Option<_>>()?,

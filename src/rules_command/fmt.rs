@@ -6,7 +6,7 @@ use rules::diagnostic::{self, Colour, Source};
 use stream::text;
 
 use super::{Error, print};
-use crate::load;
+use crate::load::{self, LoadError};
 use crate::stderr;
 
 #[derive(Debug, clap::Args)]
@@ -49,7 +49,11 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
-            files.extend(load::weir_files(path)?);
+            let found = load::weir_files(path)?;
+            if found.is_empty() {
+                return Err(LoadError::Empty(path.clone()).into());
+            }
+            files.extend(found);
         } else {
             files.push(path.clone());
         }

@@ -21,7 +21,7 @@ use rules::value::Value;
 use stream::gate::{Deadline, Gate, Worker};
 use stream::intake;
 use stream::journal::Forgetful;
-use stream::record::Place;
+use stream::record::RowPlace;
 
 use crate::load::{self, Item, Loaded};
 
@@ -152,7 +152,7 @@ struct Story<'a> {
     worker: Worker,
     /// What lists of plain values hold.
     values: HashMap<ListId, Vec<i64>>,
-    places: HashMap<String, Place>,
+    places: HashMap<String, RowPlace>,
     amendments: usize,
 }
 

@@ -132,7 +132,8 @@ pub(super) async fn watch(limit: Limit, traffic: Arc<Traffic>, metrics: Arc<Metr
     let mut warned = false;
     loop {
         ticks.tick().await;
-        let Some(taken) = resident() else { return };
+        // Told at one look and not at the next: as when no file can be opened just then.
+        let Some(taken) = resident() else { continue };
         metrics.resident.set(i64::try_from(taken).unwrap_or(i64::MAX));
         let near = limit / 100 * WARN_PER_CENT <= taken;
         if near && !warned {

@@ -1,6 +1,6 @@
 //! The tests of a rule set that is sent, run as `weir rules test` runs them.
 
-use api::{Trial, Verdict};
+use api::{TestResults, Trial};
 use stream::bundle::{Bundle, Checked};
 
 use crate::load::{Loaded, Report};
@@ -11,7 +11,7 @@ use crate::rules_command;
 pub(super) struct Tests;
 
 impl Trial for Tests {
-    fn run(&self, bundle: &Bundle, checked: &Checked) -> Result<Verdict, String> {
+    fn run(&self, bundle: &Bundle, checked: &Checked) -> Result<TestResults, String> {
         let loaded = Loaded {
             rules: checked.rules.clone(),
             items: checked.items.clone(),
@@ -22,6 +22,6 @@ impl Trial for Tests {
         // A rule set that cannot be planned fails here, and not in each test.
         loaded.compile(engine::entity::HashKey::new([0; 16])).map_err(|it| it.to_string())?;
         let (passed, failures) = rules_command::run_tests(&loaded);
-        Ok(Verdict { passed, failures })
+        Ok(TestResults { passed, failures })
     }
 }

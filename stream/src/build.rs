@@ -116,10 +116,15 @@ impl Gate {
             Err(NotAtOnce::NeedsBuild { .. }) => {}
             at_once => return Ok(at_once?),
         }
+        let decided_by = self.rules().typed.hash;
         self.build(bundle, dir, tell)?;
         // Its record may come only when a crash behind it finds the state.
         snapshot::write_beside_decisions(dir, self, extra)?;
         self.may_build()?;
+        // Whoever sent another one meanwhile was told that it is in force.
+        if self.rules().typed.hash != decided_by {
+            return Err(BuildError::Overtaken);
+        }
         Ok(self.activate(Arc::clone(bundle))?)
     }
 

@@ -29,7 +29,7 @@ pub use verify::{Report, verify};
 use crate::gate::{Admission, Gate};
 use crate::in_force::{InForce, Kept};
 use crate::journal::{Journal, Record, RecordKind};
-use crate::record::{Amend, Cause, Decided, ListRecord, Place, RuleSetRecord, Stamp, id_of_amendment};
+use crate::record::{Amend, Cause, Decided, ListRecord, RowPlace, RuleSetRecord, Stamp, id_of_amendment};
 use crate::snapshot::{Base, Running, SnapshotError};
 use crate::state::directory::{Locks, Prefetch};
 use crate::state::misfit::same_state;
@@ -294,7 +294,7 @@ impl Fold {
 
     /// Whether an amendment names the place where its event stands, as far as the table of ids knows: that of the newest
     /// event with the id, or of one before it, as a file's label may.
-    fn check_place(&mut self, offset: u64, stamp: Stamp, place: &Place) {
+    fn check_place(&mut self, offset: u64, stamp: Stamp, place: &RowPlace) {
         let id = self.key.hash128(&self.amend.event_id);
         let Some((newest, found)) = self.place_of(id, stamp.clock) else { return };
         if let Some(again) = &mut self.again

@@ -238,7 +238,13 @@ impl Gate {
     /// Takes the idle out of memory, those of whom nothing that is remembered could still be asked. Nobody can tell.
     /// Gives how many left.
     pub fn evict_idle(&self) -> usize {
-        self.directory().keys().into_iter().filter(|key| self.evict(*key)).count()
+        let (in_force, directory) = self.current.with_directory();
+        directory.evict_all(|key, state| may_leave(&in_force.rules, key, state, self.now()))
+    }
+
+    /// How many entities are in memory.
+    pub fn entities(&self) -> usize {
+        self.directory().len()
     }
 
     /// Takes one entity out of memory if it is idle.

@@ -63,7 +63,7 @@ impl Stamp {
 
 /// Where an event stands in the histories of its entities.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Place {
+pub struct RowPlace {
     /// When it stands there: its own time, or the edge of the allowed lateness.
     pub at: Micros,
     /// Of its record.

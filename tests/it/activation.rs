@@ -294,12 +294,14 @@ fn what_does_not_go_with_a_journal_is_named() {
     let server = Server::start(Path::new(data), &["--rules", "fixtures/wallet"]);
     let day = "fixtures/wallet/day.jsonl";
     let alone = "does not go with the data directory";
-    let rows: [(&[&str], &str); 8] = [
+    let rows: [(&[&str], &str); 10] = [
         (&[data, day], "is replayed alone"),
         (&[data, "--map", "fixtures/wallet/wallet.map.toml"], alone),
         (&[data, "--merge"], alone),
         (&[data, "--state", "s"], alone),
         (&[data, "--data", "d"], alone),
+        (&[data, "--rejects", "r.csv"], alone),
+        (&[data, "--jump-max", "1d"], alone),
         (&[day, "--history", "recorded"], "files hold no outcomes"),
         (&[data], "is in use by process"),
         (&["src"], "`src` holds no journal"),
@@ -309,6 +311,21 @@ fn what_does_not_go_with_a_journal_is_named() {
         assert!(said.contains(expected), "{arguments:?}: {said}");
     }
     server.stop();
+    // What was only to be compared keeps nobody from starting again.
+    let server = Server::start(Path::new(data), &["--rules", "fixtures/gone"]);
+    assert!(server.said.contains("as the journal has them"), "{}", server.said);
+    server.stop();
+    let said = refuses(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        data,
+        "--rules",
+        "fixtures/gone",
+        "--activate",
+    ]);
+    assert!(said.contains("cannot read `fixtures/gone`"), "{said}");
     let said = refuses(&["replay", data, "--rules", "fixtures/handbook/rules.weir"]);
     assert!(
         said.contains("the rules do not fit the journal: the list of kinds is not as it was: `user` is gone"),

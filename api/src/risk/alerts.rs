@@ -55,6 +55,7 @@ pub(crate) struct AlertBody {
     /// The rule's reason.
     reason: Option<String>,
     /// What was answered: what was decided, or the declared fallback where the deadline had passed before that was durable.
+    /// The live stream may tell an alert before that is known, and then says what was decided.
     outcome: &'static str,
     /// Of the decision.
     #[schema(value_type = f64)]

@@ -14,9 +14,10 @@ use rules::schema::{FieldId, KindId, Schema};
 use stream::journal::{Cursor, JournalError, RecordKind, TENANT};
 use stream::record::{Amend, Cause, Decided, Stamp};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::door::Door;
-use crate::limits::{ALERTS_GATHER, STREAMS_MAX};
+use crate::limits::{ALERTS_GATHER, DATABASE_TIME_MAX, STREAMS_MAX};
 
 /// Records that are looked at before what they raised is written.
 const RECORDS_AT_ONCE: usize = 4_096;
@@ -90,6 +91,8 @@ enum Failed {
     Journal(#[from] JournalError),
     #[error("the reader of the journal broke off: {0}")]
     Broken(#[from] tokio::task::JoinError),
+    #[error("the database does not answer")]
+    Silent(#[from] tokio::time::error::Elapsed),
 }
 
 async fn follow_once(
@@ -98,7 +101,7 @@ async fn follow_once(
     told: &Told,
     mut stopping: watch::Receiver<bool>,
 ) -> Result<(), Failed> {
-    let start = desk.alerts_told().await?;
+    let start = timeout(DATABASE_TIME_MAX, desk.alerts_told()).await??;
     told.seq.send_if_modified(|seq| start.seq.is_some_and(|newest| newest != std::mem::replace(seq, newest)));
     let mut written = start.next;
     let mut reader = Reader::new(Arc::clone(door), start.next)?;
@@ -115,7 +118,8 @@ async fn follow_once(
         let batch = batch?;
         let says = !batch.alerts.is_empty() || !batch.answered.is_empty();
         if says || QUIET_RECORDS_MAX <= batch.next - written {
-            desk.tell_alerts(&batch.alerts, &batch.answered, batch.next).await?;
+            let told = desk.tell_alerts(&batch.alerts, &batch.answered, batch.next);
+            timeout(DATABASE_TIME_MAX, told).await??;
             written = batch.next;
         }
         if let Some(newest) = batch.alerts.last() {

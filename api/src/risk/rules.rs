@@ -58,7 +58,7 @@ pub trait Trial: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// If they cannot be run.
-    fn run(&self, bundle: &Bundle, checked: &Checked) -> Result<Verdict, String>;
+    fn run(&self, bundle: &Bundle, checked: &Checked) -> Result<TestResults, String>;
 }
 
 /// Puts a rule set in force.
@@ -72,7 +72,7 @@ pub trait Activation: Send + Sync + std::fmt::Debug {
 
 /// What came of the tests.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Verdict {
+pub struct TestResults {
     /// How many passed.
     pub passed: usize,
     /// What is said of each that failed.
@@ -360,6 +360,7 @@ pub(crate) async fn put(
         let files = it.object("files", |it| it.texts(file))?;
         Some(NewRules { files: files.into_iter().collect() })
     })?;
+    app.traffic.check_memory()?;
     let trial = Arc::clone(&app.trial);
     let Examined { bundle, hash, files, tests_passed, warnings } =
         aside(move || examine(&new, &*trial)).await?;
@@ -432,7 +433,7 @@ struct Examined {
 fn examine(new: &NewRules, trial: &dyn Trial) -> Result<Examined, Problem> {
     let bundle = bundle_of(&new.files)?;
     let checked = bundle.check_new().map_err(|it| bad_bundle(&it, &bundle))?;
-    let Verdict { passed, failures } =
+    let TestResults { passed, failures } =
         trial.run(&bundle, &checked).map_err(|it| Problem::at(Code::InvalidRules, whole(), it))?;
     if !failures.is_empty() {
         let detail = format!("{} of {} tests of its own failed", failures.len(), failures.len() + passed);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{Activation, Parts, Patience, Server, Traffic, Trial, Verdict, now};
+use api::{Activation, Parts, Patience, Server, TestResults, Traffic, Trial, now};
 use desk::key::Role;
 use desk::{Database, Desk};
 use engine::entity::HashKey;
@@ -95,10 +95,10 @@ pub(crate) struct Answer {
 struct Doomed;
 
 impl Trial for Doomed {
-    fn run(&self, _: &Bundle, checked: &Checked) -> Result<Verdict, String> {
+    fn run(&self, _: &Bundle, checked: &Checked) -> Result<TestResults, String> {
         let doomed = checked.rules.rules.iter().any(|it| it.name == "doomed");
         let failures = doomed.then(|| "nobody is doomed\n  --> s.weir:9:6\n  but it is\n".to_owned());
-        Ok(Verdict { passed: 2, failures: failures.into_iter().collect() })
+        Ok(TestResults { passed: 2, failures: failures.into_iter().collect() })
     }
 }
 

@@ -199,7 +199,20 @@ impl Checker<'_> {
             Scope::past(of.to_vec(), domain.to_vec())
         };
         let argument = Exprs { checker: self, scope }.check(&arg.expr)?;
-        // What is compared with the past is read of past events too.
+        // What is compared with the past is read of past events too, about which no list is asked.
+        let mut asks = false;
+        argument.visit(&mut |it| {
+            asks |= matches!(
+                it.kind,
+                ExprKind::Listed(..) | ExprKind::ListedValue(..) | ExprKind::TableValue(..)
+            );
+        });
+        if asks {
+            let message = "lists are asked about the current event, and this is compared with past ones";
+            let help = "make a feature of it, which is then captured";
+            self.reports.error_with_help(Code::ListMisplaced, arg.span, message, help);
+            return None;
+        }
         let mut captured = Vec::new();
         argument.visit_scope(&mut |it| {
             if let ExprKind::Feature(id) = it.kind {

@@ -10,7 +10,7 @@ use super::past_of::bare_name;
 use super::quantity::{self, dimension};
 use super::words;
 use crate::diagnostic::Code;
-use crate::schema::{Derivation, EventField, EventTypeId, FieldId, FieldType};
+use crate::schema::{Derivation, ENTITY_ID_BYTES_MAX, EventField, EventTypeId, FieldId, FieldType};
 use crate::span::Span;
 use crate::syntax::ast;
 use crate::time::Micros;
@@ -19,8 +19,6 @@ use crate::value::Value;
 
 /// Greatest magnitude of an amount at any intake.
 const AMOUNT_MAX: i64 = 10_000_000_000_000;
-/// An entity's id, in bytes.
-const ID_BYTES_MAX: usize = 256;
 
 /// An event as a test gives it.
 #[derive(Debug)]
@@ -98,7 +96,7 @@ impl Checker<'_> {
         text_bytes_max: Option<u16>,
     ) -> Option<TestValue> {
         let max = match ty {
-            Type::Entity(_) => ID_BYTES_MAX,
+            Type::Entity(_) => ENTITY_ID_BYTES_MAX,
             Type::Text => usize::from(text_bytes_max.unwrap_or(u16::MAX)),
             _ => return self.value_of(value, ty)?.to_slot().map(TestValue::Slot),
         };

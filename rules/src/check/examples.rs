@@ -18,6 +18,8 @@ use crate::typed::{Expectation, List, ListKind, MutableColumn, RuleId, Test, Tes
 const OUTCOMES: [&str; 3] = ["allow", "challenge", "block"];
 /// More would be a load test.
 const TIMES_MAX: u32 = 10_000;
+/// Events of all tests: each is a value in memory, at every check.
+const EVENTS_MAX: u32 = 100_000;
 
 /// Checks all tests.
 pub(super) fn check(checker: &mut Checker<'_>) -> Vec<Test> {
@@ -203,6 +205,17 @@ fn events(
         story.events.push(id.text.clone());
     }
     let times = if countable { times } else { 0 };
+    let had_room = checker.events_given <= EVENTS_MAX;
+    checker.events_given = checker.events_given.saturating_add(times);
+    if EVENTS_MAX < checker.events_given {
+        if had_room {
+            let span = step.repeat.as_ref().map_or(step.span, |it| it.count.span);
+            let message = format!("the tests of a rule set give at most {EVENTS_MAX} events together");
+            let help = "repeat fewer: a test shows what a rule does, and load is for `weir bench file`";
+            checker.reports.error_with_help(Code::TooMany, span, message, help);
+        }
+        return None;
+    }
     for nth in 0..times {
         if let (Some(every), true) = (every, 0 < nth) {
             move_cursor(checker, story, every.micros, every.span)?;

@@ -286,19 +286,21 @@ impl Exprs<'_, '_> {
                 self.about_role(operand, span, |role| ExprKind::Listed(list, role), Type::Flag, false)
             }
             ListKind::Values(ty) => {
-                let value = match as_type(operand, ty) {
+                let (is_this, value) = match operand.kind {
+                    ExprKind::This(inner) if self.scope.current.is_some() => (true, *inner),
+                    _ => (false, operand),
+                };
+                let value = match as_type(value, ty) {
                     Ok(value) => value,
                     Err(found) => {
                         self.wrong_contents(span, found, ty, &name.text);
                         return None;
                     }
                 };
-                let asked = |value| present(ExprKind::ListedValue(list, Box::new(value)), Type::Flag);
-                match (self.scope.current.is_some(), value.kind) {
-                    (true, ExprKind::This(inner)) => {
-                        Some(present(ExprKind::This(Box::new(asked(*inner))), Type::Flag))
-                    }
-                    (true, _) => {
+                let asked = present(ExprKind::ListedValue(list, Box::new(value)), Type::Flag);
+                match (self.scope.current.is_some(), is_this) {
+                    (true, true) => Some(present(ExprKind::This(Box::new(asked)), Type::Flag)),
+                    (true, false) => {
                         self.checker.reports.error_with_help(
                             Code::ListMisplaced,
                             span,
@@ -307,7 +309,7 @@ impl Exprs<'_, '_> {
                         );
                         None
                     }
-                    (false, kind) => Some(asked(Expr { kind, ty: value.ty, optional: value.optional })),
+                    (false, _) => Some(asked),
                 }
             }
             ListKind::Table(..) => {
@@ -327,6 +329,13 @@ impl Exprs<'_, '_> {
             return;
         }
         let schema = self.checker.schema;
+        let of = |ty| dimension(ty).map(|(dimension, _): (Dimension, _)| dimension);
+        if of(found).is_some() && of(found) == of(expected) {
+            let message = format!("this has more digits than `{list}` holds");
+            let help = "declare the list with as many digits, or compare with numbers in `in [...]`";
+            self.checker.reports.error_with_help(Code::TooManyDigits, span, message, help);
+            return;
+        }
         let message = format!(
             "`{list}` is about {}, and this is {}",
             words::type_name(schema, expected),

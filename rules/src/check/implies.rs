@@ -257,9 +257,12 @@ impl Within {
     }
 
     fn and(&self, other: &Self) -> Self {
+        let (mut ours, mut theirs) = (self.ranges.as_slice(), other.ranges.as_slice());
         let mut ranges = Vec::new();
-        for (low, high) in &self.ranges {
-            ranges.extend(other.ranges.iter().map(|(from, to)| (*low.max(from), *high.min(to))));
+        // Both are in order, so what ends first meets nothing that comes later.
+        while let ([(low, high), our_rest @ ..], [(from, to), their_rest @ ..]) = (ours, theirs) {
+            ranges.push((*low.max(from), *high.min(to)));
+            if high < to { ours = our_rest } else { theirs = their_rest }
         }
         self.beside(other, ranges, self.or_missing && other.or_missing)
     }
@@ -289,7 +292,10 @@ impl Within {
     }
 
     fn is_part_of(&self, other: &Self) -> bool {
-        let inside = |(low, high): &(i128, i128)| other.ranges.iter().any(|(a, b)| a <= low && high <= b);
+        let inside = |(low, high): &(i128, i128)| {
+            let at = other.ranges.partition_point(|(_, to)| to < low);
+            other.ranges.get(at).is_some_and(|(from, to)| from <= low && high <= to)
+        };
         (other.or_missing || !self.or_missing) && self.value == other.value && self.ranges.iter().all(inside)
     }
 }

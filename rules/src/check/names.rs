@@ -64,6 +64,8 @@ pub(super) struct Checker<'a> {
     pub(super) rule_items: Vec<Placed<'a, ast::Rule>>,
     pub(super) policy_items: Vec<Placed<'a, ast::Policy>>,
     pub(super) test_items: Vec<Placed<'a, ast::Test>>,
+    /// Events that the tests checked so far give.
+    pub(super) events_given: u32,
 }
 
 impl<'a> Checker<'a> {
@@ -85,6 +87,7 @@ impl<'a> Checker<'a> {
             rule_items: Vec::new(),
             policy_items: Vec::new(),
             test_items: Vec::new(),
+            events_given: 0,
         };
         for (file, ast) in (0..).zip(files) {
             if ast.items.iter().any(|it| matches!(it, ast::Item::Schema(_))) {

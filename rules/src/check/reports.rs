@@ -12,6 +12,9 @@ use crate::typed::Type;
 /// So many names are listed where none is near, and how many more there are.
 const LISTED_MAX: usize = 12;
 
+/// So many unknown names are looked for among those that are known: with more, nobody mistyped them one by one.
+const SOUGHT_MAX: u32 = 200;
+
 /// A place in one of the files.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spot {
@@ -29,12 +32,14 @@ pub(super) struct Reports<'t> {
     unread: BTreeSet<&'t str>,
     /// Whether the schema's currency is unknown.
     currency_failed: bool,
+    /// Unknown names that were looked for among the known ones.
+    sought: u32,
 }
 
 impl<'t> Reports<'t> {
     /// Nothing yet, about files that say this.
     pub(super) fn new(texts: Vec<&'t str>) -> Self {
-        Self { texts, file: 0, all: Vec::new(), unread: BTreeSet::new(), currency_failed: false }
+        Self { texts, file: 0, all: Vec::new(), unread: BTreeSet::new(), currency_failed: false, sought: 0 }
     }
 
     /// What stands at a place of the file being looked at.
@@ -197,9 +202,14 @@ impl<'t> Reports<'t> {
         if self.is_unread(name) {
             return;
         }
+        let diagnostic = Diagnostic::new(code, span, format!("unknown {what} `{name}`"));
+        self.sought += 1;
+        if SOUGHT_MAX < self.sought {
+            self.add(diagnostic.help(declaration(what, name)));
+            return;
+        }
         let candidates: Vec<&str> = candidates.into_iter().collect();
         let near = nearest(name, candidates.iter().copied());
-        let diagnostic = Diagnostic::new(code, span, format!("unknown {what} `{name}`"));
         self.add(match near {
             Some(_) => diagnostic.suggest(near),
             None => diagnostic.help(known(&candidates).unwrap_or_else(|| declaration(what, name))),

@@ -345,7 +345,7 @@ impl<'r, 't> Builder<'r, 't> {
                 self.is_optional(item);
                 continue;
             }
-            let derived = self.derivation(item, expr, &fields);
+            let derived = self.derivation(item, expr, items, &fields);
             if let Some((_, field)) = fields.iter_mut().find(|(it, _)| *it == item.name.text) {
                 field.derived = derived;
             }
@@ -388,6 +388,7 @@ impl<'r, 't> Builder<'r, 't> {
         &mut self,
         item: &ast::Field,
         expr: &ast::Expr,
+        items: &[ast::Field],
         fields: &[(&str, EventField)],
     ) -> Option<Derivation> {
         let derivation = prefix_of(expr).and_then(|(of, characters)| {
@@ -396,11 +397,10 @@ impl<'r, 't> Builder<'r, 't> {
             matches!(ty, FieldType::Text { .. }).then_some(())?;
             Some((Derivation::Prefix { of: source.field, characters }, source.optional))
         });
-        let holds_text = fields.iter().find(|(name, _)| *name == item.name.text).is_none_or(|(_, it)| {
-            let ty = self.fields.get(it.field.index()).map(|it| it.ty);
-            matches!(ty, Some(FieldType::Text { .. } | FieldType::Entity(_)))
-        });
-        let Some((derivation, _)) = derivation.filter(|_| holds_text) else {
+        let itself = fields.iter().find(|(name, _)| *name == item.name.text);
+        let ty = itself.map(|(_, it)| self.fields.get(it.field.index()).map(|it| it.ty));
+        let room = ty.map(|it| it.and_then(FieldType::text_bytes_max));
+        let Some((derivation, _)) = derivation.filter(|_| room.is_none_or(|it| it.is_some())) else {
             if !self.reports.did_not_parse(item.span) {
                 self.reports.error_with_help(
                     Code::Derivation,
@@ -412,6 +412,15 @@ impl<'r, 't> Builder<'r, 't> {
             return None;
         };
         self.is_optional(item);
+        let Derivation::Prefix { characters, .. } = derivation;
+        if room.flatten().is_some_and(|it| it < characters.into()) {
+            let message = format!("`{}` has no room for {characters} characters", item.name.text);
+            self.reports.warn(Code::NeverComputed, expr.span, message, "it is always missing: take fewer");
+        } else if prefix_of(expr).is_some_and(|(of, _)| is_computed_later(items, of, item)) {
+            let message = format!("what `{}` is computed from is not there yet", item.name.text);
+            let help = "it is always missing: name a field that is sent, or declare it behind the other";
+            self.reports.warn(Code::NeverComputed, expr.span, message, help);
+        }
         Some(derivation)
     }
 
@@ -488,6 +497,13 @@ impl<'r, 't> Builder<'r, 't> {
 /// The next index, if there is room for it.
 pub(super) fn index_of_next(len: usize) -> Option<u16> {
     if len < NAMES_MAX { u16::try_from(len).ok() } else { None }
+}
+
+/// Whether a field is computed, and not before another one.
+fn is_computed_later(items: &[ast::Field], of: &ast::Name, than: &ast::Field) -> bool {
+    let at = |name: &str| items.iter().position(|it| it.name.text == name);
+    let computed = |at: &usize| items.get(*at).is_some_and(|it| it.derived.is_some());
+    at(&of.text).filter(computed).is_some_and(|it| at(&than.name.text) <= Some(it))
 }
 
 /// `prefix(name, N)`

@@ -138,6 +138,7 @@ codes! {
     W913 FeatureTwice "a feature that says what another says";
     W914 NamedTwice "a name that adds nothing to those beside it";
     W915 BeyondHours "a range that goes beyond the hours of a day";
+    W916 NeverComputed "a field that is always missing";
 }
 
 impl Code {

@@ -18,7 +18,8 @@ fn codes_are_unique_and_in_order() {
 
 #[test]
 fn nearest_finds_slips_and_nothing_else() {
-    let candidates = ["amount", "merchant", "payments_1h", "payments_1d", "to"];
+    let near = "amount".repeat(11) + "s";
+    let candidates = ["amount", "merchant", "payments_1h", "payments_1d", "to", &near];
     for (name, expected) in [
         ("amuont", Some("amount")),
         ("Amount", Some("amount")),
@@ -27,6 +28,8 @@ fn nearest_finds_slips_and_nothing_else() {
         ("device", None),
         ("id", None),
         ("", None),
+        // Longer than anybody mistypes: that would take its time.
+        (&"amount".repeat(11), None),
     ] {
         assert_eq!(nearest(name, candidates), expected, "{name}");
     }

@@ -237,8 +237,8 @@ impl<'a> Compiler<'a> {
             (Function::Hour(zone), [time]) => self.calendar(zone, Zone::hour, time),
             (Function::Weekday(zone), [time]) => self.calendar(zone, Zone::weekday, time),
             (Function::Abs, [it]) => self.exact(it).map(i128::checked_abs),
-            (Function::Min, _) => fold(all(), |a, b| Some(a.min(b))),
-            (Function::Max, _) => fold(all(), |a, b| Some(a.max(b))),
+            (Function::Min, _) => fold(all(), i128::min),
+            (Function::Max, _) => fold(all(), i128::max),
             _ => Node::Const(None),
         }
     }
@@ -247,8 +247,8 @@ impl<'a> Compiler<'a> {
         let all = || arguments.iter().map(|it| self.real(it));
         match (function, arguments) {
             (Function::Abs, [it]) => self.real(it).map(|number| finite(number.abs())),
-            (Function::Min, _) => fold(all(), |a, b| Some(if b < a { b } else { a })),
-            (Function::Max, _) => fold(all(), |a, b| Some(if a < b { b } else { a })),
+            (Function::Min, _) => fold(all(), |a, b| if b < a { b } else { a }),
+            (Function::Max, _) => fold(all(), |a, b| if a < b { b } else { a }),
             (Function::Distance, [from, to]) => self.exact(from).zip(self.exact(to), |from, to| {
                 let place = |slot| Some(Place::unpack(i64::try_from(slot).ok()?));
                 finite(place(from)?.distance_km(place(to)?))
@@ -309,9 +309,18 @@ fn one_of<T: Testable>(operand: Node<T>, items: Box<[Node<T>]>) -> Condition {
     })
 }
 
-fn fold<T: Testable>(mut nodes: impl Iterator<Item = Node<T>>, f: fn(T, T) -> Option<T>) -> Node<T> {
-    let first = nodes.next().unwrap_or(Node::Const(None));
-    nodes.fold(first, |all, next| all.zip(next, f))
+/// All operands, one after the other; missing where one of them is. There may be as many as a file has room for, so they
+/// do not stand inside one another.
+fn fold<T: Testable>(nodes: impl Iterator<Item = Node<T>>, f: fn(T, T) -> T) -> Node<T> {
+    let nodes: Vec<_> = nodes.collect();
+    match <[_; 2]>::try_from(nodes) {
+        Ok([a, b]) => a.zip(b, move |a, b| Some(f(a, b))),
+        Err(nodes) => Node::code(move |machine| {
+            let (first, others) = nodes.split_first()?;
+            let first = first.eval(machine)?;
+            others.iter().try_fold(first, |all, it| Some(f(all, it.eval(machine)?)))
+        }),
+    }
 }
 
 /// A value of the event being decided, read while a past one is in the frame.

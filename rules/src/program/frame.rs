@@ -59,6 +59,7 @@ impl Frame {
         self.time = time;
         self.mutable = Mutable::default();
         self.score_e6 = 0;
+        self.this.clear();
         self.fields.fill(None);
         self.forget_features();
     }

@@ -79,6 +79,23 @@ fn features_are_computed_once_and_only_when_needed() {
 }
 
 /// Rules for payments, and what they lead to: outcome, score, number of alerts and actions, factors.
+/// However an expression is written, computing it needs little stack: a server's threads have 2 MiB, as those of tests do.
+#[test]
+fn computing_needs_little_stack() {
+    let many = (1..=50_000).map(|it| format!(", {it}")).collect::<String>();
+    let nested = |of: &str| format!("{}{of}{}", "(".repeat(40), " + 1) * 1".repeat(40));
+    let chain = |it: usize| format!("feature f{it} = {}\n", nested(&format!("f{}", it + 1)));
+    let rules = rule_set(&format!(
+        "feature n = count(payment) by user over 1h\nfeature most = max(n{many})\n\
+         feature least = min(n / 2{many})\nfeature f98 = n\n{}record f0\n\
+         rule r \"\" on payment when most == 50000 and least < 2 and f0 == {} then tag x\n",
+        (0..98).map(chain).collect::<String>(),
+        7 + 98 * 40,
+    ));
+    let (verdict, ..) = run(&rules);
+    assert_eq!(verdict.hits.len(), 1);
+}
+
 #[track_caller]
 fn check_verdict(rules: &str, outcome: Outcome, score_e6: i64, alerts: usize, actions: usize, factors: bool) {
     let (verdict, ..) = run(&rule_set(rules));

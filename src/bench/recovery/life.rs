@@ -44,8 +44,7 @@ impl Life {
             bar.inc(1);
         }
         bar.finish_and_clear();
-        let mut entities = 0;
-        gate.for_each_entity(|_, _| entities += 1);
+        let entities = gate.entities() as u64;
         let snapshot = snapshot::write(&opened.directory, &gate, &Extra::new())?;
         let before = opened.journal.stat()?.bytes;
         for _ in 0..tail {

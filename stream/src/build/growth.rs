@@ -37,7 +37,7 @@ impl Gate {
         let lately = self.current.lately(self.now());
         let (old, wide) = (lately.last().ok_or(BuildError::Overtaken)?, super::wide(&lately, bundle)?);
         let Some(seen) = self.traffic()? else { return Ok(Growth::default()) };
-        let entities = self.entities(&wide.rules, &old.rules)?;
+        let entities = self.expected(&wide.rules, &old.rules)?;
         let plans = wide.rules.plan.kinds.iter().zip(&old.rules.plan.kinds);
         let kinds = KindId::all().zip(entities).zip(plans);
         let of_kind = |((kind, entities), (new, old))| {
@@ -52,7 +52,7 @@ impl Gate {
 
     /// How many entities of each kind there are whose state would be kept: those in memory, or, of kinds of which nothing is
     /// remembered so far, those that the journal names.
-    fn entities(&self, new: &RuleSet, old: &RuleSet) -> Result<Vec<u64>, BuildError> {
+    fn expected(&self, new: &RuleSet, old: &RuleSet) -> Result<Vec<u64>, BuildError> {
         let mut known = vec![0; new.plan.kinds.len()];
         for key in self.directory().keys() {
             if let Some(count) = known.get_mut(key.kind.index()) {

@@ -34,7 +34,7 @@ use crate::record::{Amend, Cause, Decided, ListRecord, Stamp};
 use crate::snapshot::Base;
 use crate::state::directory::Locks;
 use crate::state::misfit::{Misfit, same_history};
-use crate::state::{State, apply};
+use crate::state::{State, apply, may_leave};
 
 /// Whose outcomes and effects later events find in the past.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,6 +81,8 @@ pub struct Replay {
     recorded: Ruling,
     observe: Vec<FeatureId>,
     missed: u64,
+    /// The engine clock; `i64::MIN` before the first event.
+    clock: Micros,
     /// The last event.
     pub event: Event,
     /// What was decided of it.
@@ -125,6 +127,7 @@ impl Replay {
             recorded: Ruling::default(),
             observe: observe(&tested.rules),
             missed: 0,
+            clock: Micros::MIN,
             event: Event::default(),
             ruling: Ruling::default(),
             observed: Vec::new(),
@@ -167,6 +170,22 @@ impl Replay {
     /// How many features were computed from the past so far.
     pub fn features_computed(&self) -> u64 {
         self.scratch.features_computed()
+    }
+
+    /// The engine clock; none before the first event.
+    pub fn clock(&self) -> Option<Micros> {
+        (self.clock != Micros::MIN).then_some(self.clock)
+    }
+
+    /// Takes the idle out of memory. Nobody can tell. Gives how many left.
+    pub fn evict_idle(&self) -> usize {
+        let rules = &self.tested.rules;
+        self.state.directory.evict_all(|key, state| may_leave(rules, key, state, self.clock))
+    }
+
+    /// How many entities are in memory.
+    pub fn entities(&self) -> usize {
+        self.state.directory.len()
     }
 
     /// Applies the next record.
@@ -216,6 +235,7 @@ impl Replay {
         message.event(event).ok_or(Failed::Event)?;
         scratch.facts.load(event, rules, &then.tested.rates).map_err(Failed::Rate)?;
         let moment = Moment::of(event.time, stamp.clock, schema);
+        self.clock = stamp.clock.max(self.clock);
         let original = message.original.map(|it| Key::new(it.at, it.position));
         state.directory.lock(&scratch.facts.roles.stateful, rules, locks);
         let case = Case { rules, event, moment, exclude: original };

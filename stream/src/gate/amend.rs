@@ -7,7 +7,7 @@ use rules::time::Micros;
 
 use super::{Amended, Gate, Refused, Worker};
 use crate::journal::{Entry, RecordKind};
-use crate::record::{Place, Stamp, id_of_amendment};
+use crate::record::{RowPlace, Stamp, id_of_amendment};
 use crate::state::apply;
 use crate::state::recent::{Remembered, Seen};
 
@@ -20,7 +20,7 @@ impl Gate {
     pub fn amend(
         &self,
         amendment: &Amendment,
-        place: Option<&Place>,
+        place: Option<&RowPlace>,
         worker: &mut Worker,
     ) -> Result<Amended, Refused> {
         let id = id_of_amendment(self.key, &amendment.id);
@@ -40,7 +40,7 @@ impl Gate {
     fn amend_new(
         &self,
         amendment: &Amendment,
-        place: Option<&Place>,
+        place: Option<&RowPlace>,
         (id, digest): (u128, &[u8; 16]),
         worker: &mut Worker,
     ) -> Result<(Micros, Amended), Refused> {
@@ -58,7 +58,7 @@ impl Gate {
     /// Records the amendment in `worker.amend` and applies it; gives its clock and its offset.
     pub(super) fn amend_at(
         &self,
-        place: &Place,
+        place: &RowPlace,
         change: &Change,
         id: Option<u128>,
         worker: &mut Worker,

@@ -13,7 +13,7 @@ use rules::time::{HOUR, Micros};
 use super::{Gate, REPEAT_FOR, Refused, Worker};
 use crate::in_force::InForce;
 use crate::journal::{JournalError, RecordKind};
-use crate::record::{Amend, Cause, Place, RatesRecord, RuleSetRecord, Stamp};
+use crate::record::{Amend, Cause, RatesRecord, RowPlace, RuleSetRecord, Stamp};
 use crate::state::recent::{Asked, Seen};
 
 /// Where in the journal repeats may be found.
@@ -216,7 +216,7 @@ impl Gate {
 
     /// Finds the event of an id and its place: of a recheck, where its original stands. The event is left in
     /// `worker.original`, its message in `worker.message`.
-    pub(super) fn find(&self, event_id: &str, worker: &mut Worker) -> Result<Place, Refused> {
+    pub(super) fn find(&self, event_id: &str, worker: &mut Worker) -> Result<RowPlace, Refused> {
         let id = self.key.hash128(event_id);
         let unknown = || Refused::EventUnknown(event_id.to_owned());
         let position = self.find_record(id, worker)?.ok_or_else(unknown)?;
@@ -243,7 +243,7 @@ impl Gate {
     }
 
     /// The place of the event whose record is in `worker.record`; none if that is no record of an event.
-    pub(super) fn place_of_record(&self, position: u64, worker: &mut Worker) -> Option<Place> {
+    pub(super) fn place_of_record(&self, position: u64, worker: &mut Worker) -> Option<RowPlace> {
         // The event may be of a schema that the worker has not heard of yet.
         self.in_force_with(worker);
         let Worker { in_force, scratch, message, record, original, .. } = worker;
@@ -255,7 +255,7 @@ impl Gate {
         let moment = Moment::of(original.time, stamp.clock, &rules.typed.schema);
         let own = (moment.at, position);
         let (at, position) = message.original.map_or(own, |it| (it.at, it.position));
-        Some(Place { at, position, entities: roles.entities.iter().copied().collect() })
+        Some(RowPlace { at, position, entities: roles.entities.iter().copied().collect() })
     }
 }
 

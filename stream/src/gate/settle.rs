@@ -13,7 +13,7 @@ use rules::past::Outcome;
 
 use super::{Gate, Poisoned, Settled, Ticket, Worker};
 use crate::journal::{Journal, Progress};
-use crate::record::{Place, Stamp};
+use crate::record::{RowPlace, Stamp};
 use crate::state::recent::Remembered;
 
 impl Gate {
@@ -165,7 +165,7 @@ struct Late {
     /// Offset of its record.
     position: u64,
     stamp: Stamp,
-    place: Place,
+    place: RowPlace,
     /// Of its body.
     digest: [u8; 16],
     /// What its callers get, if that is the fallback.

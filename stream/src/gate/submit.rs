@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use super::{Deadline, Gate, Refused, Ticket, Worker};
 use crate::journal::{Entry, RecordKind, Reservation};
 use crate::record::write::{self, Ending};
-use crate::record::{Original, Place, Stamp};
+use crate::record::{Original, RowPlace, Stamp};
 use crate::state::apply;
 use crate::state::recent::{Flight, Remembered, Seen};
 
@@ -119,7 +119,18 @@ impl Gate {
         let due = deadline.due(&worker.in_force.rules, event);
         let position = Position { partition: 0, offset: position };
         let room = Reservation::unbounded();
-        Ticket { position, newest, ruling, rule_set, place: Place::default(), when, id, due, fallbacks, room }
+        Ticket {
+            position,
+            newest,
+            ruling,
+            rule_set,
+            place: RowPlace::default(),
+            when,
+            id,
+            due,
+            fallbacks,
+            room,
+        }
     }
 
     /// Decides an event again, with the fields that the recheck changes.
@@ -150,7 +161,7 @@ impl Gate {
     fn take(
         &self,
         mut incoming: Incoming<'_>,
-        original: Option<&Place>,
+        original: Option<&RowPlace>,
         flight: Flight<'_>,
         worker: &mut Worker,
     ) -> Result<Ticket, Refused> {
@@ -176,7 +187,7 @@ impl Gate {
             rule_set: worker.in_force.number,
             place: original.cloned().unwrap_or_else(|| {
                 let entities = SmallVec::from_slice(&worker.scratch.facts.roles.entities);
-                Place { at, position: offset, entities }
+                RowPlace { at, position: offset, entities }
             }),
             when: When { time: event.time, at },
             id,
@@ -192,7 +203,7 @@ impl Gate {
     fn decide(
         &self,
         incoming: Incoming<'_>,
-        original: Option<&Place>,
+        original: Option<&RowPlace>,
         worker: &mut Worker,
     ) -> (Micros, u64, Micros) {
         let Incoming { event, way, .. } = incoming;
@@ -236,7 +247,7 @@ impl Gate {
     fn write(
         &self,
         incoming: Incoming<'_>,
-        original: Option<&Place>,
+        original: Option<&RowPlace>,
         clock: Micros,
         worker: &mut Worker,
     ) -> u64 {

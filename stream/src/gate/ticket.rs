@@ -10,7 +10,7 @@ use rules::past::Outcome;
 use rules::schema::{Derivation, FieldType, Schema};
 
 use crate::journal::{JournalError, Reservation};
-use crate::record::Place;
+use crate::record::RowPlace;
 
 /// Until when a decision must be answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,7 +38,7 @@ pub struct Ticket {
     pub rule_set: u32,
     /// Where the event stands in its entities' histories: what an amendment needs to find it. Of a recheck: where its
     /// original stands. Of a repeat: nowhere.
-    pub place: Place,
+    pub place: RowPlace,
     /// When the event happened as recorded: of a repeat, when the first did; the caller may have sent none.
     pub when: When,
     /// The offset of the record that must be durable before it is answered: its own, or that of a repeat's fallback.

@@ -47,7 +47,9 @@ fn derive(event: &mut Event, schema: &Schema, of: EventTypeId, at: usize, deriva
         None if text.chars().count() == characters => text.len(),
         None => return,
     };
-    if let Some(prefix) = text.get(..end).filter(|it| !it.is_empty()).map(str::to_owned) {
+    let declared = schema.event(of).and_then(|it| it.fields.get(at)).and_then(|it| schema.field(it.field));
+    let room = declared.and_then(|it| it.ty.text_bytes_max()).unwrap_or(0);
+    if let Some(prefix) = text.get(..end).filter(|it| !it.is_empty() && it.len() <= room).map(str::to_owned) {
         event.set_text(at, &prefix);
     }
 }

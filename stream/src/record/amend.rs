@@ -7,7 +7,7 @@ use rules::past::Outcome;
 use rules::schema::KindId;
 use rules::time::Micros;
 
-use super::Place;
+use super::RowPlace;
 
 /// Sets the ids of amendments apart from those of events.
 const AMENDMENT_IDS: u128 = 0x616d_656e_646d_656e_7473_0000_0000_0000;
@@ -73,7 +73,7 @@ pub enum Cause {
 
 impl Amend {
     /// Takes what somebody says of an event at a place.
-    pub fn set(&mut self, amendment: &Amendment, digest: &[u8; 16], place: &Place) {
+    pub fn set(&mut self, amendment: &Amendment, digest: &[u8; 16], place: &RowPlace) {
         self.id.clone_from(&amendment.id);
         self.event_id.clone_from(&amendment.event_id);
         (self.time, self.time_given) = (amendment.time, amendment.time_given);
@@ -85,7 +85,7 @@ impl Amend {
     }
 
     /// Takes the fallback that the caller of an event at a place has got.
-    pub fn set_fallback(&mut self, event_id: &str, time: Micros, outcome: Outcome, place: &Place) {
+    pub fn set_fallback(&mut self, event_id: &str, time: Micros, outcome: Outcome, place: &RowPlace) {
         self.id.clear();
         self.event_id.clear();
         self.event_id.push_str(event_id);
@@ -102,7 +102,7 @@ impl Amend {
         (self.column, self.value) = change.numbers();
     }
 
-    fn set_place(&mut self, place: &Place) {
+    fn set_place(&mut self, place: &RowPlace) {
         (self.at, self.position) = (place.at, place.position);
         self.kinds.clear();
         self.kinds.extend(place.entities.iter().map(|it| u32::from(it.kind.0)));
@@ -124,7 +124,7 @@ impl Amend {
     }
 
     /// Where its event stands; none if the entities are damaged.
-    pub fn place(&self) -> Option<Place> {
+    pub fn place(&self) -> Option<RowPlace> {
         let (hashes, rest) = self.hashes.as_chunks::<16>();
         let entity = |(kind, hash): (&u32, &[u8; 16])| {
             let kind = KindId(u16::try_from(*kind).ok()?);
@@ -132,7 +132,7 @@ impl Amend {
         };
         let whole = rest.is_empty() && hashes.len() == self.kinds.len();
         let entities = self.kinds.iter().zip(hashes).map(entity).collect::<Option<_>>();
-        Some(Place { at: self.at, position: self.position, entities: entities.filter(|_| whole)? })
+        Some(RowPlace { at: self.at, position: self.position, entities: entities.filter(|_| whole)? })
     }
 
     /// What was said; none if this version does not know it.

@@ -12,14 +12,14 @@ use rules::typed::{FeatureId, ListId, RuleId, Severity};
 use rules::value::Value;
 
 use super::*;
-use crate::record::Place;
+use crate::record::RowPlace;
 
 fn entity(kind: u16) -> EntityKey {
     EntityKey::new(KindId(kind), u128::from(kind) << 100 | 77)
 }
 
-fn place(entities: &[EntityKey]) -> Place {
-    Place { at: -5, position: 1 << 40, entities: entities.iter().copied().collect() }
+fn place(entities: &[EntityKey]) -> RowPlace {
+    RowPlace { at: -5, position: 1 << 40, entities: entities.iter().copied().collect() }
 }
 
 /// A body's stamp and message come back; every shorter stamp is refused.

@@ -7,7 +7,7 @@ use engine::event::{Amendment, Event};
 use rules::time::Micros;
 
 use super::RowAt;
-use crate::record::Place;
+use crate::record::RowPlace;
 
 /// An amendment with what is needed to apply it where no index finds its event.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,7 +15,7 @@ pub struct Known {
     /// What becomes known, and when.
     pub amendment: Amendment,
     /// Where its event stands, if it came from a saved state; of a row whoever submitted its event knows.
-    pub place: Option<Place>,
+    pub place: Option<RowPlace>,
     /// The row that it came from; none if it came from a saved state.
     pub at: Option<RowAt>,
 }

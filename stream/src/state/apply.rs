@@ -13,7 +13,7 @@ use rules::typed::ListId;
 
 use crate::journal::RecordKind;
 use crate::record::ListRecord;
-use crate::record::Place;
+use crate::record::RowPlace;
 use crate::state::directory::{Guard, Locks};
 
 /// Whether an event stands in windows: one that came too late only if it was decided.
@@ -56,7 +56,7 @@ pub(crate) fn event_of(
 /// Applies the amendment of a record at an offset to those entities of its event that have a state, and unlocks them.
 pub(crate) fn amendment(
     rules: &RuleSet,
-    place: &Place,
+    place: &RowPlace,
     change: &Change,
     offset: u64,
     locks: &mut Locks,

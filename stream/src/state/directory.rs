@@ -144,6 +144,16 @@ impl Directory {
         self.slots.remove_if(&key, |_, known| Arc::ptr_eq(known, &slot)).is_some()
     }
 
+    /// Takes out of memory whoever `may_leave`; gives how many did.
+    pub(crate) fn evict_all(&self, may_leave: impl Fn(EntityKey, &EntityState) -> bool) -> usize {
+        self.keys().into_iter().filter(|key| self.evict(*key, |state| may_leave(*key, state))).count()
+    }
+
+    /// How many entities are in memory.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     /// Puts a state back under its key, in the place of what was there.
     pub(crate) fn put(&self, key: EntityKey, state: EntityState) {
         self.slots.insert(key, Arc::new(Mutex::new(state)));

@@ -131,6 +131,25 @@ fn built_state_is_as_if_it_had_always_been_kept() {
     assert!(report.derived >= 4_100, "{report:?}");
 }
 
+/// Who sent it was told that it is in force. What was built is there all the same: sent again, the other is at once.
+#[test]
+fn what_comes_into_force_meanwhile_stays_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path(), OLD);
+    world.pay(2_000);
+    let urgent = bundle(SCHEMA, &OLD.replace("n > 3", "n > 2"));
+    let mut comes = Some(Arc::clone(&urgent));
+    let mut tell = |_| comes.take().into_iter().for_each(|it| _ = world.gate.activate(it).unwrap());
+    let ended = world.gate.activate_built(&bundle(SCHEMA, NEW), &world.dir, &Extra::new(), &mut tell);
+    assert!(matches!(ended, Err(BuildError::Overtaken)), "{ended:?}");
+    assert_eq!(world.gate.in_force().bundle.as_ref(), Some(&urgent));
+    world.pay(300);
+    assert_eq!(world.activate(&bundle(SCHEMA, NEW)).unwrap(), 0);
+    world.pay(300);
+    check_same(&world.gate, &folded(&world.journal, key()));
+    check_verified(&world.journal, key());
+}
+
 /// What may be gone back to is kept up for a day. Then the next build leaves it out, and what was recorded under it is read
 /// as ever: by that build, by whoever decides again, and by a start on any snapshot.
 #[test]

@@ -23,7 +23,7 @@ use rules::typed::{Effect, FeatureId, ListId, ListKind, RuleId};
 use stream::bundle::{Bundle, ListFile};
 use stream::gate::{Deadline, Gate, Refused, Worker};
 use stream::journal::Memory;
-use stream::record::Place;
+use stream::record::RowPlace;
 
 use crate::support::{PATIENT, check_folded, check_verified};
 
@@ -40,7 +40,7 @@ struct Pair {
     journal: Memory,
     past: Vec<PastEvent>,
     /// Of each past event: itself, where the gate says it stands, and the engine clock then.
-    events: Vec<(Event, Place, Micros)>,
+    events: Vec<(Event, RowPlace, Micros)>,
     /// Who is in which list: until when, and the value of a table.
     lists: BTreeMap<(ListId, i64), (Option<Micros>, Option<i64>)>,
     alerted: BTreeMap<(EffectRef, i64), Micros>,

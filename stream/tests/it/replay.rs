@@ -35,7 +35,10 @@ pub(crate) fn rule_sets(journal: &Memory) -> Vec<Bundle> {
     all
 }
 
-/// How many decisions of a rule set a replay under it compared, and how many of them differ.
+/// Records after which the idle leave a replay.
+const EVICT_EVERY: u64 = 500;
+
+/// How many decisions of a rule set a replay under it compared, and how many of them differ. The idle leave meanwhile.
 pub(crate) fn compared(
     journal: &Memory,
     base: Option<&Base>,
@@ -47,8 +50,11 @@ pub(crate) fn compared(
         replay = replay.on(base).unwrap();
     }
     let mut records = journal.cursor(Base::start_of(base)).unwrap();
-    let (mut ruling, mut compared, mut differ) = (Ruling::default(), 0, 0);
+    let (mut ruling, mut compared, mut differ, mut evicted) = (Ruling::default(), 0, 0, 0);
     while let Some(record) = records.next().unwrap() {
+        if record.offset % EVICT_EVERY == 0 {
+            evicted += replay.evict_idle();
+        }
         if replay.apply(&record).unwrap() != Replayed::Decided {
             continue;
         }
@@ -60,6 +66,7 @@ pub(crate) fn compared(
             differ += u64::from(ruling != replay.ruling);
         }
     }
+    println!("{evicted} left memory, {} are there", replay.entities());
     (compared, differ)
 }
 

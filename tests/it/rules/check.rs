@@ -208,6 +208,17 @@ fn fmt_formats_in_place_and_lists_what_differs() {
 }
 
 #[test]
+fn a_folder_without_rules_is_not_said_to_be_formatted() {
+    let folder = Folder::of("");
+    std::fs::create_dir(folder.path().join("none")).unwrap();
+    expect![[r#"
+        stderr: error: no `.weir` file in the folder `none`: name a folder of rule files, or one rule file
+        exit 1
+    "#]]
+    .assert_eq(&folder.weir(&["rules", "fmt", "--check", "none"]));
+}
+
+#[test]
 fn fmt_reads_standard_input_and_leaves_what_it_cannot_read_alone() {
     let folder = Folder::of("rule\n");
     let fmt =
