@@ -102,6 +102,11 @@ impl Event {
         self.set(at, Stored::Text { start, end });
     }
 
+    /// Takes a field out again.
+    pub fn unset(&mut self, at: usize) {
+        self.set(at, Stored::Missing);
+    }
+
     fn set(&mut self, at: usize, stored: Stored) {
         if let Some(value) = self.values.get_mut(at) {
             *value = stored;

@@ -180,6 +180,8 @@ impl Gate {
         lacking.retain(|it| !known(it));
         let since = base.and_then(Base::clock);
         let wide = wide.lacking(&lacking)?;
+        // Compiling takes its time. What was recorded meanwhile is applied before all wait, but for the last few records.
+        while build.step()? {}
         let closed = self.passage.close();
         // INVARIANT (take over): nobody appends now. What changes entities goes through the passage, and what changes what
         // is in force waits for this change.

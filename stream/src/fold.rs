@@ -34,7 +34,7 @@ use crate::snapshot::{Base, Running, SnapshotError};
 use crate::state::directory::{Locks, Prefetch};
 use crate::state::misfit::same_state;
 use crate::state::recent::{Most, Remembered};
-use crate::state::{REPEAT_FOR, State, apply};
+use crate::state::{REPEAT_FOR, State, apply, may_leave};
 use ahead::Parsed;
 use error::unreadable;
 use numbers::{Loaded, Numbers};
@@ -59,7 +59,14 @@ pub struct Fold {
     captures: bool,
     /// Only ids of records from this offset on are remembered.
     ids_from: u64,
+    /// Events applied since the idle left.
+    since_evicted: u64,
 }
+
+/// Events after which the idle leave, at least ...
+const EVICT_EVENTS_MIN: u64 = 10_000;
+/// ... and so many for each entity in memory, all of which are looked at.
+const EVICT_EVENTS_AN_ENTITY: u64 = 4;
 
 impl Fold {
     /// Before the first record of a journal whose ids are hashed under this key.
@@ -81,6 +88,7 @@ impl Fold {
             again: None,
             captures: false,
             ids_from: 0,
+            since_evicted: 0,
         }
     }
 
@@ -193,7 +201,11 @@ impl Fold {
         let (kind, stamp, message) = it.parts()?;
         self.state.clock = self.state.clock.max(stamp.clock);
         match kind {
-            RecordKind::Decided | RecordKind::Event => self.event(kind, stamp, it),
+            RecordKind::Decided | RecordKind::Event => {
+                self.event(kind, stamp, it)?;
+                self.let_idle_leave();
+                Ok(())
+            }
             RecordKind::Amend => self.amend(it.offset, stamp, message),
             RecordKind::RuleSet => self.rule_set(stamp.rule_set, read(message)?),
             RecordKind::List => self.list(it.offset, stamp.rule_set, &read(message)?),
@@ -204,6 +216,20 @@ impl Fold {
             RecordKind::Warm => self.numbers.warm(stamp.rule_set, &read(message)?, self.captures),
             // Alerts that are quiet are no state of entities.
             RecordKind::Snooze => Ok(()),
+        }
+    }
+
+    /// Takes the idle out of memory now and then, which nobody can tell: else states that are built would be those of
+    /// everybody whom a journal of years ever named.
+    fn let_idle_leave(&mut self) {
+        self.since_evicted += 1;
+        let State { directory, clock, .. } = &self.state;
+        let is_time = self.since_evicted.is_multiple_of(EVICT_EVENTS_MIN)
+            && EVICT_EVENTS_AN_ENTITY * directory.len() as u64 <= self.since_evicted;
+        if let Some(newest) = self.newest().filter(|_| is_time) {
+            self.locks.guards.clear();
+            directory.evict_all(|key, state| may_leave(&newest.rules, key, state, *clock));
+            self.since_evicted = 0;
         }
     }
 

@@ -292,18 +292,25 @@ impl Source {
         let Some((at, got)) = self.feed.next(&self.setup, &mut self.counts, &mut self.event)? else {
             return Ok(None);
         };
-        let Got::Event(label) = got else { return Ok(Some((at, got))) };
-        let time = self.event.time;
+        let time = match &got {
+            Got::Event(_) => self.event.time,
+            Got::Amendment(it) => it.amendment.time,
+            Got::Reject(_) => return Ok(Some((at, got))),
+        };
+        let is_event = matches!(got, Got::Event(_));
         let clock = self.clock.unwrap_or(time);
-        if time < clock && self.order == Order::Check {
+        if is_event && time < clock && self.order == Order::Check {
             return Err(SourceError::OutOfOrder { file: self.name(at), row: at.row });
         }
         // Here and not behind: such a time would set every pending label free.
         if self.jump_max < time - clock {
-            return Ok(Some((at, Got::Reject(too_far_ahead(time - clock)))));
+            let whose = if is_event { "event" } else { "amendment" };
+            return Ok(Some((at, Got::Reject(too_far_ahead(whose, time - clock)))));
         }
-        self.clock = Some(clock.max(time));
-        Ok(Some((at, Got::Event(label))))
+        if is_event {
+            self.clock = Some(clock.max(time));
+        }
+        Ok(Some((at, got)))
     }
 
     /// The row of the item last given out; none for what came from a saved state.
@@ -345,8 +352,8 @@ impl Source {
     }
 }
 
-/// Why an event is refused that comes so long after the latest before it.
-fn too_far_ahead(ahead: Micros) -> String {
+/// Why what comes so long after the latest event before it is refused.
+fn too_far_ahead(whose: &str, ahead: Micros) -> String {
     // Rounded up, so that whoever allows so many has it accepted.
     let days = (ahead + DAY - 1) / DAY;
     let shown = if days == 1 { duration(ahead) } else { format!("{days} days") };
@@ -355,5 +362,5 @@ fn too_far_ahead(ahead: Micros) -> String {
     } else {
         ", further than any `--jump-max` allows".to_owned()
     };
-    format!("the event's time is {shown} ahead of the latest before it{advice}")
+    format!("the {whose}'s time is {shown} ahead of the latest before it{advice}")
 }

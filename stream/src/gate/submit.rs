@@ -6,11 +6,12 @@ use std::time::Instant;
 use engine::apply::Applied;
 use engine::decide::{self, Case, Moment};
 use engine::decision::Fallback;
-use engine::event::Event;
+use engine::event::{Event, FieldValue};
 use engine::history::Key;
 use engine::position::Position;
 use engine::words::When;
 use rules::past::Outcome;
+use rules::schema::{Derivation, Schema};
 use rules::time::Micros;
 use smallvec::SmallVec;
 
@@ -151,6 +152,7 @@ impl Gate {
         let mut merged = incoming.event.clone();
         merged.fill_from(&worker.original);
         let schema = &worker.in_force.rules.typed.schema;
+        forget_stale(&mut merged, incoming.event, schema);
         if let Some(refused) = Refused::of_other_roles(&merged, &worker.original, schema) {
             return Err(refused);
         }
@@ -285,4 +287,18 @@ fn lock(event: &Event, worker: &mut Worker) -> Result<(), Refused> {
     let near = ahead.near(stateful);
     directory.lock_near(stateful, near, rules, locks);
     Ok(())
+}
+
+/// Takes out of a recheck what its original computed from a field that the recheck itself has.
+fn forget_stale(merged: &mut Event, recheck: &Event, schema: &Schema) {
+    let declared = recheck.event_type.and_then(|it| schema.event(it));
+    let fields = declared.map_or(&[][..], |it| &it.fields);
+    for (at, field) in fields.iter().enumerate() {
+        let Some(Derivation::Prefix { of, .. }) = field.derived else { continue };
+        let source = fields.iter().position(|it| it.field == of);
+        let has = |at: usize| recheck.value(at) != FieldValue::Missing;
+        if source.is_some_and(has) && !has(at) {
+            merged.unset(at);
+        }
+    }
 }

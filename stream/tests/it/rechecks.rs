@@ -43,3 +43,37 @@ fn roles_may_not_change() {
     check_folded(&gate, &journal);
     check_verified(&journal, key());
 }
+
+/// What is computed of a field is none of an event that has that field from elsewhere.
+#[test]
+fn what_is_computed_does_not_outlive_what_it_was_computed_from() {
+    let schema = "schema pay 1\nzone \"UTC\"\ncurrency EUR\nentity user\nentity bin shared\nevent payment\n  user: user\n  \
+                  pan: text(6)?\n  bin: bin? = prefix(pan, 4)\n";
+    let rules = "use schema pay\nfeature n = count(payment) by bin over 1h\nrecord n\n";
+    let journal = Memory::default();
+    let gate = begin(schema, rules, Box::new(journal.clone()));
+    let rules = gate.rules();
+    let mut worker = gate.worker(Vec::new());
+    let pay =
+        |id: &str, fields: &str| event(&rules.typed.schema, "payment", id, 1_767_600_000 * SECOND, fields);
+    let rows = [
+        // what a recheck says, and whether its role is another one
+        ("user=u1", false),
+        ("user=u1 pan=123456 bin=1234", false),
+        ("user=u1 pan=123499 bin=1234", false),
+        // too short to have one
+        ("user=u1 pan=12", true),
+        ("user=u1 pan=654321 bin=6543", true),
+    ];
+    for (at, (recheck, changes)) in rows.into_iter().enumerate() {
+        let first = pay(&format!("p{at}"), "user=u1 pan=123456 bin=1234");
+        gate.submit(&first, Deadline::Never, &mut worker).unwrap();
+        let mut again = pay(&format!("r{at}"), recheck);
+        again.recheck_of = Some(first.id.clone());
+        let refused = gate.submit(&again, Deadline::Never, &mut worker).err();
+        let expected = changes.then(|| Refused::RolesChanged { original: first.id, field: "bin".to_owned() });
+        assert_eq!(refused, expected, "{recheck}");
+    }
+    check_folded(&gate, &journal);
+    check_verified(&journal, key());
+}

@@ -135,6 +135,22 @@ fn an_event_from_far_ahead_sets_no_label_free() {
     );
 }
 
+/// Nor does an amendment: what is given out of one time is known from then on.
+#[test]
+fn an_amendment_from_far_ahead_is_none_either() {
+    let late = r#"{"id":"l","event_id":"a","label":"fraud","time":"1971-06-01T00:00:00Z"}"#;
+    check(
+        "",
+        &[&[event("a", 1).as_str(), late, &event("b", 2)].join("\n")],
+        false,
+        expect![[r#"
+            payment a 00:01Z user=u
+            reject 0:2 the amendment's time is 516 days ahead of the latest before it: if it is right, allow it by `--jump-max 516d`
+            payment b 00:02Z user=u
+        "#]],
+    );
+}
+
 #[test]
 fn how_far_ahead_an_event_is_and_what_would_allow_it() {
     let schema = schema(FIELDS);
