@@ -29,7 +29,9 @@ pub use verify::{Report, verify};
 use crate::gate::{Admission, Gate};
 use crate::in_force::{InForce, Kept};
 use crate::journal::{Journal, Record, RecordKind};
-use crate::record::{Amend, Cause, Decided, ListRecord, RowPlace, RuleSetRecord, Stamp, id_of_amendment};
+use crate::record::{
+    Amend, Cause, Decided, ListRecord, RowPlace, RuleSetRecord, Stamp, WarmRecord, id_of_amendment,
+};
 use crate::snapshot::{Base, Running, SnapshotError};
 use crate::state::directory::{Locks, Prefetch};
 use crate::state::misfit::same_state;
@@ -213,10 +215,23 @@ impl Fold {
             // The state of another rule set's features is kept up from here on: where it is, it was so before, by the
             // snapshot; where it is not, it is built when that rule set comes into force. What the schema of that one asks of
             // the features that are in force already must be here. What is captured no more is not in the records behind it.
-            RecordKind::Warm => self.numbers.warm(stamp.rule_set, &read(message)?, self.captures),
+            RecordKind::Warm => self.warm(stamp.rule_set, &read(message)?),
             // Alerts that are quiet are no state of entities.
             RecordKind::Snooze => Ok(()),
         }
+    }
+
+    /// States of another rule set were built. Where captured values are taken from the records alone, no feature may have
+    /// state of which they say nothing any more.
+    fn warm(&mut self, number: u32, message: &WarmRecord) -> Result<(), Failed> {
+        let captures = self.captures;
+        self.numbers.warm(number, message, |old, new| {
+            if !captures && let Some(gone) = old.captured_among(&message.gone) {
+                return Err(Failed::OtherState(format!("`{gone}` is captured no more")));
+            }
+            // As a schema grows the same features may keep more of a row, which a snapshot of before does not have.
+            same_state(&old.rules, &new.rules).map_err(|it| Failed::OtherState(it.to_string()))
+        })
     }
 
     /// Takes the idle out of memory now and then, which nobody can tell: else states that are built would be those of

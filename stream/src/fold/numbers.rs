@@ -11,7 +11,6 @@ use super::Failed;
 use crate::gate::with_value;
 use crate::in_force::{InForce, Kept};
 use crate::record::{ListRecord, RatesRecord, RuleSetRecord, SEMANTICS, WarmRecord};
-use crate::state::misfit::same_state;
 
 /// So many that were in force last stay as they were: a record may have been made by one that was replaced while it was on
 /// its way to the journal.
@@ -135,16 +134,17 @@ impl Numbers {
     }
 
     /// Lets what is in force go on under another number, with features that are not complete yet, and knowing the schema
-    /// of those that were built: events may be of it from here on. Where captured values are taken from the records alone, no
-    /// feature may have state of which they say nothing any more.
-    pub(super) fn warm(&mut self, number: u32, message: &WarmRecord, captures: bool) -> Result<(), Failed> {
+    /// of those that were built: events may be of it from here on. Whoever has state of what was in force looks whether
+    /// that `fits` what is from here on.
+    pub(super) fn warm(
+        &mut self,
+        number: u32,
+        message: &WarmRecord,
+        fits: impl FnOnce(&InForce, &InForce) -> Result<(), Failed>,
+    ) -> Result<(), Failed> {
         self.follow(number, |old| {
-            if !captures && let Some(gone) = old.captured_among(&message.gone) {
-                return Err(Failed::OtherState(format!("`{gone}` is captured no more")));
-            }
             let knowing = old.knowing(number, &message.bundle).map_err(Failed::Bundle)?;
-            // As a schema grows the same features may keep more of a row, which a snapshot of before does not have.
-            same_state(&old.rules, &knowing.rules).map_err(|it| Failed::OtherState(it.to_string()))?;
+            fits(old, &knowing)?;
             knowing.lacking(&message.lacking).map_err(Failed::Bundle)
         })
     }

@@ -139,13 +139,16 @@ impl Changing<'_> {
         let new = Arc::new(new);
         self.replaced.insert(self.current.number(), clock);
         let mut standing = self.current.standing.lock();
-        // What differed in the contents of lists only has decided all that it will decide: its words are these, and every
-        // change of a long list would leave a copy of it for a day.
-        let mut gone = Vec::new();
-        for (number, it) in standing.all.iter_mut().filter(|(_, it)| it.says_the_same(&new)) {
-            let shared = Arc::new(InForce { number: *number, ..InForce::clone(&new) });
-            gone.push(std::mem::replace(it, shared));
-        }
+        // What is replaced has decided all that it will decide. Where it differed from the one before it in the contents of lists
+        // only, its words are those of that one: else every change of a long list would leave a copy of it for a day.
+        let mut newest_first = standing.all.iter_mut().rev();
+        let gone = match (newest_first.next(), newest_first.next()) {
+            (Some((number, it)), Some((_, before))) if it.says_the_same(before) => {
+                let shared = Arc::new(InForce { number: *number, ..InForce::clone(before) });
+                Some(std::mem::replace(it, shared))
+            }
+            _ => None,
+        };
         standing.all.insert(new.number, Arc::clone(&new));
         if let Some(directory) = directory {
             standing.directory = directory;

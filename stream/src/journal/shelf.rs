@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use engine::entity::EntityKey;
 use parking_lot::{Mutex, RwLock};
@@ -18,6 +19,9 @@ use crate::disk::{Disk, File};
 
 /// Bytes read at first of a record that is looked for; most are shorter.
 const GUESS_BYTES: usize = 1 << 10;
+/// So long an index is waited for by whoever only asks whether it surely lacks an id: who adds to it is done sooner, and who
+/// builds it reads a whole segment.
+const INDEX_WAIT_MAX: Duration = Duration::from_micros(200);
 /// Records with one id in one segment that are looked at, at once.
 const SAME_ID: usize = 4;
 
@@ -77,13 +81,15 @@ impl Segment {
 
     /// Whether its filter says that it has no record of an id.
     fn lacks_id(&self, key: u64) -> bool {
-        matches!(&*self.index.read(), Lookup::File(index) if !index.may_have_id(key))
+        let lacks = |it: &Lookup| matches!(it, Lookup::File(index) if !index.may_have_id(key));
+        self.index.try_read_for(INDEX_WAIT_MAX).is_some_and(|it| lacks(&it))
     }
 
     /// Whether memory alone says that it has no record of an id.
     fn surely_lacks_id(&self, key: u64) -> bool {
         let in_memory = |index: &Index| index.newest_first(By::Id, key, u64::MAX, 1).is_empty();
-        self.lacks_id(key) || matches!(&*self.index.read(), Lookup::Memory(index) if in_memory(index))
+        let lacks = |it: &Lookup| matches!(it, Lookup::Memory(index) if in_memory(index));
+        self.lacks_id(key) || self.index.try_read_for(INDEX_WAIT_MAX).is_some_and(|it| lacks(&it))
     }
 
     /// Bytes that its index takes in memory, but for the filter.

@@ -14,13 +14,14 @@ use rules::time::{MINUTE, SECOND};
 use rules::value::Value;
 use stream::build::BuildError;
 use stream::bundle::Bundle;
-use stream::fold::verify;
+use stream::fold::{Outcomes, verify};
 use stream::gate::{Deadline, Gate, NotAtOnce, Worker};
 use stream::journal::{Entry, Journal as _, Memory, Record, RecordKind};
 use stream::prune::rebase;
 use stream::recover::recover;
 use stream::snapshot::{self, Base, DataDir, Extra};
 
+use crate::replay::compared;
 use crate::support::{
     PATIENT, begin, bundle, check_same, check_verified, damage, event, folded, key, snapshots,
 };
@@ -341,6 +342,8 @@ fn a_schema_that_grows_brings_its_rows_along() {
             world.pay(100);
             check_same(&world.gate, &folded(&world.journal, key()));
             check_verified(&world.journal, key());
+            let tried = compared(&world.journal, None, (*grown).clone(), Outcomes::Recorded);
+            assert_eq!(tried, (200, 0), "decided as they were under the grown schema, and none differs");
         }
     }
 }
