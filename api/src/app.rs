@@ -30,6 +30,8 @@ pub(crate) struct App {
     pub(crate) traffic: Arc<Traffic>,
     /// How far the alerts are told.
     pub(crate) told: Told,
+    /// Taken while a large body is in memory.
+    pub(crate) large_bodies: Arc<Semaphore>,
     /// Taken while the events of a batch are decided.
     pub(crate) batches: Semaphore,
     /// Rule sets on their way into force.

@@ -42,6 +42,7 @@ use crate::app::App;
 use crate::docs::Document;
 use crate::entrance::{Entrance, Front};
 use crate::keys::{Keys, Permissions};
+use crate::limits::LARGE_BODIES_MAX;
 use crate::problem::Problem;
 use crate::request::Queries;
 use crate::risk::door::Door;
@@ -113,6 +114,7 @@ impl Server {
             traffic: Arc::new(Traffic::new(Arc::clone(&metrics))),
             metrics,
             told: Told::default(),
+            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
             batches: Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get)),
             jobs: Jobs::default(),
             trial,

@@ -6,6 +6,8 @@ use std::time::Duration;
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Longest body of a batch, a rule set or a rate table, in bytes.
 pub(crate) const LARGE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bodies that may be so long and are in memory at once; further ones are refused and told to come again.
+pub(crate) const LARGE_BODIES_MAX: usize = 32;
 /// How deep arrays and objects of a body may be nested.
 pub(crate) const JSON_DEPTH_MAX: usize = 32;
 /// Most events of a batch.

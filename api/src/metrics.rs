@@ -192,7 +192,7 @@ impl Metrics {
             (&self.all.alerts,    &["low", "medium", "high", "critical"]),
             (&self.all.fallbacks, &["deadline"]),
             (&self.all.late,      &["late", "too_late"]),
-            (&self.shed,          &["disk", "memory", "requests"]),
+            (&self.shed,          &["bodies", "disk", "memory", "requests"]),
         ];
         for (counters, labels) in known {
             for label in labels {

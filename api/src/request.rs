@@ -20,25 +20,41 @@ use futures_util::FutureExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use rules::time::Micros;
 use stream::intake::{self, JsonError, Object, shown};
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::{OpenApi, RefOr};
 
 use crate::app::App;
-use crate::limits::JSON_DEPTH_MAX;
+use crate::limits::{BODY_BYTES_MAX, JSON_DEPTH_MAX, LARGE_BODIES_MAX};
 use crate::operations::Operations;
 use crate::problem::{Code, Problem, Where};
 
 /// A JSON body of at most so many bytes, not yet read.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct JsonText<const BYTES_MAX: usize>(pub(crate) Bytes);
+#[derive(Debug)]
+pub(crate) struct JsonText<const BYTES_MAX: usize> {
+    pub(crate) bytes: Bytes,
+    /// Of a large one: its place among those that are in memory at once.
+    _place: Option<OwnedSemaphorePermit>,
+}
 
 impl<const BYTES_MAX: usize> FromRequest<Arc<App>> for JsonText<BYTES_MAX> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         let (head, body) = request.into_parts();
-        Self::receive(&head.headers, body, app.patience.body).await
+        let _place = if BYTES_MAX <= BODY_BYTES_MAX { None } else { Some(place_for_large(app)?) };
+        let received = Self::receive(&head.headers, body, app.patience.body).await?;
+        Ok(Self { _place, ..received })
     }
+}
+
+/// A place for a large body, before any of it is read.
+fn place_for_large(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(&app.large_bodies).try_acquire_owned().map_err(|_| {
+        app.metrics.shed("bodies");
+        let detail = format!("{LARGE_BODIES_MAX} bodies as large as this may be are in memory already");
+        Problem::new(Code::Unavailable, detail).retry_after_s(1)
+    })
 }
 
 impl<const BYTES_MAX: usize> JsonText<BYTES_MAX> {
@@ -68,7 +84,7 @@ impl<const BYTES_MAX: usize> JsonText<BYTES_MAX> {
         };
         let bytes = read.map_err(|error| unread(&*error, BYTES_MAX))?.to_bytes();
         check_depth(&bytes)?;
-        Ok(Self(bytes))
+        Ok(Self { bytes, _place: None })
     }
 
     /// What is made of the body, an object that has these members and no others.
@@ -80,7 +96,7 @@ impl<const BYTES_MAX: usize> JsonText<BYTES_MAX> {
         members: &[&str],
         take: impl FnOnce(&mut Object<'a>) -> Option<T>,
     ) -> Result<T, Problem> {
-        let made = Object::read(&self.0).and_then(|mut object| {
+        let made = Object::read(&self.bytes).and_then(|mut object| {
             let made = take(&mut object);
             object.finish(members, made)
         });
@@ -95,7 +111,7 @@ impl<const BYTES_MAX: usize> JsonText<BYTES_MAX> {
         &'a self,
         make: impl Fn(&str, Cow<'a, str>) -> Result<T, String>,
     ) -> Result<Vec<T>, Problem> {
-        Object::read(&self.0).and_then(|it| it.texts(make)).map_err(|it| unreadable_json("", it))
+        Object::read(&self.bytes).and_then(|it| it.texts(make)).map_err(|it| unreadable_json("", it))
     }
 }
 

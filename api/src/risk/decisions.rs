@@ -58,7 +58,7 @@ pub(crate) async fn decide(
     headers: HeaderMap,
     body: JsonText<BODY_BYTES_MAX>,
 ) -> Result<Response, Problem> {
-    let (start, text) = (Instant::now(), body.0);
+    let (start, text) = (Instant::now(), body.bytes);
     let deadline = deadline(&headers, start)?;
     let work = move |app: &App, seat: &mut Seat| submit(app, &text, "", start, deadline, seat);
     let answer = settle(&app, seated(&app, work).await?).await?;

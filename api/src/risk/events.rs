@@ -42,7 +42,7 @@ pub(crate) async fn record(
     body: JsonText<BODY_BYTES_MAX>,
 ) -> Result<Json<EventBody>, Problem> {
     let work = move |app: &App, seat: &mut Seat| {
-        let received = incoming::event(app, &body.0, "", seat)?;
+        let received = incoming::event(app, &body.bytes, "", seat)?;
         let ticket = app.door.record(seat).map_err(|it| received.untaken("", it, &app.metrics))?;
         Ok((ticket, std::mem::take(&mut seat.event)))
     };
@@ -83,7 +83,7 @@ pub(crate) async fn amend(
     State(app): State<Arc<App>>,
     body: JsonText<BODY_BYTES_MAX>,
 ) -> Result<Json<AmendmentBody>, Problem> {
-    let amendment = incoming::amendment(&body.0)?;
+    let amendment = incoming::amendment(&body.bytes)?;
     let sent = amendment.clone();
     let work = move |app: &App, seat: &mut Seat| {
         app.door.amend(&sent, seat).map_err(|it| untaken_amendment(it, &app.metrics))

@@ -238,7 +238,7 @@ pub(crate) async fn put(
 ) -> Result<Json<EntryBody>, Problem> {
     app.traffic.check_memory()?;
     let (list, id) = (names.text("list"), names.text("id"));
-    let new = if body.0.is_empty() { NewEntry::default() } else { new_entry(&body)? };
+    let new = if body.bytes.is_empty() { NewEntry::default() } else { new_entry(&body)? };
     change(&app, &list, &id, Some(new)).await?;
     durable_entry(&app, list, id).await
 }

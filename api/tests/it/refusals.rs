@@ -269,6 +269,36 @@ async fn slow_clients_are_not_waited_for() {
     weir.pay("p1", "u1", 100).await;
 }
 
+/// Whoever sends many large bodies slowly takes no memory beyond a bound, and nothing from those who send small ones.
+#[tokio::test]
+async fn only_so_many_large_bodies_are_in_memory() {
+    let weir = Weir::start().await;
+    let head = format!(
+        "POST /v1/decisions/batch HTTP/1.1\r\nHost: weir\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{{",
+        weir.key(Role::Admin)
+    );
+    let mut slow = Vec::new();
+    for _ in 0..32 {
+        let mut stream = TcpStream::connect(weir.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    let batch = json!({ "events": [] });
+    // Until the last of them has been seen.
+    let mut refused = weir.post("/v1/decisions/batch", &batch).await;
+    while refused.status == 200 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        refused = weir.post("/v1/decisions/batch", &batch).await;
+    }
+    check("a batch more", &refused, (503, "unavailable", ""));
+    weir.pay("p1", "u1", 100).await;
+    drop(slow);
+    while weir.post("/v1/decisions/batch", &batch).await.status != 200 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_request_is_told_so() {
     let weir = Weir::start().await;
