@@ -367,10 +367,11 @@ fn features_stand_on_each_other_only_so_deep() {
 #[test]
 fn tests_give_only_so_many_events() {
     let told = |lines: usize| {
-        let given = "  given pay amount 1.00 EUR n 1 urgent false, 10000 times every 1s\n".repeat(lines);
+        let given = "  given pay amount 1.00 EUR n 1, 10000 times every 1s\n".repeat(lines);
         let text = format!(
-            "use schema demo\nrule r \"R\" on pay when n > 3 then block\ntest \"t\"\n{given}  expect no r\n\
-             test \"u\"\n  given pay amount 1.00 EUR n 1, 2 times every 1s\n  expect no r\n"
+            "use schema demo\nrule r \"R\" on pay when n > 3 then block\ntest \"t\"\n{given}  \
+             when pay amount 1.00 EUR n 1 after 1s\n  then not hit r\ntest \"u\"\n  \
+             given pay amount 1.00 EUR n 1, 2 times every 1s\n  when pay amount 1.00 EUR n 1 after 1s\n  then not hit r\n"
         );
         let checked =
             check(&[Source { name: "schema", text: SCHEMA }, Source { name: "rules", text: &text }]);
