@@ -8,7 +8,7 @@
 //!
 //! Modules in the order in which they use each other: each names only those that stand before it.
 
-mod index;
+mod indices;
 pub mod span;
 pub mod time;
 pub mod value;

@@ -254,10 +254,8 @@ fn a_journal_by_itself_is_replayed_as_its_file() {
     let [out, features, rejects] =
         ["out.csv", "features.csv", "rejects.csv"].map(|name| folder.path().join(name));
     let tried = |of: &Path, more: &[&str]| {
-        let [of, rules, out, features, rejects] =
-            [of, &rules, &out, &features, &rejects].map(|it| it.to_str().unwrap());
-        let arguments =
-            ["replay", of, "--rules", rules, "--out", out, "--features", features, "--rejects", rejects];
+        let [of, rules, out, features] = [of, &rules, &out, &features].map(|it| it.to_str().unwrap());
+        let arguments = ["replay", of, "--rules", rules, "--out", out, "--features", features];
         let ended = output(&[&arguments[..], more].concat());
         assert!(ended.status.success(), "{ended:?}");
         let said = String::from_utf8(ended.stderr).unwrap();
@@ -268,7 +266,8 @@ fn a_journal_by_itself_is_replayed_as_its_file() {
     };
     // Labels come after days, by the id alone: without a journal of its own a replay does not find whose they are.
     let other = folder.path().join("other");
-    let (of_file, of_journal) = (tried(&file, &["--data", other.to_str().unwrap()]), tried(&data, &[]));
+    let [other, rejects] = [&other, &rejects].map(|it| it.to_str().unwrap());
+    let (of_file, of_journal) = (tried(&file, &["--data", other, "--rejects", rejects]), tried(&data, &[]));
     assert!(of_file.0 == of_journal.0 && of_file.1 == of_journal.1, "rows differ");
     assert_eq!(of_file.2, of_journal.2);
     assert!(tried(&data, &["--history", "own"]) == of_journal);

@@ -71,7 +71,7 @@ fn what_is_computed_does_not_outlive_what_it_was_computed_from() {
         let mut again = pay(&format!("r{at}"), recheck);
         again.recheck_of = Some(first.id.clone());
         let refused = gate.submit(&again, Deadline::Never, &mut worker).err();
-        let expected = changes.then(|| Refused::RolesChanged { original: first.id, field: "bin".to_owned() });
+        let expected = changes.then(|| Refused::RolesChanged { original: first.id, field: "pan".to_owned() });
         assert_eq!(refused, expected, "{recheck}");
     }
     check_folded(&gate, &journal);
