@@ -92,7 +92,7 @@ pub(super) fn replay(data: &Path, options: &Options) -> anyhow::Result<Ran> {
     let (give_back, empty) = sync_channel(BATCHES_BACK);
     let writer = Writer::start(files, give_back);
     let tally = Tally::new(rules.typed.rules.len());
-    let (idle, progress) = (Idle::new(&replay), Progress::of(stat.next));
+    let (idle, progress) = (Idle::new(replay.clock()), Progress::of(stat.next));
     let mut run = Run { replay, writer, empty, tally, progress, idle };
     let read = run.all(&mut records);
     run.progress.finish();
@@ -141,7 +141,10 @@ impl Run {
                 interrupt.check()?;
                 self.progress.read().store(offset, Ordering::Relaxed);
                 self.progress.rows(self.tally.decided);
-                self.idle.leave(&self.replay, self.tally.decided);
+                self.idle.leave(self.replay.clock(), self.tally.decided, || {
+                    self.replay.evict_idle();
+                    self.replay.entities()
+                });
                 let full = std::mem::replace(&mut batch, self.next_batch());
                 if !self.writer.write(full) {
                     // Why is said when the writer is waited for.

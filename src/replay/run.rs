@@ -176,7 +176,7 @@ impl<'a> Replay<'a> {
             tally: Tally::new(rules.typed.rules.len()),
             progress,
             interrupt: Interrupt::listen()?,
-            idle: Idle::new(gate),
+            idle: Idle::new(gate.clock()),
             places: HashMap::new(),
             refused: HashSet::new(),
         })
@@ -190,7 +190,10 @@ impl<'a> Replay<'a> {
             done?;
             self.rejects.flush()?;
             self.progress.rows(self.tally.decided);
-            self.idle.leave(self.gate, self.tally.decided);
+            self.idle.leave(self.gate.clock(), self.tally.decided, || {
+                self.gate.evict_idle();
+                self.gate.entities()
+            });
             if !heard {
                 break;
             }

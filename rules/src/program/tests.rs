@@ -78,7 +78,6 @@ fn features_are_computed_once_and_only_when_needed() {
     assert_eq!(program.rule_reads(RuleId(1)), [rules.feature_order[0], rules.feature_order[1]]);
 }
 
-/// Rules for payments, and what they lead to: outcome, score, number of alerts and actions, factors.
 /// However an expression is written, computing it needs little stack: a server's threads have 2 MiB, as those of tests do.
 #[test]
 fn computing_needs_little_stack() {
@@ -96,6 +95,7 @@ fn computing_needs_little_stack() {
     assert_eq!(verdict.hits.len(), 1);
 }
 
+/// Rules for payments, and what they lead to: outcome, score, number of alerts and actions, factors.
 #[track_caller]
 fn check_verdict(rules: &str, outcome: Outcome, score_e6: i64, alerts: usize, actions: usize, factors: bool) {
     let (verdict, ..) = run(&rule_set(rules));
