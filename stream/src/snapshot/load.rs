@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! one thread: file ──► checked and unpacked ──► this thread ──► recent ids, blobs of the caller
-//!                                                    └──► builders, block by block ──► entities
+//!                                                    └──► builders, run by run ──► entities
 //! ```
-//! An entity whose pieces stand in several blocks is built by one of them.
+//! A run is one block, or as many as one entity's pieces hold together: it is built by one of them.
 
 use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
@@ -18,6 +19,7 @@ use engine::hex::hex;
 use engine::history::ConditionId;
 use engine::plan::FeaturePlan;
 use engine::rule_set::RuleSet;
+use parking_lot::Mutex;
 use prost::Message as _;
 use rules::schema::{KindId, Schema};
 use rules::time::Micros;
@@ -31,7 +33,7 @@ use crate::state::{State, schema};
 
 /// Threads that build entities at most: one unpacks as fast as so many build.
 const BUILDERS_MAX: usize = 4;
-/// Blocks, of a megabyte, that wait for each thread.
+/// Blocks, of a megabyte, that wait for a thread.
 const BLOCKS_WAITING: usize = 2;
 
 /// Reads everything behind the header, for a rule set whose state it holds, or holds `partly`.
@@ -125,47 +127,55 @@ fn sort(
     }
 }
 
-/// Threads that build entities.
+/// Blocks whose entities have no piece in others, as they come; it ends where the next run begins.
+type Run = Receiver<Block>;
+
+/// Threads that build entities. Whichever is free takes the next run: none waits for another.
 struct Builders<'scope> {
-    threads: Vec<Builder<'scope>>,
-    /// Which of them has the block that was given last, and the last entity in it.
-    last: Option<(usize, EntityKey)>,
+    runs: SyncSender<Run>,
+    /// The run that was begun last, and the last entity in it.
+    open: Option<(SyncSender<Block>, EntityKey)>,
+    threads: Vec<ScopedJoinHandle<'scope, Built>>,
 }
 
-struct Builder<'scope> {
-    blocks: SyncSender<Block>,
-    /// Gives how many entities it built, or the block that it could not make sense of.
-    thread: ScopedJoinHandle<'scope, Result<u64, Place>>,
-}
+/// How many entities a thread built, or the block that it could not make sense of.
+type Built = Result<u64, Place>;
 
 impl<'scope> Builders<'scope> {
     fn start<'a: 'scope>(scope: &'scope Scope<'scope, '_>, reader: &impl Fn() -> EntityReader<'a>) -> Self {
-        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let processors = thread::available_parallelism().map_or(1, NonZero::get).min(BUILDERS_MAX);
+        let (runs, given) = sync_channel(BLOCKS_WAITING * processors);
+        let given = Arc::new(Mutex::new(given));
         let builder = |_| {
-            let (blocks, given) = sync_channel(BLOCKS_WAITING);
-            let reader = reader();
-            Builder { blocks, thread: scope.spawn(move || build(reader, &given)) }
+            let (reader, given) = (reader(), Arc::clone(&given));
+            scope.spawn(move || build(reader, &given))
         };
-        Self { threads: (0..processors.min(BUILDERS_MAX)).map(builder).collect(), last: None }
+        Self { runs, open: None, threads: (0..processors).map(builder).collect() }
     }
 
-    /// Gives a block to the next of them, or to the one that has the beginning of its first entity; none if it is not as
-    /// one is written, or if that one met such a block before.
+    /// Gives a block to the next of them that is free, or to the one that has the beginning of its first entity; none if it is
+    /// not as one is written, or if those who could build it met such a block before.
     fn give(&mut self, block: Block) -> Option<()> {
         let (first, last) = entity::ends(&block.columns)?;
-        let next = match self.last {
-            Some((_, before)) if first < before => return None,
-            Some((same, before)) if first == before => same,
-            Some((before, _)) => (before + 1) % self.threads.len(),
-            None => 0,
-        };
-        self.last = Some((next, last));
-        self.threads.get(next)?.blocks.send(block).ok()
+        match &mut self.open {
+            Some((_, before)) if first < *before => None,
+            Some((run, before)) if first == *before => {
+                *before = last;
+                run.send(block).ok()
+            }
+            _ => {
+                let (run, blocks) = sync_channel(BLOCKS_WAITING);
+                run.send(block).ok()?;
+                self.open = Some((run, last));
+                self.runs.send(blocks).ok()
+            }
+        }
     }
 
     /// Waits for all of them; gives how many entities there were, or the first block that made no sense.
-    fn finish(self) -> Result<u64, Place> {
-        let threads: Vec<_> = self.threads.into_iter().map(|it| it.thread).collect();
+    fn finish(self) -> Built {
+        let Self { runs, open, threads } = self;
+        drop((runs, open));
         let built: Vec<_> =
             threads.into_iter().map(|it| it.join().unwrap_or_else(|panic| resume_unwind(panic))).collect();
         let first = built.iter().filter_map(|it| it.err()).min_by_key(|at| at.number);
@@ -173,12 +183,15 @@ impl<'scope> Builders<'scope> {
     }
 }
 
-fn build(mut reader: EntityReader<'_>, blocks: &Receiver<Block>) -> Result<u64, Place> {
-    for mut block in blocks {
-        reader.read(&mut block.columns).ok_or(block.place)?;
+fn build(mut reader: EntityReader<'_>, runs: &Mutex<Receiver<Run>>) -> Built {
+    loop {
+        let run = runs.lock().recv();
+        let Ok(run) = run else { return Ok(reader.entities) };
+        for mut block in run {
+            reader.read(&mut block.columns).ok_or(block.place)?;
+        }
+        reader.finish();
     }
-    reader.finish();
-    Ok(reader.entities)
 }
 
 fn read_extra(block: &mut Cut, into: &mut Extra) -> Option<()> {
