@@ -50,6 +50,8 @@ pub enum Code {
     EventIdReused,
     /// The rule set cannot take over here.
     NotActivated,
+    /// Other rules are in force than those that were changed.
+    RulesChanged,
     /// The request came too slowly.
     RequestTimeout,
     /// The body is too large.
@@ -79,7 +81,7 @@ struct Known {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::MalformedRequest,
         Self::MalformedJson,
         Self::InvalidFields,
@@ -99,6 +101,7 @@ impl Code {
         Self::VersionUnknown,
         Self::EventIdReused,
         Self::NotActivated,
+        Self::RulesChanged,
         Self::RequestTimeout,
         Self::BodyTooLarge,
         Self::UriTooLong,
@@ -151,6 +154,8 @@ impl Code {
                 "Within 24 hours an id names one body. Send a new id for a new event or amendment; send the same body again to ask for its first answer."),
             Self::NotActivated => ("not_activated", S::CONFLICT, "the rule set cannot take over here",
                 "`detail` says what its state lacks, or would take. What was in force stays in force."),
+            Self::RulesChanged => ("rules_changed", S::CONFLICT, "other rules came into force meanwhile",
+                "Take the files of `GET /v1/rules` again, change those, and send them with its `base`. What is in force stays in force."),
             Self::RequestTimeout => ("request_timeout", S::REQUEST_TIMEOUT, "the request came too slowly",
                 "Send the headers at once, and the whole body within 10 seconds."),
             Self::BodyTooLarge => ("body_too_large", S::PAYLOAD_TOO_LARGE, "the body is too large",

@@ -91,7 +91,7 @@ fn on_data(data: &Path, loaded: &Loaded) -> anyhow::Result<Begun> {
             } else {
                 let bundle = Arc::new(loaded.bundle.clone());
                 let activated =
-                    gate.activate_built(&bundle, &opened.directory, &recovered.extra, &mut |_| ());
+                    gate.activate_built(&bundle, None, (&opened.directory, &recovered.extra), &mut |_| ());
                 activated.with_context(|| {
                     format!("the rules cannot go on with what `{}` holds", data.display())
                 })?;

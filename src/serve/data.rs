@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use api::{Activation, Metrics};
 use stream::build::{BuildError, Built};
 use stream::bundle::{self, Bundle};
-use stream::gate::{Gate, NotAtOnce};
+use stream::gate::{Gate, NotAtOnce, RulesHash};
 use stream::in_force::InForce;
 use stream::journal::{self, Journal as _};
 use stream::recover::Recovered;
@@ -90,7 +90,8 @@ fn go_on(config: &Config, recovered: &Recovered, opened: &Opened) -> anyhow::Res
         return Ok(format!("`{}`", path.display()));
     }
     if config.activate {
-        put_in_force(gate, &Arc::new(named.bundle), (&opened.directory, extra), config.memory, &mut |_| ())
+        let place = (&opened.directory, extra);
+        put_in_force(gate, &Arc::new(named.bundle), None, place, config.memory, &mut |_| ())
             .context("the rules that `--rules` names are not put in force")?;
         return Ok(format!("`{}`, newly in force", path.display()));
     }
@@ -106,16 +107,17 @@ fn go_on(config: &Config, recovered: &Recovered, opened: &Opened) -> anyhow::Res
 fn put_in_force(
     gate: &Gate,
     bundle: &Arc<Bundle>,
-    (dir, extra): (&DataDir, &Extra),
+    over: Option<RulesHash>,
+    place: (&DataDir, &Extra),
     memory: Limit,
     tell: &mut dyn FnMut(Built),
 ) -> Result<Arc<InForce>, BuildError> {
-    match gate.activate(Arc::clone(bundle)) {
+    match gate.activate_over(Arc::clone(bundle), over) {
         Err(NotAtOnce::NeedsBuild { .. }) => {}
         at_once => return Ok(at_once?),
     }
     make_room(memory, gate.growth(bundle)?)?;
-    gate.activate_built(bundle, dir, extra, tell)
+    gate.activate_built(bundle, over, place, tell)
 }
 
 /// The rule set for whoever has none yet.
@@ -127,9 +129,14 @@ fn starter() -> Bundle {
 }
 
 impl Activation for Data {
-    fn activate(&self, bundle: &Arc<Bundle>, tell: &mut dyn FnMut(Built)) -> Result<(), BuildError> {
+    fn activate(
+        &self,
+        bundle: &Arc<Bundle>,
+        over: Option<RulesHash>,
+        tell: &mut dyn FnMut(Built),
+    ) -> Result<(), BuildError> {
         let place = (&self.opened.directory, &self.extra);
-        let in_force = put_in_force(&self.gate, bundle, place, self.memory, tell)?;
+        let in_force = put_in_force(&self.gate, bundle, over, place, self.memory, tell)?;
         tracing::info!(number = in_force.number, "another rule set is in force");
         Ok(())
     }

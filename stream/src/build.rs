@@ -23,7 +23,7 @@ use rules::time::Micros;
 use crate::aside::SpareTime;
 use crate::bundle::{Bundle, BundleError};
 use crate::fold::{Fold, FoldError};
-use crate::gate::{Gate, NotAtOnce, OtherState, Poisoned};
+use crate::gate::{Gate, NotAtOnce, OtherState, Poisoned, RulesHash};
 use crate::in_force::InForce;
 use crate::journal::{Cursor, JournalError, RecordKind};
 use crate::pace::Pace;
@@ -54,9 +54,6 @@ pub enum BuildError {
     /// Another is on its way.
     #[error("another rule set is being built: wait until it is in force")]
     Busy,
-    /// What was in force changed so much meanwhile that the new state does not fit.
-    #[error("another rule set came into force meanwhile: send it again")]
-    Overtaken,
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -100,32 +97,29 @@ const LOOK_AGAIN: Duration = Duration::from_micros(50);
 
 impl Gate {
     /// Puts another rule set in force: at once if all state that it needs is there; otherwise what is new is built from the
-    /// journal first, while decisions go on. `extra` is kept in the snapshots that this writes, and `tell` hears how far it
-    /// is.
+    /// journal first, while decisions go on. Until then rules of the hash `over` must be in force; those that are now, if none
+    /// is given. `extra` is kept in the snapshots that this writes, and `tell` hears how far it is.
     ///
     /// # Errors
     /// If it cannot take over here; then what was in force still is.
     pub fn activate_built(
         &self,
         bundle: &Arc<Bundle>,
-        dir: &DataDir,
-        extra: &Extra,
+        over: Option<RulesHash>,
+        (dir, extra): (&DataDir, &Extra),
         tell: &mut dyn FnMut(Built),
     ) -> Result<Arc<InForce>, BuildError> {
-        match self.activate(Arc::clone(bundle)) {
+        // Whoever sends another one meanwhile is told that it is in force.
+        let over = Some(over.unwrap_or_else(|| self.rules().typed.hash));
+        match self.activate_over(Arc::clone(bundle), over) {
             Err(NotAtOnce::NeedsBuild { .. }) => {}
             at_once => return Ok(at_once?),
         }
-        let decided_by = self.rules().typed.hash;
         self.build(bundle, dir, tell)?;
         // Its record may come only when a crash behind it finds the state.
         snapshot::write_beside_decisions(dir, self, extra)?;
         self.may_build()?;
-        // Whoever sent another one meanwhile was told that it is in force.
-        if self.rules().typed.hash != decided_by {
-            return Err(BuildError::Overtaken);
-        }
-        Ok(self.activate(Arc::clone(bundle))?)
+        Ok(self.activate_over(Arc::clone(bundle), over)?)
     }
 
     /// Abandons what is being built, as a crash would, and whatever is to be built from now on: for the end of the process.
@@ -173,8 +167,8 @@ impl Gate {
         let change = self.current.begin();
         let old = self.current.get();
         let wide = InForce { number: old.number + 1, ..wide(&change.lately(self.now()), bundle)? };
-        let built_for = build.fold.newest().ok_or(BuildError::Overtaken)?;
-        same_state(&built_for.rules, &wide.rules).map_err(|_| BuildError::Overtaken)?;
+        let built_for = build.fold.newest().ok_or(NotAtOnce::Overtaken)?;
+        same_state(&built_for.rules, &wide.rules).map_err(|_| NotAtOnce::Overtaken)?;
         let known = |it: &Lacking| old.rules.typed.features.iter().any(|own| own.hash[..] == it.feature[..]);
         let mut lacking = base.map(|it| it.lacking(self.key(), &wide.rules)).transpose()?.unwrap_or_default();
         lacking.retain(|it| !known(it));
@@ -212,7 +206,7 @@ impl Gate {
 
 /// What is in force, the last of these, keeping up what the others and a rule set that is to follow ask for.
 fn wide(lately: &[Arc<InForce>], bundle: &Bundle) -> Result<InForce, BuildError> {
-    let newest = lately.last().ok_or(BuildError::Overtaken)?;
+    let newest = lately.last().ok_or(NotAtOnce::Overtaken)?;
     Ok(newest.keeping_up(&newest.kept.built_for(bundle, lately)?)?)
 }
 
@@ -308,7 +302,7 @@ mod tests {
             let mut wider = bundle(SCHEMA);
             wider.sources[1].text = RULES.replace("1h", "2h");
             let tell = &mut |_| end(&gate, &journal);
-            let ended = gate.activate_built(&Arc::new(wider), &dir, &Extra::new(), tell);
+            let ended = gate.activate_built(&Arc::new(wider), None, (&dir, &Extra::new()), tell);
             let ended = ended.unwrap_err().to_string();
             assert!(ended.contains(expected), "{ended}");
             drop((gate, journal));

@@ -102,6 +102,13 @@ impl File {
     }
 }
 
+impl ListFile {
+    /// Whether it is what a list of plain values holds, among these lists.
+    fn is_of_values(&self, lists: &[List]) -> bool {
+        lists.iter().any(|list| list.name == self.list && matches!(list.of, ListKind::Values(_)))
+    }
+}
+
 impl Bundle {
     /// Schema and rule files, each by its name and its text, with nothing on any list and no rate table.
     pub fn of(sources: &[(&str, &str)]) -> Self {
@@ -189,12 +196,19 @@ impl Bundle {
     pub(crate) fn with_contents_of(&self, other: &Self, lists: &[List]) -> Self {
         let mut whole = self.clone();
         whole.rates = whole.rates.or_else(|| other.rates.clone());
-        let named = |it: &&ListFile| self.lists.iter().any(|own| own.list == it.list);
-        let of_values = |it: &&ListFile| {
-            lists.iter().any(|list| list.name == it.list && matches!(list.of, ListKind::Values(_)))
-        };
-        whole.lists.extend(other.lists.iter().filter(|it| !named(it) && of_values(it)).cloned());
+        let named = |it: &ListFile| self.lists.iter().any(|own| own.list == it.list);
+        let left = other.lists.iter().filter(|it| !named(it) && it.is_of_values(lists));
+        whole.lists.extend(left.cloned());
         whole
+    }
+
+    /// This bundle without the rate table and the contents of lists of plain values that `are_known`, by name and text: it
+    /// says nothing of them.
+    pub fn without_contents(&self, lists: &[List], are_known: impl Fn(&str, &str) -> bool) -> Self {
+        let mut changed = self.clone();
+        changed.rates = changed.rates.filter(|it| !are_known(&it.name, &it.text));
+        changed.lists.retain(|it| !it.is_of_values(lists) || !are_known(&it.name, &it.text));
+        changed
     }
 
     /// This bundle with another rate table.

@@ -213,7 +213,7 @@ fn make_in(data: &Path) {
     settle(&journal);
     door.close();
     thread::scope(|scope| {
-        let built = scope.spawn(|| gate.activate_built(&last, &dir, &Extra::new(), &mut |_| ()));
+        let built = scope.spawn(|| gate.activate_built(&last, None, (&dir, &Extra::new()), &mut |_| ()));
         // The new state is kept up from here on; its rule set comes into force once that is on the disk.
         door.wait();
         send(&gate, &mut worker, &payment("p20", "09:00:00", "u1", "d1", 2_000), Deadline::Never);

@@ -1,6 +1,7 @@
 //! The rule set in force, and putting another one in its place: checked, its own tests run, and then a job that
 //! activates it.
 
+mod base;
 mod files;
 
 use std::borrow::Cow;
@@ -22,12 +23,14 @@ use rules::typed::{Feature, Mode};
 use serde::Serialize;
 use stream::build::{BuildError, Built};
 use stream::bundle::{Bundle, Checked};
-use stream::gate::NotAtOnce;
+use stream::gate::{NotAtOnce, RulesHash};
 use stream::in_force::InForce;
 use stream::snapshot::SnapshotError;
 use utoipa::ToSchema;
 
+use self::base::Base;
 use self::files::{bad_bundle, bundle_of, complaints, files_of, is_source, refused, whole};
+use super::door::Door;
 use super::incoming::all_durable;
 use super::lists::ListBody;
 use super::value::Time;
@@ -63,11 +66,17 @@ pub trait Trial: Send + Sync + std::fmt::Debug {
 
 /// Puts a rule set in force.
 pub trait Activation: Send + Sync + std::fmt::Debug {
-    /// Puts a bundle in force, building the state that it lacks; `tell` hears how far that is.
+    /// Puts a bundle in force, if rules of the hash `over` are until then, building the state that it lacks; `tell` hears how
+    /// far that is.
     ///
     /// # Errors
     /// If it cannot take over; then what was in force still is.
-    fn activate(&self, bundle: &Arc<Bundle>, tell: &mut dyn FnMut(Built)) -> Result<(), BuildError>;
+    fn activate(
+        &self,
+        bundle: &Arc<Bundle>,
+        over: Option<RulesHash>,
+        tell: &mut dyn FnMut(Built),
+    ) -> Result<(), BuildError>;
 }
 
 /// What came of the tests.
@@ -87,6 +96,8 @@ pub(crate) struct RulesBody {
     hash: String,
     /// Counted up with each change of rules, rates or lists of values.
     number: u32,
+    /// Where its files stand: to be sent back with what is made of them.
+    base: String,
     /// Of the schema.
     schema: SchemaBody,
     /// The rules, in order.
@@ -219,6 +230,7 @@ pub(crate) async fn show(
     Ok(Json(RulesBody {
         hash: hex(&typed.hash),
         number: in_force.number,
+        base: Base::of(&typed.hash, &files).to_string(),
         schema: SchemaBody {
             name: schema.name.clone(),
             version: schema.version,
@@ -258,6 +270,10 @@ pub(crate) struct NewRules {
     /// Schema and rules (`*.weir`), and the list files and the rate table that they name, by name. Where they name none:
     /// what a list of plain values holds as `LIST.txt`, and the rates as `rates.csv`.
     files: BTreeMap<String, String>,
+    /// What `GET /v1/rules` gave as `base` with the files that were changed to these. Where other rules have come into force
+    /// since, the new ones are refused; and rates and lists of plain values that are as they were there stay as they are now.
+    #[schema(required = false)]
+    base: Option<String>,
 }
 
 /// A rule set on its way into force.
@@ -339,7 +355,8 @@ impl Jobs {
 /// It is checked and its own tests are run before the answer; then a job activates it, which `Location` leads to. What
 /// needs no new state (thresholds, texts, rules over existing features, going back within a day) takes over at once; for
 /// other features state is built from the journal first, while decisions go on. Rates, and what lists of plain values hold,
-/// stay as they are where the new files say nothing of them; entity lists always do.
+/// stay as they are where the new files say nothing of them; entity lists always do. Whoever changes files of `GET /v1/rules`
+/// sends its `base` with them: what others did meanwhile is not undone then.
 #[utoipa::path(
     put, path = "/v1/rules", tag = "rules", security(("key" = ["admin", "analyst"])),
     operation_id = "put_rules",
@@ -348,22 +365,23 @@ impl Jobs {
         status = 202, description = "It is good, and a job activates it", body = JobBody,
         headers(("Location" = String, description = "The path of the job")),
     )),
-    extensions(("x-problems" = json!(["invalid_fields", "invalid_rules", "not_activated"])))
+    extensions(("x-problems" = json!(["invalid_fields", "invalid_rules", "not_activated", "rules_changed"])))
 )]
 pub(crate) async fn put(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Arc<Caller>>,
     body: JsonText<LARGE_BODY_BYTES_MAX>,
 ) -> Result<Response, Problem> {
-    let new = body.read(&["files"], |it| {
+    let new = body.read(&["base", "files"], |it| {
+        let base = it.text("base").map(Cow::into_owned);
         let file = |name: &str, text: Cow<'_, str>| Ok((name.to_owned(), text.into_owned()));
         let files = it.object("files", |it| it.texts(file))?;
-        Some(NewRules { files: files.into_iter().collect() })
+        Some(NewRules { files: files.into_iter().collect(), base })
     })?;
     app.traffic.check_memory()?;
-    let trial = Arc::clone(&app.trial);
-    let Examined { bundle, hash, files, tests_passed, warnings } =
-        aside(move || examine(&new, &*trial)).await?;
+    let here = Arc::clone(&app);
+    let Examined { bundle, over, hash, files, tests_passed, warnings } =
+        aside(move || examine(&new, &here)).await?;
     let files = serde_json::to_string(&files).map_err(|it| Problem::internal(&it))?;
     let version = app.desk.keep_rule_set(&hash, &files, &caller.name, now()).await?;
     let job = app.jobs.begin(hash, tests_passed, warnings);
@@ -371,7 +389,7 @@ pub(crate) async fn put(
     tokio::spawn(async move {
         let here = Arc::clone(&app);
         // In a task of its own, so that the job ends however that one does.
-        let activated = tokio::spawn(async move { activate(&here, bundle, version, id).await }).await;
+        let activated = tokio::spawn(async move { activate(&here, bundle, over, (version, id)).await }).await;
         app.jobs.end(id, activated.unwrap_or_else(|broke_off| Err(Problem::internal(&broke_off))));
     });
     let location = [(header::LOCATION, format!("/v1/rules/jobs/{id}"))];
@@ -424,17 +442,20 @@ pub(crate) async fn job(State(app): State<Arc<App>>, mut names: Names) -> Result
 /// A rule set that may be put in force.
 struct Examined {
     bundle: Bundle,
+    /// The rules that it may follow; none: any.
+    over: Option<RulesHash>,
     hash: String,
     files: BTreeMap<String, String>,
     tests_passed: usize,
     warnings: Vec<Complaint>,
 }
 
-fn examine(new: &NewRules, trial: &dyn Trial) -> Result<Examined, Problem> {
+fn examine(new: &NewRules, app: &App) -> Result<Examined, Problem> {
+    let base = new.base.as_deref().map(|it| base_in_force(it, &app.door)).transpose()?;
     let bundle = bundle_of(&new.files)?;
     let checked = bundle.check_new().map_err(|it| bad_bundle(&it, &bundle))?;
     let TestResults { passed, failures } =
-        trial.run(&bundle, &checked).map_err(|it| Problem::at(Code::InvalidRules, whole(), it))?;
+        app.trial.run(&bundle, &checked).map_err(|it| Problem::at(Code::InvalidRules, whole(), it))?;
     if !failures.is_empty() {
         let detail = format!("{} of {} tests of its own failed", failures.len(), failures.len() + passed);
         let errors = failures.into_iter().map(|it| {
@@ -445,14 +466,40 @@ fn examine(new: &NewRules, trial: &dyn Trial) -> Result<Examined, Problem> {
         return Err(refused(detail, errors.collect()));
     }
     let warnings = complaints(&checked.warnings, &bundle, Severity::Warning);
-    let files = files_of(&bundle, &checked.rules);
-    Ok(Examined { hash: hex(&checked.rules.hash), files, tests_passed: passed, warnings, bundle })
+    let (files, hash) = (files_of(&bundle, &checked.rules), hex(&checked.rules.hash));
+    let (bundle, over) = match base {
+        None => (bundle, None),
+        Some((base, rules)) => {
+            let known = |name: &str, text: &str| base.has(name, text);
+            (bundle.without_contents(&checked.rules.lists, known), Some(rules))
+        }
+    };
+    Ok(Examined { bundle, over, hash, files, tests_passed: passed, warnings })
+}
+
+/// What somebody's files came from, if its rules are in force still; and these.
+fn base_in_force(shown: &str, door: &Door) -> Result<(Base, RulesHash), Problem> {
+    let unread =
+        || Problem::field("/base", "is not what `GET /v1/rules` gives as `base`: send that as it is");
+    let base = Base::read(shown).ok_or_else(unread)?;
+    let rules = door.in_force().rules.typed.hash;
+    if !base.is_of(&rules) {
+        let detail = "other rules came into force since these files were shown";
+        return Err(Problem::at(Code::RulesChanged, Where::Pointer("#/base".to_owned()), detail));
+    }
+    Ok((base, rules))
 }
 
 /// Puts a rule set in force and waits until that is durable.
-async fn activate(app: &Arc<App>, bundle: Bundle, version: i64, job: u64) -> Result<(), Problem> {
+async fn activate(
+    app: &Arc<App>,
+    bundle: Bundle,
+    over: Option<RulesHash>,
+    (version, job): (i64, u64),
+) -> Result<(), Problem> {
     let here = Arc::clone(app);
-    let activate = move || here.activation.activate(&Arc::new(bundle), &mut |it| here.jobs.tell(job, it));
+    let activate =
+        move || here.activation.activate(&Arc::new(bundle), over, &mut |it| here.jobs.tell(job, it));
     let activated = tokio::task::spawn_blocking(activate).await;
     activated.map_err(|it| Problem::internal(&it))?.map_err(|it| not_activated(it, &app.metrics))?;
     all_durable(app).await?;
@@ -489,6 +536,7 @@ pub(crate) async fn note_in_force(desk: &Desk, in_force: &InForce) -> Result<(),
 
 fn not_activated(why: BuildError, metrics: &Metrics) -> Problem {
     match why {
+        BuildError::NotAtOnce(NotAtOnce::Overtaken) => Problem::new(Code::RulesChanged, why.to_string()),
         BuildError::NotAtOnce(NotAtOnce::Refused(why)) => super::incoming::refused("", why, metrics),
         BuildError::Poisoned(why) => super::incoming::refused("", why.into(), metrics),
         BuildError::Snapshot(why) if !is_of_rules(&why) => Problem::internal(&why),

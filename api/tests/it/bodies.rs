@@ -50,6 +50,8 @@ const ROWS: &[Row] = &[
     ("PUT /v1/rules",                   r#"{"files":{"s.weir":7}}"#,    422, &[("#/files/s.weir", STRING)]),
     ("PUT /v1/rules",                   r#"{"files":{"s.weir":"","s.weir":""}}"#, 422, &[("#/files/s.weir", "is there twice")]),
     ("PUT /v1/rules",                   r"{}",                          422, &[("#/files", "missing")]),
+    ("PUT /v1/rules",                   r#"{"files":{},"base":1}"#,     422, &[("#/base", STRING)]),
+    ("PUT /v1/rules",                   r#"{"files":{},"base":"1"}"#,   422, &[("#/base", "is not what `GET /v1/rules` gives as `base`")]),
 ];
 
 /// Whether a problem has these errors and no others, in words that are nobody's but ours.

@@ -209,6 +209,42 @@ async fn the_files_that_are_shown_can_be_sent_again() {
     assert_eq!(weir.get("/v1/rates").await.body["rates"], json!({ "USD": "7.5" }));
 }
 
+/// Who edits files for an hour does not undo what others did meanwhile.
+#[tokio::test]
+async fn files_that_are_sent_with_their_base_change_what_they_change() {
+    let weir = Weir::start().await;
+    weir.put("/v1/rates", &json!({ "USD": "7.25" })).await;
+    weir.put("/v1/lists/risky/5732", &json!({})).await;
+    let mine = weir.get("/v1/rules").await.body;
+    let put = async |rules: &str, base: &Value| {
+        let mut files = mine["files"].clone();
+        files["s.weir"] = json!(rules);
+        weir.put("/v1/rules", &json!({ "files": files, "base": base })).await
+    };
+    let held = async || {
+        let rate = weir.get("/v1/rates").await.body["rates"]["USD"].clone();
+        let member =
+            async |code: &str| weir.get(&format!("/v1/lists/risky/{code}")).await.body["member"].clone();
+        (rate, member("5732").await, member("5944").await)
+    };
+    weir.put("/v1/rates", &json!({ "USD": "7.5" })).await;
+    weir.put("/v1/lists/risky/5944", &json!({})).await;
+    let theirs = (json!("7.5"), json!(true), json!(true));
+    let raised = RULES.replace("1000.00", "5000.00");
+    let accepted = put(&raised, &mine["base"]).await;
+    assert_eq!(job(&weir, &accepted).await["state"], "active", "{}", accepted.body);
+    assert_eq!(held().await, theirs, "what was not changed in the files is as it is now");
+    let refused = put(RULES, &mine["base"]).await;
+    assert_eq!((refused.status.as_u16(), &refused.body["code"]), (409, &json!("rules_changed")));
+    assert_eq!(refused.body["errors"][0]["pointer"], "#/base", "{}", refused.body);
+    let now = weir.get("/v1/rules").await.body;
+    assert_eq!(now["files"]["s.weir"], raised);
+    // By now these are changed in the files.
+    let accepted = put(RULES, &now["base"]).await;
+    assert_eq!(job(&weir, &accepted).await["state"], "active", "{}", accepted.body);
+    assert_eq!(held().await, (json!("7.25"), json!(true), json!(false)));
+}
+
 #[tokio::test]
 async fn a_rule_set_that_lacks_state_has_it_built_from_the_journal() {
     let weir = Weir::start().await;

@@ -1,8 +1,9 @@
 //! What another rule set would take in memory, from what this gate has seen.
 //!
 //! From above: every record is taken for an event of the type that names the most entities of a kind, spread evenly over
-//! those in memory, or over those that the journal names where nothing is remembered of the kind so far. How often they come is what the journal says of its whole span, taken for a day if it is shorter. What is
-//! kept without a window grows with new values, which grow rare: only those that the journal may hold are counted.
+//! those in memory, or over those that the journal names where nothing is remembered of the kind so far. How often they
+//! come is what the journal says of its whole span, taken for a day if it is shorter. What is kept without a window grows
+//! with new values, which grow rare: only those that the journal may hold are counted.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,7 @@ use rules::time::{DAY, Micros};
 
 use super::{BuildError, first_event};
 use crate::bundle::Bundle;
-use crate::gate::Gate;
+use crate::gate::{Gate, NotAtOnce};
 use crate::pace::Pace;
 use crate::record::{Decided, Stamp};
 
@@ -35,7 +36,7 @@ impl Gate {
     /// If its texts have errors, or the journal cannot be read.
     pub fn growth(&self, bundle: &Bundle) -> Result<Growth, BuildError> {
         let lately = self.current.lately(self.now());
-        let (old, wide) = (lately.last().ok_or(BuildError::Overtaken)?, super::wide(&lately, bundle)?);
+        let (old, wide) = (lately.last().ok_or(NotAtOnce::Overtaken)?, super::wide(&lately, bundle)?);
         let Some(seen) = self.traffic()? else { return Ok(Growth::default()) };
         let entities = self.expected(&wide.rules, &old.rules)?;
         let plans = wide.rules.plan.kinds.iter().zip(&old.rules.plan.kinds);

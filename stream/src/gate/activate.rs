@@ -9,6 +9,9 @@ use crate::bundle::{Bundle, BundleError};
 use crate::in_force::InForce;
 use crate::state::misfit::{Misfit, grows_rightly, same_state};
 
+/// Names the rules of a rule set, whatever its rates and lists hold.
+pub type RulesHash = [u8; 32];
+
 /// Why a rule set cannot take over what is remembered.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the rule set asks for another state: {0}")]
@@ -29,6 +32,9 @@ pub enum NotAtOnce {
     /// It cannot go on with what is remembered.
     #[error(transparent)]
     OtherState(#[from] OtherState),
+    /// Other rules are in force than those that it is to follow.
+    #[error("other rules came into force meanwhile: take those, or send yours again")]
+    Overtaken,
     /// The disk does not keep up, or failed.
     #[error(transparent)]
     Refused(#[from] super::Refused),
@@ -43,8 +49,23 @@ impl Gate {
     /// # Errors
     /// If its texts have errors, or it needs state that is not there; then nothing has changed.
     pub fn activate(&self, bundle: Arc<Bundle>) -> Result<Arc<InForce>, NotAtOnce> {
+        self.activate_over(bundle, None)
+    }
+
+    /// As [`Gate::activate`], if rules of this hash are in force until then.
+    ///
+    /// # Errors
+    /// As [`Gate::activate`], and if they are not.
+    pub fn activate_over(
+        &self,
+        bundle: Arc<Bundle>,
+        over: Option<RulesHash>,
+    ) -> Result<Arc<InForce>, NotAtOnce> {
         let mut room = self.admit_one()?;
         let activated = self.current.change(self.now(), |old, number| {
+            if over.is_some_and(|it| it != old.rules.typed.hash) {
+                return Err(NotAtOnce::Overtaken);
+            }
             let new = old.followed_by(number, old.completing(&bundle))?;
             let built = match same_state(&old.rules, &new.rules) {
                 Ok(()) => None,

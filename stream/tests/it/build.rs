@@ -16,6 +16,7 @@ use stream::build::BuildError;
 use stream::bundle::Bundle;
 use stream::fold::{Outcomes, verify};
 use stream::gate::{Deadline, Gate, NotAtOnce, Worker};
+use stream::in_force::InForce;
 use stream::journal::{Entry, Journal as _, Memory, Record, RecordKind};
 use stream::prune::rebase;
 use stream::recover::recover;
@@ -93,7 +94,7 @@ impl World {
     /// Puts rules in force; gives how many records new state was built from.
     pub(crate) fn activate(&self, bundle: &Arc<Bundle>) -> Result<u64, BuildError> {
         let mut built = 0;
-        self.gate.activate_built(bundle, &self.dir, &Extra::new(), &mut |it| built = it.records)?;
+        self.gate.activate_built(bundle, None, (&self.dir, &Extra::new()), &mut |it| built = it.records)?;
         Ok(built)
     }
 
@@ -138,12 +139,16 @@ fn what_comes_into_force_meanwhile_stays_so() {
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new(folder.path(), OLD);
     world.pay(2_000);
+    let before = world.gate.in_force();
     let urgent = bundle(SCHEMA, &OLD.replace("n > 3", "n > 2"));
     let mut comes = Some(Arc::clone(&urgent));
     let mut tell = |_| comes.take().into_iter().for_each(|it| _ = world.gate.activate(it).unwrap());
-    let ended = world.gate.activate_built(&bundle(SCHEMA, NEW), &world.dir, &Extra::new(), &mut tell);
-    assert!(matches!(ended, Err(BuildError::Overtaken)), "{ended:?}");
+    let ended = world.gate.activate_built(&bundle(SCHEMA, NEW), None, (&world.dir, &Extra::new()), &mut tell);
+    assert!(matches!(ended, Err(BuildError::NotAtOnce(NotAtOnce::Overtaken))), "{ended:?}");
     assert_eq!(world.gate.in_force().bundle.as_ref(), Some(&urgent));
+    let over = |rules: &InForce| world.gate.activate_over(bundle(SCHEMA, NEW), Some(rules.rules.typed.hash));
+    assert_eq!(over(&before).unwrap_err(), NotAtOnce::Overtaken, "nor at once over what is in force no more");
+    assert!(matches!(over(&world.gate.in_force()), Ok(it) if it.number == before.number + 3));
     world.pay(300);
     assert_eq!(world.activate(&bundle(SCHEMA, NEW)).unwrap(), 0);
     world.pay(300);
@@ -546,7 +551,7 @@ fn a_snapshot_under_way_while_new_state_takes_over_loses_nobody() {
         let snapshot =
             scope.spawn(|| std::fs::read(snapshot::write(dir, gate, &Extra::new()).unwrap()).unwrap());
         thread::sleep(Duration::from_millis(100));
-        gate.activate_built(&bundle(SCHEMA, NEW), dir, &Extra::new(), &mut |_| ()).unwrap();
+        gate.activate_built(&bundle(SCHEMA, NEW), None, (dir, &Extra::new()), &mut |_| ()).unwrap();
         snapshot.join().unwrap()
     });
     let before = without_last_rules(journal);

@@ -196,7 +196,7 @@ fn features_that_are_newer_than_the_base_lack_the_same_for_all() {
                 feature fast = user_1h > 4\nfeature fast_here = count(payment) by merchant over 2h where fast\n\
                 record wide, known, fast_here\npolicy\n";
     let new = bundle(SCHEMA, &RULES.replace("policy\n", more));
-    gate.activate_built(&new, &dir, &Extra::new(), &mut |_| ()).unwrap();
+    gate.activate_built(&new, None, (&dir, &Extra::new()), &mut |_| ()).unwrap();
     assert_eq!(pay(&gate, "b", 400), 400, "all of them are warming");
     // The second base knows of them before their first record comes.
     for below in [None, Some(350), Some(600), Some(750)] {
@@ -230,7 +230,7 @@ fn what_nobody_had_asked_of_rows_in_the_base_they_are_not() {
                 feature alike = count(payment) by card over 1d where amount == this.amount\n\
                 record received_1h, typical, newest, paid, alike\npolicy\n";
     let new = bundle(SCHEMA, &RULES.replace("policy\n", more));
-    gate.activate_built(&new, &dir, &Extra::new(), &mut |_| ()).unwrap();
+    gate.activate_built(&new, None, (&dir, &Extra::new()), &mut |_| ()).unwrap();
     let rules = gate.rules();
     let asked = ["received_1h", "newest", "alike", "paid", "typical"];
     let features = asked.map(|name| rules.typed.features.iter().position(|it| it.name == name).unwrap());
@@ -272,7 +272,7 @@ fn a_schema_grows_on_a_base() {
             "feature more_{version} = count(refund_{version}) by user over {version}h\nrecord more_{version}\npolicy\n"
         );
         rules = rules.replace("policy\n", &more);
-        gate.activate_built(&bundle(&schema, &rules), &dir, &Extra::new(), &mut |_| ()).unwrap();
+        gate.activate_built(&bundle(&schema, &rules), None, (&dir, &Extra::new()), &mut |_| ()).unwrap();
         pay(&gate, &format!("b{version}"), 100);
         let base = Base::beneath(&dir, 300).unwrap().unwrap();
         check_left(&journal, Some(&base));

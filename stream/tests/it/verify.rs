@@ -349,8 +349,9 @@ fn activations(world: &World) -> Did {
         let bundle = bundle(SCHEMA, rules);
         let mut told = 0;
         world.slow_from.store((2 * fifth + 1) * world.events / 10, Ordering::Relaxed);
-        let activated =
-            world.gate.activate_built(&bundle, &world.dir, &Extra::new(), &mut |it| told = it.records);
+        let activated = world
+            .gate
+            .activate_built(&bundle, None, (&world.dir, &Extra::new()), &mut |it| told = it.records);
         world.slow_from.store(u64::MAX, Ordering::Relaxed);
         activated.unwrap();
         did.activations += 1;
