@@ -76,9 +76,9 @@ pub(crate) enum LoadError {
     /// The rules have errors.
     #[error("the rules have errors\n\n{}", .0.render(Colour::Never).trim_end())]
     Rules(Report),
-    /// List files or the rate table have errors.
+    /// List files or the rate table have errors, and the rules have none.
     #[error("{0}")]
-    Contents(String),
+    Contents(Problems, Report),
 }
 
 /// Loads the rule set at a path: a folder or a rule file.
@@ -91,8 +91,10 @@ pub(crate) fn rule_set(path: &Path) -> Result<Loaded, LoadError> {
     match (unread, bundle.contents(&rules, Written::New)) {
         (None, Ok((items, rates))) => Ok(Loaded { rules, items, rates, bundle, report }),
         // What cannot be read, and what is wrong in all that can.
-        (Some(unread), Err(wrong)) => Err(LoadError::Contents(format!("{unread}\n{wrong}"))),
-        (Some(wrong), Ok(_)) | (None, Err(wrong)) => Err(LoadError::Contents(wrong.to_string())),
+        (unread, contents) => {
+            let wrong = unread.unwrap_or_default().and(contents.err().unwrap_or_default());
+            Err(LoadError::Contents(wrong, report))
+        }
     }
 }
 

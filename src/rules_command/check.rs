@@ -1,10 +1,13 @@
-//! `weir rules check`: all errors and warnings with their places, and what the rule set holds.
+//! `weir rules check`: all errors and warnings with their places, those of the files beside the rules among them, and what
+//! the rule set holds.
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 
 use rules::diagnostic::{Colour, Diagnostic, Severity, line_column};
 use rules::span::Span;
 use serde::Serialize;
+use stream::bundle::{Problems, Wrong};
 
 use super::{Error, RulesPath, print, print_json};
 use crate::figures::plainly_counted;
@@ -21,36 +24,70 @@ pub(crate) struct Options {
 
 /// Whether there was no error.
 pub(super) fn run(options: &Options) -> Result<bool, Error> {
-    let (report, holds) = match load::rule_set(&options.rules.path) {
-        Ok(loaded) => {
-            let holds = Holds::of(&loaded.rules);
-            (loaded.report, Some(holds))
-        }
-        Err(LoadError::Rules(report)) => (report, None),
-        Err(other) => return Err(other.into()),
-    };
+    let found = Found::at(&options.rules.path)?;
     if options.json {
-        print_json(&Answer::of(&report, holds.as_ref()))?;
+        print_json(&Answer::of(&found))?;
     } else {
         let colour = if std::io::stdout().is_terminal() { Colour::Always } else { Colour::Never };
-        let rendered = report.render(colour);
-        print(&rendered)?;
-        if !rendered.is_empty() {
-            print("\n")?;
+        for said in [found.report.render(colour), found.said_beside()] {
+            if !said.is_empty() {
+                print(&format!("{said}\n"))?;
+            }
         }
-        print(&summary(&report, holds.as_ref()))?;
+        print(&summary(&found))?;
     }
-    Ok(holds.is_some())
+    Ok(found.holds.is_some())
 }
 
-fn count(report: &Report, severity: Severity) -> usize {
-    report.diagnostics.iter().filter(|it| it.severity() == severity).count()
+/// What there is at a path.
+struct Found {
+    /// What was said about the rules.
+    report: Report,
+    /// What is wrong with the files beside them.
+    beside: Problems,
+    /// None where there are errors.
+    holds: Option<Holds>,
 }
 
-fn summary(report: &Report, holds: Option<&Holds>) -> String {
-    let errors = plainly_counted(count(report, Severity::Error), "error");
-    let warnings = plainly_counted(count(report, Severity::Warning), "warning");
-    match holds {
+impl Found {
+    fn at(path: &Path) -> Result<Self, LoadError> {
+        let (report, beside, holds) = match load::rule_set(path) {
+            Ok(loaded) => (loaded.report, Problems::default(), Some(Holds::of(&loaded.rules))),
+            Err(LoadError::Rules(report)) => (report, Problems::default(), None),
+            Err(LoadError::Contents(beside, report)) => (report, beside, None),
+            Err(other) => return Err(other),
+        };
+        Ok(Self { report, beside, holds })
+    }
+
+    /// What is wrong with the files beside the rules, a line each.
+    fn said_beside(&self) -> String {
+        let shown = self.beside.shown();
+        let mut said: String = shown.iter().map(|it| format!("error: {}\n", it.said)).collect();
+        match self.beside.count() - shown.len() {
+            0 => {}
+            more => said.push_str(&format!("and {more} more\n")),
+        }
+        said
+    }
+
+    fn errors(&self) -> usize {
+        self.count(Severity::Error) + self.beside.count()
+    }
+
+    fn warnings(&self) -> usize {
+        self.count(Severity::Warning)
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.report.diagnostics.iter().filter(|it| it.severity() == severity).count()
+    }
+}
+
+fn summary(found: &Found) -> String {
+    let errors = plainly_counted(found.errors(), "error");
+    let warnings = plainly_counted(found.warnings(), "warning");
+    match &found.holds {
         None => format!("{errors}, {warnings}\n"),
         Some(holds) => format!(
             "{errors}, {warnings}: {}, {}, {}, {}, {}\n",
@@ -98,11 +135,13 @@ struct Answer<'a> {
 
 #[derive(Debug, Serialize)]
 struct Said<'a> {
-    code: &'static str,
+    /// Absent for what stands in a file beside the rules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
     severity: &'static str,
     message: &'a str,
     #[serde(flatten)]
-    place: Place<'a>,
+    place: Somewhere<'a>,
     labels: Vec<SaidThere<'a>>,
     help: &'a [String],
 }
@@ -112,6 +151,18 @@ struct SaidThere<'a> {
     #[serde(flatten)]
     place: Place<'a>,
     text: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Somewhere<'a> {
+    InRules(Place<'a>),
+    Beside {
+        file: &'a str,
+        /// Absent for the file as a whole.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        line: Option<usize>,
+    },
 }
 
 /// As editors count: lines and columns from 1, columns in characters, the end excluded.
@@ -125,12 +176,14 @@ struct Place<'a> {
 }
 
 impl<'a> Answer<'a> {
-    fn of(report: &'a Report, holds: Option<&'a Holds>) -> Self {
+    fn of(found: &'a Found) -> Self {
+        let Found { report, beside, holds } = found;
+        let in_rules = report.diagnostics.iter().map(|it| Said::of(report, it));
         Self {
-            errors: count(report, Severity::Error),
-            warnings: count(report, Severity::Warning),
-            holds,
-            diagnostics: report.diagnostics.iter().map(|it| Said::of(report, it)).collect(),
+            errors: found.errors(),
+            warnings: found.warnings(),
+            holds: holds.as_ref(),
+            diagnostics: in_rules.chain(beside.shown().iter().map(Said::beside)).collect(),
         }
     }
 }
@@ -139,18 +192,24 @@ impl<'a> Said<'a> {
     fn of(report: &'a Report, diagnostic: &'a Diagnostic) -> Self {
         let labels = diagnostic.labels.iter();
         Self {
-            code: diagnostic.code.number(),
+            code: Some(diagnostic.code.number()),
             severity: match diagnostic.severity() {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
             },
             message: &diagnostic.message,
-            place: Place::of(report, diagnostic.file, diagnostic.span),
+            place: Somewhere::InRules(Place::of(report, diagnostic.file, diagnostic.span)),
             labels: labels
                 .map(|it| SaidThere { place: Place::of(report, it.file, it.span), text: &it.text })
                 .collect(),
             help: &diagnostic.help,
         }
+    }
+
+    fn beside(wrong: &'a Wrong) -> Self {
+        let Wrong { file, line, problem, .. } = wrong;
+        let place = Somewhere::Beside { file, line: *line };
+        Self { code: None, severity: "error", message: problem, place, labels: Vec::new(), help: &[] }
     }
 }
 

@@ -211,6 +211,14 @@ impl Problems {
         }
     }
 
+    /// These and others.
+    pub fn and(mut self, others: Self) -> Self {
+        let room = PROBLEMS_SHOWN_MAX - self.shown.len();
+        self.shown.extend(others.shown.into_iter().take(room));
+        self.count += others.count;
+        self
+    }
+
     /// All of them; none if there is none.
     pub fn finish(self) -> Option<Self> {
         (0 < self.count).then_some(self)

@@ -131,15 +131,52 @@ fn files_beside_the_rules_are_checked_line_by_line() {
         ("t.csv", "u1,10.00\nu2\nu3,1e3\n,5\nu4,5.005\nu5,4,000\n"),
     ]);
     expect![[r#"
-        stderr: error: list `a`: cannot read `nowhere.txt`: No such file or directory (os error 2)
-        stderr: rate table `rates.csv`: line 2: `0` is not a positive number of at most 18 digits
-        stderr: list `t`: `t.csv`, line 2: `u2` is not an id, a comma and a value
-        stderr: list `t`: `t.csv`, line 3: `1e3` is not a plain number: write digits, such as `1000` or `-12.50`
-        stderr: list `t`: `t.csv`, line 4: `` is empty, and an id has at least one byte
-        stderr: list `t`: `t.csv`, line 5: `5.005` has more than 2 digits after the point
-        stderr: list `t`: `t.csv`, line 6: `u5,4,000` has a comma too many: neither an id of a table nor a number has one in it
+        error: list `a`: cannot read `nowhere.txt`: No such file or directory (os error 2)
+        error: rate table `rates.csv`: line 2: `0` is not a positive number of at most 18 digits
+        error: list `t`: `t.csv`, line 2: `u2` is not an id, a comma and a value
+        error: list `t`: `t.csv`, line 3: `1e3` is not a plain number: write digits, such as `1000` or `-12.50`
+        error: list `t`: `t.csv`, line 4: `` is empty, and an id has at least one byte
+        error: list `t`: `t.csv`, line 5: `5.005` has more than 2 digits after the point
+        error: list `t`: `t.csv`, line 6: `u5,4,000` has a comma too many: neither an id of a table nor a number has one in it
+
+        7 errors, 0 warnings
         exit 1
     "#]].assert_eq(&folder.weir(&["rules", "check"]));
+    for (name, text) in [("rates.csv", "currency,rate\n"), ("t.csv", "u1,10.00\nu2\n")] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    expect![[r#"
+        {
+          "errors": 2,
+          "warnings": 0,
+          "diagnostics": [
+            {
+              "severity": "error",
+              "message": "No such file or directory (os error 2)",
+              "file": "nowhere.txt",
+              "labels": [],
+              "help": []
+            },
+            {
+              "severity": "error",
+              "message": "`u2` is not an id, a comma and a value",
+              "file": "t.csv",
+              "line": 2,
+              "labels": [],
+              "help": []
+            }
+          ]
+        }
+        exit 1
+    "#]]
+    .assert_eq(&folder.weir(&["rules", "check", "--json"]));
+    // Who runs rules is told as well.
+    expect![[r#"
+        stderr: error: list `a`: cannot read `nowhere.txt`: No such file or directory (os error 2)
+        stderr: list `t`: `t.csv`, line 2: `u2` is not an id, a comma and a value
+        exit 1
+    "#]]
+    .assert_eq(&folder.weir(&["rules", "test"]));
 }
 
 #[test]
@@ -155,9 +192,13 @@ fn a_file_that_is_no_utf8_is_told_with_its_place() {
     let broken = &b"// as a note\n// f\xfcr"[..];
     let all = [said("a.txt", b"d1\n  d\xe9"), said("rates.csv", broken), said("shop.weir", broken)].concat();
     expect![[r#"
-        stderr: error: list `a`: cannot read `a.txt`: line 2, column 4: the byte 0xe9 is not UTF-8: save the file as UTF-8
+        error: list `a`: cannot read `a.txt`: line 2, column 4: the byte 0xe9 is not UTF-8: save the file as UTF-8
+
+        1 error, 0 warnings
         exit 1
-        stderr: error: rate table `rates.csv`: line 2, column 5: the byte 0xfc is not UTF-8: save the file as UTF-8
+        error: rate table `rates.csv`: line 2, column 5: the byte 0xfc is not UTF-8: save the file as UTF-8
+
+        1 error, 0 warnings
         exit 1
         stderr: error: cannot read `shop.weir`: line 2, column 5: the byte 0xfc is not UTF-8: save the file as UTF-8
         exit 1
