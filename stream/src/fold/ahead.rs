@@ -20,6 +20,8 @@ use crate::state::directory::{Directory, Prefetch, Slot};
 
 /// Records that go from thread to thread at once.
 const BATCH: usize = 128;
+/// Records whose entities are fetched together: first the states of all, which say where the histories are, then these.
+const TOGETHER: usize = 8;
 /// Batches that wait to be applied.
 const BATCHES_WAITING: usize = 4;
 
@@ -51,6 +53,7 @@ impl Parsed {
         self.body.clear();
         self.body.extend_from_slice(record.body);
         self.is_loaded = false;
+        self.near.clear();
         self.failed = self.parse(key).err();
     }
 
@@ -63,7 +66,7 @@ impl Parsed {
         self.is_event() || self.kind == Some(RecordKind::Amend)
     }
 
-    /// Loads the facts of an event under what is probably in force, and prefetches its entities.
+    /// Loads the facts of an event under what is probably in force, and prefetches its entities' states.
     fn load(&mut self, in_force: &Arc<InForce>, near: &Near) {
         if self.failed.is_some() || !self.is_event() {
             return;
@@ -75,9 +78,16 @@ impl Parsed {
         // What is wrong with it is said when it is applied.
         self.is_loaded = facts.load(&self.event, rules, &in_force.rates).is_ok();
         if self.is_loaded {
-            near.directory.bring_near(&facts.roles.stateful, &mut self.near, near.prefetch);
+            near.directory.prefetch(&facts.roles.stateful);
         }
         self.facts = Some((under, facts));
+    }
+
+    /// Finds the entities of an event whose facts are loaded, and prefetches what is read of their histories.
+    fn bring_near(&mut self, near: &Near) {
+        if let Some((_, facts)) = self.facts.as_ref().filter(|_| self.is_loaded) {
+            near.directory.bring_near(&facts.roles.stateful, &mut self.near, near.prefetch);
+        }
     }
 
     /// Puts the facts where they are needed, if they were loaded under what is in force; otherwise the slots are not
@@ -207,13 +217,21 @@ fn fill(batch: &mut Batch, records: &mut dyn Cursor, near: &Near) -> Result<(), 
     let newest = near.newest.lock().clone();
     batch.filled = 0;
     batch.slots.resize_with(BATCH, Parsed::default);
-    for slot in &mut batch.slots {
-        let Some(record) = records.next()? else { break };
-        slot.read(&record, near.key);
-        if let Some(newest) = &newest {
-            slot.load(newest, near);
+    for few in batch.slots.chunks_mut(TOGETHER) {
+        let mut read = 0;
+        for slot in few.iter_mut() {
+            let Some(record) = records.next()? else { break };
+            slot.read(&record, near.key);
+            if let Some(newest) = &newest {
+                slot.load(newest, near);
+            }
+            read += 1;
+            batch.filled += 1;
         }
-        batch.filled += 1;
+        few.iter_mut().take(read).for_each(|it| it.bring_near(near));
+        if read < TOGETHER {
+            break;
+        }
     }
     Ok(())
 }
