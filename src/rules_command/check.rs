@@ -29,9 +29,9 @@ pub(super) fn run(options: &Options) -> Result<bool, Error> {
         print_json(&Answer::of(&found))?;
     } else {
         let colour = if std::io::stdout().is_terminal() { Colour::Always } else { Colour::Never };
-        for said in [found.report.render(colour), found.said_beside()] {
+        for said in [found.report.render(colour), found.beside.said("error: ")] {
             if !said.is_empty() {
-                print(&format!("{said}\n"))?;
+                print(&format!("{}\n\n", said.trim_end_matches('\n')))?;
             }
         }
         print(&summary(&found))?;
@@ -58,17 +58,6 @@ impl Found {
             Err(other) => return Err(other),
         };
         Ok(Self { report, beside, holds })
-    }
-
-    /// What is wrong with the files beside the rules, a line each.
-    fn said_beside(&self) -> String {
-        let shown = self.beside.shown();
-        let mut said: String = shown.iter().map(|it| format!("error: {}\n", it.said)).collect();
-        match self.beside.count() - shown.len() {
-            0 => {}
-            more => said.push_str(&format!("and {more} more\n")),
-        }
-        said
     }
 
     fn errors(&self) -> usize {

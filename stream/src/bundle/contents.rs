@@ -233,17 +233,18 @@ impl Problems {
     pub fn count(&self) -> usize {
         self.count
     }
+
+    /// A line for each that is shown, with the same words before it, and how many more there are.
+    pub fn said(&self, before: &str) -> String {
+        let more = Some(self.count - self.shown.len()).filter(|it| 0 < *it);
+        let shown = self.shown.iter().map(|it| format!("{before}{}", it.said));
+        shown.chain(more.map(|it| format!("and {it} more"))).collect::<Vec<_>>().join("\n")
+    }
 }
 
 /// A line each.
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, wrong) in self.shown.iter().enumerate() {
-            write!(f, "{}{}", if at == 0 { "" } else { "\n" }, wrong.said)?;
-        }
-        match self.count - self.shown.len() {
-            0 => Ok(()),
-            more => write!(f, "\nand {more} more"),
-        }
+        f.write_str(&self.said(""))
     }
 }

@@ -28,8 +28,8 @@ const HEAD_BYTES: usize = 13;
 const FULL_BYTES: usize = 1 << 20;
 /// So much is put on the disk at once.
 const SYNC_BYTES: usize = 8 << 20;
-/// Of the canonical state a fifth larger than at level 1, unpacked in half the time and packed in two thirds: how long a
-/// start takes counts for more than the disk.
+/// Of the canonical state a fifth larger than at level 1, unpacked in half to two thirds of the time and packed in two thirds:
+/// how long a start takes counts for more than the disk.
 const ZSTD_LEVEL: i32 = -3;
 
 /// What a block holds.
