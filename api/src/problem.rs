@@ -154,7 +154,7 @@ impl Code {
                 "Within 24 hours an id names one body. Send a new id for a new event or amendment; send the same body again to ask for its first answer."),
             Self::NotActivated => ("not_activated", S::CONFLICT, "the rule set cannot take over here",
                 "`detail` says what its state lacks, or would take. What was in force stays in force."),
-            Self::RulesChanged => ("rules_changed", S::CONFLICT, "other rules came into force meanwhile",
+            Self::RulesChanged => ("rules_changed", S::CONFLICT, "the rules, or files beside them, were changed meanwhile",
                 "Take the files of `GET /v1/rules` again, change those, and send them with its `base`. What is in force stays in force."),
             Self::RequestTimeout => ("request_timeout", S::REQUEST_TIMEOUT, "the request came too slowly",
                 "Send the headers at once, and the whole body within 10 seconds."),

@@ -120,6 +120,14 @@ struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     holds: Option<&'a Holds>,
     diagnostics: Vec<Said<'a>>,
+    /// How many errors in files beside the rules are counted and not among them; absent where all are.
+    #[serde(skip_serializing_if = "is_zero")]
+    more: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "so serde asks")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 #[derive(Debug, Serialize)]
@@ -173,6 +181,7 @@ impl<'a> Answer<'a> {
             warnings: found.warnings(),
             holds: holds.as_ref(),
             diagnostics: in_rules.chain(beside.shown().iter().map(Said::beside)).collect(),
+            more: beside.more(),
         }
     }
 }

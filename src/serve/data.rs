@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use api::{Activation, Metrics};
 use stream::build::{BuildError, Built};
 use stream::bundle::{self, Bundle};
-use stream::gate::{Gate, NotAtOnce, RulesHash};
+use stream::gate::{Gate, MayFollow, NotAtOnce};
 use stream::in_force::InForce;
 use stream::journal::{self, Journal as _};
 use stream::recover::Recovered;
@@ -107,17 +107,17 @@ fn go_on(config: &Config, recovered: &Recovered, opened: &Opened) -> anyhow::Res
 fn put_in_force(
     gate: &Gate,
     bundle: &Arc<Bundle>,
-    over: Option<RulesHash>,
+    may_follow: Option<MayFollow<'_>>,
     place: (&DataDir, &Extra),
     memory: Limit,
     tell: &mut dyn FnMut(Built),
 ) -> Result<Arc<InForce>, BuildError> {
-    match gate.activate_over(Arc::clone(bundle), over) {
+    match gate.activate_behind(Arc::clone(bundle), may_follow) {
         Err(NotAtOnce::NeedsBuild { .. }) => {}
         at_once => return Ok(at_once?),
     }
     make_room(memory, gate.growth(bundle)?)?;
-    gate.activate_built(bundle, over, place, tell)
+    gate.activate_built(bundle, may_follow, place, tell)
 }
 
 /// The rule set for whoever has none yet.
@@ -132,11 +132,11 @@ impl Activation for Data {
     fn activate(
         &self,
         bundle: &Arc<Bundle>,
-        over: Option<RulesHash>,
+        may_follow: Option<MayFollow<'_>>,
         tell: &mut dyn FnMut(Built),
     ) -> Result<(), BuildError> {
         let place = (&self.opened.directory, &self.extra);
-        let in_force = put_in_force(&self.gate, bundle, over, place, self.memory, tell)?;
+        let in_force = put_in_force(&self.gate, bundle, may_follow, place, self.memory, tell)?;
         tracing::info!(number = in_force.number, "another rule set is in force");
         Ok(())
     }

@@ -23,7 +23,7 @@ use rules::time::Micros;
 use crate::aside::SpareTime;
 use crate::bundle::{Bundle, BundleError};
 use crate::fold::{Fold, FoldError};
-use crate::gate::{Gate, NotAtOnce, OtherState, Poisoned, RulesHash};
+use crate::gate::{Gate, MayFollow, NotAtOnce, OtherState, Poisoned};
 use crate::in_force::InForce;
 use crate::journal::{Cursor, JournalError, RecordKind};
 use crate::pace::Pace;
@@ -97,21 +97,23 @@ const LOOK_AGAIN: Duration = Duration::from_micros(50);
 
 impl Gate {
     /// Puts another rule set in force: at once if all state that it needs is there; otherwise what is new is built from the
-    /// journal first, while decisions go on. Until then rules of the hash `over` must be in force; those that are now, if none
-    /// is given. `extra` is kept in the snapshots that this writes, and `tell` hears how far it is.
+    /// journal first, while decisions go on. It `may_follow` what is in force then; if that is not said, the rules as they are
+    /// written now. `extra` is kept in the snapshots that this writes, and `tell` hears how far it is.
     ///
     /// # Errors
     /// If it cannot take over here; then what was in force still is.
     pub fn activate_built(
         &self,
         bundle: &Arc<Bundle>,
-        over: Option<RulesHash>,
+        may_follow: Option<MayFollow<'_>>,
         (dir, extra): (&DataDir, &Extra),
         tell: &mut dyn FnMut(Built),
     ) -> Result<Arc<InForce>, BuildError> {
         // Whoever sends another one meanwhile is told that it is in force.
-        let over = Some(over.unwrap_or_else(|| self.rules().typed.hash));
-        match self.activate_over(Arc::clone(bundle), over) {
+        let now = self.in_force();
+        let is_same = |it: &InForce| it.is_written_as(&now);
+        let may_follow = may_follow.or(Some(&is_same));
+        match self.activate_behind(Arc::clone(bundle), may_follow) {
             Err(NotAtOnce::NeedsBuild { .. }) => {}
             at_once => return Ok(at_once?),
         }
@@ -119,7 +121,7 @@ impl Gate {
         // Its record may come only when a crash behind it finds the state.
         snapshot::write_beside_decisions(dir, self, extra)?;
         self.may_build()?;
-        Ok(self.activate_over(Arc::clone(bundle), over)?)
+        Ok(self.activate_behind(Arc::clone(bundle), may_follow)?)
     }
 
     /// Abandons what is being built, as a crash would, and whatever is to be built from now on: for the end of the process.

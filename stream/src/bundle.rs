@@ -104,7 +104,7 @@ impl File {
 
 impl ListFile {
     /// Whether it is what a list of plain values holds, among these lists.
-    fn is_of_values(&self, lists: &[List]) -> bool {
+    pub fn is_of_values(&self, lists: &[List]) -> bool {
         lists.iter().any(|list| list.name == self.list && matches!(list.of, ListKind::Values(_)))
     }
 }
@@ -202,12 +202,12 @@ impl Bundle {
         whole
     }
 
-    /// This bundle without the rate table and the contents of lists of plain values that `are_known`, by name and text: it
-    /// says nothing of them.
-    pub fn without_contents(&self, lists: &[List], are_known: impl Fn(&str, &str) -> bool) -> Self {
+    /// This bundle without the contents of lists of plain values (by the list's name and their text) and without the rate table
+    /// (by its text) that `are_known`: it says nothing of them.
+    pub fn without_contents(&self, lists: &[List], are_known: impl Fn(Option<&str>, &str) -> bool) -> Self {
         let mut changed = self.clone();
-        changed.rates = changed.rates.filter(|it| !are_known(&it.name, &it.text));
-        changed.lists.retain(|it| !it.is_of_values(lists) || !are_known(&it.name, &it.text));
+        changed.rates = changed.rates.filter(|it| !are_known(None, &it.text));
+        changed.lists.retain(|it| !it.is_of_values(lists) || !are_known(Some(&it.list), &it.text));
         changed
     }
 

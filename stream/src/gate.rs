@@ -45,7 +45,7 @@ pub use crate::state::REPEAT_FOR;
 use crate::state::directory::Directory;
 use crate::state::recent::{Most, Recent};
 use crate::state::{State, may_leave};
-pub use activate::{NotAtOnce, OtherState, RulesHash};
+pub use activate::{MayFollow, NotAtOnce, OtherState};
 pub use admission::Admission;
 use current::Current;
 use find::Repeats;

@@ -245,6 +245,14 @@ impl InForce {
         self.rules.typed.hash == other.rules.typed.hash && self.rates == other.rates
     }
 
+    /// Whether its schema and rules are written as those of another, comments, tests and names of files among them.
+    pub(crate) fn is_written_as(&self, other: &Self) -> bool {
+        match (&self.bundle, &other.bundle) {
+            (Some(own), Some(other)) => own.sources == other.sources,
+            _ => self.rules.typed.hash == other.rules.typed.hash,
+        }
+    }
+
     /// A bundle that is to follow, with the rates and list contents that it leaves as they are.
     pub(crate) fn completing(&self, bundle: &Arc<Bundle>) -> Arc<Bundle> {
         let whole = self.bundle.as_ref().map(|own| bundle.with_contents_of(own, &self.rules.typed.lists));

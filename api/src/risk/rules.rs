@@ -23,14 +23,13 @@ use rules::typed::{Feature, Mode};
 use serde::Serialize;
 use stream::build::{BuildError, Built};
 use stream::bundle::{Bundle, Checked};
-use stream::gate::{NotAtOnce, RulesHash};
+use stream::gate::{MayFollow, NotAtOnce};
 use stream::in_force::InForce;
 use stream::snapshot::SnapshotError;
 use utoipa::ToSchema;
 
 use self::base::Base;
-use self::files::{bad_bundle, bundle_of, complaints, files_of, is_source, refused, whole};
-use super::door::Door;
+use self::files::{bad_bundle, bundle_of, complaints, files_of, is_source, placed, refused, whole};
 use super::incoming::all_durable;
 use super::lists::ListBody;
 use super::value::Time;
@@ -66,15 +65,15 @@ pub trait Trial: Send + Sync + std::fmt::Debug {
 
 /// Puts a rule set in force.
 pub trait Activation: Send + Sync + std::fmt::Debug {
-    /// Puts a bundle in force, if rules of the hash `over` are until then, building the state that it lacks; `tell` hears how
-    /// far that is.
+    /// Puts a bundle in force, if it `may_follow` what is until then, building the state that it lacks; `tell` hears how far
+    /// that is.
     ///
     /// # Errors
     /// If it cannot take over; then what was in force still is.
     fn activate(
         &self,
         bundle: &Arc<Bundle>,
-        over: Option<RulesHash>,
+        may_follow: Option<MayFollow<'_>>,
         tell: &mut dyn FnMut(Built),
     ) -> Result<(), BuildError>;
 }
@@ -96,7 +95,7 @@ pub(crate) struct RulesBody {
     hash: String,
     /// Counted up with each change of rules, rates or lists of values.
     number: u32,
-    /// Where its files stand: to be sent back with what is made of them.
+    /// Names these rules and files: to be sent back with what is made of them.
     base: String,
     /// Of the schema.
     schema: SchemaBody,
@@ -230,7 +229,7 @@ pub(crate) async fn show(
     Ok(Json(RulesBody {
         hash: hex(&typed.hash),
         number: in_force.number,
-        base: Base::of(&typed.hash, &files).to_string(),
+        base: Base::of(&placed(&files, typed)).to_string(),
         schema: SchemaBody {
             name: schema.name.clone(),
             version: schema.version,
@@ -270,8 +269,9 @@ pub(crate) struct NewRules {
     /// Schema and rules (`*.weir`), and the list files and the rate table that they name, by name. Where they name none:
     /// what a list of plain values holds as `LIST.txt`, and the rates as `rates.csv`.
     files: BTreeMap<String, String>,
-    /// What `GET /v1/rules` gave as `base` with the files that were changed to these. Where other rules have come into force
-    /// since, the new ones are refused; and rates and lists of plain values that are as they were there stay as they are now.
+    /// What `GET /v1/rules` gave as `base` with the files that were changed to these. Rates and lists of plain values that are
+    /// as they were there stay as they are now. Where others have changed since what is changed here, or the schema or the
+    /// rules, these are refused.
     #[schema(required = false)]
     base: Option<String>,
 }
@@ -356,7 +356,7 @@ impl Jobs {
 /// needs no new state (thresholds, texts, rules over existing features, going back within a day) takes over at once; for
 /// other features state is built from the journal first, while decisions go on. Rates, and what lists of plain values hold,
 /// stay as they are where the new files say nothing of them; entity lists always do. Whoever changes files of `GET /v1/rules`
-/// sends its `base` with them: what others did meanwhile is not undone then.
+/// sends its `base` with them: then nothing is undone that others did meanwhile.
 #[utoipa::path(
     put, path = "/v1/rules", tag = "rules", security(("key" = ["admin", "analyst"])),
     operation_id = "put_rules",
@@ -380,7 +380,7 @@ pub(crate) async fn put(
     })?;
     app.traffic.check_memory()?;
     let here = Arc::clone(&app);
-    let Examined { bundle, over, hash, files, tests_passed, warnings } =
+    let Examined { bundle, base, hash, files, tests_passed, warnings } =
         aside(move || examine(&new, &here)).await?;
     let files = serde_json::to_string(&files).map_err(|it| Problem::internal(&it))?;
     let version = app.desk.keep_rule_set(&hash, &files, &caller.name, now()).await?;
@@ -389,7 +389,7 @@ pub(crate) async fn put(
     tokio::spawn(async move {
         let here = Arc::clone(&app);
         // In a task of its own, so that the job ends however that one does.
-        let activated = tokio::spawn(async move { activate(&here, bundle, over, (version, id)).await }).await;
+        let activated = tokio::spawn(async move { activate(&here, bundle, base, (version, id)).await }).await;
         app.jobs.end(id, activated.unwrap_or_else(|broke_off| Err(Problem::internal(&broke_off))));
     });
     let location = [(header::LOCATION, format!("/v1/rules/jobs/{id}"))];
@@ -442,8 +442,8 @@ pub(crate) async fn job(State(app): State<Arc<App>>, mut names: Names) -> Result
 /// A rule set that may be put in force.
 struct Examined {
     bundle: Bundle,
-    /// The rules that it may follow; none: any.
-    over: Option<RulesHash>,
+    /// Where its files came from, if that was said.
+    base: Option<Base>,
     hash: String,
     files: BTreeMap<String, String>,
     tests_passed: usize,
@@ -451,9 +451,18 @@ struct Examined {
 }
 
 fn examine(new: &NewRules, app: &App) -> Result<Examined, Problem> {
-    let base = new.base.as_deref().map(|it| base_in_force(it, &app.door)).transpose()?;
+    let unread =
+        || Problem::field("/base", "is not what `GET /v1/rules` gives as `base`: send that as it is");
+    let base = new.base.as_deref().map(|it| Base::read(it).ok_or_else(unread)).transpose()?;
     let bundle = bundle_of(&new.files)?;
     let checked = bundle.check_new().map_err(|it| bad_bundle(&it, &bundle))?;
+    let changed = base.as_ref().map(|it| it.changed(&bundle, &checked.rules.lists));
+    if let (Some(base), Some(changed)) = (&base, &changed)
+        && let Some(undone) = base.undone(changed, &app.door.in_force())
+    {
+        // It is looked at again when it comes into force.
+        return Err(undone.problem());
+    }
     let TestResults { passed, failures } =
         app.trial.run(&bundle, &checked).map_err(|it| Problem::at(Code::InvalidRules, whole(), it))?;
     if !failures.is_empty() {
@@ -467,39 +476,24 @@ fn examine(new: &NewRules, app: &App) -> Result<Examined, Problem> {
     }
     let warnings = complaints(&checked.warnings, &bundle, Severity::Warning);
     let (files, hash) = (files_of(&bundle, &checked.rules), hex(&checked.rules.hash));
-    let (bundle, over) = match base {
-        None => (bundle, None),
-        Some((base, rules)) => {
-            let known = |name: &str, text: &str| base.has(name, text);
-            (bundle.without_contents(&checked.rules.lists, known), Some(rules))
-        }
-    };
-    Ok(Examined { bundle, over, hash, files, tests_passed: passed, warnings })
-}
-
-/// What somebody's files came from, if its rules are in force still; and these.
-fn base_in_force(shown: &str, door: &Door) -> Result<(Base, RulesHash), Problem> {
-    let unread =
-        || Problem::field("/base", "is not what `GET /v1/rules` gives as `base`: send that as it is");
-    let base = Base::read(shown).ok_or_else(unread)?;
-    let rules = door.in_force().rules.typed.hash;
-    if !base.is_of(&rules) {
-        let detail = "other rules came into force since these files were shown";
-        return Err(Problem::at(Code::RulesChanged, Where::Pointer("#/base".to_owned()), detail));
-    }
-    Ok((base, rules))
+    let bundle = changed.unwrap_or(bundle);
+    Ok(Examined { bundle, base, hash, files, tests_passed: passed, warnings })
 }
 
 /// Puts a rule set in force and waits until that is durable.
 async fn activate(
     app: &Arc<App>,
     bundle: Bundle,
-    over: Option<RulesHash>,
+    base: Option<Base>,
     (version, job): (i64, u64),
 ) -> Result<(), Problem> {
     let here = Arc::clone(app);
-    let activate =
-        move || here.activation.activate(&Arc::new(bundle), over, &mut |it| here.jobs.tell(job, it));
+    let activate = move || {
+        let bundle = Arc::new(bundle);
+        let undoes_nothing = |now: &InForce| base.as_ref().is_none_or(|it| it.undone(&bundle, now).is_none());
+        let may_follow = base.as_ref().map(|_| &undoes_nothing as MayFollow<'_>);
+        here.activation.activate(&bundle, may_follow, &mut |it| here.jobs.tell(job, it))
+    };
     let activated = tokio::task::spawn_blocking(activate).await;
     activated.map_err(|it| Problem::internal(&it))?.map_err(|it| not_activated(it, &app.metrics))?;
     all_durable(app).await?;

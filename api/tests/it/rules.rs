@@ -245,6 +245,40 @@ async fn files_that_are_sent_with_their_base_change_what_they_change() {
     assert_eq!(held().await, (json!("7.25"), json!(true), json!(false)));
 }
 
+/// Nor does a file count as unchanged that another list is to read, nor rules of which only the words were changed.
+#[tokio::test]
+async fn files_that_are_sent_with_their_base_undo_nothing() {
+    let weir = Weir::start().await;
+    weir.put("/v1/lists/risky/5732", &json!({})).await;
+    let mine = weir.get("/v1/rules").await.body;
+    let put = async |changed: &[(&str, &str)]| {
+        let mut files = mine["files"].clone();
+        changed.iter().for_each(|(name, text)| files[*name] = json!(text));
+        weir.put("/v1/rules", &json!({ "files": files, "base": mine["base"] })).await
+    };
+    let refused = async |changed: &[(&str, &str)], pointer: &str| {
+        let refused = put(changed).await;
+        assert_eq!((refused.status.as_u16(), &refused.body["code"]), (409, &json!("rules_changed")));
+        assert_eq!(refused.body["errors"][0]["pointer"], pointer, "{}", refused.body);
+    };
+    let listed = RULES.replace(
+        "table limits : user -> money\n",
+        "table limits : user -> money\nlist shops : text(4) from \"risky.txt\"\n",
+    );
+    let accepted = put(&[("s.weir", &listed)]).await;
+    assert_eq!(job(&weir, &accepted).await["state"], "active", "{}", accepted.body);
+    assert_eq!(weir.get("/v1/lists/shops/5732").await.body["member"], true);
+    // As they were, but for a remark.
+    let remarked = send(&weir, &format!("{RULES}// asked for by the bank\n")).await;
+    assert_eq!(job(&weir, &remarked).await["state"], "active", "{}", remarked.body);
+    assert_eq!(weir.get("/v1/rules").await.body["hash"], mine["hash"]);
+    refused(&[("s.weir", &RULES.replace("1000.00", "5000.00"))], "#/base").await;
+    assert_eq!(job(&weir, &send(&weir, RULES).await).await["state"], "active");
+    weir.put("/v1/lists/risky/5944", &json!({})).await;
+    refused(&[("risky.txt", "5732\n5999\n")], "#/files/risky.txt").await;
+    assert_eq!(weir.get("/v1/lists/risky/5944").await.body["member"], true);
+}
+
 #[tokio::test]
 async fn a_rule_set_that_lacks_state_has_it_built_from_the_journal() {
     let weir = Weir::start().await;

@@ -12,7 +12,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use stream::build::BuildError;
 use stream::bundle::{Bundle, Checked};
-use stream::gate::{Admission, Gate, RulesHash};
+use stream::gate::{Admission, Gate, MayFollow};
 use stream::journal::{Journal, Memory};
 use stream::prune::rebase;
 use stream::snapshot::{DataDir, Extra};
@@ -113,10 +113,10 @@ impl Activation for Built {
     fn activate(
         &self,
         bundle: &Arc<Bundle>,
-        over: Option<RulesHash>,
+        may_follow: Option<MayFollow<'_>>,
         tell: &mut dyn FnMut(stream::build::Built),
     ) -> Result<(), BuildError> {
-        self.gate.activate_built(bundle, over, (&self.dir, &Extra::new()), tell).map(drop)
+        self.gate.activate_built(bundle, may_follow, (&self.dir, &Extra::new()), tell).map(drop)
     }
 }
 

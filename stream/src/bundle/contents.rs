@@ -234,9 +234,14 @@ impl Problems {
         self.count
     }
 
+    /// How many are not shown.
+    pub fn more(&self) -> usize {
+        self.count - self.shown.len()
+    }
+
     /// A line for each that is shown, with the same words before it, and how many more there are.
     pub fn said(&self, before: &str) -> String {
-        let more = Some(self.count - self.shown.len()).filter(|it| 0 < *it);
+        let more = Some(self.more()).filter(|it| 0 < *it);
         let shown = self.shown.iter().map(|it| format!("{before}{}", it.said));
         shown.chain(more.map(|it| format!("and {it} more"))).collect::<Vec<_>>().join("\n")
     }

@@ -9,8 +9,8 @@ use crate::bundle::{Bundle, BundleError};
 use crate::in_force::InForce;
 use crate::state::misfit::{Misfit, grows_rightly, same_state};
 
-/// Names the rules of a rule set, whatever its rates and lists hold.
-pub type RulesHash = [u8; 32];
+/// Says of what is in force whether a rule set may come into force behind it.
+pub type MayFollow<'a> = &'a dyn Fn(&InForce) -> bool;
 
 /// Why a rule set cannot take over what is remembered.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -32,8 +32,8 @@ pub enum NotAtOnce {
     /// It cannot go on with what is remembered.
     #[error(transparent)]
     OtherState(#[from] OtherState),
-    /// Other rules are in force than those that it is to follow.
-    #[error("other rules came into force meanwhile: take those, or send yours again")]
+    /// Something else is in force than what it is to follow.
+    #[error("something else came into force meanwhile: begin from that")]
     Overtaken,
     /// The disk does not keep up, or failed.
     #[error(transparent)]
@@ -49,21 +49,21 @@ impl Gate {
     /// # Errors
     /// If its texts have errors, or it needs state that is not there; then nothing has changed.
     pub fn activate(&self, bundle: Arc<Bundle>) -> Result<Arc<InForce>, NotAtOnce> {
-        self.activate_over(bundle, None)
+        self.activate_behind(bundle, None)
     }
 
-    /// As [`Gate::activate`], if rules of this hash are in force until then.
+    /// As [`Gate::activate`], if it `may_follow` what is in force until then.
     ///
     /// # Errors
-    /// As [`Gate::activate`], and if they are not.
-    pub fn activate_over(
+    /// As [`Gate::activate`], and if it may not.
+    pub fn activate_behind(
         &self,
         bundle: Arc<Bundle>,
-        over: Option<RulesHash>,
+        may_follow: Option<MayFollow<'_>>,
     ) -> Result<Arc<InForce>, NotAtOnce> {
         let mut room = self.admit_one()?;
         let activated = self.current.change(self.now(), |old, number| {
-            if over.is_some_and(|it| it != old.rules.typed.hash) {
+            if may_follow.is_some_and(|it| !it(old)) {
                 return Err(NotAtOnce::Overtaken);
             }
             let new = old.followed_by(number, old.completing(&bundle))?;

@@ -33,7 +33,7 @@ use crate::state::{State, schema};
 
 /// Threads that build entities at most: one unpacks as fast as so many build.
 const BUILDERS_MAX: usize = 4;
-/// Blocks, of a megabyte, that wait for a thread.
+/// Blocks, of a megabyte, that wait for a thread; runs of them, for each thread that builds.
 const BLOCKS_WAITING: usize = 2;
 
 /// Reads everything behind the header, for a rule set whose state it holds, or holds `partly`.

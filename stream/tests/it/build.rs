@@ -140,15 +140,23 @@ fn what_comes_into_force_meanwhile_stays_so() {
     let mut world = World::new(folder.path(), OLD);
     world.pay(2_000);
     let before = world.gate.in_force();
-    let urgent = bundle(SCHEMA, &OLD.replace("n > 3", "n > 2"));
+    // Nor is what only people read lost.
+    let urgent = bundle(SCHEMA, &format!("{OLD}// asked for by the bank\n"));
     let mut comes = Some(Arc::clone(&urgent));
     let mut tell = |_| comes.take().into_iter().for_each(|it| _ = world.gate.activate(it).unwrap());
     let ended = world.gate.activate_built(&bundle(SCHEMA, NEW), None, (&world.dir, &Extra::new()), &mut tell);
     assert!(matches!(ended, Err(BuildError::NotAtOnce(NotAtOnce::Overtaken))), "{ended:?}");
     assert_eq!(world.gate.in_force().bundle.as_ref(), Some(&urgent));
-    let over = |rules: &InForce| world.gate.activate_over(bundle(SCHEMA, NEW), Some(rules.rules.typed.hash));
-    assert_eq!(over(&before).unwrap_err(), NotAtOnce::Overtaken, "nor at once over what is in force no more");
-    assert!(matches!(over(&world.gate.in_force()), Ok(it) if it.number == before.number + 3));
+    let behind = |last: &InForce| {
+        let is_last = |it: &InForce| it.bundle == last.bundle;
+        world.gate.activate_behind(bundle(SCHEMA, NEW), Some(&is_last))
+    };
+    assert_eq!(
+        behind(&before).unwrap_err(),
+        NotAtOnce::Overtaken,
+        "nor at once behind what is in force no more"
+    );
+    assert!(matches!(behind(&world.gate.in_force()), Ok(it) if it.number == before.number + 3));
     world.pay(300);
     assert_eq!(world.activate(&bundle(SCHEMA, NEW)).unwrap(), 0);
     world.pay(300);

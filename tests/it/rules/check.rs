@@ -205,6 +205,22 @@ fn a_file_that_is_no_utf8_is_told_with_its_place() {
     "#]].assert_eq(&all);
 }
 
+/// Fifty are enough to begin with, and nobody takes them for all.
+#[test]
+fn of_very_many_bad_lines_the_first_are_shown_and_all_are_counted() {
+    let bad: String = (0..60).map(|at| format!("{at} is no code\n")).collect();
+    let rules = "use schema shop\nlist codes : text(4) from \"codes.txt\"\n";
+    let folder = Folder::of(rules);
+    std::fs::write(folder.path().join("codes.txt"), bad).unwrap();
+    let said = folder.weir(&["rules", "check"]);
+    assert_eq!(said.matches("error: ").count(), 50, "{said}");
+    assert!(said.contains("and 10 more\n\n60 errors, "), "{said}");
+    let said = folder.weir(&["rules", "check", "--json"]);
+    let answer: serde_json::Value = serde_json::from_str(said.split("exit ").next().unwrap()).unwrap();
+    assert_eq!((&answer["errors"], &answer["more"]), (&60.into(), &10.into()), "{said}");
+    assert_eq!(answer["diagnostics"].as_array().unwrap().len(), 50);
+}
+
 #[test]
 fn a_path_that_leads_to_no_rules_is_said() {
     let folder = Folder::with(&[("alone.weir", "use schema nobody\n")]);

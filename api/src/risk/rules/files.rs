@@ -49,16 +49,39 @@ pub(super) fn files_of(bundle: &Bundle, typed: &RuleSet) -> BTreeMap<String, Str
     files
 }
 
-/// The texts in their places: what is which is said by the names and by the rules. A file that nothing names is refused:
-/// whoever sent it thinks that it counts.
+/// A bundle as it is when its files come back as they are shown.
+pub(super) fn as_shown(bundle: &Bundle, typed: &RuleSet) -> Bundle {
+    placed(&files_of(bundle, typed), typed)
+}
+
+/// The texts in their places: what is which is said by the names and by the rules.
+pub(super) fn placed(files: &BTreeMap<String, String>, typed: &RuleSet) -> Bundle {
+    let (mut lists, mut used) = (Vec::new(), BTreeSet::new());
+    for (list, name) in list_files(typed) {
+        if let Some(text) = files.get(&name)
+            && (list.file.is_some() || !used.contains(&name))
+        {
+            used.insert(name.clone());
+            lists.push(ListFile { list: list.name.clone(), name, text: text.clone() });
+        }
+    }
+    let rates = files.get_key_value(rates_file(typed)).map(|(name, text)| File::new(name, text));
+    let rates = rates.filter(|it| typed.schema.rates_file.is_some() || !used.contains(&it.name));
+    Bundle { sources: sources_of(files), lists, rates }
+}
+
+fn sources_of(files: &BTreeMap<String, String>) -> Vec<File> {
+    files.iter().filter(|(name, _)| is_source(name)).map(|(name, text)| File::new(name, text)).collect()
+}
+
+/// The texts in their places. A file that is missing is told, and one that nothing names is refused: whoever sent it thinks
+/// that it counts.
 pub(super) fn bundle_of(files: &BTreeMap<String, String>) -> Result<Bundle, Problem> {
-    let file = |name: &str| files.get(name).map(|text| File::new(name, text));
-    let sources = files.keys().filter(|it| is_source(it)).filter_map(|it| file(it)).collect();
-    let mut bundle = Bundle { sources, lists: Vec::new(), rates: None };
-    if bundle.sources.is_empty() {
+    let sources = Bundle { sources: sources_of(files), lists: Vec::new(), rates: None };
+    if sources.sources.is_empty() {
         return Err(Problem::field("/files", "no file is called `….weir`: send the schema and the rules"));
     }
-    let rules = bundle.check();
+    let rules = sources.check();
     // What else is wrong is said when all is in its place.
     let typed = match &rules {
         Ok(checked) => &checked.rules,
@@ -66,32 +89,17 @@ pub(super) fn bundle_of(files: &BTreeMap<String, String>) -> Result<Bundle, Prob
             // What stands in a file of a slightly wrong name is what the others lack.
             let slips: Vec<_> = files.keys().filter(|it| meant(it).is_some()).map(|it| unnamed(it)).collect();
             let is_slip = !slips.is_empty();
-            return Err(if is_slip { Problem::fields("/files", slips) } else { bad_bundle(error, &bundle) });
+            return Err(if is_slip { Problem::fields("/files", slips) } else { bad_bundle(error, &sources) });
         }
     };
-    let (mut wrong, mut used) = (Vec::new(), BTreeSet::new());
-    let mut missing = |name: &str| {
-        wrong.push((String::new(), format!("`{name}` is missing, which the rules name")));
-    };
-    for (list, name) in list_files(typed) {
-        match files.get(&name) {
-            Some(text) if list.file.is_some() || !used.contains(&name) => {
-                used.insert(name.clone());
-                bundle.lists.push(ListFile { list: list.name.clone(), name, text: text.clone() });
-            }
-            None if list.file.is_some() => missing(&name),
-            _ => {}
-        }
-    }
-    let rates = file(rates_file(typed));
-    let is_named = typed.schema.rates_file.is_some();
-    if is_named && rates.is_none() {
-        missing(rates_file(typed));
-    }
-    bundle.rates = rates.filter(|it| is_named || !used.contains(&it.name));
-    used.extend(bundle.rates.iter().map(|it| it.name.clone()));
-    let others = files.keys().filter(|it| !it.ends_with(RULES) && !used.contains(*it));
-    wrong.extend(others.map(|it| unnamed(it)));
+    let bundle = placed(files, typed);
+    let named = list_files(typed).filter(|(list, _)| list.file.is_some()).map(|(_, name)| name);
+    let missing = named.chain(typed.schema.rates_file.clone()).filter(|it| !files.contains_key(it));
+    let missing = missing.map(|it| (String::new(), format!("`{it}` is missing, which the rules name")));
+    let used: BTreeSet<_> =
+        bundle.lists.iter().map(|it| &it.name).chain(bundle.rates.iter().map(|it| &it.name)).collect();
+    let others = files.keys().filter(|it| !is_source(it) && !used.contains(*it)).map(|it| unnamed(it));
+    let wrong: Vec<_> = missing.chain(others).collect();
     if wrong.is_empty() { Ok(bundle) } else { Err(Problem::fields("/files", wrong)) }
 }
 
