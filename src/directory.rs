@@ -10,6 +10,7 @@ use anyhow::{Context as _, ensure};
 use engine::entity::{EntityKey, HashKey};
 use engine::lists::Membership;
 use prost::Message as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use stream::bundle::{self, Bundle};
 use stream::disk::{Disk, Folder};
 use stream::gate::{Admission, Gate};
@@ -105,8 +106,17 @@ fn there(data: &Path) -> anyhow::Result<std::path::PathBuf> {
     Ok(folder)
 }
 
+/// Lets the process open as many files as the system allows it to, two for each segment of a journal: shells allow their
+/// programs some thousand to begin with.
+pub(crate) fn raise_open_files() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // Where it cannot be raised it stays what it was.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
 /// Takes a directory and opens its journal, or begins one.
 pub(crate) fn open(data: &Path, durability: Durability, say: Say) -> anyhow::Result<Opened> {
+    raise_open_files();
     let directory = DataDir::open(data)?;
     let folder = data.join("journal");
     let disk =

@@ -143,6 +143,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let elapsed = pace.start.elapsed();
     progress.finish();
     rejects.finish()?;
+    source.iter().flat_map(stream::source::Source::notes).for_each(|it| stderr::note(it));
     let skipped = source.as_ref().map_or(0, stream::source::Source::skipped);
     let mut left = source.map(stream::source::Source::into_state).unwrap_or_default();
     left.keep_labels_once();

@@ -17,10 +17,11 @@ use api::{Activation, Parts, Server, now};
 use clap::Args;
 use desk::Desk;
 use desk::key::{Role, Secret};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, getrlimit};
 use stream::gate::Gate;
 use tokio::net::{TcpListener, TcpSocket};
 
+use crate::directory;
 use crate::stdout;
 pub(crate) use config::{Config, Durability};
 pub(crate) use greeting::Greeting;
@@ -66,11 +67,9 @@ pub(crate) struct Options {
 /// Files that a server may want open at once: connections, and two for each segment of its journal.
 const OPEN_FILES_WANTED: u64 = 4_096;
 
-/// Lets the process open as many files as the system allows it to: shells allow their programs some thousand to begin with.
-fn raise_open_files() {
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    // Where it cannot be raised it stays what it was.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+/// Says where too few files may be open, as many as the system allows.
+fn note_open_files() {
+    directory::raise_open_files();
     if let Some(files) = getrlimit(Resource::Nofile).current.filter(|it| *it < OPEN_FILES_WANTED) {
         tracing::warn!(
             "only {files} files may be open at once, and half of them are for connections: raise the limit of \
@@ -82,7 +81,7 @@ fn raise_open_files() {
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let config = Config::of(options)?;
     start_log("warn,weir=info,api=info,desk=info,stream=info");
-    raise_open_files();
+    note_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let socket = bind(config.listen)?;

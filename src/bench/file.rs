@@ -32,6 +32,7 @@ use super::timing::{clock_cost, micros};
 use crate::figures::{grouped, rate};
 use crate::load::{self, Loaded};
 use crate::replay::{first_gate, open};
+use crate::stderr;
 use crate::stdout::Stdout;
 
 /// Read a file into memory, then decide all of it: decisions per second, percentiles, hits.
@@ -100,6 +101,7 @@ impl File {
         loop {
             let mut item = Item::default();
             if !source.next(&mut item)? {
+                source.notes().iter().for_each(|it| stderr::note(it));
                 return Ok(file);
             }
             let (thread, step) = match item {

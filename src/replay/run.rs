@@ -289,6 +289,7 @@ impl<'a> Replay<'a> {
         elapsed: Duration,
     ) -> anyhow::Result<Summary> {
         self.progress.finish();
+        source.iter().flat_map(Source::notes).for_each(|it| stderr::note(it));
         let skipped = source.as_ref().map_or(0, Source::skipped);
         let mut state = source.map(Source::into_state).unwrap_or_default();
         state.pending.retain(|it| !it.at.is_some_and(|at| self.refused.contains(&at)));

@@ -63,7 +63,9 @@ pub fn shown(value: impl AsRef<[u8]>) -> String {
 /// The name that was probably meant: the nearest by edit distance, if it is near.
 pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |other: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase());
-    let near = name.chars().count().div_ceil(3);
+    let characters = name.chars().count();
+    // Of one letter any other would be near.
+    let near = characters.div_ceil(3).min(characters.saturating_sub(1));
     names.into_iter().map(|it| (distance(it), it)).filter(|(d, _)| *d <= near).min().map(|(_, it)| it)
 }
 

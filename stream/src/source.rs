@@ -240,7 +240,7 @@ impl Source {
             feed: Feed::new(readers, options.merge, order == Order::Sort),
             order,
             jump_max: options.jump_max,
-            counts: Counts { sequence: state.sequence, skipped: 0 },
+            counts: Counts { sequence: state.sequence, ..Counts::default() },
             clock: state.clock,
             pending: state.pending.into_iter().collect(),
             ahead: None,
@@ -343,6 +343,11 @@ impl Source {
     /// Rows read in this run that the mapping left out (`other = "skip"`).
     pub fn skipped(&self) -> u64 {
         self.counts.skipped
+    }
+
+    /// What is odd about the files that were read to their end, and is no error.
+    pub fn notes(&self) -> &[String] {
+        &self.counts.notes
     }
 
     /// What the next run goes on from. To be taken at the end: a row that was read ahead is not in it.

@@ -51,3 +51,15 @@ fn whether_anybody_hears_it_changes_nothing() {
     check_unheard(&["serve", "--data", "/dev/null/nowhere"], 1);
     check_unheard(&["serve", "--no-such-option"], 2);
 }
+
+/// A journal has two files for each of its segments, and a shell lets its programs open few.
+#[test]
+fn as_many_files_may_be_open_as_the_system_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let few = "ulimit -Sn 5; exec \"$0\" \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", few, env!("CARGO_BIN_EXE_weir"), "replay", "fixtures/wallet/day.jsonl"]);
+    command.args(["--rules", "fixtures/wallet/wallet.weir", "--data"]).arg(folder.path());
+    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -115,13 +115,15 @@ impl Feed {
     }
 }
 
-/// What is counted over all files.
-#[derive(Clone, Copy, Debug, Default)]
+/// What is counted and noted over all files.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
     /// Rows ever read, those of a saved state included.
     pub(super) sequence: u64,
     /// Rows that the mapping left out.
     pub(super) skipped: u64,
+    /// What is odd about files that were read to their end.
+    pub(super) notes: Vec<String>,
 }
 
 fn next_behind(

@@ -96,6 +96,9 @@ impl FileReader {
                 })?,
             };
             if read == RowRead::End {
+                if let Format::Mapped(_, paths, _) = &self.format {
+                    counts.notes.extend(paths.unmet().map(|it| format!("`{}`: {it}", self.name)));
+                }
                 return Ok(None);
             }
             self.row = match &self.format {

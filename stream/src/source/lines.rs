@@ -4,7 +4,7 @@ use super::csv::{ROW_BYTES_MAX, RowRead};
 use super::row::Row;
 use super::unpack::{Blocks, Damage};
 use crate::intake::object::{Members, not_an_object, string};
-use crate::intake::shown;
+use crate::intake::{nearest, shown};
 
 /// Reads lines from blocks.
 #[derive(Debug)]
@@ -69,6 +69,10 @@ impl Lines {
 pub(super) struct Paths {
     root: Node,
     cells: Vec<Option<Vec<u8>>>,
+    /// The columns that no line has had yet, each by its cell and its name.
+    unmet: Vec<(usize, String)>,
+    /// The first line's members that become no cell.
+    unread: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -91,6 +95,12 @@ impl Node {
         let mut node = Self::default();
         node.insert(path, cell);
         self.members.push((name.to_owned(), node));
+    }
+
+    /// The names of members that are not asked for.
+    fn names_beside(&self, Members(members): &Members<'_>) -> Vec<String> {
+        let is_asked = |name: &str| self.members.iter().any(|(it, _)| it == name);
+        members.iter().filter(|it| !is_asked(&it.name)).map(|it| it.name.to_string()).collect()
     }
 
     fn fill(&self, Members(members): Members<'_>, cells: &mut [Option<Vec<u8>>]) -> Result<(), String> {
@@ -127,15 +137,32 @@ impl Paths {
             // A member may have points in its own name.
             root.insert(std::iter::once(column.as_str()), cell);
         }
-        Self { root, cells: vec![None; columns.len()] }
+        let unmet = columns.iter().cloned().enumerate().collect();
+        Self { root, cells: vec![None; columns.len()], unmet, unread: None }
+    }
+
+    /// What is to be said at the end of the lines: which columns none of them had, though a mapping names them.
+    pub(super) fn unmet(&self) -> Option<String> {
+        // Without a line there is nothing odd.
+        let unread = self.unread.as_ref().filter(|_| !self.unmet.is_empty())?;
+        let meant = |column: &str| nearest(column, unread.iter().map(String::as_str)).map(shown);
+        let columns = self.unmet.iter().map(|(_, column)| match meant(column) {
+            Some(meant) => format!("{} (did you mean {meant}?)", shown(column)),
+            None => shown(column),
+        });
+        Some(format!("no line has {}, which the mapping names", columns.collect::<Vec<_>>().join(", ")))
     }
 
     /// Fills a row from a line; what the line leaves out, or says is null, is an empty cell.
     pub(super) fn read(&mut self, line: &[u8], row: &mut Row) -> Result<(), String> {
         row.clear();
         self.cells.fill(None);
-        let members = serde_json::from_slice(line).map_err(|it| not_an_object(&it))?;
-        self.root.fill(members, &mut self.cells)?;
+        let members: Members<'_> = serde_json::from_slice(line).map_err(|it| not_an_object(&it))?;
+        let root = &self.root;
+        self.unread.get_or_insert_with(|| root.names_beside(&members));
+        root.fill(members, &mut self.cells)?;
+        let cells = &self.cells;
+        self.unmet.retain(|(cell, _)| cells.get(*cell).is_none_or(Option::is_none));
         for cell in &self.cells {
             row.push(cell.as_deref().unwrap_or_default());
         }

@@ -38,6 +38,7 @@ fn read_all(source: Result<Source, SourceError>, schema: &Schema) -> (String, So
     if source.skipped() > 0 {
         writeln!(text, "skipped {}", source.skipped()).unwrap();
     }
+    source.notes().iter().for_each(|it| writeln!(text, "note: {it}").unwrap());
     let state = source.into_state();
     for known in &state.pending {
         write!(text, "pending ").unwrap();

@@ -220,7 +220,7 @@ fn all_that_is_wrong_is_told_at_once() {
             map.toml, line 3: `id`: `file1` has no column `no`; did you mean `n`?
             map.toml, line 6: `user`: `file1` has no column `uu`; did you mean `u`?
             map.toml, line 7: `amuont`: `payment`, `login` has no field `amuont`; did you mean `amount`?
-            map.toml, line 12: `label`: `file1` has no column `x`; did you mean `a`?
+            map.toml, line 12: `label`: `file1` has no column `x`; there is `id`, `t`, `u`, `a`, `m`, `lat`, `lon`, `c`, `n`
         "#]],
     );
 }
@@ -470,14 +470,16 @@ fn a_damaged_file_gives_what_stands_before_and_says_where() {
 /// Blank lines are no rows, and count where an editor counts them.
 #[test]
 fn a_row_of_json_lines_bears_the_number_of_its_line() {
-    for (map, reason) in [
-        ("", "`/type`: missing; `/id`: `1` must be a string, in quotes"),
-        (MAP, "column `t`: `` is not a plain number: write digits, such as `1000` or `-12.50`"),
+    let most =
+        "note: `file1`: no line has `u`, `a`, `c`, `lat`, `lon`, `m`, `n`, `t`, which the mapping names\n";
+    for (map, reason, note) in [
+        ("", "`/type`: missing; `/id`: `1` must be a string, in quotes", ""),
+        (MAP, "column `t`: `` is not a plain number: write digits, such as `1000` or `-12.50`", most),
     ] {
         let schema = schema(FIELDS);
         let lines = b"{\"id\":1}\n\n  \r\n{\"id\":1}\n";
         let (text, _) = read_all(open(map, &schema, &[lines], OPTIONS, SourceState::default()), &schema);
-        assert_eq!(text, format!("reject 0:1 {reason}\nreject 0:4 {reason}\n"));
+        assert_eq!(text, format!("reject 0:1 {reason}\nreject 0:4 {reason}\n{note}"));
     }
 }
 
@@ -509,7 +511,7 @@ fn other_files() {
         b"id,t,u,a,m,lat,lon,c,u\n",
         expect![[r#"
             error: map.toml, line 6: `user`: `file1` has the column `u` twice
-            map.toml, line 11: `tries`: `file1` has no column `n`; did you mean `a`?
+            map.toml, line 11: `tries`: `file1` has no column `n`; there is `id`, `t`, `u`, `a`, `m`, `lat`, `lon`, `c`, `u`
         "#]],
     );
     let paths = MAP.replace("\"u\"", "\"who.id\"");
@@ -527,6 +529,7 @@ fn other_files() {
             reject 0:5 must be a JSON object: `{…}`
             reject 0:6 column `a`: `1e3` is not a plain number: write digits, such as `1000` or `-12.50`
             payment 3 1970-01-01T00:00:01Z user=flat amount=200EUR
+            note: `file1`: no line has `c`, `lat`, `lon`, `m`, `n`, which the mapping names
         "#]],
     );
     let quoted =
@@ -615,4 +618,30 @@ fn what_is_neither_csv_nor_lines_is_told_by_how_it_begins() {
         error: `file1` is a JSON array: write each of its objects on a line of its own, without commas between
     "#]],
     );
+}
+
+/// A row that lacks a column is no wrong row; a column that all lack is most likely misspelt.
+#[test]
+fn a_column_that_no_line_has_is_noted() {
+    let lines = |line: &str| [line, &line.replace("p1", "p2")].concat();
+    let all = r#"{"id":"p1","t":1,"u":"u","a":1,"m":"1234","lat":1,"lon":2,"c":"A","n":null}"#;
+    let most = r#"{"id":"p1","t":1,"u":"u","a":1,"mcc":"1234","lng":2,"M":"1234"}"#;
+    check(
+        MAP,
+        lines(&format!("{all}\n")).as_bytes(),
+        expect![[r#"
+        payment p1 1970-01-01T00:00:01Z user=u amount=100EUR channel=0 place=10000000,20000000 mcc=1234 bin=12
+        payment p2 1970-01-01T00:00:01Z user=u amount=100EUR channel=0 place=10000000,20000000 mcc=1234 bin=12
+    "#]],
+    );
+    check(
+        MAP,
+        lines(&format!("{most}\n")).as_bytes(),
+        expect![[r#"
+            payment p1 1970-01-01T00:00:01Z user=u amount=100EUR
+            payment p2 1970-01-01T00:00:01Z user=u amount=100EUR
+            note: `file1`: no line has `c`, `lat`, `lon`, `m` (did you mean `M`?), `n`, which the mapping names
+        "#]],
+    );
+    check(MAP, b"\n", expect![[r#""#]]);
 }
