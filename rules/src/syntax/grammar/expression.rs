@@ -340,8 +340,13 @@ pub(super) fn call(p: &mut Parser<'_>) -> Call {
     let open = p.open(K::Call);
     let name = p.bump_name();
     p.bump();
-    let args = p.with_clauses(ClauseOwner::Nobody, |p| list(p, K::CloseParen, arg));
-    close(p, K::CloseParen, "`,` or `)`");
+    let mut args = p.with_clauses(ClauseOwner::Nobody, |p| list(p, K::CloseParen, arg));
+    // What more is wrong with an argument that is not whole comes of that.
+    if !close(p, K::CloseParen, "`,` or `)`")
+        && let Some(last) = args.last_mut()
+    {
+        last.expr.kind = ExprKind::Error;
+    }
     Call { name, args, span: p.close(open) }
 }
 
